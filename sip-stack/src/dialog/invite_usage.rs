@@ -1,0 +1,148 @@
+//! What an INVITE leaves running in its dialog: the 2xx that is sent again until its ACK comes (RFC 3261 §13.3.1.4),
+//! and the ACK that is sent again whenever the 2xx comes again (§13.2.2.4).
+
+use crate::time::Time;
+use crate::transaction::{Retransmission, Timing};
+use crate::transport::Flow;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Answer {
+    cseq: u32,
+    response: Bytes,
+    flow: Flow,
+    again: Retransmission,
+    deadline: Time,
+}
+
+/// An ACK of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Acknowledgement {
+    cseq: u32,
+    ack: Bytes,
+    flow: Flow,
+}
+
+/// The INVITE usage of a dialog (RFC 5057).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteUsage {
+    answer: Option<Answer>,
+    acknowledgement: Option<Acknowledgement>,
+}
+
+/// What a timer of the usage asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageAction {
+    /// Nothing was due.
+    None,
+    /// Send the 2xx again.
+    Send(Flow, Bytes),
+    /// No ACK within 64·T1: the session should end (§13.3.1.4).
+    Unacknowledged,
+}
+
+impl InviteUsage {
+    /// A 2xx to the INVITE `cseq` was sent on `flow`; it will be sent again at T1, doubling up to T2.
+    pub fn answered(&mut self, now: Time, cseq: u32, flow: Flow, response: Bytes, timing: Timing) {
+        let again = Retransmission { at: now + timing.t1, interval: timing.t1 };
+        self.answer = Some(Answer { cseq, response, flow, again, deadline: now + timing.transaction() });
+    }
+
+    /// An ACK came. Returns whether it is the first for the 2xx that waits for one.
+    pub fn handle_ack(&mut self, cseq: u32) -> bool {
+        self.answer.take_if(|answer| answer.cseq == cseq).is_some()
+    }
+
+    /// Whether a 2xx of ours waits for its ACK.
+    pub fn awaits_ack(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// We acknowledged the 2xx to our INVITE `cseq`.
+    pub fn acknowledged(&mut self, cseq: u32, flow: Flow, ack: Bytes) {
+        self.acknowledgement = Some(Acknowledgement { cseq, ack, flow });
+    }
+
+    /// The ACK to send again when the 2xx to our INVITE `cseq` came again.
+    pub fn acknowledgement(&self, cseq: u32) -> Option<(Flow, Bytes)> {
+        let sent = self.acknowledgement.as_ref().filter(|sent| sent.cseq == cseq)?;
+        Some((sent.flow, sent.ack.clone()))
+    }
+
+    /// Fires the timer that is due.
+    pub fn handle_timeout(&mut self, now: Time, timing: Timing) -> UsageAction {
+        match &mut self.answer {
+            Some(answer) if answer.deadline <= now => {
+                self.answer = None;
+                UsageAction::Unacknowledged
+            }
+            Some(answer) if answer.again.at <= now => {
+                let interval = timing.doubled(answer.again.interval);
+                answer.again = Retransmission { at: now + interval, interval };
+                UsageAction::Send(answer.flow, answer.response.clone())
+            }
+            Some(_) | None => UsageAction::None,
+        }
+    }
+
+    /// The next moment at which a timer fires.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.answer.as_ref().map(|answer| answer.again.at.min(answer.deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{ListenerId, Transport};
+
+    const OK: Bytes = Bytes::from_static(b"200");
+
+    fn flow() -> Flow {
+        Flow {
+            listener: ListenerId(0),
+            transport: Transport::Udp,
+            local: ([127, 0, 0, 1], 5060).into(),
+            peer: ([127, 0, 0, 1], 5070).into(),
+        }
+    }
+
+    #[test]
+    fn a_2xx_is_sent_again_at_t1_doubling_to_t2_until_64_t1() {
+        let mut usage = InviteUsage::default();
+        usage.answered(Time(0), 1, flow(), OK, Timing::default());
+        let mut sent = Vec::new();
+        while let Some(now) = usage.poll_timeout() {
+            match usage.handle_timeout(now, Timing::default()) {
+                UsageAction::Send(_, response) => {
+                    assert_eq!(response, OK);
+                    sent.push(now);
+                }
+                UsageAction::Unacknowledged => assert_eq!(now, Time::from_millis(32_000)),
+                UsageAction::None => unreachable!("a timer was due"),
+            }
+        }
+        let expected = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+        assert_eq!(sent, expected.map(Time::from_millis));
+    }
+
+    #[test]
+    fn the_ack_of_that_cseq_ends_it_once() {
+        let mut usage = InviteUsage::default();
+        usage.answered(Time(0), 7, flow(), OK, Timing::default());
+        assert!(!usage.handle_ack(6));
+        assert!(usage.handle_ack(7));
+        assert!(!usage.handle_ack(7));
+        assert_eq!(usage.poll_timeout(), None);
+    }
+
+    #[test]
+    fn our_ack_is_found_by_the_cseq_of_the_2xx() {
+        let mut usage = InviteUsage::default();
+        usage.acknowledged(3, flow(), Bytes::from_static(b"ACK"));
+        assert_eq!(usage.acknowledgement(2), None);
+        assert_eq!(usage.acknowledgement(3), Some((flow(), Bytes::from_static(b"ACK"))));
+    }
+}

@@ -1,0 +1,11 @@
+//! Dialogs (RFC 3261 §12): the state two user agents share, the requests they exchange in it, and what an INVITE
+//! leaves running in it (§13).
+
+mod invite_usage;
+mod route_set;
+mod state;
+
+pub use invite_usage::{InviteUsage, UsageAction};
+pub use route_set::RouteSet;
+pub(crate) use state::Origin;
+pub use state::{Dialog, DialogId, DialogState, SequenceError};

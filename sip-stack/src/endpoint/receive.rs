@@ -1,0 +1,181 @@
+//! What arrives: validation (RFC 3261 §8.2), matching (§17.1.3, §17.2.3), dialogs (§12.2.2), CANCEL (§9.2).
+
+use super::{Endpoint, Event, Output, Request};
+use crate::dialog::{Dialog, DialogId};
+use crate::message::{Message, Method, Status, response};
+use crate::time::Time;
+use crate::transaction::{Matched, StatusClass, TransactionId, TransactionKey};
+use crate::transport::{Flow, Transmit, response_flow};
+use bytes::Bytes;
+
+impl Endpoint {
+    pub(super) fn receive(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        let Ok(message) = Message::parse(bytes) else {
+            self.counters.garbage += 1;
+            return;
+        };
+        if message.is_request() {
+            self.receive_request(now, flow, message)
+        } else {
+            self.receive_response(now, message)
+        }
+    }
+
+    fn receive_response(&mut self, now: Time, message: Message) {
+        // §18.1.2: a response that does not parse is dropped, as is one for nobody.
+        let status = message.status().filter(|_| message.validate().is_ok());
+        match status {
+            Some(status) if self.transactions.handle_response(now, &message, status) => {
+                let before = self.outputs.len();
+                self.collect(Some(&message));
+                self.counters.absorbed += u64::from(self.outputs.len() == before);
+            }
+            Some(_) | None => self.counters.stray_responses += 1,
+        }
+    }
+
+    fn receive_request(&mut self, now: Time, flow: Flow, message: Message) {
+        if let Err(rejection) = message.validate() {
+            self.counters.rejected += 1;
+            if message.method() != Some(Method::Ack) {
+                self.reject(&message, flow, rejection.status, Some(rejection.reason));
+            }
+            return;
+        }
+        let Ok(via) = message.via() else { return };
+        let reply_to = response_flow(flow, &via);
+        match self.transactions.handle_request(now, &message) {
+            Ok(Matched::Absorbed) => {
+                self.counters.absorbed += 1;
+                self.collect(None);
+            }
+            Ok(Matched::Ack) => self.on_ack(message),
+            Ok(Matched::Merged) => self.reject(&message, flow, Status::LOOP_DETECTED, Some("Merged Request")),
+            Ok(Matched::New(key)) if message.method() == Some(Method::Cancel) => {
+                self.on_cancel(now, key, reply_to, &message);
+            }
+            Ok(Matched::New(key)) => {
+                self.on_request(now, Request { message, flow, dialog: None, reply_to, key });
+            }
+            Err(_) => self.reject(&message, flow, Status::BAD_REQUEST, None),
+        }
+    }
+
+    /// Answers without keeping state (§8.2.7).
+    fn reject(&mut self, request: &Message, flow: Flow, status: Status, reason: Option<&str>) {
+        let reply_to = request.via().map_or(flow, |via| response_flow(flow, &via));
+        let tag = self.stateless_tag(request);
+        let bytes = response(request, status, reason, Some(&tag), flow.peer).finish();
+        self.outputs.push_back(Output::Transmit(Transmit { flow: reply_to, bytes, transaction: None }));
+    }
+
+    fn on_request(&mut self, now: Time, mut request: Request) {
+        match Dialog::key_of_request(&self.hasher, &request.message) {
+            Ok(Some(key)) => {
+                request.dialog = self.dialog_keys.get(key);
+                // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
+                if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
+                    self.answer(now, &request, Status::CALL_DOES_NOT_EXIST);
+                    return;
+                }
+            }
+            Ok(None) => {}
+            Err(_) => return self.reject(&request.message, request.flow, Status::BAD_REQUEST, None),
+        }
+        if let Some(dialog) = request.dialog.and_then(|id| self.dialogs.get_mut(id))
+            && dialog.handle_request(&request.message, request.flow).is_err()
+        {
+            // §12.2.2: out of order.
+            self.answer(now, &request, Status::SERVER_INTERNAL_ERROR);
+            return;
+        }
+        self.outputs.push_back(Output::Event(Event::Request(request)));
+    }
+
+    /// A final response that the user need not know of, in a transaction.
+    fn answer(&mut self, now: Time, request: &Request, status: Status) {
+        let transaction = self.accept(now, request, 0);
+        let bytes = self.response(request, status, None).finish();
+        self.respond(now, transaction, status, bytes);
+    }
+
+    fn on_cancel(&mut self, now: Time, key: TransactionKey, reply_to: Flow, cancel: &Message) {
+        let cancelled = self.transactions.cancelled_by(cancel);
+        let status = if cancelled.is_some() { Status::OK } else { Status::CALL_DOES_NOT_EXIST };
+        let tag = self.stateless_tag(cancel);
+        let bytes = response(cancel, status, None, Some(&tag), reply_to.peer).finish();
+        let transaction = self.transactions.open_server(now, key, cancel, reply_to, 0);
+        self.respond(now, transaction, status, bytes);
+        if let Some((transaction, owner)) = cancelled {
+            self.outputs.push_back(Output::Event(Event::Cancelled { transaction, owner }));
+        }
+    }
+
+    fn on_ack(&mut self, ack: Message) {
+        let id = Dialog::key_of_request(&self.hasher, &ack)
+            .ok()
+            .flatten()
+            .and_then(|key| self.dialog_keys.get(key));
+        let Some(id) = id else {
+            self.counters.stray_acks += 1;
+            return;
+        };
+        let number = ack.cseq().map_or(0, |cseq| cseq.number);
+        let Some(dialog) = self.dialogs.get_mut(id) else { return };
+        let owner = dialog.owner();
+        if dialog.usage.handle_ack(number) {
+            self.arm_dialog(id);
+            self.outputs.push_back(Output::Event(Event::Acknowledged { dialog: id, owner, ack }));
+        } else {
+            self.counters.absorbed += 1;
+        }
+    }
+
+    /// A response that its transaction passed up: finds or creates the dialog (§12.1.2), absorbs a 2xx that we
+    /// acknowledged before (§13.2.2.4).
+    pub(super) fn on_response(&mut self, transaction: TransactionId, owner: u64, response: &Message) {
+        let (Some(status), Ok(cseq)) = (response.status(), response.cseq()) else { return };
+        let mut dialog = None;
+        match cseq.method {
+            // The layer's own CANCEL; the INVITE will end with 487 or not at all.
+            Method::Cancel => return,
+            Method::Invite => {
+                dialog = self.dialog_of(transaction, owner, response, status);
+                let sent = dialog.and_then(|id| self.dialogs.get(id)?.usage.acknowledgement(cseq.number));
+                if let (StatusClass::Success, Some((flow, bytes))) = (StatusClass::of(status), sent) {
+                    self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let response = response.clone();
+        self.outputs.push_back(Output::Event(Event::Response { transaction, owner, dialog, response }));
+    }
+
+    fn dialog_of(
+        &mut self,
+        transaction: TransactionId,
+        owner: u64,
+        response: &Message,
+        status: Status,
+    ) -> Option<DialogId> {
+        let key = Dialog::key_of_response(&self.hasher, response).ok()??;
+        let known = self.dialog_keys.get(key);
+        let id = match (known, StatusClass::of(status)) {
+            (Some(id), _) => id,
+            (None, StatusClass::Failure) => return None,
+            (None, StatusClass::Provisional) if status == Status::TRYING => return None,
+            (None, StatusClass::Provisional | StatusClass::Success) => {
+                let dialog = self.transactions.client_dialog(transaction, owner, response)?;
+                let id = self.dialogs.insert(dialog);
+                self.dialog_keys.insert(key, id);
+                id
+            }
+        };
+        if status.is_success() {
+            self.dialogs.get_mut(id)?.confirm(Some(response));
+        }
+        Some(id)
+    }
+}

@@ -1,0 +1,205 @@
+//! What the transaction user does: respond, request, acknowledge, cancel, end a dialog (RFC 3261 §8.1, §12.2, §13).
+
+use super::{Endpoint, Output, Request};
+use crate::dialog::{Dialog, DialogId, Origin};
+use crate::header::{HeaderError, HeaderName, NameAddr};
+use crate::message::{Message, Method, Status, Writer, response};
+use crate::time::Time;
+use crate::transaction::TransactionId;
+use crate::transport::{Flow, Transmit};
+use bytes::Bytes;
+
+/// The magic cookie of a branch (§8.1.1.7).
+const COOKIE: &str = "z9hG4bK";
+
+/// A request that is being written; header fields and a body may be added before [`Endpoint::request`].
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// Holds Via, Max-Forwards, From, To, Call-ID and CSeq already.
+    pub writer: Writer,
+    method: Method<'a>,
+    branch: Bytes,
+    flow: Flow,
+}
+
+/// What a request outside a dialog starts from (§8.1.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Heading<'a> {
+    /// The method.
+    pub method: Method<'a>,
+    /// The Request-URI.
+    pub uri: &'a [u8],
+    /// From. Without a tag a fresh one is added; with one it is kept, as when a request is repeated with credentials
+    /// (§8.1.3.5).
+    pub from: &'a [u8],
+    /// To.
+    pub to: &'a [u8],
+    /// The sent-by of the Via: how the peer reaches us.
+    pub sent_by: &'a [u8],
+    /// Max-Forwards: 70, or one less than that of the request that caused this one (§8.1.1.6, §16.6).
+    pub max_forwards: u8,
+    /// Call-ID and CSeq number to go on with, as for a repeated REGISTER (§10.2); fresh ones otherwise.
+    pub sequence: Option<(&'a [u8], u32)>,
+}
+
+impl Endpoint {
+    /// Opens the server transaction of a request. Responses follow with [`Endpoint::respond`].
+    pub fn accept(&mut self, now: Time, request: &Request, owner: u64) -> TransactionId {
+        self.transactions.open_server(now, request.key, &request.message, request.reply_to, owner)
+    }
+
+    /// Begins a response (§8.2.6). With no `tag`, To gets one derived from the request, the same every time.
+    pub fn response(&self, request: &Request, status: Status, tag: Option<&[u8]>) -> Writer {
+        let derived = self.stateless_tag(&request.message);
+        response(&request.message, status, None, Some(tag.unwrap_or(&derived)), request.flow.peer)
+    }
+
+    /// Sends a response in its transaction. A 2xx to INVITE is sent with [`Endpoint::answer_invite`] instead.
+    pub fn respond(&mut self, now: Time, transaction: TransactionId, status: Status, response: Bytes) {
+        self.transactions.respond(now, transaction, status, response);
+        self.collect(None);
+    }
+
+    /// Sends a response and keeps no state (§8.2.7): for challenges and refusals that anybody can provoke.
+    pub fn reply(&mut self, request: &Request, response: Bytes) {
+        self.outputs.push_back(Output::Transmit(Transmit {
+            flow: request.reply_to,
+            bytes: response,
+            transaction: None,
+        }));
+    }
+
+    /// Creates the dialog of an INVITE that came in (§12.1.1). `tag` is the To tag of our responses, `contact` the
+    /// Contact value in them.
+    ///
+    /// # Errors
+    /// A header field that the dialog is made of does not parse.
+    pub fn create_dialog(
+        &mut self,
+        request: &Request,
+        tag: Bytes,
+        contact: Bytes,
+        owner: u64,
+    ) -> Result<DialogId, HeaderError> {
+        let origin = Origin { contact, flow: request.flow, owner };
+        let dialog = Dialog::of_server(&request.message, tag, origin)?;
+        let key = dialog.key(&self.hasher);
+        let id = self.dialogs.insert(dialog);
+        self.dialog_keys.insert(key, id);
+        Ok(id)
+    }
+
+    /// Sends the 2xx to an INVITE, and again until its ACK comes (§13.3.1.4). The dialog is confirmed.
+    pub fn answer_invite(
+        &mut self,
+        now: Time,
+        transaction: TransactionId,
+        id: DialogId,
+        status: Status,
+        response: Bytes,
+    ) {
+        let cseq = self
+            .transactions
+            .invite(transaction)
+            .and_then(|invite| invite.cseq().ok())
+            .map(|cseq| cseq.number);
+        let timing = self.transactions.timing();
+        if let (Some(cseq), Some(flow), Some(dialog)) =
+            (cseq, self.transactions.flow(transaction), self.dialogs.get_mut(id))
+        {
+            dialog.confirm(None);
+            dialog.usage.answered(now, cseq, flow, response.clone(), timing);
+        }
+        self.respond(now, transaction, status, response);
+        self.arm_dialog(id);
+    }
+
+    /// Begins a request outside a dialog (§8.1.1).
+    pub fn draft<'a>(&mut self, heading: Heading<'a>, flow: Flow) -> Draft<'a> {
+        let (via, branch) = self.via(heading.sent_by, flow);
+        let mut writer = Writer::request(heading.method, heading.uri);
+        writer.header(HeaderName::Via, &via);
+        writer.number(HeaderName::MaxForwards, u64::from(heading.max_forwards));
+        if NameAddr::parse(heading.from).is_ok_and(|from| from.tag().is_some()) {
+            writer.header(HeaderName::From, heading.from);
+        } else {
+            let tag = self.random.tag();
+            writer.header_parts(HeaderName::From, &[heading.from, b";tag=", &tag]);
+        }
+        writer.header(HeaderName::To, heading.to);
+        let (call_id, number) = match heading.sequence {
+            Some((call_id, number)) => (Bytes::copy_from_slice(call_id), number),
+            None => (Bytes::copy_from_slice(&self.random.token::<24>()), 1),
+        };
+        writer.header(HeaderName::CallId, &call_id);
+        writer.header_fmt(HeaderName::CSeq, format_args!("{number} {}", heading.method));
+        Draft { writer, method: heading.method, branch, flow }
+    }
+
+    /// Begins a request within a dialog (§12.2.1.1), or `None` when the dialog has ended.
+    pub fn draft_in_dialog<'a>(
+        &mut self,
+        id: DialogId,
+        method: Method<'a>,
+        sent_by: &[u8],
+    ) -> Option<Draft<'a>> {
+        let flow = self.dialogs.get(id)?.flow();
+        let (via, branch) = self.via(sent_by, flow);
+        let (writer, flow, _) = self.dialogs.get_mut(id)?.request(method, &via);
+        Some(Draft { writer, method, branch, flow })
+    }
+
+    fn via(&mut self, sent_by: &[u8], flow: Flow) -> (Bytes, Bytes) {
+        let token = self.random.token::<16>();
+        let branch = Bytes::from([COOKIE.as_bytes(), &token].concat());
+        let transport = flow.transport.name().as_bytes();
+        let via = [b"SIP/2.0/", transport, b" ", sent_by, b";rport;branch=", &branch].concat();
+        (via.into(), branch)
+    }
+
+    /// Sends a request in a new client transaction (§17.1). Responses come back with `owner`.
+    pub fn request(&mut self, now: Time, draft: Draft<'_>, owner: u64) -> TransactionId {
+        let bytes = draft.writer.finish();
+        let id = self.transactions.open_client(now, draft.method, &draft.branch, bytes, draft.flow, owner);
+        self.collect(None);
+        id
+    }
+
+    /// Acknowledges the 2xx `response` to our INVITE (§13.2.2.4); sent again whenever the 2xx comes again.
+    pub fn acknowledge(&mut self, id: DialogId, response: &Message, sent_by: &[u8]) {
+        let Some(flow) = self.dialogs.get(id).map(Dialog::flow) else { return };
+        let Ok(cseq) = response.cseq() else { return };
+        let (via, _) = self.via(sent_by, flow);
+        let Some(dialog) = self.dialogs.get_mut(id) else { return };
+        let (writer, flow) = dialog.ack(&via, cseq.number);
+        let bytes = writer.finish();
+        dialog.usage.acknowledged(cseq.number, flow, bytes.clone());
+        self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
+    }
+
+    /// Gives up an INVITE of ours (§9.1). Its transaction still ends with a final response or a time-out.
+    pub fn cancel(&mut self, now: Time, transaction: TransactionId) {
+        self.transactions.cancel(now, transaction);
+        self.collect(None);
+    }
+
+    /// Forgets a dialog: after BYE, or when its INVITE failed (§12.3).
+    pub fn end_dialog(&mut self, id: DialogId) {
+        if let Some(dialog) = self.dialogs.remove(id) {
+            self.dialog_keys.remove(dialog.key(&self.hasher), id);
+        }
+    }
+
+    /// A To tag that is the same for every copy of a request (§8.2.7), unknown to others beforehand.
+    pub(super) fn stateless_tag(&self, request: &Message) -> [u8; 16] {
+        let via = request.header(HeaderName::Via).unwrap_or_default();
+        let call_id = request.header(HeaderName::CallId).unwrap_or_default();
+        let cseq = request.header(HeaderName::CSeq).unwrap_or_default();
+        let hash = self.hasher.hash(&[b"tag", via, call_id, cseq]);
+        let mut tag = [0; 16];
+        for (index, character) in tag.iter_mut().enumerate() {
+            *character = b"0123456789abcdef"[(hash >> (4 * index)) as usize & 15];
+        }
+        tag
+    }
+}

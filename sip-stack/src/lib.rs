@@ -1,0 +1,21 @@
+//! SIP as pure state machines: text, transactions (RFC 3261 §17, RFC 6026), dialogs (§12), digest (RFC 7616),
+//! SDP offer/answer (RFC 3264).
+//!
+//! Nothing in this crate owns a socket, a clock, a thread or a source of randomness: time is handed in as [`Time`],
+//! the network as datagrams, randomness as a seed. The same seed and the same inputs give the same bytes.
+
+pub mod auth;
+pub mod dialog;
+pub mod endpoint;
+pub mod header;
+pub mod message;
+pub mod random;
+pub mod sdp;
+pub mod table;
+pub mod time;
+pub mod transaction;
+pub mod transport;
+
+pub use endpoint::Endpoint;
+pub use message::Message;
+pub use time::Time;

@@ -1,0 +1,100 @@
+//! How messages find their transaction (RFC 3261 §17.1.3, §17.2.3).
+//!
+//! A key is the 128-bit SipHash, under a key that peers do not know, of the fields that the RFC compares. Two
+//! transactions with the same key are less likely than a memory error, and nobody can provoke them.
+
+use crate::header::{HeaderError, Via};
+use crate::message::{Message, Method};
+use core::hash::Hasher;
+use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// Identifies a transaction among those of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TransactionKey(pub u128);
+
+/// Makes keys. Constructed with 16 bytes from the seeded generator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyHasher([u8; 16]);
+
+impl KeyHasher {
+    /// Hashes under `key`.
+    pub const fn new(key: [u8; 16]) -> KeyHasher {
+        KeyHasher(key)
+    }
+
+    /// The keyed hash of `fields`, each with its length, so that no two lists run together.
+    pub fn hash(&self, fields: &[&[u8]]) -> u128 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        for field in fields {
+            hasher.write_u32(field.len() as u32);
+            hasher.write(field);
+        }
+        hasher.finish128().as_u128()
+    }
+
+    /// The key of a client transaction: its branch and the CSeq method (§17.1.3).
+    pub fn client(&self, branch: &[u8], method: Method<'_>) -> TransactionKey {
+        TransactionKey(self.hash(&[b"client", branch, method.as_bytes()]))
+    }
+
+    /// The key of the server transaction that `request` belongs to (§17.2.3). An ACK has the key of its INVITE.
+    ///
+    /// # Errors
+    /// A mandatory header field does not parse.
+    pub fn server(&self, request: &Message, via: &Via<'_>) -> Result<TransactionKey, HeaderError> {
+        let method = match request.cseq()?.method {
+            Method::Ack => Method::Invite,
+            method => method,
+        };
+        self.server_of(request, via, method)
+    }
+
+    /// The key of the INVITE that a CANCEL asks to cancel (§9.2).
+    ///
+    /// # Errors
+    /// A mandatory header field does not parse.
+    pub fn cancelled(&self, cancel: &Message, via: &Via<'_>) -> Result<TransactionKey, HeaderError> {
+        self.server_of(cancel, via, Method::Invite)
+    }
+
+    fn server_of(
+        &self,
+        request: &Message,
+        via: &Via<'_>,
+        method: Method<'_>,
+    ) -> Result<TransactionKey, HeaderError> {
+        let port = via.port.unwrap_or(5060).to_be_bytes();
+        let host = via.host.to_ascii_lowercase();
+        let branch = via.branch.unwrap_or_default();
+        if via.is_rfc3261_branch() {
+            return Ok(TransactionKey(self.hash(&[b"server", branch, &host, &port, method.as_bytes()])));
+        }
+        // RFC 2543 peers. The To tag is left out: the INVITE has none yet, its ACK has ours.
+        let from = request.from()?;
+        let number = request.cseq()?.number.to_be_bytes();
+        Ok(TransactionKey(self.hash(&[
+            b"server 2543",
+            request.request_uri(),
+            from.tag().unwrap_or_default(),
+            request.call_id()?,
+            &number,
+            &host,
+            &port,
+            branch,
+            method.as_bytes(),
+        ])))
+    }
+
+    /// The key under which an initial INVITE that arrives twice, on two paths, is recognised (§8.2.2.2).
+    ///
+    /// # Errors
+    /// A mandatory header field does not parse.
+    pub fn merged(&self, request: &Message) -> Result<u128, HeaderError> {
+        let from = request.from()?;
+        let cseq = request.cseq()?;
+        let number = cseq.number.to_be_bytes();
+        let tag = from.tag().unwrap_or_default();
+        Ok(self.hash(&[b"merged", tag, request.call_id()?, &number, cseq.method.as_bytes()]))
+    }
+}

@@ -1,0 +1,32 @@
+//! Requests that a client transaction derives from its INVITE: the ACK of a 300–699 (RFC 3261 §17.1.1.3) and the
+//! CANCEL (§9.1).
+
+use crate::header::HeaderName;
+use crate::message::{Message, Method, Writer};
+use bytes::Bytes;
+
+/// The ACK of a 300–699 `response` to `invite`: its Request-URI, Call-ID, From, CSeq number, top Via and Route, and
+/// the To of the response, which has the tag.
+pub(super) fn ack(invite: &Message, response: &Message) -> Bytes {
+    derived(invite, Method::Ack, response)
+}
+
+/// The CANCEL of `invite`: as the ACK, but with the To of the INVITE.
+pub(super) fn cancel(invite: &Message) -> Bytes {
+    derived(invite, Method::Cancel, invite)
+}
+
+fn derived(invite: &Message, method: Method<'_>, to_from: &Message) -> Bytes {
+    let number = invite.cseq().map_or(0, |cseq| cseq.number);
+    let mut writer = Writer::request(method, invite.request_uri());
+    if let Some(via) = invite.list(HeaderName::Via).next() {
+        writer.header(HeaderName::Via, via);
+    }
+    writer.copy(HeaderName::Route, invite);
+    writer.header(HeaderName::MaxForwards, b"70");
+    writer.copy(HeaderName::From, invite);
+    writer.copy(HeaderName::To, to_from);
+    writer.copy(HeaderName::CallId, invite);
+    writer.header_fmt(HeaderName::CSeq, format_args!("{number} {method}"));
+    writer.finish()
+}

@@ -1,0 +1,27 @@
+//! Where a request goes when its next hop is known by a flow we have used (RFC 3261 §8.1.2, §12.2.1.1).
+//!
+//! Left out on purpose: names. Location of servers (RFC 3263) asks the resolver before a flow exists.
+
+use super::Flow;
+use crate::message::Uri;
+use core::net::{IpAddr, SocketAddr};
+
+/// The flow towards `uri`, the first route or the remote target, of a peer last heard on `flow`.
+///
+/// The port of the URI counts when its host is the address the peer really has. Any other host is behind a
+/// translator or a name: then the address that was heard is the one that works.
+///
+/// Deviation: RFC 3261 §12.2.1.1 sends to the URI whatever the source was; phones behind NAT put addresses into
+/// Contact that nobody else can reach.
+pub fn next_hop(flow: Flow, uri: &Uri<'_>) -> Flow {
+    match uri.ip() {
+        Some(ip) if same_host(ip, flow.peer.ip()) => {
+            Flow { peer: SocketAddr::new(flow.peer.ip(), uri.port.unwrap_or(5060)), ..flow }
+        }
+        Some(_) | None => flow,
+    }
+}
+
+fn same_host(a: IpAddr, b: IpAddr) -> bool {
+    a.to_canonical() == b.to_canonical()
+}
