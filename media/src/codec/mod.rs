@@ -1,0 +1,3 @@
+//! Codecs, one file each.
+
+pub mod g711;

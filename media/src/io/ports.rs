@@ -1,0 +1,110 @@
+//! RTP and RTCP ports: an even port and the next one up (RFC 3550 §11), from a configured range.
+//!
+//! Pairs are given out in rotating order, so that a port just closed is not used again at once: late packets of the old
+//! call do not reach the new one. A port that another program holds is skipped.
+//!
+//! Left out on purpose: both protocols on one port (RFC 5761), which is negotiated.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::shard::RefusalReason;
+
+/// How many ports of other programs one search skips before it gives up; each costs system calls during which no packet
+/// is relayed. The next search goes on where this one ended.
+const MAX_SKIPPED: u32 = 256;
+
+/// What a socket may queue, in octets; Linux doubles it for its bookkeeping. Some four seconds of 20 ms packets: more would
+/// only be played too late.
+const RECEIVE_BUFFER: usize = 128 * 1024;
+
+/// The two sockets of a leg.
+#[derive(Debug)]
+pub(super) struct PortPair {
+    /// The RTP port; RTCP is the next one.
+    pub(super) port: u16,
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
+}
+
+/// The pairs of a range.
+#[derive(Debug)]
+pub(super) struct Ports {
+    first: u16,
+    held: Vec<bool>,
+    next: usize,
+}
+
+impl Ports {
+    /// The pairs that lie wholly in the range.
+    pub(super) fn new(range: &RangeInclusive<u16>) -> Self {
+        let first = u32::from(*range.start()).next_multiple_of(2);
+        let pairs = (u32::from(*range.end()) + 1).saturating_sub(first) / 2;
+        // A range that begins at 65535 has no pair, so its first port is never looked at.
+        Self { first: u16::try_from(first).unwrap_or(u16::MAX), held: vec![false; pairs as usize], next: 0 }
+    }
+
+    /// Binds the next free pair on `local`.
+    pub(super) fn bind(&mut self, local: IpAddr) -> Result<PortPair, RefusalReason> {
+        let mut skipped = 0;
+        for _ in 0..self.held.len() {
+            let pair = self.next;
+            self.next = (pair + 1) % self.held.len();
+            if self.held.get(pair).is_none_or(|held| *held) {
+                continue;
+            }
+            match bind_pair(local, self.port(pair)) {
+                Ok(bound) => {
+                    self.set_held(pair, true);
+                    return Ok(bound);
+                }
+                Err(error) => match error.kind() {
+                    // Windows answers with PermissionDenied for a port that is held exclusively.
+                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied if skipped < MAX_SKIPPED => {
+                        skipped += 1
+                    }
+                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => break,
+                    io::ErrorKind::AddrNotAvailable => return Err(RefusalReason::AddressNotLocal),
+                    _ => return Err(RefusalReason::Os { errno: error.raw_os_error().unwrap_or(0) }),
+                },
+            }
+        }
+        Err(RefusalReason::NoFreePort)
+    }
+
+    /// Gives a pair back.
+    pub(super) fn release(&mut self, port: u16) {
+        self.set_held(usize::from(port.saturating_sub(self.first)) / 2, false);
+    }
+
+    fn port(&self, pair: usize) -> u16 {
+        self.first + 2 * pair as u16
+    }
+
+    fn set_held(&mut self, pair: usize, held: bool) {
+        if let Some(entry) = self.held.get_mut(pair) {
+            *entry = held;
+        }
+    }
+}
+
+fn bind_pair(local: IpAddr, port: u16) -> io::Result<PortPair> {
+    let rtp = bind_socket(SocketAddr::new(local, port))?;
+    let rtcp = bind_socket(SocketAddr::new(local, port + 1))?;
+    Ok(PortPair { port, rtp, rtcp })
+}
+
+fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.bind(&address.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}

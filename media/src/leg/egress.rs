@@ -1,0 +1,146 @@
+//! What leaves on a leg: one RTP stream of our own, whoever feeds it (RFC 3550 §5.1).
+//!
+//! The leg has one SSRC for its life. The packets of one incoming stream are all shifted by the same amounts, so that loss and
+//! reordering stay visible to the peer. When the feeding stream changes, the sequence goes on with the next number and
+//! the timestamp advances by the time that passed, at the clock rate; the first packet carries the marker bit.
+//!
+//! Left out on purpose: collisions of SSRCs (RFC 3550 §8.2), which need RTCP, and pacing: a packet leaves when it came.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rtp::Ssrc;
+use crate::shard::LegKey;
+use crate::time::Time;
+
+/// Extended numbers start one cycle up, so that those below the first one are numbers, too.
+const FIRST_CYCLE: u64 = 1 << 16;
+
+/// The sending half of a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Egress {
+    ssrc: Ssrc,
+    first_sequence: u16,
+    first_timestamp: u32,
+    sent: Option<Sent>,
+}
+
+/// Where our stream stands, and how the feeding stream maps onto it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sent {
+    feed: Feed,
+    /// Added to the extended sequence numbers of the feed, modulo 2^64.
+    sequence_shift: u64,
+    /// Added to the timestamps of the feed.
+    timestamp_shift: u32,
+    /// The highest extended number before the feed took over; nothing is sent at or below it any more.
+    floor: u64,
+    /// The highest extended number sent.
+    highest: u64,
+    /// The timestamp sent with it, and when that timestamp was sent first: the packets of an event share one.
+    timestamp: u32,
+    since: Time,
+}
+
+/// Names a stream that feeds a leg: the leg it comes from and that leg's count of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Feed {
+    pub(crate) leg: LegKey,
+    pub(crate) stream: u32,
+}
+
+/// A packet's place in our stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    /// The packet is the first of a new feed.
+    pub(crate) first: bool,
+}
+
+impl Egress {
+    /// A stream that starts at random values (RFC 3550 §5.1). The sequence starts in the lower half of its range, so that a
+    /// receiver cannot mistake early loss for a wrap.
+    pub(crate) fn new(ssrc: Ssrc, first_sequence: u16, first_timestamp: u32) -> Self {
+        Self { ssrc, first_sequence: first_sequence & 0x7fff, first_timestamp, sent: None }
+    }
+
+    /// Places a packet of `feed` with its extended sequence number and timestamp; `None` when it is from before the feed
+    /// took over. `clock_rate` in ticks per second.
+    #[inline]
+    pub(crate) fn place(
+        &mut self,
+        now: Time,
+        feed: Feed,
+        sequence: u64,
+        timestamp: u32,
+        clock_rate: u32,
+    ) -> Option<Placed> {
+        match &mut self.sent {
+            Some(sent) if sent.feed == feed => {
+                let placed = sent.advance(now, sequence, timestamp)?;
+                Some(Placed { ssrc: self.ssrc, sequence: placed.0 as u16, timestamp: placed.1, first: false })
+            }
+            sent => {
+                let next = match sent {
+                    Some(sent) => {
+                        let start = (sent.highest.wrapping_add(1), sent.timestamp_at(now, clock_rate));
+                        Sent::start(now, feed, sent.highest, (sequence, timestamp), start)
+                    }
+                    // Nothing was sent before, so packets that came before the first one may follow it.
+                    None => {
+                        let start = (FIRST_CYCLE + u64::from(self.first_sequence), self.first_timestamp);
+                        Sent::start(now, feed, 0, (sequence, timestamp), start)
+                    }
+                };
+                *sent = Some(next);
+                Some(Placed {
+                    ssrc: self.ssrc,
+                    sequence: next.highest as u16,
+                    timestamp: next.timestamp,
+                    first: true,
+                })
+            }
+        }
+    }
+}
+
+impl Sent {
+    /// A new feed whose first packet, `incoming`, goes out as `start`, each a sequence number and a timestamp.
+    fn start(now: Time, feed: Feed, floor: u64, incoming: (u64, u32), start: (u64, u32)) -> Self {
+        Self {
+            feed,
+            sequence_shift: start.0.wrapping_sub(incoming.0),
+            timestamp_shift: start.1.wrapping_sub(incoming.1),
+            floor,
+            highest: start.0,
+            timestamp: start.1,
+            since: now,
+        }
+    }
+
+    /// Shifts one more packet of the feed.
+    #[inline]
+    fn advance(&mut self, now: Time, sequence: u64, timestamp: u32) -> Option<(u64, u32)> {
+        let sequence = sequence.wrapping_add(self.sequence_shift);
+        let timestamp = timestamp.wrapping_add(self.timestamp_shift);
+        // Modulo 2^64 a packet from before the feed's first lies far above every real number.
+        if sequence <= self.floor || sequence.wrapping_sub(self.floor) > u64::MAX / 2 {
+            return None;
+        }
+        if sequence > self.highest {
+            self.highest = sequence;
+            if timestamp != self.timestamp {
+                self.timestamp = timestamp;
+                self.since = now;
+            }
+        }
+        Some((sequence, timestamp))
+    }
+
+    /// The timestamp of this moment: the last one advanced by the time since it was sent, by one tick at least.
+    fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
+        let ticks = now.since(self.since).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+        self.timestamp.wrapping_add((ticks as u32).max(1))
+    }
+}

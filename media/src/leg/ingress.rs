@@ -1,0 +1,167 @@
+//! What arrives on a leg: is it RTP, is it from the peer, and where in the peer's stream does it stand (RFC 3550 §5.1,
+//! §A.1; RFC 5761 §4).
+//!
+//! A **stream** is a run of packets whose sequence numbers and timestamps belong together. A new one begins with a new
+//! SSRC, with a sequence that restarted, and after packets were withheld on purpose (hold). RFC 4733 events are packets like
+//! any other here: all packets of one event keep one timestamp because all packets of one stream are shifted by the same.
+//!
+//! Left out on purpose: what becomes of the packet, which `relay` decides.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::latch::{Continuity, Latch, Verdict};
+use super::params::StreamParams;
+use crate::rtp::{Header, PacketKind, SequenceTracker, Sequenced, Ssrc, is_ahead};
+use crate::time::Time;
+
+/// The receiving half of a leg.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ingress {
+    latch: Latch,
+    source: Option<Source>,
+    previous: Option<Previous>,
+    stream: u32,
+    heard: Option<Time>,
+}
+
+/// The synchronisation source that is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Source {
+    ssrc: Ssrc,
+    tracker: SequenceTracker,
+}
+
+/// The one before it, to tell its late packets from its return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Previous {
+    ssrc: Ssrc,
+    highest: u16,
+}
+
+/// An RTP packet of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Counts the streams of this leg.
+    pub(crate) stream: u32,
+    /// The extended sequence number within the stream.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) payload_type: u8,
+    pub(crate) payload: Range<usize>,
+    /// The packet made its source the one that is followed.
+    pub(crate) latched: bool,
+}
+
+/// Why a datagram is not an RTP packet of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Malformed,
+    Rtcp,
+    Foreign,
+    /// Accepted from the peer, but without a place in its stream.
+    Stale {
+        latched: bool,
+    },
+}
+
+impl Ingress {
+    /// Judges one datagram.
+    #[inline]
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Time,
+        params: &StreamParams,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<Arrival, Refusal> {
+        match PacketKind::of(datagram) {
+            PacketKind::Rtp => {}
+            PacketKind::Rtcp => return Err(Refusal::Rtcp),
+            PacketKind::Other => return Err(Refusal::Malformed),
+        }
+        let header = Header::parse(datagram).map_err(|_| Refusal::Malformed)?;
+        let (source, heard) = (self.source, self.heard);
+        let continuity = || Continuity {
+            same_stream: source.is_some_and(|source| source.continues_with(&header)),
+            silence: heard.map_or_else(Default::default, |heard| now.since(heard)),
+        };
+        let latched = match self.latch.handle_packet(now, params, from, continuity) {
+            Verdict::Accepted => false,
+            Verdict::NewSource => true,
+            Verdict::Foreign => return Err(Refusal::Foreign),
+        };
+        self.heard = Some(now);
+        let sequence = self.place(&header).ok_or(Refusal::Stale { latched })?;
+        Ok(Arrival {
+            stream: self.stream,
+            sequence,
+            timestamp: header.timestamp(),
+            marker: header.marker(),
+            payload_type: header.payload_type(),
+            payload: header.payload(),
+            latched,
+        })
+    }
+
+    /// Where media for the peer goes.
+    #[inline]
+    pub(crate) fn destination<'a>(&'a self, params: &'a StreamParams) -> Option<&'a SocketAddr> {
+        self.latch.destination(params)
+    }
+
+    /// When the last packet was accepted from the peer.
+    pub(crate) const fn heard(&self) -> Option<Time> {
+        self.heard
+    }
+
+    /// Begins learning anew: the peer said where it is now.
+    pub(crate) fn relearn(&mut self) {
+        self.latch = Latch::Unheard;
+    }
+
+    /// Ends the stream: packets are being withheld, and the ones after them must not look like loss.
+    pub(crate) fn interrupt(&mut self) {
+        self.stream = self.stream.wrapping_add(1);
+    }
+
+    /// The extended sequence number of a packet; `None` when it has no place in the stream.
+    #[inline]
+    fn place(&mut self, header: &Header<'_>) -> Option<u64> {
+        let (ssrc, sequence) = (header.ssrc(), header.sequence());
+        match &mut self.source {
+            Some(source) if source.ssrc == ssrc => match source.tracker.update(sequence) {
+                Sequenced::Valid(extended) => Some(extended),
+                Sequenced::Restarted(extended) => {
+                    self.stream = self.stream.wrapping_add(1);
+                    Some(extended)
+                }
+                Sequenced::Invalid => None,
+            },
+            Some(_) if self.previous.is_some_and(|previous| previous.is_late(header)) => None,
+            source => {
+                self.previous =
+                    source.map(|old| Previous { ssrc: old.ssrc, highest: old.tracker.highest_sequence() });
+                let tracker = SequenceTracker::new(sequence);
+                self.source = Some(Source { ssrc, tracker });
+                self.stream = self.stream.wrapping_add(1);
+                Some(tracker.highest())
+            }
+        }
+    }
+}
+
+impl Source {
+    fn continues_with(&self, header: &Header<'_>) -> bool {
+        self.ssrc == header.ssrc() && is_ahead(header.sequence(), self.tracker.highest_sequence())
+    }
+}
+
+impl Previous {
+    fn is_late(&self, header: &Header<'_>) -> bool {
+        self.ssrc == header.ssrc() && !is_ahead(header.sequence(), self.highest)
+    }
+}

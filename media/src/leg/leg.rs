@@ -1,0 +1,171 @@
+//! One leg: what is negotiated, both halves of its media, its partner and its counters.
+//!
+//! Left out on purpose: the sockets, which `io` owns.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::egress::{Egress, Feed};
+use super::figures::{Dropped, LegFigures};
+use super::ingress::{Ingress, Refusal};
+use super::params::{LegId, StreamParams};
+use super::relay::{Passing, Relay, Undelivered};
+use crate::shard::LegKey;
+use crate::time::Time;
+
+/// A leg and its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    pub(crate) params: Option<StreamParams>,
+    pub(crate) ingress: Ingress,
+    pub(crate) egress: Egress,
+    pub(crate) relay: Option<Relay>,
+    pub(crate) figures: LegFigures,
+    pub(crate) news: News,
+}
+
+/// What is still to be reported about a leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct News {
+    /// The source that was latched.
+    pub(crate) latched: Option<SocketAddr>,
+    /// Since when the peer is expected to send.
+    expected_since: Time,
+    /// The silence has been reported.
+    pub(crate) silence_reported: bool,
+}
+
+impl News {
+    fn expect(&mut self, now: Time) {
+        self.expected_since = now;
+        self.silence_reported = false;
+    }
+}
+
+impl Leg {
+    pub(crate) fn new(id: LegId, egress: Egress) -> Self {
+        Self {
+            id,
+            params: None,
+            ingress: Ingress::default(),
+            egress,
+            relay: None,
+            figures: LegFigures::default(),
+            news: News::default(),
+        }
+    }
+
+    /// Takes new parameters; learns the source anew when they say something new about it.
+    pub(crate) fn configure(&mut self, now: Time, params: StreamParams) {
+        if self.params.as_ref().is_none_or(|old| old.moves_to(&params)) {
+            self.ingress.relearn();
+        }
+        if params.send && self.params.as_ref().is_none_or(|old| !old.send) {
+            self.news.expect(now);
+        }
+        self.params = Some(params);
+    }
+
+    /// Relays to a partner from now on.
+    pub(crate) fn relay_to(&mut self, now: Time, relay: Relay) {
+        if self.relay.is_none() {
+            self.news.expect(now);
+        }
+        self.relay = Some(relay);
+    }
+
+    /// Whether the peer should have been heard within `silence` and was not, which has not been reported yet.
+    pub(crate) fn is_newly_silent(&self, now: Time, silence: Duration) -> bool {
+        let expected = self.relay.is_some() && self.params.as_ref().is_some_and(|params| params.send);
+        let last = self
+            .ingress
+            .heard()
+            .map_or(self.news.expected_since, |heard| heard.max(self.news.expected_since));
+        expected && !self.news.silence_reported && now.since(last) >= silence
+    }
+
+    /// Judges a datagram for this leg. `None` when it ends here, which is counted.
+    #[inline]
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Time,
+        key: LegKey,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<Passing> {
+        let Some(params) = &self.params else {
+            self.figures.dropped.foreign += 1;
+            return None;
+        };
+        let may_send = params.send;
+        let arrival = match self.ingress.handle_datagram(now, params, source, datagram) {
+            Ok(arrival) => arrival,
+            Err(refusal) => {
+                self.refuse(refusal, source);
+                return None;
+            }
+        };
+        self.figures.packets_in += 1;
+        self.figures.octets_in += arrival.payload.len() as u64;
+        self.news.silence_reported = false;
+        if arrival.latched {
+            self.news.latched = Some(source);
+        }
+        if !may_send {
+            self.withhold(|dropped| &mut dropped.not_sending);
+            return None;
+        }
+        let Some(relay) = &self.relay else {
+            self.withhold(|dropped| &mut dropped.unrelayed);
+            return None;
+        };
+        let rule = relay.table.rule(arrival.payload_type);
+        let Some(payload_type) = rule.outgoing() else {
+            self.figures.dropped.payload_type += 1;
+            return None;
+        };
+        Some(Passing {
+            partner: relay.partner,
+            feed: Feed { leg: key, stream: arrival.stream },
+            rule,
+            payload_type,
+            sequence: arrival.sequence,
+            timestamp: arrival.timestamp,
+            marker: arrival.marker,
+            payload: arrival.payload,
+        })
+    }
+
+    /// Counts a packet of this leg that its partner could not deliver.
+    pub(crate) fn handle_undelivered(&mut self, reason: Undelivered) {
+        match reason {
+            Undelivered::NotReceiving => self.withhold(|dropped| &mut dropped.not_receiving),
+            Undelivered::NoDestination => self.withhold(|dropped| &mut dropped.no_destination),
+            Undelivered::Stale => self.figures.dropped.stale += 1,
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, source: SocketAddr) {
+        match refusal {
+            Refusal::Malformed => self.figures.dropped.malformed += 1,
+            Refusal::Rtcp => self.figures.rtcp_in += 1,
+            Refusal::Foreign => self.figures.dropped.foreign += 1,
+            Refusal::Stale { latched } => {
+                self.figures.packets_in += 1;
+                self.figures.dropped.stale += 1;
+                if latched {
+                    self.news.latched = Some(source);
+                }
+            }
+        }
+    }
+
+    /// Counts a packet that is kept from the partner on purpose, and ends the stream.
+    fn withhold(&mut self, reason: impl FnOnce(&mut Dropped) -> &mut u64) {
+        *reason(&mut self.figures.dropped) += 1;
+        self.ingress.interrupt();
+    }
+}

@@ -1,0 +1,23 @@
+//! A leg: one RTP port of ours and the peer that talks to it.
+//!
+//! `ingress` judges what arrives (RFC 3550 §5.1, §A.1), `latch` from whom it may arrive, `egress` gives what leaves its
+//! sequence, timestamp and SSRC, `relay` says what becomes of a packet between two legs.
+
+mod egress;
+mod figures;
+mod ingress;
+mod latch;
+#[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
+mod leg;
+mod params;
+mod payload;
+mod relay;
+
+pub use figures::{Dropped, LegFigures};
+pub use latch::{LEARNING_WINDOW, REBINDING_SILENCE, RIVAL_PACKETS};
+pub use params::{Latching, LegId, Network, PrefixTooLong, StreamParams};
+pub use payload::{PayloadMap, PayloadRule};
+
+pub(crate) use egress::Egress;
+pub(crate) use leg::Leg;
+pub(crate) use relay::Relay;

@@ -1,0 +1,24 @@
+//! RTP legs, codecs and the media shards of the engine.
+//!
+//! The crate is a pure core with an edge. [`Shard`] is a state machine: packets and commands in, rewritten packets and
+//! reports out, time handed in as [`Time`]; it has no socket, clock, thread or global random number. [`io`] owns those: it
+//! binds the ports, receives and sends, and runs one shard on one thread.
+//!
+//! What is here: plain RTP (RFC 3550), relayed between two legs when a packet arrives, with latching behind NAT, payload
+//! type mapping and µ-law/A-law conversion. What is not: RTCP is received and counted, not interpreted; there is no jitter
+//! buffer, mixer or SRTP.
+
+pub mod codec;
+pub mod io;
+pub mod leg;
+pub mod rtp;
+pub mod shard;
+mod time;
+
+pub use leg::{
+    Dropped, Latching, LegFigures, LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, StreamParams,
+};
+pub use shard::{
+    Command, Forward, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report, Shard, ShardConfig,
+};
+pub use time::Time;

@@ -1,0 +1,63 @@
+//! What a shard tells the owner of the calls.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::leg::{LegFigures, LegId};
+
+/// Opened legs, each with its RTP port; its RTCP port is the next one up (RFC 3550 §11).
+pub type LegPorts = SmallVec<[(LegId, u16); 2]>;
+
+/// News from a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// All legs of one [`Command::Open`](crate::Command::Open) have their ports.
+    Opened {
+        /// The legs in the order of the command, with their RTP ports.
+        legs: LegPorts,
+    },
+    /// None of the legs of one [`Command::Open`](crate::Command::Open) has been opened.
+    Refused {
+        /// The legs in the order of the command.
+        legs: SmallVec<[LegId; 2]>,
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// The first packet was accepted from a source that media now follows.
+    Latched {
+        /// The leg.
+        leg: LegId,
+        /// The peer's transport address as seen here.
+        source: SocketAddr,
+    },
+    /// A relayed leg whose peer may send has sent no RTP for the configured time. Once per silence.
+    Silent {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The leg is closed; its ports are free.
+    Closed {
+        /// The leg.
+        leg: LegId,
+        /// What it counted.
+        figures: LegFigures,
+    },
+}
+
+/// Why legs were not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalReason {
+    /// Every pair of the range is in use, or the search met too many ports that other programs hold.
+    NoFreePort,
+    /// This machine does not have the address.
+    AddressNotLocal,
+    /// A leg with this id is open, or the command names it twice: the caller's mistake.
+    AlreadyOpen,
+    /// The operating system refused for another reason, such as too many open files.
+    Os {
+        /// Its error number; zero when it gave none.
+        errno: i32,
+    },
+}

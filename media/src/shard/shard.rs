@@ -1,0 +1,355 @@
+//! The shard as a pure machine: commands and packets in, rewritten packets and reports out.
+//!
+//! The packet path ([`Shard::receive`]) and [`Shard::tick`] never allocate, lock, log or block. Commands may allocate: they
+//! come a few at a time, and the driver bounds how many it applies per wake.
+//!
+//! Bounds: the outbox holds [`OUTBOX`] entries. The answers to commands always enter it, so the driver drains it after
+//! each command; news of the packet path and the tick waits with its leg while the outbox is full, is counted
+//! ([`Shard::deferred_reports`]) and is tried again at each tick.
+//!
+//! Left out on purpose: sockets and ports, which the driver binds on [`Output::Bind`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use super::arena::{Arena, LegKey};
+use super::command::{Command, LegAddresses};
+use super::report::{LegPorts, RefusalReason, Report};
+use crate::leg::{Egress, Leg, LegFigures, LegId, PayloadMap, Relay, StreamParams};
+use crate::rtp::Ssrc;
+use crate::time::Time;
+
+/// Entries of the outbox.
+const OUTBOX: usize = 1024;
+
+/// How often legs are looked over for silence and waiting news.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a shard is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardConfig {
+    /// After how long without RTP a leg is reported as silent.
+    pub silence: Duration,
+}
+
+/// What a shard wants of its driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// Bind a port pair for each leg, all or none, and answer with [`Shard::handle_bound`] or [`Shard::handle_refused`].
+    Bind {
+        /// The legs and their local addresses.
+        legs: LegAddresses,
+    },
+    /// The leg is gone; close its sockets.
+    Release {
+        /// The key the leg had.
+        key: LegKey,
+        /// Its id.
+        leg: LegId,
+    },
+    /// Tell the owner of the calls.
+    Report(Report),
+}
+
+/// A packet that goes on: it was rewritten where it lies and keeps its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The leg from whose RTP port it leaves.
+    pub leg: LegKey,
+    /// Where it goes.
+    pub destination: SocketAddr,
+}
+
+/// The media of the legs of one thread.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shard {
+    config: ShardConfig,
+    rng: ChaCha20Rng,
+    legs: Arena<Leg>,
+    keys: BTreeMap<LegId, LegKey>,
+    opening: BTreeSet<LegId>,
+    outbox: Outbox,
+    next_scan: Option<Time>,
+    ignored_commands: u64,
+}
+
+impl Shard {
+    /// A shard without legs. SSRCs and first numbers are drawn from `seed`.
+    #[must_use]
+    pub fn new(config: ShardConfig, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            rng: ChaCha20Rng::from_seed(seed),
+            legs: Arena::new(),
+            keys: BTreeMap::new(),
+            opening: BTreeSet::new(),
+            outbox: Outbox::default(),
+            next_scan: None,
+            ignored_commands: 0,
+        }
+    }
+
+    /// The key of an open leg.
+    #[must_use]
+    pub fn key(&self, leg: LegId) -> Option<LegKey> {
+        self.keys.get(&leg).copied()
+    }
+
+    /// What a leg has counted so far.
+    #[must_use]
+    pub fn figures(&self, leg: LegKey) -> Option<LegFigures> {
+        self.legs.get(leg).map(|leg| leg.figures)
+    }
+
+    /// How many commands named a leg that is not open, or one leg as its own partner.
+    #[must_use]
+    pub const fn ignored_commands(&self) -> u64 {
+        self.ignored_commands
+    }
+
+    /// How many times news had to wait because the outbox was full.
+    #[must_use]
+    pub const fn deferred_reports(&self) -> u64 {
+        self.outbox.deferred
+    }
+
+    /// Obeys a command. May allocate. Drain [`Self::poll_output`] before the next one.
+    pub fn handle_command(&mut self, now: Time, command: Command) {
+        let obeyed = match command {
+            Command::Open { legs } => self.open(legs),
+            Command::Configure { leg, params } => self.configure(now, leg, params),
+            Command::Relay { a, b, forward, backward } => self.relay(now, (a, forward), (b, backward)),
+            Command::Part { a, b } => self.part(a, b),
+            Command::Close { leg } => self.close(leg),
+        };
+        if obeyed.is_none() {
+            self.ignored_commands += 1;
+        }
+    }
+
+    /// The driver has bound the ports of one [`Output::Bind`]. Legs that were not asked for are ignored.
+    pub fn handle_bound(&mut self, now: Time, legs: LegPorts) {
+        for (leg, _) in &legs {
+            if self.opening.remove(leg) {
+                let [ssrc, sequence, timestamp] = [(); 3].map(|()| self.rng.next_u32());
+                let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
+                self.keys.insert(*leg, self.legs.insert(Leg::new(*leg, egress)));
+            }
+        }
+        self.next_scan.get_or_insert(now + SCAN_INTERVAL);
+        self.outbox.push(Output::Report(Report::Opened { legs }));
+    }
+
+    /// The driver could not bind the ports of one [`Output::Bind`].
+    pub fn handle_refused(&mut self, legs: &LegAddresses, reason: RefusalReason) {
+        let legs = legs.iter().map(|(leg, _)| *leg).inspect(|leg| {
+            self.opening.remove(leg);
+        });
+        let report = Report::Refused { legs: legs.collect(), reason };
+        self.outbox.push(Output::Report(report));
+    }
+
+    /// Takes a datagram that arrived on a leg's RTP port. When it is to go on, it has been rewritten in place.
+    ///
+    /// Allocates nothing; `packet` is the whole datagram.
+    pub fn receive(
+        &mut self,
+        now: Time,
+        leg: LegKey,
+        source: SocketAddr,
+        packet: &mut [u8],
+    ) -> Option<Forward> {
+        let from = self.legs.get_mut(leg)?;
+        let passing = from.handle_datagram(now, leg, source, packet);
+        if from.news.latched.is_some() {
+            self.outbox.offer_latched(from);
+        }
+        let passing = passing?;
+        let delivered = match self.legs.get_mut(passing.partner) {
+            Some(partner) => partner.deliver(now, &passing, packet),
+            None => return None,
+        };
+        match delivered {
+            Ok(destination) => Some(Forward { leg: passing.partner, destination }),
+            Err(reason) => {
+                self.legs.get_mut(leg)?.handle_undelivered(reason);
+                None
+            }
+        }
+    }
+
+    /// Counts a datagram that arrived on a leg's RTCP port.
+    pub fn receive_rtcp(&mut self, leg: LegKey) {
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.figures.rtcp_in += 1;
+        }
+    }
+
+    /// Counts a datagram on a leg's RTP port that was larger than the receive buffer.
+    pub fn handle_oversized(&mut self, leg: LegKey) {
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.figures.dropped.oversized += 1;
+        }
+    }
+
+    /// Counts a packet of [`Self::receive`] that the socket of `leg` refused.
+    pub fn handle_unsent(&mut self, leg: LegKey) {
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.figures.unsent += 1;
+        }
+    }
+
+    /// Does what time asks for: reports silent legs and news that waited. Allocates nothing.
+    pub fn tick(&mut self, now: Time) {
+        if self.next_scan.is_none_or(|due| now < due) {
+            return;
+        }
+        self.next_scan = if self.keys.is_empty() { None } else { Some(now + SCAN_INTERVAL) };
+        let silence = self.config.silence;
+        for leg in self.legs.iter_mut() {
+            if leg.news.latched.is_some() {
+                self.outbox.offer_latched(leg);
+            }
+            if leg.is_newly_silent(now, silence) {
+                leg.news.silence_reported = self.outbox.offer(Output::Report(Report::Silent { leg: leg.id }));
+            }
+        }
+    }
+
+    /// When [`Self::tick`] has something to do; `None` without legs.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Time> {
+        self.next_scan
+    }
+
+    /// The next thing the shard wants of its driver.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.queue.pop_front()
+    }
+
+    fn open(&mut self, legs: LegAddresses) -> Option<()> {
+        let mut fresh = BTreeSet::new();
+        let all_fresh = legs.iter().all(|(leg, _)| {
+            !self.keys.contains_key(leg) && !self.opening.contains(leg) && fresh.insert(*leg)
+        });
+        if all_fresh {
+            self.opening.append(&mut fresh);
+            self.outbox.push(Output::Bind { legs });
+        } else {
+            let legs = legs.iter().map(|(leg, _)| *leg).collect();
+            let reason = RefusalReason::AlreadyOpen;
+            self.outbox.push(Output::Report(Report::Refused { legs, reason }));
+        }
+        Some(())
+    }
+
+    fn configure(&mut self, now: Time, leg: LegId, params: StreamParams) -> Option<()> {
+        let key = self.key(leg)?;
+        self.legs.get_mut(key)?.configure(now, params);
+        Some(())
+    }
+
+    fn relay(&mut self, now: Time, a: (LegId, PayloadMap), b: (LegId, PayloadMap)) -> Option<()> {
+        let (key_a, key_b) = (self.key(a.0)?, self.key(b.0)?);
+        if key_a == key_b {
+            return None;
+        }
+        for (key, partner, map) in [(key_a, key_b, a.1), (key_b, key_a, b.1)] {
+            if self.partner(key).is_some_and(|old| old != partner) {
+                self.unpair(key);
+            }
+            self.legs.get_mut(key)?.relay_to(now, Relay { partner, table: map.into() });
+        }
+        Some(())
+    }
+
+    fn part(&mut self, a: LegId, b: LegId) -> Option<()> {
+        let (key_a, key_b) = (self.key(a)?, self.key(b)?);
+        if self.partner(key_a) == Some(key_b) {
+            self.unpair(key_a);
+        }
+        Some(())
+    }
+
+    fn close(&mut self, id: LegId) -> Option<()> {
+        let key = self.keys.remove(&id)?;
+        self.unpair(key);
+        let leg = self.legs.remove(key)?;
+        self.outbox.push(Output::Release { key, leg: id });
+        self.outbox.push(Output::Report(Report::Closed { leg: id, figures: leg.figures }));
+        Some(())
+    }
+
+    fn partner(&self, leg: LegKey) -> Option<LegKey> {
+        self.legs.get(leg)?.relay.as_ref().map(|relay| relay.partner)
+    }
+
+    /// Ends the relay of a leg and of its partner.
+    fn unpair(&mut self, leg: LegKey) {
+        let partner = self.partner(leg);
+        for key in [Some(leg), partner].into_iter().flatten() {
+            if let Some(leg) = self.legs.get_mut(key) {
+                leg.relay = None;
+            }
+        }
+    }
+}
+
+/// What waits for the driver. Its room is reserved at construction and after a restore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "StoredOutbox")]
+struct Outbox {
+    queue: VecDeque<Output>,
+    deferred: u64,
+}
+
+#[derive(Deserialize)]
+struct StoredOutbox {
+    queue: VecDeque<Output>,
+    deferred: u64,
+}
+
+impl From<StoredOutbox> for Outbox {
+    fn from(stored: StoredOutbox) -> Self {
+        let StoredOutbox { mut queue, deferred } = stored;
+        queue.reserve(OUTBOX);
+        Self { queue, deferred }
+    }
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(OUTBOX), deferred: 0 }
+    }
+}
+
+impl Outbox {
+    /// The answer to a command.
+    fn push(&mut self, output: Output) {
+        self.queue.push_back(output);
+    }
+
+    /// News that can wait; whether it was taken.
+    fn offer(&mut self, output: Output) -> bool {
+        let room = self.queue.len() < OUTBOX;
+        if room {
+            self.queue.push_back(output);
+        } else {
+            self.deferred += 1;
+        }
+        room
+    }
+
+    fn offer_latched(&mut self, leg: &mut Leg) {
+        if let Some(source) = leg.news.latched
+            && self.offer(Output::Report(Report::Latched { leg: leg.id, source }))
+        {
+            leg.news.latched = None;
+        }
+    }
+}

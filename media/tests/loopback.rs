@@ -1,0 +1,306 @@
+//! The media thread with real sockets on the loopback interface.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use media::io::{MediaConfig, MediaHandle, start};
+use media::rtp::Header;
+use media::{
+    Command, Latching, LegFigures, LegId, PayloadMap, PayloadRule, RefusalReason, Report, StreamParams,
+};
+use smallvec::smallvec;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const A: LegId = LegId(1);
+const B: LegId = LegId(2);
+/// Far more than anything here takes; a test that meets it has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A peer's socket, which fails rather than waits for ever.
+struct Peer(UdpSocket);
+
+impl Peer {
+    #[expect(clippy::disallowed_methods, reason = "the peers of a loopback test are real sockets")]
+    fn new(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).expect("the loopback interface has the address");
+        socket.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+        Self(socket)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("the socket is bound")
+    }
+
+    fn send(&self, port: u16, bytes: &[u8]) {
+        self.0.send_to(bytes, (self.address().ip(), port)).expect("loopback takes every datagram");
+    }
+
+    /// The next datagram and the port it came from.
+    fn receive(&self) -> (u16, Vec<u8>) {
+        let mut buffer = [0; 1500];
+        let (length, source) = self.0.recv_from(&mut buffer).expect("something arrives before the deadline");
+        assert_eq!(source.ip(), self.address().ip());
+        (source.port(), buffer[..length].to_vec())
+    }
+}
+
+/// The media thread and the signal that it has reports.
+struct Media {
+    handle: MediaHandle,
+    signal: Receiver<()>,
+}
+
+impl Media {
+    fn start(config: MediaConfig) -> Self {
+        let (sender, signal) = channel();
+        let on_report = move || {
+            // The receiver is gone when the test is over.
+            let _ = sender.send(());
+        };
+        Self {
+            handle: start(config, [3; 32], on_report).expect("the system gives a thread and a poll"),
+            signal,
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        self.handle.send(command).expect("a few commands fit the ring");
+        self.handle.wake();
+    }
+
+    fn report(&mut self) -> Report {
+        loop {
+            if let Some(report) = self.handle.poll_report() {
+                return report;
+            }
+            self.signal.recv_timeout(DEADLINE).expect("a report comes before the deadline");
+        }
+    }
+
+    fn open(&mut self, legs: &[LegId], local: IpAddr) -> Report {
+        self.send(Command::Open { legs: legs.iter().map(|leg| (*leg, local)).collect() });
+        self.report()
+    }
+
+    /// Opens two legs, points them at their peers and relays them, PCMU to PCMA. The ports of the two.
+    fn relay(&mut self, a: &Peer, b: &Peer) -> [u16; 2] {
+        let local = a.address().ip();
+        let report = self.open(&[A, B], local);
+        let Report::Opened { legs } = report else { panic!("{report:?}") };
+        for ((leg, _), peer) in legs.iter().zip([a, b]) {
+            let (remote, signalling) = (Some(peer.address()), local);
+            let latching = Latching::Symmetric;
+            let params =
+                StreamParams { remote, signalling, latching, clock_rate: 8000, send: true, receive: true };
+            self.send(Command::Configure { leg: *leg, params });
+        }
+        let forward = PayloadMap::new(&[(0, PayloadRule::UlawToAlaw(8))]);
+        let backward = PayloadMap::new(&[(8, PayloadRule::AlawToUlaw(0))]);
+        self.send(Command::Relay { a: A, b: B, forward, backward });
+        // Commands are obeyed in order: once a later one is answered, packets find the relay.
+        let reports = [self.open(&[LegId(3)], local), self.closed(LegId(3))];
+        assert!(matches!(reports, [Report::Opened { .. }, Report::Closed { .. }]), "{reports:?}");
+        [legs[0].1, legs[1].1]
+    }
+
+    fn closed(&mut self, leg: LegId) -> Report {
+        self.send(Command::Close { leg });
+        self.report()
+    }
+
+    /// Closes a leg and hands out its figures, whatever was reported before.
+    fn close(&mut self, leg: LegId) -> LegFigures {
+        self.send(Command::Close { leg });
+        loop {
+            if let Report::Closed { leg: closed, figures } = self.report() {
+                assert_eq!(closed, leg);
+                return figures;
+            }
+        }
+    }
+}
+
+fn config(first: u16, last: u16) -> MediaConfig {
+    MediaConfig::new(first..=last)
+}
+
+fn packet(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x80, payload_type];
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend((160 * u32::from(sequence)).to_be_bytes());
+    bytes.extend([1, 2, 3, payload_type]);
+    bytes.extend(payload);
+    bytes
+}
+
+fn payload_type(bytes: &[u8]) -> u8 {
+    Header::parse(bytes).expect("what is relayed stays RTP").payload_type()
+}
+
+fn sequence(bytes: &[u8]) -> u16 {
+    Header::parse(bytes).expect("what is relayed stays RTP").sequence()
+}
+
+fn relays_both_ways(local: &str) {
+    let (a, b) = (Peer::new(local), Peer::new(local));
+    let mut media = Media::start(config(46_000, 46_199));
+    let ports = media.relay(&a, &b);
+    for port in ports {
+        assert!(port.is_multiple_of(2) && (46_000..46_199).contains(&port));
+    }
+    for sequence in 0..100 {
+        a.send(ports[0], &packet(0, sequence, &[0xff; 160]));
+        let (port, bytes) = b.receive();
+        assert_eq!((port, payload_type(&bytes), &bytes[12..]), (ports[1], 8, &[0xd5; 160][..]));
+        b.send(ports[1], &packet(8, sequence, &[0xd5; 160]));
+        let (port, bytes) = a.receive();
+        assert_eq!((port, payload_type(&bytes), &bytes[12..]), (ports[0], 0, &[0xfe; 160][..]));
+    }
+    for leg in [A, B] {
+        let figures = media.close(leg);
+        assert_eq!((figures.packets_in, figures.packets_out), (100, 100));
+        assert_eq!((figures.octets_in, figures.octets_out), (16_000, 16_000));
+        assert_eq!((figures.dropped.total(), figures.unsent), (0, 0));
+    }
+    assert!(media.handle.is_running());
+    media.handle.stop();
+}
+
+#[test]
+fn two_sockets_talk_through_the_relay() {
+    relays_both_ways("127.0.0.1:0");
+}
+
+#[test]
+fn two_sockets_talk_through_the_relay_over_ipv6() {
+    relays_both_ways("[::1]:0");
+}
+
+#[test]
+fn a_burst_larger_than_a_turn_comes_through_whole() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(config(46_200, 46_399));
+    let ports = media.relay(&a, &b);
+    for sequence in 0..100 {
+        a.send(ports[0], &packet(0, sequence, &[sequence as u8; 160]));
+    }
+    let sequences: Vec<u16> = (0..100).map(|_| sequence(&b.receive().1)).collect();
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{sequences:?}");
+}
+
+#[test]
+fn rtcp_is_received_on_the_next_port_and_counted() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(config(46_400, 46_599));
+    let ports = media.relay(&a, &b);
+    a.send(ports[0] + 1, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
+    // The datagram is in its socket when the call returns, so the poll that finds the packet finds it, too.
+    a.send(ports[0], &packet(0, 1, &[1]));
+    b.receive();
+    assert_eq!(media.close(A).rtcp_in, 1);
+}
+
+#[test]
+fn an_oversized_datagram_is_counted_and_not_relayed() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(config(46_600, 46_799));
+    let ports = media.relay(&a, &b);
+    a.send(ports[0], &packet(0, 1, &[0; 3000]));
+    a.send(ports[0], &packet(0, 2, &[7]));
+    assert_eq!(b.receive().1.len(), 13);
+    let figures = media.close(A);
+    assert_eq!((figures.packets_in, figures.dropped.oversized), (1, 1));
+}
+
+/// A peer's socket on an even port whose next three ports are free, so that a range can be built on it.
+fn even_peer() -> (Peer, u16) {
+    loop {
+        let socket = Peer::new("127.0.0.1:0");
+        let port = socket.address().port();
+        if port.is_multiple_of(2) && port < 65_000 {
+            return (socket, port);
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_is_skipped_and_a_full_range_refused() {
+    let (_taken, port) = even_peer();
+    let mut media = Media::start(config(port, port + 3));
+    let opened = Report::Opened { legs: smallvec![(A, port + 2)] };
+    assert_eq!(media.open(&[A], LOCAL), opened);
+    let refused = Report::Refused { legs: smallvec![B], reason: RefusalReason::NoFreePort };
+    assert_eq!(media.open(&[B], LOCAL), refused);
+    media.close(A);
+    assert_eq!(media.open(&[B], LOCAL), Report::Opened { legs: smallvec![(B, port + 2)] });
+}
+
+#[test]
+fn a_pair_whose_rtcp_port_is_taken_is_skipped() {
+    let (taken, port) = even_peer();
+    drop(taken);
+    let _rtcp = Peer::new(&format!("127.0.0.1:{}", port + 1));
+    let mut media = Media::start(config(port, port + 3));
+    assert_eq!(media.open(&[A], LOCAL), Report::Opened { legs: smallvec![(A, port + 2)] });
+}
+
+#[test]
+fn all_legs_of_a_command_are_opened_or_none() {
+    let (_taken, port) = even_peer();
+    let mut media = Media::start(config(port, port + 3));
+    let refused = Report::Refused { legs: smallvec![A, B], reason: RefusalReason::NoFreePort };
+    assert_eq!(media.open(&[A, B], LOCAL), refused);
+    assert_eq!(media.open(&[B], LOCAL), Report::Opened { legs: smallvec![(B, port + 2)] });
+}
+
+#[test]
+fn an_address_that_is_not_ours_is_refused_as_such() {
+    let mut media = Media::start(config(46_800, 46_899));
+    let refused = Report::Refused { legs: smallvec![A], reason: RefusalReason::AddressNotLocal };
+    assert_eq!(media.open(&[A], "192.0.2.1".parse().unwrap()), refused);
+}
+
+#[test]
+fn a_port_just_closed_is_not_given_out_at_once() {
+    let mut media = Media::start(config(46_900, 46_999));
+    let Report::Opened { legs: first } = media.open(&[A], LOCAL) else { panic!("not opened") };
+    media.close(A);
+    let Report::Opened { legs: second } = media.open(&[B], LOCAL) else { panic!("not opened") };
+    assert!(second[0].1 > first[0].1);
+}
+
+#[test]
+fn commands_and_the_end_do_not_wait_for_packets_to_gather() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(MediaConfig { gathering: 10 * DEADLINE, ..config(47_100, 47_199) });
+    let ports = media.relay(&a, &b);
+    for sequence in 0..50 {
+        // Two packets of a few milliseconds are fast enough for a pause that long.
+        a.send(ports[0], &packet(0, sequence, &[1]));
+        media.open(&[LegId(3)], LOCAL);
+        media.closed(LegId(3));
+    }
+    media.handle.stop();
+}
+
+#[test]
+fn unread_reports_hold_commands_back_and_nothing_is_lost() {
+    let mut media = Media::start(config(47_000, 47_003));
+    // Refused, for it names a leg twice: one report for each command, and no socket.
+    let command = Command::Open { legs: smallvec![(A, LOCAL), (A, LOCAL)] };
+    let mut accepted = 0;
+    let returned = loop {
+        match media.handle.send(command.clone()) {
+            Ok(()) => accepted += 1,
+            Err(full) => break full.0,
+        }
+        media.handle.wake();
+        assert!(accepted < 20_000, "the rings have no bound");
+    };
+    assert_eq!(*returned, command);
+    assert_eq!(media.handle.overflows().commands_refused, 1);
+    for _ in 0..accepted {
+        assert!(matches!(media.report(), Report::Refused { .. }));
+    }
+}
