@@ -1,0 +1,133 @@
+//! The relay of packets without I/O: the header view, the path of one packet through a shard, G.711 conversion.
+
+use std::hint::black_box;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use media::codec::g711;
+use media::rtp::{Header, Rewrite, Ssrc};
+use media::{
+    Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Shard, ShardConfig, StreamParams, Time,
+};
+use smallvec::smallvec;
+
+/// Legs of 200 calls.
+const LEGS: u64 = 400;
+/// 20 ms of G.711 with its header.
+const PACKET: usize = 172;
+
+fn peer(leg: u64) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, (leg % 250) as u8], 10_000 + leg as u16))
+}
+
+fn packet(ssrc: u32) -> [u8; PACKET] {
+    let mut packet = [0x55; PACKET];
+    packet[..8].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0]);
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet
+}
+
+/// A shard with 200 calls; the rule is the one from the even legs to the odd ones.
+fn shard(rule: PayloadRule) -> (Shard, Vec<LegKey>) {
+    let mut shard = Shard::new(ShardConfig { silence: Duration::from_secs(30) }, [1; 32]);
+    let local: IpAddr = [192, 0, 2, 1].into();
+    for leg in 0..LEGS {
+        let remote = peer(leg);
+        let params = StreamParams {
+            remote: Some(remote),
+            signalling: remote.ip(),
+            latching: Latching::Symmetric,
+            clock_rate: 8000,
+            send: true,
+            receive: true,
+        };
+        let leg = LegId(leg);
+        shard.handle_command(Time::ZERO, Command::Open { legs: smallvec![(leg, local)] });
+        shard.handle_bound(Time::ZERO, smallvec![(leg, 40_000)]);
+        shard.handle_command(Time::ZERO, Command::Configure { leg, params });
+    }
+    let (forward, backward) = (PayloadMap::new(&[(0, rule)]), PayloadMap::new(&[(0, PayloadRule::Pass(0))]));
+    for leg in (0..LEGS).step_by(2) {
+        let (a, b) = (LegId(leg), LegId(leg + 1));
+        let (forward, backward) = (forward.clone(), backward.clone());
+        shard.handle_command(Time::ZERO, Command::Relay { a, b, forward, backward });
+    }
+    while let Some(output) = shard.poll_output() {
+        assert!(matches!(output, Output::Bind { .. } | Output::Report(_)));
+    }
+    let keys = (0..LEGS).map(|leg| shard.key(LegId(leg)).expect("the leg was opened")).collect();
+    (shard, keys)
+}
+
+/// One packet for each of 200 streams in turn, with the sequence and timestamp of its turn.
+fn relay(criterion: &mut Criterion, name: &str, rule: PayloadRule) {
+    let (mut shard, keys) = shard(rule);
+    let mut packets: Vec<_> = (0..LEGS).map(|leg| packet(leg as u32)).collect();
+    let peers: Vec<_> = (0..LEGS).map(peer).collect();
+    let (mut turn, mut leg) = (0u32, 0u64);
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let packet = &mut packets[leg as usize];
+            packet[1] = 0;
+            packet[2..4].copy_from_slice(&(turn as u16).to_be_bytes());
+            packet[4..8].copy_from_slice(&turn.wrapping_mul(160).to_be_bytes());
+            packet[8..12].copy_from_slice(&(leg as u32).to_be_bytes());
+            let now = Time(u64::from(turn) * 20_000_000);
+            let forward =
+                shard.receive(now, keys[leg as usize], peers[leg as usize], black_box(&mut packet[..]));
+            leg += 2;
+            if leg == LEGS {
+                (leg, turn) = (0, turn.wrapping_add(1));
+            }
+            forward.is_some()
+        });
+    });
+    let sent: u64 =
+        keys.iter().filter_map(|key| shard.figures(*key)).map(|figures| figures.packets_out).sum();
+    assert!(sent > 0, "the legs are relayed");
+}
+
+fn relays(criterion: &mut Criterion) {
+    relay(criterion, "relay/pass", PayloadRule::Pass(0));
+    relay(criterion, "relay/ulaw_to_alaw", PayloadRule::UlawToAlaw(8));
+}
+
+fn header(criterion: &mut Criterion) {
+    let mut packet = packet(7);
+    criterion.bench_function("rtp/header_parse", |bencher| {
+        bencher.iter(|| Header::parse(black_box(&packet)).map(|header| header.sequence()));
+    });
+    let rewrite = Rewrite { marker: false, payload_type: 8, sequence: 9, timestamp: 160, ssrc: Ssrc(3) };
+    criterion.bench_function("rtp/header_rewrite", |bencher| {
+        bencher.iter(|| rewrite.apply(black_box(&mut packet)));
+    });
+}
+
+fn conversion(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("g711");
+    group.throughput(Throughput::Bytes(160));
+    let mut payload = [0x55; 160];
+    group.bench_function("ulaw_to_alaw_20ms", |bencher| {
+        bencher.iter(|| g711::convert_ulaw_to_alaw(black_box(&mut payload)));
+    });
+    let mut samples = [0i16; 160];
+    group.bench_function("decode_ulaw_20ms", |bencher| {
+        bencher.iter(|| {
+            for (sample, octet) in samples.iter_mut().zip(black_box(&payload)) {
+                *sample = g711::decode_ulaw(*octet);
+            }
+        });
+    });
+    group.bench_function("encode_ulaw_20ms", |bencher| {
+        bencher.iter(|| {
+            for (octet, sample) in payload.iter_mut().zip(black_box(&samples)) {
+                *octet = g711::encode_ulaw(*sample);
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, header, relays, conversion);
+criterion_main!(benches);

@@ -1,0 +1,26 @@
+//! Configuration: one TOML file in, a validated [`Config`] out, or every fault of the file with line and remedy.
+//!
+//! [`parse`] is pure; reading the file is up to the caller. [`Config::merge_stored`] adds the users made by command.
+
+mod addresses;
+pub mod error;
+pub mod first;
+mod latching;
+pub mod model;
+mod nearest;
+pub mod network;
+mod objects;
+pub mod pattern;
+pub mod resolve;
+mod stored;
+mod table;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrors, Fault};
+pub use model::*;
+pub use network::Network;
+pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, parse_id};
+pub use pattern::Pattern;
+pub use resolve::parse;

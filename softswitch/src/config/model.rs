@@ -1,0 +1,352 @@
+//! The configuration as the switch sees it: resolved, validated, without text left to interpret.
+//!
+//! A [`Config`] is a value: the snapshot at the head of a scenario log carries it, a reload is a new one as an input.
+//! It holds no passwords; of a password only the digests of RFC 7616 §3.4.2 are kept. How the TOML file becomes a
+//! `Config` is in [`super::resolve`]; where the file lies and how it is read is not known here.
+
+use super::network::{Network, canonical};
+use super::pattern::Pattern;
+use serde::{Deserialize, Serialize};
+use sip_stack::auth::{Algorithm, Ha1};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Number of a SIP domain (tenant) within one run of the switch.
+///
+/// A name keeps its number over a reload ([`Config::keep_ids_of`]); what lasts longer than the process uses the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DomainId(pub u16);
+
+/// Everything the operator decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Name of the file this came from, for messages.
+    pub file: Box<str>,
+    /// Where SIP is received, in the order of the file; at least one.
+    pub listeners: Vec<Listener>,
+    /// RTP ports and addresses.
+    pub media: Media,
+    /// The tenants; at least one.
+    pub domains: BTreeMap<DomainId, Domain>,
+    /// The tenant that answers for IP literals, `localhost` and advertised names that no domain claims.
+    pub default_domain: Option<DomainId>,
+    /// Names, aliases and advertised names in canonical form (lower case, IP literals as `std` prints them).
+    pub hosts: BTreeMap<Box<str>, DomainId>,
+    /// Bounds of the switch as a whole.
+    pub limits: Limits,
+}
+
+/// One SIP socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Address to bind; `0.0.0.0` or `[::]` binds all interfaces.
+    pub address: SocketAddr,
+    /// What runs over it.
+    pub transport: Transport,
+    /// What peers outside [`local_networks`](Self::local_networks) are told in Via and Contact.
+    pub advertise: Option<Advertise>,
+    /// Networks whose hosts reach the bound address directly; empty when nothing is advertised.
+    pub local_networks: Vec<Network>,
+}
+
+impl Listener {
+    /// What `peer` is told instead of the address that faces it; `None` for a peer in a local network.
+    pub fn advertised_to(&self, peer: IpAddr) -> Option<&Advertise> {
+        self.advertise.as_ref().filter(|_| !contains(&self.local_networks, peer))
+    }
+}
+
+/// A SIP transport (RFC 3261 §18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+}
+
+/// A name or address, with a port if it differs from the bound one, as written into Via and Contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advertise {
+    /// Host name or IP literal; IPv6 without brackets.
+    pub host: Box<str>,
+    /// The port outside, when a translation changes it.
+    pub port: Option<u16>,
+}
+
+impl Advertise {
+    /// The address, when the host is an IP literal.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+/// RTP on the side of the switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// Ports of RTP (even) and RTCP (odd).
+    pub ports: PortRange,
+    /// IPv4 address in SDP for peers outside [`local_networks`](Self::local_networks).
+    pub advertise_ipv4: Option<Ipv4Addr>,
+    /// IPv6 address in SDP for peers outside [`local_networks`](Self::local_networks).
+    pub advertise_ipv6: Option<Ipv6Addr>,
+    /// Networks whose hosts reach the bound address directly.
+    pub local_networks: Vec<Network>,
+    /// A call whose two legs sent no media for this long is ended; `None`: never.
+    pub silence_s: Option<u32>,
+}
+
+impl Media {
+    /// The address that stands in SDP for `peer` instead of the one that faces it, of the peer's family.
+    pub fn advertised_to(&self, peer: IpAddr) -> Option<IpAddr> {
+        if contains(&self.local_networks, peer) {
+            return None;
+        }
+        match canonical(peer) {
+            IpAddr::V4(_) => self.advertise_ipv4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.advertise_ipv6.map(IpAddr::V6),
+        }
+    }
+}
+
+/// UDP ports, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    /// Lowest port; even.
+    pub first: u16,
+    /// Highest port; odd.
+    pub last: u16,
+}
+
+/// One tenant: users, peers and routes that no other tenant sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Domain {
+    /// The SIP domain, and the realm of its digests, as written in the file.
+    pub name: Box<str>,
+    /// Further hosts that mean this domain, canonical.
+    pub aliases: Vec<Box<str>>,
+    /// Algorithms offered in a challenge, in this order (RFC 8760 §2.3); at least one.
+    pub digest: Vec<Algorithm>,
+    /// A nonce older than this is stale.
+    pub nonce_lifetime_s: u32,
+    /// Bounds of a registration.
+    pub registration: Registration,
+    /// Users by the user part of their address of record (case-sensitive, RFC 3261 §19.1.4).
+    pub users: BTreeMap<Box<str>, User>,
+    /// Static SIP peers by id.
+    pub peers: BTreeMap<Box<str>, Peer>,
+    /// Routes, most specific first (see [`Pattern`]).
+    pub routes: Vec<Route>,
+}
+
+impl Domain {
+    /// Whom `user_part` (unescaped, without parameters) reaches.
+    ///
+    /// A user of exactly this name comes first; then the most specific route that matches: the patterns are compared
+    /// from the left, and where they first differ the narrower element wins (a digit, `N`, `Z`, `X`, the trailing `.`).
+    pub fn route(&self, user_part: &[u8]) -> Option<Target<'_>> {
+        if let Some((id, user)) = self.user(user_part) {
+            return Some(Target::User { id, user });
+        }
+        let route = self.routes.iter().find(|route| route.pattern.matches(user_part))?;
+        let (id, peer) = self.peers.get_key_value(&route.peer)?;
+        Some(Target::Peer { id, peer })
+    }
+
+    /// The user of this name.
+    pub fn user(&self, user_part: &[u8]) -> Option<(&str, &User)> {
+        let name = core::str::from_utf8(user_part).ok()?;
+        self.users.get_key_value(name).map(|(id, user)| (&**id, user))
+    }
+}
+
+/// Where a number leads within a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The contacts of a user.
+    User {
+        /// Key in [`Domain::users`].
+        id: &'a str,
+        /// The user.
+        user: &'a User,
+    },
+    /// A static peer; the number dialled is passed on as it is.
+    Peer {
+        /// Key in [`Domain::peers`].
+        id: &'a str,
+        /// The peer.
+        peer: &'a Peer,
+    },
+}
+
+/// Bounds of a registration (RFC 3261 §10.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Shorter wishes are answered 423 with this value in Min-Expires.
+    pub min_expires_s: u32,
+    /// Used when the request names no expiry.
+    pub default_expires_s: u32,
+    /// Longer wishes are cut to this.
+    pub max_expires_s: u32,
+    /// Contacts one address of record may have at a time.
+    pub max_contacts: u32,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Registration { min_expires_s: 60, default_expires_s: 3_600, max_expires_s: 7_200, max_contacts: 10 }
+    }
+}
+
+/// Who may register and be called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// What digests are checked against.
+    pub credentials: Ha1,
+    /// Shown to those who are called; no control characters.
+    pub display_name: Option<Box<str>>,
+    /// A call to this user that nobody answers for so long is given up.
+    pub ring_s: u32,
+    /// From where the user's media may come.
+    pub latching: Latching,
+    /// Who made this user.
+    pub origin: Origin,
+}
+
+/// Who made an object; one made in the file cannot be made by a command as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The configuration file, in this line (counted from 1).
+    File {
+        /// Line of the object's id.
+        line: u32,
+    },
+    /// A command; kept in the database.
+    Store,
+}
+
+/// From which source addresses the media of an endpoint is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Latching {
+    /// The SDP address or the source of the signalling, learned within the window.
+    #[default]
+    Symmetric,
+    /// The SDP address alone.
+    SdpOnly,
+    /// Any address in one of these networks: carriers whose media is asymmetric.
+    AnyOf(Vec<Network>),
+}
+
+/// A SIP peer that does not register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Where its requests go.
+    pub address: SocketAddr,
+    /// Over what.
+    pub transport: Transport,
+    /// From where its media may come.
+    pub latching: Latching,
+}
+
+/// Numbers that lead to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The numbers.
+    pub pattern: Pattern,
+    /// Key in [`Domain::peers`]; always there.
+    pub peer: Box<str>,
+}
+
+/// Bounds of the whole switch: what is beyond is refused (503), not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Transactions alive at a time.
+    pub transactions: u32,
+    /// Calls at a time, ringing ones included.
+    pub calls: u32,
+    /// Nonces whose counts are remembered (RFC 7616 §3.4).
+    pub nonces: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { transactions: 200_000, calls: 10_000, nonces: 100_000 }
+    }
+}
+
+impl Config {
+    /// The domain a URI's host means: the one that has it as name or alias (ASCII case aside); the default domain for
+    /// an IP literal or `localhost` that nobody claims; `None` for any other name.
+    ///
+    /// `host` may carry the brackets of an IPv6 literal and the final dot of a name; no port.
+    pub fn domain_of_host(&self, host: &[u8]) -> Option<DomainId> {
+        let mut buffer = [0_u8; MAX_HOST];
+        let lower = buffer.get_mut(..host.len())?;
+        lower.copy_from_slice(host);
+        lower.make_ascii_lowercase();
+        let lower = core::str::from_utf8(lower).ok()?;
+        let name = lower.strip_suffix('.').unwrap_or(lower);
+        if let Some(id) = self.hosts.get(name) {
+            return Some(*id);
+        }
+        if name == "localhost" {
+            return self.default_domain;
+        }
+        // Spelled otherwise than `std` prints it, an IPv6 address may still be claimed.
+        let claimed = match parse_ip_literal(name)? {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => self.hosts.get(address.to_string().as_str()).copied(),
+        };
+        claimed.or(self.default_domain)
+    }
+
+    /// The domain of this name or alias; unlike [`domain_of_host`](Self::domain_of_host) without any default.
+    pub fn domain_named(&self, name: &str) -> Option<DomainId> {
+        self.hosts.get(canonical_host(name).as_str()).copied()
+    }
+
+    /// Gives every domain that `running` has too the number it has there, and new ones numbers that `running` does
+    /// not use: state keyed by [`DomainId`] survives a reload.
+    pub fn keep_ids_of(&mut self, running: &Config) {
+        let mut free = (0..=u16::MAX).map(DomainId).filter(|id| !running.domains.contains_key(id));
+        let mut renumbered = BTreeMap::new();
+        for (old, domain) in &self.domains {
+            let kept = running.domains.iter().find(|(_, known)| known.name == domain.name).map(|(id, _)| *id);
+            // At most half of all numbers are in use in each of the two (`MAX_DOMAINS`), so one is free.
+            renumbered.insert(*old, kept.or_else(|| free.next()).unwrap_or(*old));
+        }
+        let new_id = |id: &DomainId| renumbered.get(id).copied().unwrap_or(*id);
+        self.default_domain = self.default_domain.as_ref().map(new_id);
+        for id in self.hosts.values_mut() {
+            *id = new_id(id);
+        }
+        let domains = core::mem::take(&mut self.domains);
+        self.domains = domains.into_iter().map(|(id, domain)| (new_id(&id), domain)).collect();
+    }
+}
+
+/// Domains in one file at most.
+pub(super) const MAX_DOMAINS: usize = 32_768;
+
+/// Longest host name looked up (RFC 1035 §2.3.4), brackets included.
+const MAX_HOST: usize = 255;
+
+/// Lower case, without the brackets of IPv6 and the final dot of a name; IP literals as `std` prints them.
+pub(super) fn canonical_host(host: &str) -> String {
+    let lower = host.to_ascii_lowercase();
+    let name = lower.strip_suffix('.').unwrap_or(&lower);
+    match parse_ip_literal(name) {
+        Some(address) => address.to_string(),
+        None => name.to_owned(),
+    }
+}
+
+/// An IPv4 literal, or an IPv6 literal with or without brackets.
+pub(super) fn parse_ip_literal(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok(),
+    }
+}
+
+fn contains(networks: &[Network], peer: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(peer))
+}

@@ -1,0 +1,305 @@
+//! `[[user]]`, `[[users]]`, `[[peer]]` and `[[route]]`: what a domain is filled with.
+
+use super::addresses::{parse_address, resolve_transport};
+use super::error::{Fault, Quoted};
+use super::latching::Word;
+use super::model::{Domain, DomainId, Latching, Origin, Peer, Route, User};
+use super::nearest::nearest;
+use super::pattern::Pattern;
+use super::table::{Faults, Key, Located, Section};
+use super::tenants::Tenants;
+use sip_stack::auth::{Algorithm, Ha1};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+const ID: Key = Key {
+    name: "id",
+    expected: "a name of letters, digits and - _ . ! ~ * ' ( ) +, at most 64 of them",
+    example: "\"1000\"",
+};
+const PASSWORD: Key = Key { name: "password", expected: "text in quotes", example: "\"a-long-random-one\"" };
+const HA1: Key = Key {
+    name: "ha1",
+    expected: "the MD5 of user:domain:password as 32 hexadecimal digits",
+    example: "\"3d78807defe7de2157e2b0b6573a855f\"",
+};
+const HA1_SHA256: Key = Key {
+    name: "ha1_sha256",
+    expected: "the SHA-256 of user:domain:password as 64 hexadecimal digits",
+    example: "\"7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232\"",
+};
+const HA1_SHA512_256: Key = Key {
+    name: "ha1_sha512_256",
+    expected: "the SHA-512-256 of user:domain:password as 64 hexadecimal digits",
+    example: "\"fb174f5c3c7802721517cae13b98e2b8dae2e0118cb705d94ee29946319204ce\"",
+};
+const DISPLAY_NAME: Key = Key {
+    name: "display_name",
+    expected: "a name of at most 128 characters without control characters",
+    example: "\"Reception\"",
+};
+const RING: Key = Key { name: "ring_s", expected: "a whole number", example: "60" };
+const LATCHING: Key = Key {
+    name: "latching",
+    expected: "\"symmetric\", \"sdp-only\" or a list of IP networks",
+    example: "\"symmetric\"",
+};
+const FROM: Key = Key { name: "from", expected: "a whole number", example: "1000" };
+const TO: Key = Key { name: "to", expected: "a whole number", example: "1999" };
+const ADDRESS: Key = Key {
+    name: "address",
+    expected: "an IP address with a port (names are not looked up)",
+    example: "\"192.0.2.10:5060\"",
+};
+const PATTERN: Key = Key {
+    name: "pattern",
+    expected: "digits (and + * #), X for any digit, N for 2-9, Z for 1-9, and a . at the end for one or more of anything",
+    example: "\"8XXX\"",
+};
+const PEER: Key = Key { name: "peer", expected: "the id of a peer", example: "\"trunk\"" };
+
+/// How long a user's phones ring when the file does not say.
+pub(crate) const DEFAULT_RING_S: u32 = 60;
+const LONGEST_RING_S: u32 = 3_600;
+
+/// Users one `[[users]]` may stand for.
+const BLOCK_LIMIT: u64 = 100_000;
+
+pub(super) fn resolve_users(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    for section in root.tables("user", "[[user]]") {
+        resolve_user(section, tenants, faults);
+    }
+    for section in root.tables("users", "[[users]]") {
+        resolve_block(section, tenants, faults);
+    }
+}
+
+fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    let id = section.required(ID, parse_id);
+    let domain = tenants.domain_of(&mut section, faults).and_then(|id| tenants.domains.get_mut(&id));
+    let secrets = Secrets::read(&mut section, faults);
+    let display_name = section.parsed(DISPLAY_NAME, parse_display_name).map(|name| name.value);
+    let ring_s = resolve_ring(&mut section);
+    let latching = resolve_latching(&mut section);
+    section.finish();
+    let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
+        return;
+    };
+    let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
+    let user = User { credentials, display_name, ring_s, latching, origin: Origin::File { line } };
+    add_user(domain, id, user, line, faults);
+}
+
+/// Adds a user unless there is one of this id; then says so and answers false.
+fn add_user(domain: &mut Domain, id: Box<str>, user: User, line: u32, faults: &Faults) -> bool {
+    let known = domain.users.get(&id).map(|known| known.origin);
+    match known {
+        Some(Origin::File { line: first }) => {
+            let (id, domain) = (Quoted::new(&id), Quoted::new(&domain.name));
+            // Blocks are resolved after single users, wherever they stand in the file.
+            let (later, first) = (line.max(first), line.min(first));
+            faults.note(later, Fault::DuplicateUser { id, domain, first });
+            false
+        }
+        Some(Origin::Store) | None => {
+            domain.users.insert(id, user);
+            true
+        }
+    }
+}
+
+fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    let highest = u64::from(u32::MAX) * 1_000;
+    let from = section.required_whole(FROM, 0, highest);
+    let to = section.required_whole(TO, 0, highest);
+    let domain = tenants.domain_of(&mut section, faults).and_then(|id| tenants.domains.get_mut(&id));
+    let password = read_password(&mut section, faults);
+    if password == Some(None) {
+        section.note_missing(PASSWORD);
+    }
+    let ring_s = resolve_ring(&mut section);
+    let latching = resolve_latching(&mut section);
+    section.finish();
+    let (Some(from), Some(to), Some(domain), Some(Some(password))) = (from, to, domain, password) else {
+        return;
+    };
+    let Located { value: from, line } = from;
+    let Some(steps) = to.value.checked_sub(from) else {
+        faults.note(line, Fault::Reversed { low: FROM.name, high: TO.name });
+        return;
+    };
+    if steps >= BLOCK_LIMIT {
+        faults.note(line, Fault::BlockTooLarge { found: steps.saturating_add(1), limit: BLOCK_LIMIT });
+        return;
+    }
+    for number in from..=to.value {
+        let id: Box<str> = number.to_string().into();
+        let credentials = ha1_of_password(&id, &domain.name, password);
+        let latching = latching.clone();
+        let user = User { credentials, display_name: None, ring_s, latching, origin: Origin::File { line } };
+        // One fault tells enough about a block that overlaps another.
+        if !add_user(domain, id, user, line, faults) {
+            return;
+        }
+    }
+}
+
+fn resolve_ring(section: &mut Section<'_>) -> u32 {
+    section.number(RING, 1, LONGEST_RING_S).map_or(DEFAULT_RING_S, |ring| ring.value)
+}
+
+fn resolve_latching(section: &mut Section<'_>) -> Latching {
+    let Some(words) = section.filled_list(LATCHING, Word::parse) else { return Latching::default() };
+    let values: Vec<Word> = words.value.iter().map(|word| word.value).collect();
+    Latching::of_words(&values).unwrap_or_else(|| {
+        section.note_unreadable(Located { value: "a mixture", line: words.line }, LATCHING);
+        Latching::default()
+    })
+}
+
+/// What the file says a user is known by.
+struct Secrets<'t> {
+    password: Option<&'t str>,
+    /// Digests given in place of a password; empty when there is none.
+    digests: Ha1,
+}
+
+impl<'t> Secrets<'t> {
+    /// `None` after a fault.
+    fn read(section: &mut Section<'t>, faults: &Faults) -> Option<Secrets<'t>> {
+        let password = read_password(section, faults);
+        let (mut digests, mut good) = (Ha1::default(), true);
+        for algorithm in Algorithm::ALL {
+            good &= read_digest(section, algorithm, &mut digests, faults);
+        }
+        let password = password?;
+        good.then_some(Secrets { password, digests })
+    }
+
+    fn credentials(self, id: &str, line: u32, domain: &Domain, faults: &Faults) -> Option<Ha1> {
+        let Secrets { password, digests } = self;
+        match (password, digests == Ha1::default()) {
+            (Some(password), true) => Some(ha1_of_password(id, &domain.name, password)),
+            (None, false) => {
+                note_uncovered(&digests, id, line, domain, faults);
+                Some(digests)
+            }
+            (Some(_), false) => {
+                faults.note(line, Fault::PasswordAndHa1 { id: Quoted::new(id) });
+                None
+            }
+            (None, true) => {
+                faults.note(line, Fault::NoCredentials { id: Quoted::new(id) });
+                None
+            }
+        }
+    }
+}
+
+/// The digests of a password for every algorithm; the realm is the domain's name.
+pub(crate) fn ha1_of_password(id: &str, domain: &str, password: &str) -> Ha1 {
+    Ha1::compute(&Algorithm::ALL, id.as_bytes(), domain.as_bytes(), password.as_bytes())
+}
+
+fn note_uncovered(digests: &Ha1, id: &str, line: u32, domain: &Domain, faults: &Faults) {
+    for algorithm in domain.digest.iter().filter(|algorithm| !digests.has(**algorithm)) {
+        let (id, domain) = (Quoted::new(id), Quoted::new(&domain.name));
+        let (key, algorithm) = (digest_key(*algorithm).name, algorithm.token());
+        faults.note(line, Fault::NoDigestFor { id, domain, algorithm, key });
+    }
+}
+
+const fn digest_key(algorithm: Algorithm) -> Key {
+    match algorithm {
+        Algorithm::Md5 => HA1,
+        Algorithm::Sha256 => HA1_SHA256,
+        Algorithm::Sha512_256 => HA1_SHA512_256,
+    }
+}
+
+/// The outer `None` stands for a fault.
+fn read_password<'t>(section: &mut Section<'t>, faults: &Faults) -> Option<Option<&'t str>> {
+    if !section.has(PASSWORD) {
+        return Some(None);
+    }
+    let password = section.text(PASSWORD)?;
+    if password.value.is_empty() {
+        let fault =
+            Fault::UnreadableSecret { key: PASSWORD.name, expected: "a text of at least one character" };
+        faults.note(password.line, fault);
+        return None;
+    }
+    Some(Some(password.value))
+}
+
+/// Adds the digest of one algorithm, if there is one; false after a fault. The value is never shown.
+fn read_digest(section: &mut Section<'_>, algorithm: Algorithm, digests: &mut Ha1, faults: &Faults) -> bool {
+    let key = digest_key(algorithm);
+    if !section.has(key) {
+        return true;
+    }
+    let Some(text) = section.text(key) else { return false };
+    let good = digests.insert_hex(algorithm, text.value.as_bytes()).is_ok();
+    if !good {
+        faults.note(text.line, Fault::UnreadableSecret { key: key.name, expected: key.expected });
+    }
+    good
+}
+
+pub(super) fn resolve_peers(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    let mut lines: BTreeMap<(DomainId, Box<str>), u32> = BTreeMap::new();
+    for mut section in root.tables("peer", "[[peer]]") {
+        let id = section.required(ID, parse_id);
+        let domain = tenants.domain_of(&mut section, faults);
+        let address = section.required(ADDRESS, parse_address);
+        let transport = resolve_transport(&mut section, faults);
+        let latching = resolve_latching(&mut section);
+        section.finish();
+        let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
+        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
+        if let Some(first) = lines.insert((domain_id, id.clone()), line) {
+            let (id, domain) = (Quoted::new(&id), Quoted::new(&domain.name));
+            faults.note(line, Fault::DuplicatePeer { id, domain, first });
+        }
+        // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
+        let address = address.map_or(SocketAddr::from(([0; 4], 0)), |address| address.value);
+        domain.peers.insert(id, Peer { address, transport, latching });
+    }
+}
+
+pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    let mut lines: BTreeMap<(DomainId, Pattern), u32> = BTreeMap::new();
+    for mut section in root.tables("route", "[[route]]") {
+        let pattern = section.required(PATTERN, Pattern::parse);
+        let domain = tenants.domain_of(&mut section, faults);
+        let peer = section.required_text(PEER);
+        section.finish();
+        let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
+        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
+        if let Some(first) = lines.insert((domain_id, pattern.clone()), line) {
+            let (pattern, domain) = (Quoted::new(&pattern.to_string()), Quoted::new(&domain.name));
+            faults.note(line, Fault::DuplicateRoute { pattern, domain, first });
+        }
+        let Some(peer) = peer else { continue };
+        if !domain.peers.contains_key(peer.value) {
+            let nearest = nearest(peer.value, domain.peers.keys().map(|id| &**id)).map(Quoted::new);
+            let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
+            faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
+        }
+        domain.routes.push(Route { pattern, peer: peer.value.into() });
+    }
+    for domain in tenants.domains.values_mut() {
+        domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+    }
+}
+
+/// A user part that needs no escape in a URI (RFC 3261 §25.1: `unreserved`, and `+` of `user-unreserved`).
+pub(crate) fn parse_id(text: &str) -> Option<Box<str>> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()+".contains(&byte);
+    ((1..=64).contains(&text.len()) && text.bytes().all(plain)).then(|| text.into())
+}
+
+pub(crate) fn parse_display_name(text: &str) -> Option<Box<str>> {
+    let fits = (1..=128).contains(&text.chars().count());
+    (fits && !text.chars().any(char::is_control)).then(|| text.into())
+}

@@ -1,0 +1,79 @@
+//! From the text of the file to a [`Config`]: the order of the steps, and the sections without a file of their own.
+//!
+//! Nothing is read but the text: no other file, no environment, no name service.
+
+use super::addresses::{resolve_listeners, resolve_media};
+use super::error::{ConfigErrors, Fault};
+use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media};
+use super::objects::{resolve_peers, resolve_routes, resolve_users};
+use super::table::{Faults, Key, Section};
+use super::tenants::Tenants;
+use toml::de::DeTable;
+
+/// Reads a configuration. `file` is its name, for messages.
+///
+/// # Errors
+///
+/// All faults that could be found, with line and remedy. When the text is not TOML, those of its syntax alone.
+pub fn parse(file: &str, text: &str) -> Result<Config, ConfigErrors> {
+    let faults = Faults::new(text);
+    let (document, syntax_errors) = DeTable::parse_recoverable(text);
+    for error in &syntax_errors {
+        let message = error.message().into();
+        let line = faults.line(&error.span().unwrap_or_default());
+        faults.note(line, Fault::Syntax { message });
+    }
+    if !syntax_errors.is_empty() {
+        return Err(ConfigErrors::new(file, faults.into_found()));
+    }
+    let config = resolve(file, Section::new(&document, &faults, "the file"), &faults);
+    let found = faults.into_found();
+    if found.is_empty() { Ok(config) } else { Err(ConfigErrors::new(file, found)) }
+}
+
+fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
+    let listeners = resolve_listeners(&mut root, faults);
+    let media = resolve_media(&mut root, &listeners, faults);
+    note_overlaps(&listeners, &media, faults);
+    let mut tenants = Tenants::resolve(&mut root, faults);
+    tenants.claim_advertised(listeners.iter().map(|listener| &listener.value));
+    resolve_users(&mut root, &mut tenants, faults);
+    resolve_peers(&mut root, &mut tenants, faults);
+    resolve_routes(&mut root, &mut tenants, faults);
+    let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
+    root.finish();
+    if tenants.domains.len() > MAX_DOMAINS {
+        faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
+    }
+    Config {
+        file: file.into(),
+        listeners: listeners.into_iter().map(|listener| listener.value).collect(),
+        media,
+        default_domain: tenants.default.map(|default| default.value),
+        hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
+        domains: tenants.domains,
+        limits,
+    }
+}
+
+fn note_overlaps(listeners: &[super::table::Located<Listener>], media: &Media, faults: &Faults) {
+    for listener in listeners {
+        let port = listener.value.address.port();
+        if (media.ports.first..=media.ports.last).contains(&port) {
+            faults.note(listener.line, Fault::ListenerInMediaPorts { port });
+        }
+    }
+}
+
+fn resolve_limits(mut section: Section<'_>) -> Limits {
+    let count = |name, example| Key { name, expected: "a whole number", example };
+    let default = Limits::default();
+    let mut limit = |key, highest, default| section.number(key, 1, highest).map_or(default, |n| n.value);
+    let limits = Limits {
+        transactions: limit(count("transactions", "200000"), 10_000_000, default.transactions),
+        calls: limit(count("calls", "10000"), 1_000_000, default.calls),
+        nonces: limit(count("nonces", "100000"), 10_000_000, default.nonces),
+    };
+    section.finish();
+    limits
+}

@@ -1,0 +1,41 @@
+//! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
+
+use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
+use super::model::{Config, Origin, User};
+use crate::store::StoredUser;
+
+impl Config {
+    /// Adds the users made by command.
+    ///
+    /// # Errors
+    ///
+    /// One for each user that the file defines too (with its line), and for each whose domain the file lacks. The
+    /// configuration is then as it was.
+    pub fn merge_stored(&mut self, stored: Vec<StoredUser>) -> Result<(), ConfigErrors> {
+        let errors: Vec<ConfigError> = stored.iter().filter_map(|user| self.conflict(user)).collect();
+        if !errors.is_empty() {
+            return Err(ConfigErrors::new(&self.file, errors));
+        }
+        for StoredUser { domain, id, credentials, display_name, ring_s, latching } in stored {
+            let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
+            let user = User { credentials, display_name, ring_s, latching, origin: Origin::Store };
+            if let Some(domain) = domain {
+                domain.users.insert(id, user);
+            }
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, stored: &StoredUser) -> Option<ConfigError> {
+        let (id, domain) = (Quoted::new(&stored.id), Quoted::new(&stored.domain));
+        let Some(own) = self.domain_named(&stored.domain).and_then(|id| self.domains.get(&id)) else {
+            return Some(ConfigError { line: None, fault: Fault::StoredInUnknownDomain { id, domain } });
+        };
+        match own.users.get(&stored.id)?.origin {
+            Origin::File { line } => {
+                Some(ConfigError { line: Some(line), fault: Fault::AlsoStored { id, domain } })
+            }
+            Origin::Store => None,
+        }
+    }
+}

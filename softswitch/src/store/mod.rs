@@ -1,0 +1,24 @@
+//! The durable store: bindings, call records and users made by command, in one SQLite database.
+//!
+//! The records are values of the pure core ([`record`]); the database lives on a thread of its own ([`thread`]), off the
+//! path of every message. A full disk or a locked or lost database never stops a call: changes are kept, coalesced and
+//! bounded, and tried again. The command line works on the same database ([`commands`]).
+
+pub mod commands;
+mod database;
+pub mod error;
+mod pending;
+pub mod record;
+mod rows;
+#[cfg(test)]
+mod samples;
+mod schema;
+#[cfg(test)]
+mod tests;
+pub mod thread;
+
+pub use commands::{InvalidUser, calls_list, users_add, users_list, users_remove};
+pub use database::DATABASE;
+pub use error::{StoreError, StoreEvent, StoreFault};
+pub use record::*;
+pub use thread::{Loaded, StoreFigures, StoreHandle, open};

@@ -1,0 +1,142 @@
+//! What the switch keeps over a restart: bindings (RFC 3261 §10.3), call records, users made by command.
+//!
+//! These are outputs of the pure core and stand in the scenario log: values, without any handle to a database. Times
+//! are wall-clock milliseconds since the Unix epoch. Text that came from the network is kept as bytes, as it came.
+
+use crate::config::Latching;
+use serde::{Deserialize, Serialize};
+use sip_stack::auth::Ha1;
+use std::net::SocketAddr;
+
+/// One change for the database. Changes of the same object take effect in the order of submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreOp {
+    /// Keeps a binding, in place of the one with the same key.
+    PutBinding(StoredBinding),
+    /// Forgets a binding; nothing happens when there is none.
+    RemoveBinding(BindingKey),
+    /// Keeps a call record, in place of the one with the same domain and id.
+    PutCallRecord(CallRecord),
+    /// Keeps a user made by command, in place of the one with the same domain and id.
+    PutUser(StoredUser),
+    /// Forgets a user made by command.
+    RemoveUser {
+        /// Name of the domain.
+        domain: Box<str>,
+        /// The user.
+        id: Box<str>,
+    },
+}
+
+/// What tells bindings apart.
+///
+/// The contact is compared byte by byte. A binding that is refreshed with an equivalent URI (§19.1.4) spelled otherwise
+/// has another key: the core removes the old one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BindingKey {
+    /// Name of the domain.
+    pub domain: Box<str>,
+    /// User part of the address of record.
+    pub user: Box<str>,
+    /// The contact URI.
+    #[serde(with = "serde_bytes")]
+    pub contact: Vec<u8>,
+}
+
+/// One contact of an address of record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBinding {
+    /// Domain, user and contact.
+    pub key: BindingKey,
+    /// `+sip.instance` (RFC 5626 §4.1), without the quotes.
+    #[serde(with = "serde_bytes")]
+    pub instance: Option<Vec<u8>>,
+    /// Call-ID of the last REGISTER.
+    #[serde(with = "serde_bytes")]
+    pub call_id: Vec<u8>,
+    /// CSeq number of the last REGISTER.
+    pub cseq: u32,
+    /// Preference in thousandths, 0–1000.
+    pub q: u16,
+    /// When the binding ends, in Unix milliseconds.
+    pub expires_at_unix_ms: u64,
+    /// Where the REGISTER came from.
+    pub source: SocketAddr,
+    /// The listener it came in on.
+    pub local: SocketAddr,
+    /// User-Agent of the last REGISTER; empty when it had none.
+    #[serde(with = "serde_bytes")]
+    pub user_agent: Vec<u8>,
+    /// Path values (RFC 3327), topmost first.
+    pub path: Vec<Vec<u8>>,
+}
+
+/// A user made by command; one made in the configuration file never comes here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredUser {
+    /// Name of the domain.
+    pub domain: Box<str>,
+    /// User part of the address of record.
+    pub id: Box<str>,
+    /// What digests are checked against.
+    pub credentials: Ha1,
+    /// Shown to those who are called.
+    pub display_name: Option<Box<str>>,
+    /// A call that nobody answers for so long is given up.
+    pub ring_s: u32,
+    /// From where the user's media may come.
+    pub latching: Latching,
+}
+
+/// One call, written when it has ended, answered or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Id of the call, unique in its domain for ever.
+    pub id: Box<str>,
+    /// Name of the domain.
+    pub domain: Box<str>,
+    /// Who called: user part of the address of record.
+    pub caller: Box<str>,
+    /// Who was called: the number dialled.
+    pub callee: Box<str>,
+    /// When the INVITE came, in Unix milliseconds.
+    pub started_unix_ms: u64,
+    /// When the call was answered, in Unix milliseconds.
+    pub answered_unix_ms: Option<u64>,
+    /// When the call ended, in Unix milliseconds.
+    pub ended_unix_ms: u64,
+    /// The final status the caller was sent: 200 for an answered call.
+    pub status: u16,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// Media that came from the caller.
+    pub caller_media: MediaFigures,
+    /// Media that came from the callee.
+    pub callee_media: MediaFigures,
+}
+
+/// Whose act ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EndedBy {
+    /// CANCEL or BYE of the caller.
+    Caller,
+    /// BYE or a refusal of the callee.
+    Callee,
+    /// The switch: no answer, nobody registered, silence, a limit, shutdown.
+    Switch,
+}
+
+/// What one leg sent to the switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaFigures {
+    /// RTP packets.
+    pub packets: u64,
+    /// RTP payload octets.
+    pub octets: u64,
+    /// Packets missing in the sequence (RFC 3550 §6.4.1, cumulative).
+    pub lost: u64,
+    /// Packets refused because of their source.
+    pub refused: u64,
+    /// Interarrival jitter at the end (RFC 3550 §6.4.1), in microseconds.
+    pub jitter_us: u32,
+}

@@ -1,0 +1,358 @@
+//! Rows of the tables: which columns a record has, and statements that write many rows at a time.
+
+use super::pending::UserKey;
+use super::record::{BindingKey, CallRecord, EndedBy, MediaFigures, StoredBinding, StoredUser};
+use crate::config::Latching;
+use sip_stack::auth::{Algorithm, Ha1};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+/// Rows in one statement. Few sizes, so that the statements are prepared once and found again; 256 rows of the widest
+/// table are 4,864 parameters (SQLite's limit is 32,766).
+const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// A record that is a row.
+pub(super) trait Table: Sized + Sync {
+    /// Name of the table.
+    const NAME: &'static str;
+    /// The columns that tell rows apart.
+    const KEYS: &'static [&'static str];
+    /// The other columns.
+    const VALUES: &'static [&'static str];
+
+    /// Binds keys, then values.
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q>;
+
+    /// Reads a row of keys, then values; `None` when it makes no sense.
+    fn read(row: &Columns<'_>) -> Option<Self>;
+}
+
+/// The key of a record, for its removal.
+pub(super) trait Key: Sync {
+    /// The record.
+    type Of: Table;
+
+    /// Binds the key columns.
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q>;
+}
+
+/// Writes rows, each in place of the one with the same key.
+pub(super) async fn put<T: Table>(
+    connection: &mut SqliteConnection,
+    records: &[&T],
+) -> Result<(), sqlx::Error> {
+    let columns: Vec<&str> = T::KEYS.iter().chain(T::VALUES).copied().collect();
+    let keys = T::KEYS.join(", ");
+    let updates: Vec<String> = T::VALUES.iter().map(|value| format!("{value} = excluded.{value}")).collect();
+    for chunk in chunks(records) {
+        // The text is made of constants alone.
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({keys}) DO UPDATE SET {}",
+            T::NAME,
+            columns.join(", "),
+            placeholders(chunk.len(), columns.len()),
+            updates.join(", "),
+        );
+        let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| record.bind(query));
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Removes the rows that are there.
+pub(super) async fn remove<K: Key>(
+    connection: &mut SqliteConnection,
+    keys: &[&K],
+) -> Result<u64, sqlx::Error> {
+    let mut removed = 0;
+    for chunk in chunks(keys) {
+        let columns = <K::Of as Table>::KEYS;
+        let sql = format!(
+            "DELETE FROM {} WHERE ({}) IN (VALUES {})",
+            <K::Of as Table>::NAME,
+            columns.join(", "),
+            placeholders(chunk.len(), columns.len()),
+        );
+        let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, key| key.bind(query));
+        removed += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(removed)
+}
+
+/// Rows in the order of their keys, and the number of those that make no sense.
+pub(super) async fn all<T: Table>(connection: &mut SqliteConnection) -> Result<(Vec<T>, u32), sqlx::Error> {
+    select(connection, &T::KEYS.join(", "), u32::MAX).await
+}
+
+/// At most `limit` rows in the order of `order`, and the number of those that make no sense.
+pub(super) async fn select<T: Table>(
+    connection: &mut SqliteConnection,
+    order: &str,
+    limit: u32,
+) -> Result<(Vec<T>, u32), sqlx::Error> {
+    let columns: Vec<&str> = T::KEYS.iter().chain(T::VALUES).copied().collect();
+    let sql = format!("SELECT {} FROM {} ORDER BY {order} LIMIT ?", columns.join(", "), T::NAME);
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(connection).await?;
+    let read: Vec<T> = rows.iter().filter_map(|row| T::read(&Columns(row))).collect();
+    let unreadable = u32::try_from(rows.len().saturating_sub(read.len())).unwrap_or(u32::MAX);
+    Ok((read, unreadable))
+}
+
+/// Splits into pieces of the sizes in [`ROWS`], the greatest first.
+fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+    core::iter::from_fn(move || {
+        let size = ROWS.into_iter().find(|size| *size <= rest.len())?;
+        let (chunk, after) = rest.split_at_checked(size)?;
+        rest = after;
+        Some(chunk)
+    })
+}
+
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}
+
+/// A row by column name; a value of another type or out of range reads as `None`.
+pub(super) struct Columns<'r>(&'r SqliteRow);
+
+impl Columns<'_> {
+    fn text(&self, name: &str) -> Option<Box<str>> {
+        self.0.try_get::<String, _>(name).ok().map(Into::into)
+    }
+
+    fn optional_text(&self, name: &str) -> Option<Option<Box<str>>> {
+        self.0.try_get::<Option<String>, _>(name).ok().map(|text| text.map(Into::into))
+    }
+
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.try_get(name).ok()
+    }
+
+    fn optional_bytes(&self, name: &str) -> Option<Option<Vec<u8>>> {
+        self.0.try_get(name).ok()
+    }
+
+    fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
+        N::try_from(self.0.try_get::<i64, _>(name).ok()?).ok()
+    }
+
+    fn optional_number<N: TryFrom<i64>>(&self, name: &str) -> Option<Option<N>> {
+        match self.0.try_get::<Option<i64>, _>(name).ok()? {
+            Some(number) => N::try_from(number).ok().map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn credentials(&self) -> Option<Ha1> {
+        let columns = [
+            ("ha1_md5", Algorithm::Md5),
+            ("ha1_sha256", Algorithm::Sha256),
+            ("ha1_sha512_256", Algorithm::Sha512_256),
+        ];
+        let mut credentials = Ha1::default();
+        for (name, algorithm) in columns {
+            if let Some(digits) = self.optional_text(name)? {
+                credentials.insert_hex(algorithm, digits.as_bytes()).ok()?;
+            }
+        }
+        Some(credentials)
+    }
+}
+
+fn digest_text(credentials: &Ha1, algorithm: Algorithm) -> Option<String> {
+    let digits = credentials.hex(algorithm)?;
+    core::str::from_utf8(digits.as_bytes()).ok().map(str::to_owned)
+}
+
+/// SQLite's integers are signed; figures beyond are held at the end.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Key for BindingKey {
+    type Of = StoredBinding;
+
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        query.bind(&*self.domain).bind(&*self.user).bind(self.contact.as_slice())
+    }
+}
+
+impl Table for StoredBinding {
+    const NAME: &'static str = "bindings";
+    const KEYS: &'static [&'static str] = &["domain", "user", "contact"];
+    const VALUES: &'static [&'static str] =
+        &["instance", "call_id", "cseq", "q", "expires_at_unix_ms", "source", "local", "user_agent", "path"];
+
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        Key::bind(&self.key, query)
+            .bind(self.instance.as_deref())
+            .bind(self.call_id.as_slice())
+            .bind(i64::from(self.cseq))
+            .bind(i64::from(self.q))
+            .bind(integer(self.expires_at_unix_ms))
+            .bind(self.source.to_string())
+            .bind(self.local.to_string())
+            .bind(self.user_agent.as_slice())
+            .bind(join_path(&self.path))
+    }
+
+    fn read(row: &Columns<'_>) -> Option<StoredBinding> {
+        Some(StoredBinding {
+            key: BindingKey {
+                domain: row.text("domain")?,
+                user: row.text("user")?,
+                contact: row.bytes("contact")?,
+            },
+            instance: row.optional_bytes("instance")?,
+            call_id: row.bytes("call_id")?,
+            cseq: row.number("cseq")?,
+            q: row.number("q")?,
+            expires_at_unix_ms: row.number("expires_at_unix_ms")?,
+            source: row.text("source")?.parse().ok()?,
+            local: row.text("local")?.parse().ok()?,
+            user_agent: row.bytes("user_agent")?,
+            path: split_path(&row.bytes("path")?),
+        })
+    }
+}
+
+/// Path values one to a line: a header value holds no line end that is not folding, and the parser has unfolded it.
+fn join_path(path: &[Vec<u8>]) -> Vec<u8> {
+    path.join(&b'\n')
+}
+
+fn split_path(joined: &[u8]) -> Vec<Vec<u8>> {
+    joined.split(|byte| *byte == b'\n').filter(|value| !value.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+impl Key for UserKey {
+    type Of = StoredUser;
+
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        query.bind(&*self.0).bind(&*self.1)
+    }
+}
+
+impl Table for StoredUser {
+    const NAME: &'static str = "users";
+    const KEYS: &'static [&'static str] = &["domain", "id"];
+    const VALUES: &'static [&'static str] =
+        &["ha1_md5", "ha1_sha256", "ha1_sha512_256", "display_name", "ring_s", "latching"];
+
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        query
+            .bind(&*self.domain)
+            .bind(&*self.id)
+            .bind(digest_text(&self.credentials, Algorithm::Md5))
+            .bind(digest_text(&self.credentials, Algorithm::Sha256))
+            .bind(digest_text(&self.credentials, Algorithm::Sha512_256))
+            .bind(self.display_name.as_deref())
+            .bind(i64::from(self.ring_s))
+            .bind(self.latching.to_string())
+    }
+
+    fn read(row: &Columns<'_>) -> Option<StoredUser> {
+        Some(StoredUser {
+            domain: row.text("domain")?,
+            id: row.text("id")?,
+            credentials: row.credentials()?,
+            display_name: row.optional_text("display_name")?,
+            ring_s: row.number("ring_s")?,
+            latching: Latching::parse(&row.text("latching")?)?,
+        })
+    }
+}
+
+impl Table for CallRecord {
+    const NAME: &'static str = "calls";
+    const KEYS: &'static [&'static str] = &["domain", "id"];
+    const VALUES: &'static [&'static str] = &[
+        "caller",
+        "callee",
+        "started_unix_ms",
+        "answered_unix_ms",
+        "ended_unix_ms",
+        "status",
+        "ended_by",
+        "caller_packets",
+        "caller_octets",
+        "caller_lost",
+        "caller_refused",
+        "caller_jitter_us",
+        "callee_packets",
+        "callee_octets",
+        "callee_lost",
+        "callee_refused",
+        "callee_jitter_us",
+    ];
+
+    fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        let query = query
+            .bind(&*self.domain)
+            .bind(&*self.id)
+            .bind(&*self.caller)
+            .bind(&*self.callee)
+            .bind(integer(self.started_unix_ms))
+            .bind(self.answered_unix_ms.map(integer))
+            .bind(integer(self.ended_unix_ms))
+            .bind(i64::from(self.status))
+            .bind(self.ended_by.name());
+        bind_media(&self.callee_media, bind_media(&self.caller_media, query))
+    }
+
+    fn read(row: &Columns<'_>) -> Option<CallRecord> {
+        Some(CallRecord {
+            id: row.text("id")?,
+            domain: row.text("domain")?,
+            caller: row.text("caller")?,
+            callee: row.text("callee")?,
+            started_unix_ms: row.number("started_unix_ms")?,
+            answered_unix_ms: row.optional_number("answered_unix_ms")?,
+            ended_unix_ms: row.number("ended_unix_ms")?,
+            status: row.number("status")?,
+            ended_by: EndedBy::named(&row.text("ended_by")?)?,
+            caller_media: MediaFigures {
+                packets: row.number("caller_packets")?,
+                octets: row.number("caller_octets")?,
+                lost: row.number("caller_lost")?,
+                refused: row.number("caller_refused")?,
+                jitter_us: row.number("caller_jitter_us")?,
+            },
+            callee_media: MediaFigures {
+                packets: row.number("callee_packets")?,
+                octets: row.number("callee_octets")?,
+                lost: row.number("callee_lost")?,
+                refused: row.number("callee_refused")?,
+                jitter_us: row.number("callee_jitter_us")?,
+            },
+        })
+    }
+}
+
+fn bind_media<'q>(media: &MediaFigures, query: Query<'q>) -> Query<'q> {
+    query
+        .bind(integer(media.packets))
+        .bind(integer(media.octets))
+        .bind(integer(media.lost))
+        .bind(integer(media.refused))
+        .bind(i64::from(media.jitter_us))
+}
+
+impl EndedBy {
+    const fn name(self) -> &'static str {
+        match self {
+            EndedBy::Caller => "caller",
+            EndedBy::Callee => "callee",
+            EndedBy::Switch => "switch",
+        }
+    }
+
+    fn named(name: &str) -> Option<EndedBy> {
+        [EndedBy::Caller, EndedBy::Callee, EndedBy::Switch]
+            .into_iter()
+            .find(|ended_by| ended_by.name() == name)
+    }
+}

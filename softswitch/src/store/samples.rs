@@ -1,0 +1,51 @@
+//! Records for the tests.
+
+use super::record::*;
+use crate::config::Latching;
+use sip_stack::auth::{Algorithm, Ha1};
+
+pub(super) fn binding(user: &str, cseq: u32) -> StoredBinding {
+    StoredBinding {
+        key: BindingKey {
+            domain: "a.example".into(),
+            user: user.into(),
+            contact: format!("sip:{user}@192.0.2.10:5060;transport=udp").into_bytes(),
+        },
+        instance: Some(b"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>".to_vec()),
+        call_id: b"843817637684230@998sdasdh09".to_vec(),
+        cseq,
+        q: 700,
+        expires_at_unix_ms: 1_800_000_000_123,
+        source: "192.0.2.10:5060".parse().unwrap(),
+        local: "[2001:db8::1]:5060".parse().unwrap(),
+        user_agent: b"Tester/\xff".to_vec(),
+        path: vec![b"<sip:p1.example.com;lr>".to_vec(), b"<sip:p2.example.com;lr>".to_vec()],
+    }
+}
+
+pub(super) fn user(id: &str) -> StoredUser {
+    StoredUser {
+        domain: "a.example".into(),
+        id: id.into(),
+        credentials: Ha1::compute(&[Algorithm::Md5], id.as_bytes(), b"a.example", b"secret"),
+        display_name: Some("Приёмная".into()),
+        ring_s: 25,
+        latching: Latching::parse("192.0.2.0/24,2001:db8::/32").unwrap(),
+    }
+}
+
+pub(super) fn record(id: &str) -> CallRecord {
+    CallRecord {
+        id: id.into(),
+        domain: "a.example".into(),
+        caller: "1001".into(),
+        callee: "1002".into(),
+        started_unix_ms: 1_800_000_000_000,
+        answered_unix_ms: Some(1_800_000_003_000),
+        ended_unix_ms: 1_800_000_063_000,
+        status: 200,
+        ended_by: EndedBy::Callee,
+        caller_media: MediaFigures { packets: 3_000, octets: 480_000, lost: 2, refused: 1, jitter_us: 900 },
+        callee_media: MediaFigures { packets: 2_999, octets: 479_840, lost: 0, refused: 0, jitter_us: 450 },
+    }
+}

@@ -1,0 +1,82 @@
+//! The tables, and how an older database becomes one of this version.
+//!
+//! Every step is applied once, in order; `PRAGMA user_version` counts the applied ones. A step that has been released is
+//! never changed: a new one is added.
+
+use super::error::{StoreError, StoreFault};
+use sqlx::{Connection as _, SqliteConnection};
+use std::path::Path;
+
+const STEPS: &[&str] = &["
+    CREATE TABLE bindings (
+        domain TEXT NOT NULL,
+        user TEXT NOT NULL,
+        contact BLOB NOT NULL,
+        instance BLOB,
+        call_id BLOB NOT NULL,
+        cseq INTEGER NOT NULL,
+        q INTEGER NOT NULL,
+        expires_at_unix_ms INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        local TEXT NOT NULL,
+        user_agent BLOB NOT NULL,
+        path BLOB NOT NULL,
+        PRIMARY KEY (domain, user, contact)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE users (
+        domain TEXT NOT NULL,
+        id TEXT NOT NULL,
+        ha1_md5 TEXT,
+        ha1_sha256 TEXT,
+        ha1_sha512_256 TEXT,
+        display_name TEXT,
+        ring_s INTEGER NOT NULL,
+        latching TEXT NOT NULL,
+        PRIMARY KEY (domain, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE calls (
+        domain TEXT NOT NULL,
+        id TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        callee TEXT NOT NULL,
+        started_unix_ms INTEGER NOT NULL,
+        answered_unix_ms INTEGER,
+        ended_unix_ms INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        ended_by TEXT NOT NULL,
+        caller_packets INTEGER NOT NULL,
+        caller_octets INTEGER NOT NULL,
+        caller_lost INTEGER NOT NULL,
+        caller_refused INTEGER NOT NULL,
+        caller_jitter_us INTEGER NOT NULL,
+        callee_packets INTEGER NOT NULL,
+        callee_octets INTEGER NOT NULL,
+        callee_lost INTEGER NOT NULL,
+        callee_refused INTEGER NOT NULL,
+        callee_jitter_us INTEGER NOT NULL,
+        PRIMARY KEY (domain, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX calls_by_end ON calls (ended_unix_ms);
+
+    PRAGMA user_version = 1;
+"];
+
+/// Brings the database to this version; all steps or none.
+pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let refused = |source| StoreError::Database { path: path.into(), fault: StoreFault::of(&source), source };
+    // Two processes may open a new database at once: the version is read under the write lock.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+    let found: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(refused)?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { path: path.into(), found, known });
+    }
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(refused)?;
+    }
+    transaction.commit().await.map_err(refused)
+}

@@ -1,0 +1,323 @@
+//! The store over real files: what outlives a restart, and what a database that refuses does.
+
+use super::samples::{binding, record, user};
+use super::thread::{Timing, open_with};
+use super::*;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use sqlx::{ConnectOptions as _, Connection as _};
+use std::path::{Path, PathBuf};
+
+/// Waits that do not slow the tests.
+const QUICK: Timing = Timing {
+    gather: Duration::from_millis(1),
+    retry: Duration::from_millis(1),
+    busy: Duration::from_millis(1),
+};
+
+/// A directory that is removed at the end of a test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("softswitch-store-{}-{number}", std::process::id()));
+        let _not_there = std::fs::remove_dir_all(&path);
+        Scratch(path)
+    }
+
+    fn reopened(&self) -> Loaded {
+        open(&self.0).unwrap().1
+    }
+}
+
+impl core::ops::Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs statements on the database, as another process would, and what is to be done before they are undone.
+fn beside<T>(directory: &Path, statements: &'static str, meanwhile: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.join(DATABASE));
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        let result = meanwhile();
+        connection.close().await.unwrap();
+        result
+    })
+}
+
+#[test]
+fn bindings_and_users_outlive_a_restart_in_every_field() {
+    let directory = Scratch::new();
+    let (store, loaded) = open(&directory).unwrap();
+    assert_eq!(loaded, Loaded::default());
+    let mut plain = binding("1002", 7);
+    (plain.instance, plain.path, plain.user_agent) = (None, Vec::new(), Vec::new());
+    store.submit([
+        StoreOp::PutBinding(binding("1001", u32::MAX)),
+        StoreOp::PutBinding(plain.clone()),
+        StoreOp::PutUser(user("1003")),
+    ]);
+    store.close().unwrap();
+    let loaded = directory.reopened();
+    assert_eq!(loaded.bindings, [binding("1001", u32::MAX), plain]);
+    assert_eq!(loaded.users, [user("1003")]);
+    assert_eq!(loaded.unreadable, 0);
+}
+
+#[test]
+fn what_was_removed_stays_removed_after_a_restart() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit(["1001", "1002", "1003"].map(|user| StoreOp::PutBinding(binding(user, 1))));
+    store.submit(["1001", "1002"].map(|id| StoreOp::PutUser(user(id))));
+    store.close().unwrap();
+    let (store, _) = open(&directory).unwrap();
+    store.submit([
+        StoreOp::RemoveBinding(binding("1002", 0).key),
+        StoreOp::RemoveUser { domain: "a.example".into(), id: "1001".into() },
+        StoreOp::RemoveBinding(binding("9999", 0).key),
+    ]);
+    store.close().unwrap();
+    let loaded = directory.reopened();
+    assert_eq!(loaded.bindings, [binding("1001", 1), binding("1003", 1)]);
+    assert_eq!(loaded.users, [user("1002")]);
+}
+
+#[test]
+fn a_binding_refreshed_many_times_is_written_once_in_a_transaction() {
+    let directory = Scratch::new();
+    let (mut store, _) = open(&directory).unwrap();
+    for cseq in 1..=200 {
+        store.submit((0..100).map(|number| StoreOp::PutBinding(binding(&format!("{number:02}"), cseq))));
+    }
+    store.finish().unwrap();
+    let figures = store.figures();
+    assert_eq!(figures.submitted, 20_000);
+    assert!(figures.written <= 100 * figures.commits, "{figures:?}");
+    assert_eq!((figures.waiting, figures.refused, figures.failures), (0, 0, 0));
+    drop(store);
+    let loaded = directory.reopened();
+    assert_eq!(loaded.bindings.len(), 100);
+    assert!(loaded.bindings.iter().all(|binding| binding.cseq == 200));
+}
+
+#[test]
+fn a_flood_that_overfills_the_inbox_keeps_the_order_of_changes() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    let refresh = |cseq: u32| StoreOp::PutBinding(binding(&(cseq % 10).to_string(), cseq));
+    store.submit((0..100_000).map(refresh));
+    store.submit((100_000..100_005).map(refresh));
+    store.close().unwrap();
+    let kept: Vec<u32> = directory.reopened().bindings.iter().map(|binding| binding.cseq).collect();
+    let expected: Vec<u32> = (100_000..100_005).chain(99_995..100_000).collect();
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn numbers_of_rows_around_the_sizes_of_statements_are_all_written() {
+    for count in [1, 3, 4, 5, 255, 256, 257, 600] {
+        let directory = Scratch::new();
+        let (store, _) = open(&directory).unwrap();
+        store.submit((0..count).map(|number| StoreOp::PutBinding(binding(&number.to_string(), 1))));
+        store.close().unwrap();
+        let (store, loaded) = open(&directory).unwrap();
+        assert_eq!(loaded.bindings.len(), count);
+        let but_last = loaded.bindings.split_last().unwrap().1;
+        store.submit(but_last.iter().map(|binding| StoreOp::RemoveBinding(binding.key.clone())));
+        store.close().unwrap();
+        assert_eq!(directory.reopened().bindings.len(), 1, "of {count}");
+    }
+}
+
+#[test]
+fn call_records_are_listed_newest_first_in_every_field_and_once_for_each_id() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    let mut unanswered = record("b");
+    (unanswered.answered_unix_ms, unanswered.status, unanswered.ended_by) = (None, 486, EndedBy::Switch);
+    unanswered.ended_unix_ms += 1;
+    let mut last = record("c");
+    last.ended_unix_ms += 2;
+    store.submit([record("a"), unanswered.clone(), record("a"), last.clone()].map(StoreOp::PutCallRecord));
+    store.close().unwrap();
+    assert_eq!(calls_list(&directory, 10).unwrap(), [last.clone(), unanswered, record("a")]);
+    assert_eq!(calls_list(&directory, 1).unwrap(), [last]);
+}
+
+#[test]
+fn a_locked_database_is_reported_once_and_what_came_meanwhile_is_written_when_it_is_free() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    beside(&directory, "BEGIN IMMEDIATE", || {
+        store.submit([StoreOp::PutBinding(binding("1001", 1)), StoreOp::PutCallRecord(record("a"))]);
+        assert_eq!(store.wait_event(), StoreEvent::Failing { reason: StoreFault::Locked });
+        store.submit([StoreOp::PutBinding(binding("1001", 2)), StoreOp::PutBinding(binding("1002", 1))]);
+    });
+    assert_eq!(store.wait_event(), StoreEvent::Recovered { emptied: false });
+    assert_eq!(store.poll_event(), None);
+    assert!(store.figures().failures >= 1);
+    store.close().unwrap();
+    assert_eq!(directory.reopened().bindings, [binding("1001", 2), binding("1002", 1)]);
+    assert_eq!(calls_list(&directory, 10).unwrap(), [record("a")]);
+}
+
+#[test]
+fn a_full_and_a_read_only_database_are_told_apart() {
+    let directory = Scratch::new();
+    drop(open(&directory).unwrap());
+    let refusal = |options: sqlx::sqlite::SqliteConnectOptions, statement: &'static str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = options.filename(directory.join(DATABASE)).connect().await.unwrap();
+            let refused = sqlx::raw_sql(statement).execute(&mut connection).await.unwrap_err();
+            connection.close().await.unwrap();
+            StoreFault::of(&refused)
+        })
+    };
+    let options = sqlx::sqlite::SqliteConnectOptions::new;
+    let growth = "PRAGMA max_page_count = 1; CREATE TABLE filler AS SELECT randomblob(100000)";
+    assert_eq!(refusal(options(), growth), StoreFault::Full);
+    assert_eq!(refusal(options().read_only(true), "DELETE FROM users"), StoreFault::ReadOnly);
+}
+
+#[test]
+fn a_store_closed_while_the_database_refuses_says_what_was_lost() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    let closed = beside(&directory, "BEGIN IMMEDIATE", || {
+        store.submit([StoreOp::PutBinding(binding("1001", 1)), StoreOp::PutBinding(binding("1002", 1))]);
+        store.close()
+    });
+    assert!(
+        matches!(closed, Err(StoreError::Unwritten { changes: 2, fault: StoreFault::Locked })),
+        "{closed:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lost_database_is_made_anew_and_the_core_is_told_that_it_was_emptied() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    std::fs::remove_dir_all(&*directory).unwrap();
+    store.submit([StoreOp::PutBinding(binding("1001", 1))]);
+    assert_eq!(store.wait_event(), StoreEvent::Failing { reason: StoreFault::Lost });
+    assert_eq!(store.wait_event(), StoreEvent::Recovered { emptied: true });
+    store.close().unwrap();
+    assert_eq!(directory.reopened().bindings, [binding("1001", 1)]);
+}
+
+#[test]
+fn rows_that_make_no_sense_are_counted_and_left_out() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit(["1001", "1002"].map(|user| StoreOp::PutBinding(binding(user, 1))));
+    store.submit(["1001", "1002"].map(|id| StoreOp::PutUser(user(id))));
+    store.close().unwrap();
+    let damage = "UPDATE bindings SET source = 'nowhere' WHERE user = '1001'; \
+                  UPDATE users SET ha1_md5 = 'xyz' WHERE id = '1002'";
+    beside(&directory, damage, || ());
+    let loaded = directory.reopened();
+    assert_eq!((loaded.bindings, loaded.users), (vec![binding("1002", 1)], vec![user("1001")]));
+    assert_eq!(loaded.unreadable, 2);
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let directory = Scratch::new();
+    drop(open(&directory).unwrap());
+    beside(&directory, "PRAGMA user_version = 1000", || ());
+    let refused = open(&directory).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { found: 1_000, .. }), "{refused}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let directory = Scratch::new();
+    std::fs::create_dir_all(&*directory).unwrap();
+    let text = "not a database ".repeat(100);
+    std::fs::write(directory.join(DATABASE), &text).unwrap();
+    let refused = open(&directory).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StoreError::Database { fault: StoreFault::Corrupt, .. }), "{refused}");
+    assert_eq!(std::fs::read_to_string(directory.join(DATABASE)).unwrap(), text);
+}
+
+#[test]
+fn a_second_switch_on_the_same_directory_is_refused() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    let refused = open(&directory).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+    store.close().unwrap();
+    open(&directory).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = Scratch::new();
+    std::fs::create_dir_all(&*directory).unwrap();
+    std::fs::write(directory.join(DATABASE), "").unwrap();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    for name in [DATABASE, "switch.db-wal", "switch.db-shm"] {
+        let mode = std::fs::metadata(directory.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn users_are_added_listed_and_removed_by_command_while_the_switch_runs() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    let new = StoredUser::of_password("a.example", "2001", "secret", Some("Desk")).unwrap();
+    users_add(&directory, &new).unwrap();
+    users_add(&directory, &user("2002")).unwrap();
+    let mut other_domain = new.clone();
+    other_domain.domain = "b.example".into();
+    users_add(&directory, &other_domain).unwrap();
+    assert!(matches!(users_add(&directory, &new), Err(StoreError::UserExists { .. })));
+    assert_eq!(users_list(&directory).unwrap(), [new.clone(), user("2002"), other_domain.clone()]);
+    users_remove(&directory, "a.example", "2001").unwrap();
+    assert!(matches!(users_remove(&directory, "a.example", "2001"), Err(StoreError::NoSuchUser { .. })));
+    store.close().unwrap();
+    assert_eq!(directory.reopened().users, [user("2002"), other_domain]);
+}
+
+#[test]
+fn a_user_made_by_command_obeys_the_rules_of_the_file() {
+    let make = |id, password, name| StoredUser::of_password("a.example", id, password, name).map(drop);
+    assert_eq!(make("20 01", "secret", None), Err(InvalidUser::Id));
+    assert_eq!(make("2001", "", None), Err(InvalidUser::Password));
+    assert_eq!(make("2001", "secret", Some("a\nb")), Err(InvalidUser::DisplayName));
+    assert_eq!(make("2001", "secret", Some("a")), Ok(()));
+}
+
+#[test]
+fn changes_survive_the_scenario_log() {
+    let ops = vec![
+        StoreOp::PutBinding(binding("1001", 1)),
+        StoreOp::RemoveBinding(binding("1001", 1).key),
+        StoreOp::PutCallRecord(record("a")),
+        StoreOp::PutUser(user("1001")),
+        StoreOp::RemoveUser { domain: "a.example".into(), id: "1001".into() },
+    ];
+    let bytes = postcard::to_allocvec(&ops).unwrap();
+    assert_eq!(postcard::from_bytes::<Vec<StoreOp>>(&bytes).unwrap(), ops);
+}
