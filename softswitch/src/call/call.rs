@@ -1,0 +1,224 @@
+//! A call: two legs, the phase it is in, and what its record will say.
+
+use super::ring::Ring;
+use super::session::Session;
+use crate::config::{DomainId, Latching};
+use crate::core::environment::Environment;
+use crate::store::EndedBy;
+use bytes::Bytes;
+use media::{LegFigures, LegId};
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Status, Writer};
+use sip_stack::table::Id;
+use sip_stack::transaction::{Armed, TransactionId};
+use sip_stack::transport::Flow;
+use smallvec::SmallVec;
+
+/// Refers to one call.
+pub type CallId = Id<Call>;
+
+/// The two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Side {
+    Caller,
+    Callee,
+}
+
+impl Side {
+    pub(super) const fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+
+    pub(super) const fn ended_by(self) -> EndedBy {
+        match self {
+            Side::Caller => EndedBy::Caller,
+            Side::Callee => EndedBy::Callee,
+        }
+    }
+}
+
+/// A party with whom we have a dialog.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Leg {
+    pub(super) dialog: DialogId,
+    /// Where its signalling was heard.
+    pub(super) flow: Flow,
+    pub(super) latching: Latching,
+    pub(super) session: Session,
+}
+
+/// The media leg of one side.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MediaLeg {
+    pub(super) id: LegId,
+    pub(super) port: u16,
+    /// Heard nothing for the configured time.
+    pub(super) silent: bool,
+    /// Set when it is closed.
+    pub(super) figures: Option<LegFigures>,
+}
+
+/// The INVITE of the caller.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Invitation {
+    pub(super) request: Request,
+    pub(super) transaction: TransactionId,
+    /// The To tag of our responses.
+    pub(super) tag: Bytes,
+    /// The Contact value of our responses.
+    pub(super) contact: Bytes,
+}
+
+/// Where an INVITE to the callee goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Target {
+    /// The Request-URI.
+    pub(super) uri: Bytes,
+    pub(super) flow: Flow,
+}
+
+/// Whom the call is for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Destination {
+    pub(super) targets: SmallVec<[Target; 1]>,
+    /// The user part of To.
+    pub(super) user: Bytes,
+    pub(super) latching: Latching,
+    /// How long it may ring.
+    pub(super) ring_s: u32,
+}
+
+/// What the call is doing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// Waiting for media ports.
+    Reserving,
+    /// Waiting for an answer.
+    Ringing(Ring),
+    /// The callee has answered.
+    Talking {
+        callee: Leg,
+        /// We offered in our 2xx (RFC 3261 §13.2.1) and wait for the answer in the ACK.
+        awaiting_answer: bool,
+    },
+    /// Over; the media legs are being closed.
+    Ended,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ending {
+    pub(super) at: Time,
+    pub(super) status: Status,
+    pub(super) by: EndedBy,
+}
+
+/// A call between two parties.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    pub(super) id: Option<CallId>,
+    pub(super) domain: DomainId,
+    /// The user who calls.
+    pub(super) caller: Box<str>,
+    /// The caller's display name, quoted, or empty.
+    pub(super) caller_name: Bytes,
+    /// What was dialled: the user part of the Request-URI, unescaped.
+    pub(super) callee: Bytes,
+    pub(super) invitation: Invitation,
+    pub(super) caller_leg: Leg,
+    pub(super) destination: Destination,
+    pub(super) phase: Phase,
+    /// Caller's and callee's.
+    pub(super) media: [MediaLeg; 2],
+    pub(super) started: Time,
+    pub(super) answered: Option<Time>,
+    pub(super) ending: Option<Ending>,
+    pub(super) armed: Option<Armed>,
+}
+
+impl Call {
+    /// The number that transactions and dialogs of this call carry as their owner; zero is nobody.
+    pub(super) fn owner(&self) -> u64 {
+        self.id.map_or(0, owner_of)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.id.map_or(0, Id::as_u64)
+    }
+
+    pub(super) fn media(&self, side: Side) -> &MediaLeg {
+        let [caller, callee] = &self.media;
+        match side {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        }
+    }
+
+    pub(super) fn media_mut(&mut self, side: Side) -> &mut MediaLeg {
+        let [caller, callee] = &mut self.media;
+        match side {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        }
+    }
+
+    /// Which side a dialog belongs to.
+    pub(super) fn side_of(&self, dialog: DialogId) -> Option<Side> {
+        match &self.phase {
+            _ if self.caller_leg.dialog == dialog => Some(Side::Caller),
+            Phase::Talking { callee, .. } if callee.dialog == dialog => Some(Side::Callee),
+            Phase::Reserving | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The leg of a side; the callee has one once it answered.
+    pub(super) fn leg_mut(&mut self, side: Side) -> Option<&mut Leg> {
+        match (side, &mut self.phase) {
+            (Side::Caller, _) => Some(&mut self.caller_leg),
+            (Side::Callee, Phase::Talking { callee, .. }) => Some(callee),
+            (Side::Callee, Phase::Reserving | Phase::Ringing(_) | Phase::Ended) => None,
+        }
+    }
+
+    /// Begins a response to the caller's INVITE.
+    pub(super) fn response(&self, env: &Environment, status: Status) -> Writer {
+        let mut response =
+            env.endpoint.response(&self.invitation.request, status, Some(&self.invitation.tag));
+        response.header(HeaderName::Contact, &self.invitation.contact);
+        response
+    }
+
+    /// Sends a provisional or failure response to the caller's INVITE.
+    pub(super) fn respond(&self, env: &mut Environment, status: Status, response: Writer) {
+        env.endpoint.respond(env.now, self.invitation.transaction, status, response.finish());
+    }
+
+    /// When something has to happen by itself.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Ringing(ring) => Some(ring.deadline),
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The caller's INVITE.
+    pub(super) fn invite(&self) -> &Message {
+        &self.invitation.request.message
+    }
+}
+
+pub(super) fn owner_of(id: CallId) -> u64 {
+    id.as_u64().wrapping_add(1)
+}
+
+/// The call that an owner number stands for.
+pub(super) fn call_of(owner: u64) -> Option<CallId> {
+    owner.checked_sub(1).map(Id::from_u64)
+}

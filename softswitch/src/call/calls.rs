@@ -1,0 +1,289 @@
+//! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
+
+use super::call::{Call, CallId, Phase, Side, call_of};
+use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use media::{Command, LegId, Report};
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::table::{Id, Table};
+use sip_stack::transaction::{TimerQueue, TransactionId};
+use std::collections::BTreeSet;
+
+/// All calls.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    pub(crate) table: Table<Call>,
+    timers: TimerQueue<Call>,
+    /// BYEs of ours that are not answered yet.
+    byes: BTreeSet<TransactionId>,
+}
+
+impl Calls {
+    /// Whether every call is over and every BYE answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.table.is_empty() && self.byes.is_empty()
+    }
+
+    /// A response to a request of ours.
+    pub(crate) fn handle_response(
+        &mut self,
+        env: &mut Environment,
+        transaction: TransactionId,
+        owner: u64,
+        dialog: Option<DialogId>,
+        response: &Message,
+    ) {
+        let status = response.status();
+        if self.byes.contains(&transaction) {
+            if status.is_some_and(Status::is_final) {
+                self.byes.remove(&transaction);
+            }
+            return;
+        }
+        let id = call_of(owner);
+        let taken = id
+            .and_then(|id| self.table.get_mut(id))
+            .is_some_and(|call| call.handle_ring_response(env, transaction, dialog, response));
+        match (taken, dialog) {
+            (false, Some(dialog)) if status.is_some_and(Status::is_success) => {
+                self.refuse_answer(env, dialog, response);
+            }
+            // A late provisional response of a branch that was given up.
+            (false, Some(dialog)) if !self.is_in_use(id, dialog) => env.endpoint.end_dialog(dialog),
+            (true | false, Some(_) | None) => {}
+        }
+        self.settle(env, id);
+    }
+
+    fn is_in_use(&self, id: Option<CallId>, dialog: DialogId) -> bool {
+        id.and_then(|id| self.table.get(id)).is_some_and(|call| call.side_of(dialog).is_some())
+    }
+
+    /// A 2xx that came too late, or from another branch of a fork: acknowledged, then BYE (§13.2.2.4).
+    fn refuse_answer(&mut self, env: &mut Environment, dialog: DialogId, response: &Message) {
+        let Some(flow) = env.endpoint.dialog(dialog).map(sip_stack::dialog::Dialog::flow) else { return };
+        let sent_by = env.sent_by(&flow);
+        env.endpoint.acknowledge(dialog, response, &sent_by);
+        if let Some(mut draft) = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by) {
+            sign_request(&mut draft.writer);
+            let bye = env.endpoint.request(env.now, draft, 0);
+            self.byes.insert(bye);
+        }
+        env.endpoint.end_dialog(dialog);
+    }
+
+    /// A request of ours got no answer (`408`) or could not be sent (`503`), RFC 3261 §8.1.3.1.
+    pub(crate) fn handle_failure(
+        &mut self,
+        env: &mut Environment,
+        transaction: TransactionId,
+        owner: u64,
+        status: Status,
+    ) {
+        self.byes.remove(&transaction);
+        let id = call_of(owner);
+        if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+            call.handle_ring_failure(env, transaction, status);
+        }
+        self.settle(env, id);
+    }
+
+    /// CANCEL of a caller.
+    pub(crate) fn handle_cancel(&mut self, env: &mut Environment, owner: u64, transaction: TransactionId) {
+        let id = call_of(owner);
+        if let Some(call) = id.and_then(|id| self.table.get_mut(id))
+            && call.invitation.transaction == transaction
+        {
+            call.handle_cancel(env);
+        }
+        self.settle(env, id);
+    }
+
+    /// A request within a dialog of a call.
+    pub(crate) fn handle_request(&mut self, env: &mut Environment, dialog: DialogId, request: &Request) {
+        let id = env.endpoint.dialog(dialog).and_then(|dialog| call_of(dialog.owner()));
+        let side = id.and_then(|id| self.table.get(id)?.side_of(dialog));
+        match (request.message.method(), side) {
+            (Some(Method::Bye), Some(side)) => {
+                answer(env, request, Status::OK);
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    let bye = call.handle_bye(env, side);
+                    self.byes.extend(bye);
+                }
+            }
+            (Some(Method::Invite), Some(side)) => {
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    call.handle_reinvite(env, side, request);
+                }
+            }
+            (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
+            (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
+            (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
+            // An early dialog of a callee: there is nothing yet that it could change.
+            (_, None) => answer(env, request, Status::CALL_DOES_NOT_EXIST),
+        }
+        self.settle(env, id);
+    }
+
+    /// The ACK of a 2xx of ours, or word that it never came (§13.3.1.4).
+    pub(crate) fn handle_ack(
+        &mut self,
+        env: &mut Environment,
+        owner: u64,
+        dialog: DialogId,
+        ack: Option<&Message>,
+    ) {
+        let id = call_of(owner);
+        if let Some(call) = id.and_then(|id| self.table.get_mut(id))
+            && let Some(side) = call.side_of(dialog)
+        {
+            let goes_on = ack.is_some_and(|ack| call.handle_ack(env, side, ack));
+            if !goes_on {
+                let byes = call.terminate(env, Status::SERVER_INTERNAL_ERROR);
+                self.byes.extend(byes.into_iter().flatten());
+            }
+        }
+        self.settle(env, id);
+    }
+
+    /// News from a media shard.
+    pub(crate) fn handle_report(&mut self, env: &mut Environment, report: Report) {
+        match report {
+            Report::Opened { legs } => {
+                let Some((id, _)) = legs.first().map(|(leg, _)| call_with(*leg)) else { return };
+                if self.table.get(id).is_none() {
+                    for (leg, _) in legs {
+                        env.media(Command::Close { leg });
+                    }
+                    return;
+                }
+                if let Some(call) = self.table.get_mut(id) {
+                    for (leg, port) in legs {
+                        call.media_mut(call_with(leg).1).port = port;
+                    }
+                    call.handle_opened(env);
+                }
+                self.settle(env, Some(id));
+            }
+            Report::Refused { legs, .. } => {
+                let Some((id, _)) = legs.first().map(|leg| call_with(*leg)) else { return };
+                if let Some(call) = self.table.get_mut(id) {
+                    call.handle_refused_media(env);
+                }
+                self.settle(env, Some(id));
+            }
+            Report::Latched { leg, .. } => self.silence(env, leg, false),
+            Report::Silent { leg } => self.silence(env, leg, true),
+            Report::Closed { leg, figures } => {
+                let (id, side) = call_with(leg);
+                if let Some(call) = self.table.get_mut(id) {
+                    call.media_mut(side).figures = Some(figures);
+                }
+                self.settle(env, Some(id));
+            }
+        }
+    }
+
+    fn silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
+        let (id, side) = call_with(leg);
+        if let Some(call) = self.table.get_mut(id)
+            && call.handle_silence(side, silent)
+        {
+            let byes = call.terminate(env, Status::REQUEST_TIMEOUT);
+            self.byes.extend(byes.into_iter().flatten());
+        }
+        self.settle(env, Some(id));
+    }
+
+    /// Ends every call: the switch is about to stop.
+    pub(crate) fn shut_down(&mut self, env: &mut Environment) {
+        let ids: Vec<CallId> = self.table.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(call) = self.table.get_mut(id) {
+                let byes = call.terminate(env, Status::SERVICE_UNAVAILABLE);
+                self.byes.extend(byes.into_iter().flatten());
+            }
+            self.settle(env, Some(id));
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, env: &mut Environment) {
+        while let Some((armed, id)) = self.timers.pop_due(env.now) {
+            if self.table.get(id).is_none_or(|call| call.armed != Some(armed)) {
+                continue;
+            }
+            if let Some(call) = self.table.get_mut(id) {
+                call.armed = None;
+                call.handle_ring_timeout(env);
+            }
+            self.settle(env, Some(id));
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.timers.poll_timeout()
+    }
+
+    /// Rebuilds what is derived from the table.
+    pub(crate) fn rebuild(&mut self) {
+        for (id, call) in self.table.iter() {
+            if let Some(armed) = call.armed {
+                self.timers.restore(armed, id);
+            }
+        }
+    }
+
+    /// Arms the timer of a call that something happened to; a call that is over leaves its record and goes.
+    fn settle(&mut self, env: &mut Environment, id: Option<CallId>) {
+        let Some(id) = id else { return };
+        let Some(call) = self.table.get(id) else { return };
+        if call.is_over() {
+            call.write_record(env);
+            self.table.remove(id);
+            return;
+        }
+        let due = call.poll_timeout();
+        if call.armed.map(|armed| armed.at) != due {
+            let armed = due.map(|at| self.timers.arm(at, id));
+            if let Some(call) = self.table.get_mut(id) {
+                call.armed = armed;
+            }
+        }
+    }
+}
+
+impl Call {
+    /// The media ports are there.
+    fn handle_opened(&mut self, env: &mut Environment) {
+        match (&self.phase, self.ending) {
+            (Phase::Reserving, None) => self.ring(env),
+            // Given up meanwhile.
+            (Phase::Reserving, Some(_)) => {
+                self.phase = Phase::Ended;
+                for side in [Side::Caller, Side::Callee] {
+                    env.media(Command::Close { leg: self.media(side).id });
+                }
+            }
+            (Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended, _) => {}
+        }
+    }
+}
+
+/// The call and side that a media leg belongs to.
+fn call_with(leg: LegId) -> (CallId, Side) {
+    let side = if leg.0 % 2 == 0 { Side::Caller } else { Side::Callee };
+    (Id::from_u64(leg.0 / 2), side)
+}
+
+/// A final response without a body.
+fn answer(env: &mut Environment, request: &Request, status: Status) {
+    let transaction = env.endpoint.accept(env.now, request, 0);
+    let mut response = env.endpoint.response(request, status, None);
+    response.header(HeaderName::Allow, ALLOW);
+    sign_response(&mut response);
+    env.endpoint.respond(env.now, transaction, status, response.finish());
+}

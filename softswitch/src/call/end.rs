@@ -1,0 +1,148 @@
+//! The end of a call: CANCEL, BYE, refusal, the release of its media, and its record (RFC 3261 §9.2, §15).
+
+use super::call::{Call, Ending, Phase, Side};
+use crate::core::Event;
+use crate::core::environment::{Environment, sign_request, sign_response};
+use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
+use media::{Command, LegFigures};
+use sip_stack::message::{Method, Status};
+use sip_stack::transaction::TransactionId;
+
+impl Call {
+    /// The caller gave up before the answer.
+    pub(super) fn handle_cancel(&mut self, env: &mut Environment) {
+        match &mut self.phase {
+            Phase::Ringing(ring) => ring.give_up(env),
+            Phase::Reserving => {}
+            // §9.2: after the final response a CANCEL has no effect.
+            Phase::Talking { .. } | Phase::Ended => return,
+        }
+        self.refuse_caller(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
+    }
+
+    /// Answers the caller's INVITE with a failure and ends the call.
+    pub(super) fn refuse_caller(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
+        let mut response =
+            env.endpoint.response(&self.invitation.request, status, Some(&self.invitation.tag));
+        sign_response(&mut response);
+        self.respond(env, status, response);
+        env.endpoint.end_dialog(self.caller_leg.dialog);
+        self.finish(env, status, by);
+    }
+
+    /// A BYE of one side: the other gets one of ours.
+    pub(super) fn handle_bye(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
+        match &mut self.phase {
+            Phase::Talking { callee, .. } => {
+                let gone = if side == Side::Caller { self.caller_leg.dialog } else { callee.dialog };
+                env.endpoint.end_dialog(gone);
+                let bye = self.hang_up(env, side.other());
+                self.finish(env, Status::OK, side.ended_by());
+                bye
+            }
+            // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
+            Phase::Ringing(_) | Phase::Reserving => {
+                self.handle_cancel(env);
+                None
+            }
+            Phase::Ended => None,
+        }
+    }
+
+    /// The switch ends the call: BYE to both sides, or a refusal while it rings.
+    pub(super) fn terminate(&mut self, env: &mut Environment, status: Status) -> [Option<TransactionId>; 2] {
+        match &mut self.phase {
+            Phase::Ringing(ring) => ring.give_up(env),
+            Phase::Reserving => {}
+            Phase::Talking { .. } => {
+                let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up(env, side));
+                self.finish(env, Status::OK, EndedBy::Switch);
+                return byes;
+            }
+            Phase::Ended => return [None, None],
+        }
+        self.refuse_caller(env, status, EndedBy::Switch);
+        [None, None]
+    }
+
+    /// Sends BYE to one side and forgets its dialog.
+    pub(super) fn hang_up(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
+        let leg = self.leg_mut(side)?;
+        let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
+        let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by)?;
+        sign_request(&mut draft.writer);
+        let bye = env.endpoint.request(env.now, draft, self.owner());
+        env.endpoint.end_dialog(dialog);
+        Some(bye)
+    }
+
+    /// Closes the media and remembers how it ended; the record is written when the figures are there.
+    fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
+        if self.ending.is_none() {
+            self.ending = Some(Ending { at: env.now, status, by });
+            for side in [Side::Caller, Side::Callee] {
+                // In Reserving the ports are on their way; they are closed when they come.
+                if self.media(side).port != 0 {
+                    env.media(Command::Close { leg: self.media(side).id });
+                }
+            }
+            let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
+            let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
+            env.event(Event::CallEnded { call: self.number(), status: status.code(), talked_ms });
+        }
+        // A call that waits for its ports stays in Reserving, so that the report finds it.
+        if !matches!(self.phase, Phase::Reserving) {
+            self.phase = Phase::Ended;
+        }
+    }
+
+    /// Whether the record can be written: over, and both media legs closed.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+            && self.media.iter().all(|leg| leg.port == 0 || leg.figures.is_some())
+    }
+
+    pub(super) fn write_record(&self, env: &mut Environment) {
+        let Some(ending) = self.ending else { return };
+        let Some(domain) = env.domain(self.domain).map(|domain| domain.name.clone()) else { return };
+        let (started, ended) = (env.unix_ms(self.started), env.unix_ms(ending.at));
+        // The Call-ID of the caller may be repeated; our tag in its dialog is not.
+        let tag = String::from_utf8_lossy(&self.invitation.tag);
+        env.store(StoreOp::PutCallRecord(CallRecord {
+            id: format!("{started:x}-{tag}").into(),
+            domain,
+            caller: self.caller.clone(),
+            callee: String::from_utf8_lossy(&self.callee).into(),
+            started_unix_ms: started,
+            answered_unix_ms: self.answered.map(|answered| env.unix_ms(answered)),
+            ended_unix_ms: ended,
+            status: ending.status.code(),
+            ended_by: ending.by,
+            caller_media: figures(self.media(Side::Caller).figures.as_ref()),
+            callee_media: figures(self.media(Side::Callee).figures.as_ref()),
+        }));
+    }
+
+    /// No media ports could be had.
+    pub(super) fn handle_refused_media(&mut self, env: &mut Environment) {
+        if self.ending.is_none() {
+            let callee = self.callee.clone();
+            let source = self.caller_leg.flow.peer;
+            env.event(Event::CallRefused { source, callee, reason: crate::core::Refusal::NoMedia });
+            self.phase = Phase::Ended;
+            // Not 503, which would turn a proxy in front of us away from us for everything (§21.5.4).
+            self.refuse_caller(env, Status::SERVER_INTERNAL_ERROR, EndedBy::Switch);
+        }
+        self.phase = Phase::Ended;
+    }
+}
+
+fn figures(figures: Option<&LegFigures>) -> MediaFigures {
+    let Some(figures) = figures else { return MediaFigures::default() };
+    MediaFigures {
+        packets: figures.packets_in,
+        octets: figures.octets_in,
+        refused: figures.dropped.foreign,
+        ..MediaFigures::default()
+    }
+}

@@ -1,0 +1,342 @@
+//! Waiting for an answer: one INVITE to each contact of the callee, the first 2xx wins (RFC 3261 §16.6, §16.7, §13.2.2).
+
+use super::agreement::{Agreement, Proposal};
+use super::call::{Call, Leg, Phase, Side};
+use super::session::{SDP, Session, read};
+use super::setup::{contact, escape_user};
+use crate::core::Event;
+use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use crate::store::EndedBy;
+use bytes::Bytes;
+use core::time::Duration;
+use media::Command;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Heading;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::sdp::AudioOffer;
+use sip_stack::transaction::TransactionId;
+use sip_stack::transport::Flow;
+use smallvec::SmallVec;
+
+/// The callee's phones.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ring {
+    pub(super) branches: SmallVec<[Branch; 1]>,
+    /// When we give up.
+    pub(super) deadline: Time,
+    /// The best failure so far (§16.7 step 6).
+    best: Option<Status>,
+    /// Early media are flowing; the answer that the caller got.
+    early: Option<Bytes>,
+}
+
+/// One INVITE of ours.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Branch {
+    pub(super) transaction: TransactionId,
+    flow: Flow,
+    session: Session,
+    /// Early dialogs: several when the target forks.
+    pub(super) dialogs: SmallVec<[DialogId; 1]>,
+    /// Has ended with a failure.
+    failed: bool,
+}
+
+impl Call {
+    /// The ports are there: every contact rings.
+    pub(super) fn ring(&mut self, env: &mut Environment) {
+        self.caller_leg.session.port = self.media(Side::Caller).port;
+        let proposal = Proposal::for_callee(self.caller_leg.session.remote.as_ref());
+        let ptime_ms = self.caller_leg.session.remote.as_ref().and_then(|remote| remote.ptime_ms);
+        let mut branches = SmallVec::new();
+        for index in 0..self.destination.targets.len() {
+            branches.push(self.open_branch(env, index, &proposal, ptime_ms));
+        }
+        let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
+        self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
+    }
+
+    fn open_branch(
+        &self,
+        env: &mut Environment,
+        index: usize,
+        proposal: &Proposal,
+        ptime_ms: Option<u16>,
+    ) -> Branch {
+        let target = &self.destination.targets[index];
+        let sent_by = env.sent_by(&target.flow);
+        let host = env.uri_host(self.domain, &target.flow);
+        let caller = escape_user(self.caller.as_bytes());
+        let from = [&self.caller_name[..], b" <sip:", &caller, b"@", &host, b">"].concat();
+        let to = [b"<sip:", escape_user(&self.destination.user).as_slice(), b"@", &host, b">"].concat();
+        let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
+        let flow = match sip_stack::message::Uri::parse(&target.uri) {
+            Ok(uri) => sip_stack::transport::next_hop(target.flow, &uri),
+            Err(_) => target.flow,
+        };
+        let heading = Heading {
+            method: Method::Invite,
+            uri: &target.uri,
+            from: from.trim_ascii_start(),
+            to: &to,
+            sent_by: &sent_by,
+            max_forwards,
+            sequence: None,
+        };
+        let mut draft = env.endpoint.draft(heading, flow);
+        draft.writer.header(HeaderName::Contact, &contact(self.caller.as_bytes(), &sent_by));
+        draft.writer.header(HeaderName::Allow, ALLOW);
+        sign_request(&mut draft.writer);
+        let mut session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        session.port = self.media(Side::Callee).port;
+        let offer = session.offer(proposal, ptime_ms);
+        draft.writer.body(SDP, &offer);
+        let transaction = env.endpoint.request(env.now, draft, self.owner());
+        Branch { transaction, flow, session, dialogs: SmallVec::new(), failed: false }
+    }
+
+    /// A response to one of our INVITEs. Returns whether it was this call's business.
+    pub(super) fn handle_ring_response(
+        &mut self,
+        env: &mut Environment,
+        transaction: TransactionId,
+        dialog: Option<DialogId>,
+        response: &Message,
+    ) -> bool {
+        let Some(status) = response.status() else { return false };
+        let Phase::Ringing(ring) = &mut self.phase else { return false };
+        let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) else {
+            return false;
+        };
+        if let Some(dialog) = dialog
+            && !ring.branches[index].dialogs.contains(&dialog)
+        {
+            ring.branches[index].dialogs.push(dialog);
+        }
+        match (status.code(), dialog) {
+            (100, _) => {}
+            (..200, _) => self.on_progress(env, index, status, response),
+            (200..300, Some(dialog)) => self.on_answer(env, index, dialog, response),
+            // A 2xx without a To tag confirms no dialog: as if it had failed.
+            (200..300, None) => self.on_failure(env, index, Status::BAD_GATEWAY),
+            (300.., _) => self.on_failure(env, index, status),
+        }
+        true
+    }
+
+    /// 101–199: passed on; with a description, the caller hears what the callee's side plays (RFC 3960).
+    fn on_progress(&mut self, env: &mut Environment, index: usize, status: Status, response: &Message) {
+        let early = self.early_media(env, index, response);
+        let status = if early.is_some() { Status::SESSION_PROGRESS } else { status };
+        let mut progress = self.response(env, status);
+        progress.header(HeaderName::Allow, ALLOW);
+        if let Some(early) = early {
+            progress.body(SDP, &early);
+        }
+        self.respond(env, status, progress);
+    }
+
+    fn early_media(&mut self, env: &mut Environment, index: usize, response: &Message) -> Option<Bytes> {
+        let Phase::Ringing(ring) = &mut self.phase else { return None };
+        if ring.early.is_some() {
+            // The first one wins; the caller has its answer.
+            return None;
+        }
+        let remote = read(response).ok().flatten()?;
+        let caller = self.caller_leg.session.remote.clone()?;
+        let agreement = Agreement::between(&caller, &remote)?;
+        let branch = ring.branches.get_mut(index)?;
+        branch.session.remote = Some(remote.clone());
+        let callee = branch.session.params(&branch.flow, &self.destination.latching, agreement.clock_rate);
+        let leg = self.media(Side::Callee).id;
+        env.media(Command::Configure { leg, params: callee });
+        let answer = self.answer_caller(env, &agreement, &remote);
+        if let Phase::Ringing(ring) = &mut self.phase {
+            ring.early = Some(answer.clone());
+        }
+        Some(answer)
+    }
+
+    /// Writes the answer for the caller, and connects the two media legs.
+    fn answer_caller(&mut self, env: &mut Environment, agreement: &Agreement, callee: &AudioOffer) -> Bytes {
+        let leg = &mut self.caller_leg;
+        let answer = leg.session.answer(&self.invitation.request.message, agreement, callee.ptime_ms);
+        self.connect(env, agreement);
+        answer
+    }
+
+    /// Tells the shard about the caller and relays between the legs.
+    pub(super) fn connect(&mut self, env: &mut Environment, agreement: &Agreement) {
+        let leg = &self.caller_leg;
+        let params = leg.session.params(&leg.flow, &leg.latching, agreement.clock_rate);
+        let (a, b) = (self.media(Side::Caller).id, self.media(Side::Callee).id);
+        env.media(Command::Configure { leg: a, params });
+        let (forward, backward) = (agreement.forward.clone(), agreement.backward.clone());
+        env.media(Command::Relay { a, b, forward, backward });
+    }
+
+    /// The first 2xx: acknowledged; the other branches are cancelled, the caller is answered.
+    fn on_answer(&mut self, env: &mut Environment, index: usize, dialog: DialogId, response: &Message) {
+        let Phase::Ringing(ring) = core::mem::replace(&mut self.phase, Phase::Ended) else { return };
+        let mut ring = ring;
+        let mut branch = ring.branches.remove(index);
+        let sent_by = env.sent_by(&branch.flow);
+        env.endpoint.acknowledge(dialog, response, &sent_by);
+        for early in branch.dialogs.iter().filter(|early| **early != dialog) {
+            env.endpoint.end_dialog(*early);
+        }
+        ring.give_up(env);
+
+        branch.session.remote = read(response).ok().flatten();
+        let latching = self.destination.latching.clone();
+        let early = ring.early.take();
+        let (session, flow) = (branch.session, branch.flow);
+        self.phase =
+            Phase::Talking { callee: Leg { dialog, flow, latching, session }, awaiting_answer: false };
+        match self.accept_answer(env, early) {
+            Some(body) => self.send_answer(env, &body),
+            // Answered, but with nothing that both can use (RFC 3261 §13.2.2.4: acknowledge, then BYE).
+            None => {
+                self.hang_up(env, Side::Callee);
+                self.refuse_caller(env, Status::NOT_ACCEPTABLE_HERE, EndedBy::Switch);
+            }
+        }
+    }
+
+    /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
+    fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
+        let Phase::Talking { callee, awaiting_answer } = &mut self.phase else { return None };
+        let remote = callee.session.remote.clone()?;
+        let Some(caller) = self.caller_leg.session.remote.clone() else {
+            *awaiting_answer = true;
+            let proposal = Proposal { codecs: remote.codecs, events: remote.telephone_events };
+            return Some(self.caller_leg.session.offer(&proposal, remote.ptime_ms));
+        };
+        let agreement = Agreement::between(&caller, &remote)?;
+        let params = callee.session.params(&callee.flow, &callee.latching, agreement.clock_rate);
+        let leg = self.media(Side::Callee).id;
+        env.media(Command::Configure { leg, params });
+        // RFC 3261 §13.2.1: a description in the 2xx repeats the one of the provisional response.
+        match early {
+            Some(early) => {
+                self.connect(env, &agreement);
+                Some(early)
+            }
+            None => Some(self.answer_caller(env, &agreement, &remote)),
+        }
+    }
+
+    fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {
+        let mut response = self.response(env, Status::OK);
+        response.header(HeaderName::Allow, ALLOW);
+        sign_response(&mut response);
+        response.body(SDP, body);
+        let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
+        env.endpoint.answer_invite(env.now, transaction, dialog, Status::OK, response.finish());
+        self.answered = Some(env.now);
+        let after_ms = env.now.since(self.started).as_millis();
+        let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
+        env.event(Event::CallAnswered { call: self.number(), after_ms });
+    }
+
+    /// One of our INVITEs has failed; the last one decides.
+    pub(super) fn on_failure(&mut self, env: &mut Environment, index: usize, status: Status) {
+        let Phase::Ringing(ring) = &mut self.phase else { return };
+        let Some(branch) = ring.branches.get_mut(index) else { return };
+        branch.failed = true;
+        for early in core::mem::take(&mut branch.dialogs) {
+            env.endpoint.end_dialog(early);
+        }
+        ring.best = Some(better(ring.best, status));
+        // §16.7 step 5: a 6xx ends the search.
+        if status.code() >= 600 || ring.branches.iter().all(|branch| branch.failed) {
+            let best = ring.best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller);
+            ring.give_up(env);
+            self.refuse_caller(env, best, EndedBy::Callee);
+        }
+    }
+
+    /// One of our INVITEs got no final response at all, or could not be sent.
+    pub(super) fn handle_ring_failure(
+        &mut self,
+        env: &mut Environment,
+        transaction: TransactionId,
+        status: Status,
+    ) {
+        let Phase::Ringing(ring) = &self.phase else { return };
+        if let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) {
+            self.on_failure(env, index, status);
+        }
+    }
+
+    /// Nobody answered in time.
+    pub(super) fn handle_ring_timeout(&mut self, env: &mut Environment) {
+        if let Phase::Ringing(ring) = &mut self.phase
+            && ring.deadline <= env.now
+        {
+            ring.give_up(env);
+            self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
+        }
+    }
+}
+
+impl Ring {
+    /// Cancels what still rings, and forgets the early dialogs.
+    pub(super) fn give_up(&mut self, env: &mut Environment) {
+        for branch in self.branches.iter_mut().filter(|branch| !branch.failed) {
+            env.endpoint.cancel(env.now, branch.transaction);
+            for early in core::mem::take(&mut branch.dialogs) {
+                env.endpoint.end_dialog(early);
+            }
+        }
+    }
+}
+
+/// §16.7 step 6: 6xx before all others, then the lowest class; within it, the first.
+fn better(known: Option<Status>, new: Status) -> Status {
+    let rank = |status: Status| match status.code() / 100 {
+        6 => 0,
+        class => class,
+    };
+    match known {
+        Some(known) if rank(known) <= rank(new) => known,
+        Some(_) | None => new,
+    }
+}
+
+/// What a failure on the callee's side means to the caller, who is on another dialog: redirections and challenges are
+/// between us and the callee, and a 503 would silence us altogether (§16.7 step 6).
+fn for_caller(status: Status) -> Status {
+    match status.code() {
+        300..=399 | 401 | 407 => Status::TEMPORARILY_UNAVAILABLE,
+        503 => Status::SERVER_INTERNAL_ERROR,
+        _ => status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16) -> Status {
+        Status::new(code).unwrap()
+    }
+
+    #[test]
+    fn the_best_failure_is_a_6xx_then_the_lowest_class_then_the_first() {
+        let best = |codes: &[u16]| codes.iter().fold(None, |best, code| Some(better(best, status(*code))));
+        assert_eq!(best(&[480, 486, 503]), Some(status(480)));
+        assert_eq!(best(&[503, 486]), Some(status(486)));
+        assert_eq!(best(&[486, 603, 404]), Some(status(603)));
+    }
+
+    #[test]
+    fn a_callees_challenge_redirection_or_overload_is_not_passed_on() {
+        for (theirs, ours) in [(302, 480), (401, 480), (407, 480), (503, 500), (486, 486), (603, 603)] {
+            assert_eq!(for_caller(status(theirs)), status(ours));
+        }
+    }
+}

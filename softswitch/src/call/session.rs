@@ -1,0 +1,137 @@
+//! One party's half of a session: what we told it last and what it told us (RFC 3264 §8, RFC 8866 §5.2).
+
+use super::agreement::{Agreement, Proposal, TRANSPORTS};
+use crate::config;
+use bytes::Bytes;
+use media::{Latching, StreamParams};
+use serde::{Deserialize, Serialize};
+use sip_stack::message::Message;
+use sip_stack::sdp::{
+    AudioCodec, AudioOffer, Direction, LocalAudio, LocalOrigin, MediaTransport, NegotiationError,
+    SessionDescription, TelephoneEvent, write_answer, write_offer,
+};
+use sip_stack::transport::Flow;
+use std::net::IpAddr;
+
+/// The name in our `o=` lines.
+const USERNAME: &[u8] = b"softswitch";
+
+/// The content type of a description.
+pub(super) const SDP: &[u8] = b"application/sdp";
+
+/// A session with one party.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Session {
+    /// Of our `o=` line; the same for the whole dialog.
+    id: u64,
+    /// Of our last `o=` line.
+    version: u64,
+    /// Where the party finds us.
+    pub(super) address: IpAddr,
+    /// Our RTP port.
+    pub(super) port: u16,
+    /// The party's last description.
+    pub(super) remote: Option<AudioOffer>,
+    /// Our last description.
+    pub(super) local: Bytes,
+}
+
+/// Why a body is no use as an offer or answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SdpFault {
+    /// It does not parse: 400.
+    Malformed,
+    /// It parses, but holds no audio that we can relay: 488.
+    NotAcceptable(NegotiationError),
+}
+
+/// The audio stream described in the body of `message`; `None` when it has no body.
+pub(super) fn read(message: &Message) -> Result<Option<AudioOffer>, SdpFault> {
+    if message.body().is_empty() {
+        return Ok(None);
+    }
+    let session = SessionDescription::parse(message.body()).map_err(|_| SdpFault::Malformed)?;
+    AudioOffer::find(&session, TRANSPORTS).map(Some).map_err(SdpFault::NotAcceptable)
+}
+
+impl Session {
+    pub(super) fn new(id: u64, address: IpAddr) -> Session {
+        Session { id: id >> 1, version: 0, address, port: 0, remote: None, local: Bytes::new() }
+    }
+
+    fn origin(&mut self) -> LocalOrigin<'static> {
+        self.version += 1;
+        LocalOrigin { username: USERNAME, session_id: self.id, version: self.version, address: self.address }
+    }
+
+    /// Writes an offer of ours.
+    pub(super) fn offer(&mut self, proposal: &Proposal, ptime_ms: Option<u16>) -> Bytes {
+        let origin = self.origin();
+        let audio = self.audio(&proposal.codecs, &proposal.events, Direction::SendRecv, ptime_ms);
+        let mut text = Vec::with_capacity(384);
+        write_offer(&mut text, &origin, &audio);
+        self.local = text.into();
+        self.local.clone()
+    }
+
+    /// Writes our answer to the offer in `message`, which was read into `remote` before.
+    pub(super) fn answer(
+        &mut self,
+        message: &Message,
+        agreement: &Agreement,
+        ptime_ms: Option<u16>,
+    ) -> Bytes {
+        let origin = self.origin();
+        let direction = self
+            .remote
+            .as_ref()
+            .map_or(Direction::SendRecv, |remote| remote.direction.answer(Direction::SendRecv));
+        let index = self.remote.as_ref().map_or(0, |remote| remote.media_index);
+        let audio = self.audio(&agreement.codecs, &agreement.events, direction, ptime_ms);
+        let mut text = Vec::with_capacity(384);
+        if let Ok(offer) = SessionDescription::parse(message.body()) {
+            write_answer(&mut text, &origin, &offer, Some((index, &audio)));
+        }
+        self.local = text.into();
+        self.local.clone()
+    }
+
+    fn audio<'a>(
+        &self,
+        codecs: &'a [AudioCodec],
+        telephone_events: &'a [TelephoneEvent],
+        direction: Direction,
+        ptime_ms: Option<u16>,
+    ) -> LocalAudio<'a> {
+        LocalAudio {
+            address: self.address,
+            port: self.port,
+            transport: MediaTransport::RtpAvp,
+            codecs,
+            telephone_events,
+            direction,
+            ptime_ms,
+        }
+    }
+
+    /// What the media shard needs to know of this party.
+    pub(super) fn params(&self, flow: &Flow, latching: &config::Latching, clock_rate: u32) -> StreamParams {
+        let direction = self.remote.as_ref().map_or(Direction::Inactive, |remote| remote.direction);
+        StreamParams {
+            remote: self.remote.as_ref().and_then(AudioOffer::destination),
+            signalling: flow.peer.ip().to_canonical(),
+            latching: media_latching(latching),
+            clock_rate,
+            send: direction.sends(),
+            receive: direction.receives(),
+        }
+    }
+}
+
+fn media_latching(latching: &config::Latching) -> Latching {
+    match latching {
+        config::Latching::Symmetric => Latching::Symmetric,
+        config::Latching::SdpOnly => Latching::SdpOnly,
+        config::Latching::AnyOf(networks) => Latching::AnyOf(networks.iter().filter_map(|network| media::Network::new(network.address(), network.prefix()).ok()).collect()),
+    }
+}

@@ -1,0 +1,273 @@
+//! An INVITE that opens a call: what it asks for, whether it may, and the call it becomes (RFC 3261 §13.3.1, §8.2).
+
+use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
+use super::calls::Calls;
+use super::session::{SDP, SdpFault, Session, read};
+use crate::config::{self, DomainId};
+use crate::core::environment::{ALLOW, Environment, sign_response};
+use crate::core::{Event, Refusal};
+use crate::registrar::Registrar;
+use bytes::Bytes;
+use media::{Command, LegId};
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Status, quoted};
+use smallvec::{SmallVec, smallvec};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Why an INVITE does not become a call.
+struct Refused {
+    status: Status,
+    event: Option<Refusal>,
+}
+
+impl Refused {
+    const fn told(status: Status, event: Refusal) -> Refused {
+        Refused { status, event: Some(event) }
+    }
+
+    const fn silent(status: Status) -> Refused {
+        Refused { status, event: None }
+    }
+}
+
+impl Calls {
+    /// An initial INVITE of `caller`, who proved to be that user.
+    pub(crate) fn invite(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        request: Request,
+        domain: DomainId,
+        caller: &str,
+    ) {
+        let callee = dialled(&request);
+        let prepared = self.admit(env).and_then(|()| {
+            let remote = read(&request.message).map_err(refused_for)?;
+            let destination = destination(env, registrar, domain, &request, &callee)?;
+            Ok((remote, destination))
+        });
+        let (remote, destination) = match prepared {
+            Ok(prepared) => prepared,
+            Err(refused) => return refuse(env, &request, callee, &refused),
+        };
+        let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
+        if let Some(call) = self.table.get_mut(id) {
+            call.caller_leg.session.remote = remote;
+            call.announce(env);
+            call.reserve(env);
+        }
+    }
+
+    fn admit(&self, env: &Environment) -> Result<(), Refused> {
+        if env.stopping {
+            return Err(Refused::told(Status::SERVICE_UNAVAILABLE, Refusal::Stopping));
+        }
+        if self.table.len() >= env.config.limits.calls as usize {
+            return Err(Refused::told(Status::SERVICE_UNAVAILABLE, Refusal::TooManyCalls));
+        }
+        Ok(())
+    }
+
+    /// Opens transaction, dialog and call, and tells the caller that we are at it.
+    fn open(
+        &mut self,
+        env: &mut Environment,
+        request: Request,
+        domain: DomainId,
+        caller: &str,
+        callee: Bytes,
+        destination: Destination,
+    ) -> Option<super::CallId> {
+        let owner = super::call::owner_of(self.table.next_id());
+        let transaction = env.endpoint.accept(env.now, &request, owner);
+        let trying = env.endpoint.response(&request, Status::TRYING, None).finish();
+        env.endpoint.respond(env.now, transaction, Status::TRYING, trying);
+
+        let flow = request.flow;
+        let tag = env.endpoint.random().tag();
+        let contact = contact(&callee, &env.sent_by(&flow));
+        let Ok(dialog) = env.endpoint.create_dialog(&request, tag.clone(), contact.clone(), owner) else {
+            let response = env.endpoint.response(&request, Status::BAD_REQUEST, None).finish();
+            env.endpoint.respond(env.now, transaction, Status::BAD_REQUEST, response);
+            return None;
+        };
+        let caller_name = caller_name(env, &request, domain, caller);
+        let latching = env
+            .domain(domain)
+            .and_then(|domain| domain.users.get(caller))
+            .map_or_else(Default::default, |user| user.latching.clone());
+        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        let id = self.table.insert(Call {
+            id: None,
+            domain,
+            caller: caller.into(),
+            caller_name,
+            callee,
+            invitation: Invitation { request, transaction, tag, contact },
+            caller_leg: Leg { dialog, flow, latching, session },
+            destination,
+            phase: Phase::Reserving,
+            media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
+                id: LegId(0),
+                port: 0,
+                silent: false,
+                figures: None,
+            }),
+            started: env.now,
+            answered: None,
+            ending: None,
+            armed: None,
+        });
+        if let Some(call) = self.table.get_mut(id) {
+            call.id = Some(id);
+            let first = id.as_u64().wrapping_mul(2);
+            call.media_mut(Side::Caller).id = LegId(first);
+            call.media_mut(Side::Callee).id = LegId(first.wrapping_add(1));
+        }
+        Some(id)
+    }
+}
+
+impl Call {
+    fn announce(&self, env: &mut Environment) {
+        let domain = env.domain(self.domain).map_or_else(Box::default, |domain| domain.name.clone());
+        let caller = Bytes::copy_from_slice(self.caller.as_bytes());
+        env.event(Event::CallStarted { call: self.number(), domain, caller, callee: self.callee.clone() });
+    }
+
+    /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
+    fn reserve(&self, env: &mut Environment) {
+        let caller = self.caller_leg.flow.local.ip().to_canonical();
+        let mut locals = self.destination.targets.iter().map(|target| target.flow.local.ip().to_canonical());
+        let first = locals.next().unwrap_or(caller);
+        // Phones of one user may be reached through several of our addresses: then the port is bound on all.
+        let callee = if locals.all(|local| local == first) { first } else { unspecified(first) };
+        let legs = smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
+        env.media(Command::Open { legs });
+    }
+}
+
+fn unspecified(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The user part of the Request-URI, its escapes undone.
+fn dialled(request: &Request) -> Bytes {
+    let user = request.message.uri().ok().and_then(|uri| uri.user_unescaped());
+    user.map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user))
+}
+
+fn destination(
+    env: &Environment,
+    registrar: &Registrar,
+    domain: DomainId,
+    request: &Request,
+    callee: &Bytes,
+) -> Result<Destination, Refused> {
+    let uri = request.message.uri().ok();
+    let dialled_domain = uri.and_then(|uri| env.config.domain_of_host(uri.host));
+    if dialled_domain != Some(domain) {
+        return Err(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain));
+    }
+    let target = env.domain(domain).and_then(|domain| domain.route(callee));
+    match target.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))? {
+        config::Target::User { id, user } => {
+            let aor = registrar.find(env, domain, id);
+            let mut bindings: SmallVec<[_; 2]> = aor.iter().flat_map(|aor| &aor.bindings).collect();
+            bindings.sort_by_key(|binding| core::cmp::Reverse(binding.q));
+            let targets: SmallVec<[Target; 1]> = bindings
+                .into_iter()
+                .map(|binding| Target { uri: binding.contact.clone(), flow: binding.flow })
+                .collect();
+            if targets.is_empty() {
+                return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
+            }
+            let (latching, ring_s) = (user.latching.clone(), user.ring_s);
+            Ok(Destination { targets, user: callee.clone(), latching, ring_s })
+        }
+        config::Target::Peer { peer, .. } => {
+            let flow = env.flow_to(peer.address).ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
+            let uri =
+                [b"sip:", escape_user(callee).as_slice(), b"@", peer.address.to_string().as_bytes()].concat();
+            Ok(Destination {
+                targets: smallvec![Target { uri: uri.into(), flow }],
+                user: callee.clone(),
+                latching: peer.latching.clone(),
+                ring_s: PEER_RING_S,
+            })
+        }
+    }
+}
+
+/// How long a call to a static peer may ring: Timer C of a proxy (RFC 3261 §16.6 step 11) is above three minutes.
+const PEER_RING_S: u32 = 185;
+
+/// Caller-supplied text in the user part of a URI: everything outside `unreserved` (RFC 3261 §25.1) is escaped.
+pub(super) fn escape_user(user: &[u8]) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escaped = Vec::with_capacity(user.len());
+    for byte in user {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => escaped.push(*byte),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'+' | b'$' | b'&' | b'=' => {
+                escaped.push(*byte);
+            }
+            _ => escaped.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+        }
+    }
+    escaped
+}
+
+/// A Contact value of ours.
+pub(super) fn contact(user: &[u8], sent_by: &[u8]) -> Bytes {
+    [b"<sip:", escape_user(user).as_slice(), b"@", sent_by, b">"].concat().into()
+}
+
+/// The name shown to the callee: the configured one, else the caller's own, quoted anew.
+fn caller_name(env: &Environment, request: &Request, domain: DomainId, caller: &str) -> Bytes {
+    let configured = env.domain(domain).and_then(|domain| domain.users.get(caller)?.display_name.clone());
+    let name = match configured {
+        Some(name) => name.as_bytes().to_vec(),
+        None => request
+            .message
+            .from()
+            .ok()
+            .and_then(|from| from.display_unquoted())
+            .unwrap_or_default()
+            .into_owned(),
+    };
+    if name.is_empty() { Bytes::new() } else { quoted(&name).into() }
+}
+
+fn refused_for(fault: SdpFault) -> Refused {
+    match fault {
+        SdpFault::Malformed => Refused::silent(Status::BAD_REQUEST),
+        SdpFault::NotAcceptable(_) => Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec),
+    }
+}
+
+/// Answers an INVITE that becomes no call, in a transaction (its failure has to be acknowledged).
+fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Refused) {
+    let transaction = env.endpoint.accept(env.now, request, 0);
+    let mut response = env.endpoint.response(request, refused.status, None);
+    match refused.status {
+        Status::NOT_ACCEPTABLE_HERE => {
+            response.header(HeaderName::Accept, SDP);
+        }
+        // RFC 3261 §21.5.4. Short, because it silences a proxy in front of us for everybody.
+        Status::SERVICE_UNAVAILABLE => {
+            response.number(HeaderName::RetryAfter, 2);
+        }
+        _ => {}
+    }
+    response.header(HeaderName::Allow, ALLOW);
+    sign_response(&mut response);
+    env.endpoint.respond(env.now, transaction, refused.status, response.finish());
+    if let Some(reason) = refused.event {
+        env.event(Event::CallRefused { source: request.flow.peer, callee, reason });
+    }
+}

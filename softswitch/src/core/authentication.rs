@@ -1,0 +1,149 @@
+//! Digest authentication of requests (RFC 3261 §22.2, RFC 7616, RFC 8760 §2.3).
+//!
+//! We are a user agent server, so the challenge is 401 with WWW-Authenticate. A request that proves nothing leaves no
+//! state. Whoever claims a user that does not exist is challenged and refused exactly as with a wrong password.
+
+use super::environment::Environment;
+use super::{Event, environment::sign_response};
+use crate::config::{Domain, DomainId};
+use bytes::Bytes;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::auth::{Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, write_challenge};
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Status, Uri};
+use std::borrow::Cow;
+
+/// Nonces and their counts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Authenticator {
+    nonces: Nonces,
+    counts: NonceCounts,
+    /// Verified against when the user does not exist, so that the answer takes as long.
+    decoy: Ha1,
+}
+
+/// What the credentials in a request are worth.
+enum Verdict {
+    /// They prove this user.
+    Proved(Box<str>),
+    /// There are none for this realm, or of a kind that we do not know: challenge.
+    Absent,
+    /// They were right, but the nonce is spent: challenge with `stale`.
+    Stale,
+    /// They are wrong.
+    Wrong(Bytes),
+    /// They cannot be read (RFC 7616 §3.4): 400.
+    Malformed,
+}
+
+impl Authenticator {
+    pub(crate) fn new(env: &mut Environment) -> Authenticator {
+        let key = env.endpoint.random().key();
+        let domains = env.config.domains.values();
+        let lifetime = domains.map(|domain| domain.nonce_lifetime_s).max().unwrap_or(3_600);
+        let lifetime = Duration::from_secs(u64::from(lifetime));
+        let password = env.endpoint.random().token::<24>();
+        Authenticator {
+            nonces: Nonces::new(key, lifetime),
+            counts: NonceCounts::new(env.config.limits.nonces, lifetime),
+            decoy: Ha1::compute(&Algorithm::ALL, b"", b"", &password),
+        }
+    }
+
+    /// The user of `domain` that the request proves to come from; otherwise it has been answered.
+    pub(crate) fn authenticate(
+        &mut self,
+        env: &mut Environment,
+        request: &Request,
+        id: DomainId,
+    ) -> Option<Box<str>> {
+        let config = env.config.clone();
+        let domain = config.domains.get(&id)?;
+        let stale = match self.verdict(env.now, domain, request) {
+            Verdict::Proved(user) => return Some(user),
+            Verdict::Absent => false,
+            Verdict::Stale => true,
+            Verdict::Wrong(user) => {
+                let (domain, source) = (domain.name.clone(), request.flow.peer);
+                env.event(Event::AuthenticationFailed { domain, user, source });
+                false
+            }
+            Verdict::Malformed => {
+                let response = env.endpoint.response(request, Status::BAD_REQUEST, None);
+                env.endpoint.reply(request, response.finish());
+                return None;
+            }
+        };
+        self.challenge(env, request, domain, stale);
+        None
+    }
+
+    fn challenge(&mut self, env: &mut Environment, request: &Request, domain: &Domain, stale: bool) {
+        let nonce = self.nonces.issue(env.now);
+        let mut response = env.endpoint.response(request, Status::UNAUTHORIZED, None);
+        let mut value = Vec::with_capacity(192);
+        for algorithm in &domain.digest {
+            value.clear();
+            write_challenge(&mut value, domain.name.as_bytes(), nonce.as_bytes(), *algorithm, stale);
+            response.header(HeaderName::WwwAuthenticate, &value);
+        }
+        sign_response(&mut response);
+        env.endpoint.reply(request, response.finish());
+    }
+
+    fn verdict(&mut self, now: Time, domain: &Domain, request: &Request) -> Verdict {
+        for value in request.message.authorization() {
+            let credentials = match Credentials::parse(value) {
+                Ok(credentials) => credentials,
+                Err(error) if error.is_malformed() => return Verdict::Malformed,
+                Err(_) => continue,
+            };
+            if credentials.realm.unquoted() == domain.name.as_bytes()
+                && domain.digest.contains(&credentials.algorithm)
+            {
+                return self.verify(now, domain, request, &credentials);
+            }
+        }
+        Verdict::Absent
+    }
+
+    fn verify(
+        &mut self,
+        now: Time,
+        domain: &Domain,
+        request: &Request,
+        credentials: &Credentials<'_>,
+    ) -> Verdict {
+        let name = credentials.username.unquoted();
+        let user = domain.user(&name);
+        let ha1 = user.map_or(&self.decoy, |(_, user)| &user.credentials);
+        let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
+        let right =
+            credentials.verify_rfc2069(method, ha1).is_ok() && same_uri(request, &credentials.uri.unquoted());
+        let Some((id, _)) = user.filter(|_| right) else { return Verdict::Wrong(bytes_of(&name)) };
+        let NonceCheck::Fresh(nonce) = self.nonces.check(&credentials.nonce.unquoted(), now) else {
+            return Verdict::Stale;
+        };
+        let lifetime = Duration::from_secs(u64::from(domain.nonce_lifetime_s));
+        if now.since(nonce.issued()) >= lifetime
+            || self.counts.use_count(nonce, credentials.count(), now).is_err()
+        {
+            return Verdict::Stale;
+        }
+        Verdict::Proved(id.into())
+    }
+}
+
+fn bytes_of(text: &Cow<'_, [u8]>) -> Bytes {
+    Bytes::copy_from_slice(text)
+}
+
+/// RFC 7616 §3.4.6: the digest-uri names the resource of the request.
+fn same_uri(request: &Request, digest_uri: &[u8]) -> bool {
+    let target = request.message.request_uri();
+    digest_uri == target
+        || matches!((Uri::parse(digest_uri), Uri::parse(target)), (Ok(a), Ok(b)) if a.equivalent(&b))
+}

@@ -1,0 +1,150 @@
+//! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
+
+use super::{Event, Interfaces, Output};
+use crate::config::{Config, Domain, DomainId};
+use crate::store::StoreOp;
+use serde::{Deserialize, Serialize};
+use sip_stack::header::HeaderName;
+use sip_stack::message::Writer;
+use sip_stack::transport::{Flow, ListenerId, Transport};
+use sip_stack::{Endpoint, Time};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// The methods we serve (RFC 3261 §20.5).
+pub(crate) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+/// User-Agent and Server (RFC 3261 §20.35, §20.41).
+const PRODUCT: &[u8] = concat!("softswitch/", env!("CARGO_PKG_VERSION")).as_bytes();
+
+/// Shared by the registrar and the calls; lives in the switch.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    /// The moment being handled.
+    pub(crate) now: Time,
+    /// Unix milliseconds at the origin of `now`, from the last time of day that came in.
+    epoch_unix_ms: i64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) interfaces: Interfaces,
+    /// No new calls: the switch is about to stop.
+    pub(crate) stopping: bool,
+    #[serde(skip)]
+    outputs: VecDeque<Output>,
+}
+
+impl Environment {
+    pub(crate) fn new(seed: [u8; 32], config: Config) -> Environment {
+        Environment {
+            now: Time::default(),
+            epoch_unix_ms: 0,
+            config: Arc::new(config),
+            endpoint: Endpoint::new(seed),
+            interfaces: Interfaces::default(),
+            stopping: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {
+        self.epoch_unix_ms = unix_ms.cast_signed().saturating_sub((self.now.0 / 1_000_000).cast_signed());
+    }
+
+    /// Unix milliseconds at `time`.
+    pub(crate) fn unix_ms(&self, time: Time) -> u64 {
+        self.epoch_unix_ms.saturating_add((time.0 / 1_000_000).cast_signed()).max(0).cast_unsigned()
+    }
+
+    /// The monotonic time of a moment given in Unix milliseconds; the origin for moments before it.
+    pub(crate) fn time_of(&self, unix_ms: u64) -> Time {
+        Time::from_millis(unix_ms.cast_signed().saturating_sub(self.epoch_unix_ms).max(0).cast_unsigned())
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn store(&mut self, op: StoreOp) {
+        self.outputs.push_back(Output::Store(op));
+    }
+
+    pub(crate) fn media(&mut self, command: media::Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outputs.is_empty()
+    }
+
+    pub(crate) fn domain(&self, id: DomainId) -> Option<&Domain> {
+        self.config.domains.get(&id)
+    }
+
+    /// How the peer of `flow` reaches us: the sent-by of our Via, the host of our Contact.
+    pub(crate) fn sent_by(&self, flow: &Flow) -> Vec<u8> {
+        let listener = self.config.listeners.get(usize::from(flow.listener.0));
+        match listener.and_then(|listener| listener.advertised_to(flow.peer.ip().to_canonical())) {
+            Some(advertise) => {
+                let port = advertise.port.unwrap_or(flow.local.port());
+                if advertise.host.contains(':') {
+                    format!("[{}]:{port}", advertise.host).into_bytes()
+                } else {
+                    format!("{}:{port}", advertise.host).into_bytes()
+                }
+            }
+            None => {
+                SocketAddr::new(flow.local.ip().to_canonical(), flow.local.port()).to_string().into_bytes()
+            }
+        }
+    }
+
+    /// The host part of our users' addresses as the peer of `flow` should see them: the domain if it is a name that
+    /// DNS can know, else our address.
+    pub(crate) fn uri_host(&self, domain: DomainId, flow: &Flow) -> Vec<u8> {
+        match self.domain(domain) {
+            Some(domain) if domain.name.contains('.') => domain.name.as_bytes().to_vec(),
+            Some(_) | None => self.sent_by(flow),
+        }
+    }
+
+    /// The address in SDP for the peer of `flow`.
+    pub(crate) fn media_address(&self, flow: &Flow) -> IpAddr {
+        let peer = flow.peer.ip().to_canonical();
+        self.config.media.advertised_to(peer).unwrap_or(flow.local.ip().to_canonical())
+    }
+
+    /// The flow to a static peer: from the first listener of its family, at the address that faces it.
+    pub(crate) fn flow_to(&self, peer: SocketAddr) -> Option<Flow> {
+        let listeners = self.config.listeners.iter().enumerate();
+        let (index, listener) =
+            listeners.into_iter().find(|(_, listener)| listener.address.is_ipv4() == peer.is_ipv4())?;
+        let ip = match listener.address.ip() {
+            ip if ip.is_unspecified() => self.interfaces.facing(peer.ip())?,
+            ip => ip,
+        };
+        Some(Flow {
+            listener: ListenerId(u16::try_from(index).ok()?),
+            transport: Transport::Udp,
+            local: SocketAddr::new(ip, listener.address.port()),
+            peer,
+        })
+    }
+}
+
+/// Adds what every final answer about our abilities carries.
+pub(crate) fn sign_response(writer: &mut Writer) {
+    writer.header(HeaderName::Server, PRODUCT);
+}
+
+/// Adds what every request of ours carries.
+pub(crate) fn sign_request(writer: &mut Writer) {
+    writer.header(HeaderName::UserAgent, PRODUCT);
+}

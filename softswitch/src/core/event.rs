@@ -1,0 +1,105 @@
+//! What the switch reports about itself: the source of the log, later of every control interface.
+//!
+//! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// One thing worth telling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A contact was bound to a user for the first time, or again after it had gone.
+    Registered {
+        /// The SIP domain.
+        domain: Box<str>,
+        /// The user.
+        user: Box<str>,
+        /// The contact URI.
+        contact: Bytes,
+        /// Where the REGISTER came from.
+        source: SocketAddr,
+        /// For how long.
+        expires_s: u32,
+    },
+    /// A contact is no longer bound.
+    Unregistered {
+        /// The SIP domain.
+        domain: Box<str>,
+        /// The user.
+        user: Box<str>,
+        /// The contact URI.
+        contact: Bytes,
+        /// Whether it ran out, rather than being removed by the user.
+        expired: bool,
+    },
+    /// Credentials were wrong. Not told for requests without any.
+    AuthenticationFailed {
+        /// The SIP domain.
+        domain: Box<str>,
+        /// The user name that was claimed.
+        user: Bytes,
+        /// Where the request came from.
+        source: SocketAddr,
+    },
+    /// An INVITE became a call; its phones ring as soon as the media ports are there.
+    CallStarted {
+        /// The number of the call, unique for the life of the process.
+        call: u64,
+        /// The SIP domain.
+        domain: Box<str>,
+        /// Who calls.
+        caller: Bytes,
+        /// What was dialled.
+        callee: Bytes,
+    },
+    /// The callee answered.
+    CallAnswered {
+        /// The call.
+        call: u64,
+        /// After so many milliseconds.
+        after_ms: u64,
+    },
+    /// The call is over.
+    CallEnded {
+        /// The call.
+        call: u64,
+        /// 200, or the final status of a call that was not answered.
+        status: u16,
+        /// Milliseconds between answer and end; zero when it was not answered.
+        talked_ms: u64,
+    },
+    /// A call was not accepted at all.
+    CallRefused {
+        /// Who sent the INVITE.
+        source: SocketAddr,
+        /// What was dialled.
+        callee: Bytes,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A new configuration is in force.
+    Configured {
+        /// Users in it, of all domains.
+        users: u64,
+    },
+}
+
+/// Why a call was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The domain is none of ours.
+    UnknownDomain,
+    /// No such user, and no route that matches.
+    UnknownNumber,
+    /// The user exists but no phone is registered.
+    NotRegistered,
+    /// The limit of simultaneous calls is reached.
+    TooManyCalls,
+    /// The switch is stopping.
+    Stopping,
+    /// No media port could be had.
+    NoMedia,
+    /// Nothing in the offer that can be relayed.
+    NoCommonCodec,
+}

@@ -1,0 +1,40 @@
+//! What enters the switch.
+
+use super::Interfaces;
+use crate::config::Config;
+use crate::store::StoredBinding;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sip_stack::transport::Flow;
+
+/// One thing that happened outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// A SIP message arrived.
+    Received {
+        /// The listener, our address as the sender faces it, and the sender.
+        flow: Flow,
+        /// The message as it came.
+        bytes: Bytes,
+    },
+    /// A message could not be handed to the network.
+    Unsent {
+        /// The transaction that the [`sip_stack::transport::Transmit`] named.
+        transaction: u64,
+    },
+    /// News from a media shard.
+    Media(media::Report),
+    /// The time of day: at start, once a minute, and when the clock was stepped.
+    WallClock {
+        /// Milliseconds since 1970-01-01 00:00 UTC.
+        unix_ms: u64,
+    },
+    /// The addresses of this machine: at start and when they changed.
+    Interfaces(Interfaces),
+    /// A configuration: a reload. The first one is given to [`super::Switch::new`].
+    Configure(Box<Config>),
+    /// Registrations that were in the store when the switch started. Needs the time of day.
+    Restored(Vec<StoredBinding>),
+    /// Stop: refuse new calls and end those that are up. [`super::Switch::is_idle`] tells when that is done.
+    Shutdown,
+}

@@ -1,0 +1,19 @@
+//! The pure heart of the PBX: one machine, [`Switch`], that owns every registration and call.
+//!
+//! It has four verbs and no I/O: see `docs/architecture.md`. What enters is an [`Input`], what leaves an [`Output`];
+//! both can be written down and compared, so that any run can be repeated.
+
+mod authentication;
+pub(crate) mod environment;
+mod event;
+mod input;
+mod interface;
+mod output;
+mod requests;
+mod switch;
+
+pub use event::{Event, Refusal};
+pub use input::Input;
+pub use interface::{Interface, Interfaces};
+pub use output::Output;
+pub use switch::{RestoreError, Snapshot, SnapshotPart, Switch};

@@ -1,0 +1,167 @@
+//! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3).
+
+use super::environment::{ALLOW, Environment, sign_response};
+use super::switch::Switch;
+use crate::config::DomainId;
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Method, Status, Uri};
+
+/// What we read and write (RFC 3261 §20.1).
+const ACCEPT: &[u8] = b"application/sdp";
+
+/// What a request fails with before anybody looks at what it is about.
+struct Fault {
+    status: Status,
+    header: Option<(HeaderName, Vec<u8>)>,
+}
+
+impl Fault {
+    const fn of(status: Status) -> Fault {
+        Fault { status, header: None }
+    }
+}
+
+impl Switch {
+    pub(super) fn handle_request(&mut self, request: Request) {
+        if let Some(dialog) = request.dialog {
+            return self.calls.handle_request(&mut self.env, dialog, &request);
+        }
+        let env = &mut self.env;
+        let (domain, method) = match inspect(env, &request) {
+            Ok(accepted) => accepted,
+            Err(fault) => return refuse(env, &request, fault),
+        };
+        match method {
+            Method::Options => answer_options(env, &request),
+            Method::Register => {
+                if let Some(user) = self.authenticator.authenticate(env, &request, domain) {
+                    match address_of_record(env, &request, domain) {
+                        // §10.3 step 4: we let users register nobody but themselves.
+                        Ok(aor) if aor == user.as_bytes() => {
+                            self.registrar.register(env, &request, domain, &user);
+                        }
+                        Ok(_) => refuse(env, &request, Fault::of(Status::FORBIDDEN)),
+                        Err(fault) => refuse(env, &request, fault),
+                    }
+                }
+            }
+            _ => {
+                let domain = caller_domain(env, &request).unwrap_or(domain);
+                if let Some(user) = self.authenticator.authenticate(env, &request, domain) {
+                    self.calls.invite(env, &self.registrar, request, domain, &user);
+                }
+            }
+        }
+    }
+}
+
+/// §8.2.1–§8.2.3: method, Request-URI, Require, content. The domain is the one the Request-URI names.
+fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Method<'a>), Fault> {
+    let message = &request.message;
+    let method = match message.method() {
+        Some(method @ (Method::Invite | Method::Register | Method::Options)) => method,
+        Some(Method::Other(_)) | None => return Err(Fault::of(Status::NOT_IMPLEMENTED)),
+        // §12.2.2: only within a dialog, and there is none.
+        Some(Method::Bye | Method::Update | Method::Prack | Method::Info) => {
+            return Err(Fault::of(Status::CALL_DOES_NOT_EXIST));
+        }
+        Some(_) => {
+            let allow = (HeaderName::Allow, ALLOW.to_vec());
+            return Err(Fault { status: Status::METHOD_NOT_ALLOWED, header: Some(allow) });
+        }
+    };
+    let uri = message.uri().map_err(|_| Fault::of(Status::BAD_REQUEST))?;
+    if !uri.is_sip() {
+        return Err(Fault::of(Status::UNSUPPORTED_URI_SCHEME));
+    }
+    // §16.3 step 3. As user agent server we need not, but a call that came round to us for the last time is a loop.
+    if message.max_forwards().ok().flatten() == Some(0) && method == Method::Invite {
+        return Err(Fault::of(Status::TOO_MANY_HOPS));
+    }
+    let unknown: Vec<&[u8]> = message.require().chain(message.proxy_require()).collect();
+    if !unknown.is_empty() {
+        let unsupported = (HeaderName::Unsupported, unknown.join(&b", "[..]));
+        return Err(Fault { status: Status::BAD_EXTENSION, header: Some(unsupported) });
+    }
+    if method == Method::Invite {
+        inspect_content(request)?;
+    }
+    if env.endpoint.transactions() >= env.config.limits.transactions as usize {
+        let retry = (HeaderName::RetryAfter, b"2".to_vec());
+        return Err(Fault { status: Status::SERVICE_UNAVAILABLE, header: Some(retry) });
+    }
+    let domain = env.config.domain_of_host(uri.host).ok_or(Fault::of(Status::NOT_FOUND))?;
+    Ok((domain, method))
+}
+
+/// §8.2.3 for the body of an INVITE, and whether the sender can read our answer (§20.1).
+fn inspect_content(request: &Request) -> Result<(), Fault> {
+    let message = &request.message;
+    if !message.body().is_empty() {
+        let is_sdp = message.content_type().ok().flatten().is_some_and(|content| {
+            content.kind.eq_ignore_ascii_case(b"application") && content.subtype.eq_ignore_ascii_case(b"sdp")
+        });
+        let encoded =
+            message.list(HeaderName::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if !is_sdp || encoded {
+            let accept = (HeaderName::Accept, ACCEPT.to_vec());
+            return Err(Fault { status: Status::UNSUPPORTED_MEDIA_TYPE, header: Some(accept) });
+        }
+    }
+    let mut accepted = message.list(HeaderName::Accept).peekable();
+    let reads_sdp = accepted.peek().is_none()
+        || accepted.any(|range| {
+            let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            [&b"application/sdp"[..], b"application/*", b"*/*"]
+                .iter()
+                .any(|sdp| range.eq_ignore_ascii_case(sdp))
+        });
+    if reads_sdp {
+        Ok(())
+    } else {
+        let warning = (HeaderName::Warning, b"399 softswitch \"only application/sdp is offered\"".to_vec());
+        Err(Fault { status: Status::NOT_ACCEPTABLE, header: Some(warning) })
+    }
+}
+
+/// The user whose bindings a REGISTER is about (§10.3 step 5): the user part of To, in the domain of the Request-URI.
+fn address_of_record(env: &Environment, request: &Request, domain: DomainId) -> Result<Vec<u8>, Fault> {
+    let to = request.message.to().map_err(|_| Fault::of(Status::BAD_REQUEST))?;
+    if !to.uri.is_sip() {
+        return Err(Fault::of(Status::BAD_REQUEST));
+    }
+    if env.config.domain_of_host(to.uri.host) != Some(domain) {
+        return Err(Fault::of(Status::NOT_FOUND));
+    }
+    to.uri.user_unescaped().map(|user| user.into_owned()).ok_or(Fault::of(Status::NOT_FOUND))
+}
+
+/// The domain that the caller claims to be of.
+fn caller_domain(env: &Environment, request: &Request) -> Option<DomainId> {
+    let from: Uri<'_> = request.message.from().ok()?.uri;
+    env.config.domain_of_host(from.host)
+}
+
+/// §11.2. Whether a user exists is told to nobody.
+fn answer_options(env: &mut Environment, request: &Request) {
+    let mut response = env.endpoint.response(request, Status::OK, None);
+    response.header(HeaderName::Allow, ALLOW);
+    response.header(HeaderName::Accept, ACCEPT);
+    response.header(HeaderName::AcceptEncoding, b"identity");
+    response.header(HeaderName::AcceptLanguage, b"en");
+    response.header(HeaderName::Supported, b"");
+    sign_response(&mut response);
+    env.endpoint.reply(request, response.finish());
+}
+
+/// Answers without state where the method permits: the failure of an INVITE must be acknowledged, but nothing is lost
+/// when it is repeated for a request that is repeated (§8.2.7).
+fn refuse(env: &mut Environment, request: &Request, fault: Fault) {
+    let mut response = env.endpoint.response(request, fault.status, None);
+    if let Some((name, value)) = fault.header {
+        response.header(name, &value);
+    }
+    sign_response(&mut response);
+    env.endpoint.reply(request, response.finish());
+}

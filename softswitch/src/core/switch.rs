@@ -1,0 +1,211 @@
+//! The switch: registrar and back-to-back user agent as one machine.
+
+use super::authentication::Authenticator;
+use super::environment::Environment;
+use super::{Event, Input, Output};
+use crate::call::Calls;
+use crate::config::Config;
+use crate::registrar::Registrar;
+use serde::{Deserialize, Serialize};
+use sip_stack::message::Status;
+use sip_stack::{Time, endpoint};
+use std::sync::Arc;
+
+/// The head of a snapshot: everything but the tables.
+#[derive(Clone, Debug)]
+pub struct Snapshot(pub Vec<u8>);
+
+/// A slice of each table of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPart {
+    transactions: Vec<u8>,
+    dialogs: Vec<u8>,
+    bindings: Vec<u8>,
+    calls: Vec<u8>,
+}
+
+impl SnapshotPart {
+    fn is_empty(&self) -> bool {
+        [&self.transactions, &self.dialogs, &self.bindings, &self.calls].iter().all(|table| table.is_empty())
+    }
+}
+
+/// Why a snapshot could not be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// The head does not decode: it is of another version, or damaged.
+    #[error("the head of the snapshot does not decode")]
+    Head,
+    /// A slice does not fit.
+    #[error(transparent)]
+    Slice(#[from] sip_stack::table::LoadError),
+}
+
+/// The PBX without its I/O.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Switch {
+    pub(super) env: Environment,
+    pub(super) authenticator: Authenticator,
+    pub(super) registrar: Registrar,
+    pub(super) calls: Calls,
+    /// A snapshot is being delivered.
+    #[serde(skip)]
+    slicing: bool,
+}
+
+impl Switch {
+    /// A switch without calls or registrations. The seed decides every tag, branch, nonce and id.
+    pub fn new(seed: [u8; 32], config: Config) -> Switch {
+        let mut env = Environment::new(seed, config);
+        let authenticator = Authenticator::new(&mut env);
+        Switch {
+            env,
+            authenticator,
+            registrar: Registrar::default(),
+            calls: Calls::default(),
+            slicing: false,
+        }
+    }
+
+    /// Takes one input. Outputs follow from [`Switch::poll_output`] until it is `None`.
+    pub fn handle_input(&mut self, now: Time, input: Input) {
+        self.env.now = now;
+        match input {
+            Input::Received { flow, bytes } => {
+                self.env.endpoint.handle_input(now, endpoint::Input::Received { flow, bytes });
+            }
+            Input::Unsent { transaction } => {
+                self.env.endpoint.handle_input(now, endpoint::Input::Unsent { transaction });
+            }
+            Input::Media(report) => self.calls.handle_report(&mut self.env, report),
+            Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
+            Input::Interfaces(interfaces) => self.env.interfaces = interfaces,
+            Input::Configure(config) => self.configure(*config),
+            Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
+            Input::Shutdown => {
+                self.env.stopping = true;
+                self.calls.shut_down(&mut self.env);
+            }
+        }
+        self.drain_endpoint();
+    }
+
+    /// Fires every timer that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.env.now = now;
+        self.env.endpoint.handle_timeout(now);
+        self.drain_endpoint();
+        self.registrar.handle_timeout(&mut self.env);
+        self.calls.handle_timeout(&mut self.env);
+        self.drain_endpoint();
+    }
+
+    /// The next thing to do, in the order it came about.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.env.poll()
+    }
+
+    /// When [`Switch::handle_timeout`] wants to be called; possibly for a timer that no longer counts.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let deadlines =
+            [self.env.endpoint.poll_timeout(), self.registrar.poll_timeout(), self.calls.poll_timeout()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether no call is up and no BYE unanswered: after [`Input::Shutdown`], whether it may stop.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_idle()
+    }
+
+    /// Calls that are up, ringing ones included.
+    pub fn calls(&self) -> usize {
+        self.calls.table.len()
+    }
+
+    /// Transactions and dialogs that have not ended.
+    pub fn open_machines(&self) -> (usize, usize) {
+        (self.env.endpoint.transactions(), self.env.endpoint.dialogs())
+    }
+
+    fn configure(&mut self, config: Config) {
+        let users = config.domains.values().map(|domain| domain.users.len() as u64).sum();
+        self.env.config = Arc::new(config);
+        self.registrar.reconfigure(&mut self.env);
+        self.env.event(Event::Configured { users });
+    }
+
+    /// Hands the endpoint's events to their owners until it has no more.
+    fn drain_endpoint(&mut self) {
+        while let Some(output) = self.env.endpoint.poll_output() {
+            match output {
+                endpoint::Output::Transmit(transmit) => self.env.push(Output::Transmit(transmit)),
+                endpoint::Output::Event(event) => self.handle_event(event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: endpoint::Event) {
+        let (env, calls) = (&mut self.env, &mut self.calls);
+        match event {
+            endpoint::Event::Request(request) => self.handle_request(request),
+            endpoint::Event::Response { transaction, owner, dialog, response } => {
+                calls.handle_response(env, transaction, owner, dialog, &response);
+            }
+            endpoint::Event::Cancelled { transaction, owner } => calls.handle_cancel(env, owner, transaction),
+            endpoint::Event::Acknowledged { dialog, owner, ack } => {
+                calls.handle_ack(env, owner, dialog, Some(&ack));
+            }
+            endpoint::Event::Unacknowledged { dialog, owner } => calls.handle_ack(env, owner, dialog, None),
+            endpoint::Event::TimedOut { transaction, owner } => {
+                calls.handle_failure(env, transaction, owner, Status::REQUEST_TIMEOUT);
+            }
+            endpoint::Event::TransportFailed { transaction, owner } => {
+                calls.handle_failure(env, transaction, owner, Status::SERVICE_UNAVAILABLE);
+            }
+        }
+    }
+
+    /// Begins a snapshot of this moment, between inputs and after the outputs were drained; [`Switch::slice`] delivers
+    /// the rest while the switch goes on.
+    pub fn snapshot(&mut self) -> Snapshot {
+        debug_assert!(self.env.is_drained(), "a snapshot is taken between inputs");
+        self.env.endpoint.snapshot();
+        self.registrar.table.snapshot();
+        self.calls.table.snapshot();
+        self.slicing = true;
+        Snapshot(postcard::to_allocvec(&*self).expect("the switch serialises into memory"))
+    }
+
+    /// Up to `slots` more slots of each table of the snapshot; `None` once everything was delivered.
+    pub fn slice(&mut self, slots: usize) -> Option<SnapshotPart> {
+        if !self.slicing {
+            return None;
+        }
+        let mut part = SnapshotPart::default();
+        let mut more = self.env.endpoint.slice(slots, &mut part.transactions, &mut part.dialogs);
+        more |= self.registrar.table.slice(slots, &mut part.bindings);
+        more |= self.calls.table.slice(slots, &mut part.calls);
+        self.slicing = more;
+        (more || !part.is_empty()).then_some(part)
+    }
+
+    /// A switch as it was when the snapshot began.
+    ///
+    /// # Errors
+    /// The bytes are damaged or of another version.
+    pub fn restore(
+        head: &[u8],
+        parts: impl IntoIterator<Item = SnapshotPart>,
+    ) -> Result<Switch, RestoreError> {
+        let mut switch: Switch = postcard::from_bytes(head).map_err(|_| RestoreError::Head)?;
+        for part in parts {
+            switch.env.endpoint.load(&part.transactions, &part.dialogs)?;
+            switch.registrar.table.load(&part.bindings)?;
+            switch.calls.table.load(&part.calls)?;
+        }
+        switch.env.endpoint.rebuild();
+        switch.registrar.rebuild(switch.env.endpoint.hasher());
+        switch.calls.rebuild();
+        Ok(switch)
+    }
+}

@@ -1,0 +1,12 @@
+//! The PBX: a registrar and back-to-back user agent with anchored media.
+//!
+//! [`core::Switch`] is the whole switch as one pure machine; everything that touches the outside world lies at the edge.
+
+pub mod call;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod io;
+pub mod log;
+pub mod registrar;
+pub mod store;

@@ -1,0 +1,77 @@
+//! A binding of an address of record to a contact (RFC 3261 §10.3).
+
+use crate::config::DomainId;
+use crate::store::{BindingKey, StoredBinding};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::message::Uri;
+use sip_stack::transaction::Armed;
+use sip_stack::transport::Flow;
+use smallvec::SmallVec;
+
+/// A user with at least one contact, or with none for the moment.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AddressOfRecord {
+    /// The tenant.
+    pub domain: DomainId,
+    /// The user.
+    pub user: Box<str>,
+    /// The contacts, in the order they were bound.
+    pub bindings: SmallVec<[Binding; 1]>,
+    pub(crate) armed: Option<Armed>,
+}
+
+/// One contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The contact URI, as it was registered.
+    pub contact: Bytes,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// When it ends.
+    pub expires_at: Time,
+    /// Call-ID of the last REGISTER.
+    pub call_id: Bytes,
+    /// CSeq number of the last REGISTER.
+    pub cseq: u32,
+    /// Where the REGISTER came from and in.
+    pub flow: Flow,
+    /// `+sip.instance` (RFC 5626 §4.1).
+    pub instance: Option<Bytes>,
+    /// User-Agent of the last REGISTER.
+    pub user_agent: Bytes,
+}
+
+impl Binding {
+    /// Whether it is for the same contact (§10.3 compares URIs by §19.1.4), or for the same phone, which then has a new
+    /// address (RFC 5626 §6).
+    pub fn is_replaced_by(&self, other: &Binding) -> bool {
+        self.is_for(&other.contact) || (self.instance.is_some() && self.instance == other.instance)
+    }
+
+    /// Whether `contact` is its URI.
+    pub fn is_for(&self, contact: &[u8]) -> bool {
+        self.contact == contact
+            || matches!((Uri::parse(&self.contact), Uri::parse(contact)), (Ok(a), Ok(b)) if a.equivalent(&b))
+    }
+
+    pub(crate) fn stored(&self, domain: &str, user: &str, expires_at_unix_ms: u64) -> StoredBinding {
+        StoredBinding {
+            key: self.key(domain, user),
+            instance: self.instance.as_ref().map(|instance| instance.to_vec()),
+            call_id: self.call_id.to_vec(),
+            cseq: self.cseq,
+            q: self.q,
+            expires_at_unix_ms,
+            source: self.flow.peer,
+            local: self.flow.local,
+            user_agent: self.user_agent.to_vec(),
+            path: Vec::new(),
+        }
+    }
+
+    pub(crate) fn key(&self, domain: &str, user: &str) -> BindingKey {
+        BindingKey { domain: domain.into(), user: user.into(), contact: self.contact.to_vec() }
+    }
+}

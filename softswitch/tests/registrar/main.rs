@@ -1,0 +1,236 @@
+//! The registrar as a phone sees it: REGISTER against the pure switch, in virtual time (RFC 3261 §10.3, RFC 7616).
+
+mod phone;
+
+use phone::{Phone, contacts};
+use softswitch::core::{Event, Input, Output};
+use softswitch::store::{StoreOp, StoredBinding};
+
+const CONTACT: &str = "Contact: <sip:1001@192.0.2.7:5070>\r\n";
+
+fn events(outputs: &[Output]) -> Vec<&Event> {
+    let event = |output| match output {
+        &Output::Event(ref event) => Some(event),
+        &(Output::Transmit(_) | Output::Media(_) | Output::Store(_)) => None,
+    };
+    outputs.iter().filter_map(event).collect()
+}
+
+fn stored(outputs: &[Output]) -> Vec<&StoreOp> {
+    let op = |output| match output {
+        &Output::Store(ref op) => Some(op),
+        &(Output::Transmit(_) | Output::Media(_) | Output::Event(_)) => None,
+    };
+    outputs.iter().filter_map(op).collect()
+}
+
+#[test]
+fn a_register_without_credentials_is_challenged_and_leaves_no_state() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.send_plain(CONTACT);
+    assert_eq!(response.status().unwrap().code(), 401);
+    assert_eq!(phone.switch.open_machines(), (0, 0));
+    assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn the_challenge_offers_the_algorithms_of_the_domain_in_their_order() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.send_plain(CONTACT);
+    let algorithms: Vec<_> = phone::challenges(&response).iter().map(|challenge| challenge.algorithm).collect();
+    assert_eq!(algorithms, [sip_stack::auth::Algorithm::Sha256, sip_stack::auth::Algorithm::Md5]);
+}
+
+#[test]
+fn a_register_with_the_right_password_is_bound_and_stored() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;q=0.5\r\nExpires: 600\r\n");
+    assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=600;q=0.500"]);
+    assert!(matches!(stored(&phone.outputs)[..], [StoreOp::PutBinding(binding)] if binding.q == 500));
+    assert!(matches!(events(&phone.outputs)[..], [Event::Registered { expires_s: 600, .. }]));
+}
+
+#[test]
+fn a_refresh_is_stored_but_not_announced_again() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.register(CONTACT);
+    assert_eq!((stored(&phone.outputs).len(), events(&phone.outputs).len()), (1, 0));
+}
+
+#[test]
+fn a_wrong_password_is_challenged_again_and_reported() {
+    let mut phone = Phone::new("1001", "guess");
+    let response = phone.register(CONTACT);
+    assert_eq!(response.status().unwrap().code(), 401);
+    assert!(!phone::challenges(&response)[0].stale);
+    assert!(matches!(events(&phone.outputs)[..], [Event::AuthenticationFailed { .. }]));
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_answered_like_a_wrong_password() {
+    let mut known = Phone::new("1001", "guess");
+    let mut unknown = Phone::new("4711", "guess");
+    let shape = |phone: &mut Phone| {
+        let response = phone.register(CONTACT);
+        let names: Vec<_> = response.fields().map(|(_, name, _)| name.to_vec()).collect();
+        (response.status(), names, events(&phone.outputs).len())
+    };
+    assert_eq!(shape(&mut known), shape(&mut unknown));
+}
+
+#[test]
+fn a_nonce_count_used_before_is_challenged_as_stale_and_never_forbidden() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.reuse_count();
+    let response = phone.register(CONTACT);
+    assert_eq!(response.status().unwrap().code(), 401);
+    assert!(phone::challenges(&response)[0].stale);
+    assert_eq!(phone.answer(&response, CONTACT).status().unwrap().code(), 200);
+}
+
+#[test]
+fn a_nonce_older_than_its_lifetime_is_stale() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.pass(3_601);
+    let response = phone.register(CONTACT);
+    assert_eq!(response.status().unwrap().code(), 401);
+    assert!(phone::challenges(&response)[0].stale);
+}
+
+#[test]
+fn a_retransmission_is_answered_from_its_transaction() {
+    let mut phone = Phone::new("1001", "secret");
+    let first = phone.register(CONTACT);
+    let again = phone.repeat();
+    assert_eq!(first.bytes(), again.bytes());
+    assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn a_lifetime_below_the_minimum_is_refused_with_min_expires() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=5\r\n");
+    assert_eq!(response.status().unwrap().code(), 423);
+    assert_eq!(response.min_expires().unwrap(), Some(60));
+}
+
+#[test]
+fn a_lifetime_above_the_maximum_is_cut() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=999999\r\n");
+    assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=7200"]);
+}
+
+#[test]
+fn expires_zero_removes_one_contact_and_a_star_all() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register("Contact: <sip:1001@192.0.2.7:1>, <sip:1001@192.0.2.7:2>, <sip:1001@192.0.2.7:3>\r\n");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:2>;expires=0\r\n");
+    assert_eq!(contacts(&response).len(), 2);
+    assert!(matches!(stored(&phone.outputs)[..], [StoreOp::RemoveBinding(_)]));
+    let response = phone.register("Contact: *\r\nExpires: 0\r\n");
+    assert!(contacts(&response).is_empty());
+    assert_eq!(stored(&phone.outputs).len(), 2);
+}
+
+#[test]
+fn a_star_with_a_lifetime_is_malformed() {
+    let mut phone = Phone::new("1001", "secret");
+    assert_eq!(phone.register("Contact: *\r\nExpires: 60\r\n").status().unwrap().code(), 400);
+}
+
+#[test]
+fn a_register_without_contact_lists_the_bindings() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.pass(100);
+    let response = phone.register("");
+    assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=3500"]);
+    assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn a_cseq_that_is_not_higher_within_one_call_id_changes_nothing() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.call_id("fixed");
+    phone.register(CONTACT);
+    phone.rewind_cseq();
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=0\r\n");
+    assert_eq!(response.status().unwrap().code(), 500);
+    assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn a_phone_that_comes_back_at_another_address_replaces_its_binding() {
+    let mut phone = Phone::new("1001", "secret");
+    let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\"";
+    phone.register(&format!("Contact: <sip:1001@192.0.2.7:5070>;{instance}\r\n"));
+    let response = phone.register(&format!("Contact: <sip:1001@192.0.2.8:5071>;{instance}\r\n"));
+    assert_eq!(contacts(&response).len(), 1);
+    assert!(contacts(&response)[0].starts_with("<sip:1001@192.0.2.8:5071>"));
+    assert!(matches!(stored(&phone.outputs)[..], [StoreOp::RemoveBinding(_), StoreOp::PutBinding(_)]));
+}
+
+#[test]
+fn beyond_the_limit_the_contact_that_ends_first_makes_room() {
+    let mut phone = Phone::new("1001", "secret");
+    for port in 1..=11 {
+        phone.register(&format!("Contact: <sip:1001@192.0.2.7:{port}>;expires={}\r\n", 600 + port));
+    }
+    let response = phone.register("");
+    assert_eq!(contacts(&response).len(), 10);
+    assert!(!contacts(&response).iter().any(|contact| contact.contains(":1>")));
+}
+
+#[test]
+fn a_binding_ends_when_its_time_is_up() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=60\r\n");
+    phone.pass(61);
+    assert!(matches!(events(&phone.outputs)[..], [Event::Unregistered { expired: true, .. }]));
+    assert!(matches!(stored(&phone.outputs)[..], [StoreOp::RemoveBinding(_)]));
+    assert!(contacts(&phone.register("")).is_empty());
+}
+
+#[test]
+fn a_user_may_register_nobody_else() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.address_of_record("1002");
+    assert_eq!(phone.register(CONTACT).status().unwrap().code(), 403);
+}
+
+#[test]
+fn the_same_number_in_two_domains_is_two_users() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.domain("b.example", "other");
+    phone.register("Contact: <sip:1001@192.0.2.9:5070>\r\n");
+    phone.domain("a.example", "secret");
+    assert!(contacts(&phone.register("")).is_empty());
+    phone.domain("b.example", "secret");
+    assert_eq!(phone.register("").status().unwrap().code(), 401, "the password of a is not good for b");
+}
+
+#[test]
+fn a_domain_that_is_not_ours_is_not_found() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.domain("elsewhere.example", "secret");
+    assert_eq!(phone.send_plain(CONTACT).status().unwrap().code(), 404);
+}
+
+#[test]
+fn stored_bindings_come_back_with_what_is_left_of_their_time() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    let kept: Vec<StoredBinding> = match &stored(&phone.outputs)[..] {
+        [StoreOp::PutBinding(binding)] => vec![binding.clone()],
+        other => panic!("one binding is stored, not {other:?}"),
+    };
+    let mut restarted = Phone::new("1001", "secret");
+    restarted.pass(600);
+    restarted.input(Input::Restored(kept));
+    let response = restarted.register("");
+    assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=3000"]);
+}
