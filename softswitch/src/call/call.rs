@@ -124,6 +124,8 @@ pub(super) struct Ending {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Call {
     pub(super) id: Option<CallId>,
+    /// Counted from 1 since the switch began; what events name the call by.
+    pub(super) number: u64,
     pub(super) domain: DomainId,
     /// The user who calls.
     pub(super) caller: Box<str>,
@@ -147,10 +149,6 @@ impl Call {
     /// The number that transactions and dialogs of this call carry as their owner; zero is nobody.
     pub(super) fn owner(&self) -> u64 {
         self.id.map_or(0, owner_of)
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.id.map_or(0, Id::as_u64)
     }
 
     pub(super) fn media(&self, side: Side) -> &MediaLeg {

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Calls {
     pub(crate) table: Table<Call>,
     timers: TimerQueue<Call>,
+    /// Calls so far.
+    pub(super) opened: u64,
     /// BYEs of ours that are not answered yet.
     byes: BTreeSet<TransactionId>,
 }
@@ -275,7 +277,7 @@ impl Call {
 
 /// The call and side that a media leg belongs to.
 fn call_with(leg: LegId) -> (CallId, Side) {
-    let side = if leg.0 % 2 == 0 { Side::Caller } else { Side::Callee };
+    let side = if leg.0.is_multiple_of(2) { Side::Caller } else { Side::Callee };
     (Id::from_u64(leg.0 / 2), side)
 }
 

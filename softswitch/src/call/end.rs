@@ -88,7 +88,7 @@ impl Call {
             }
             let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
-            env.event(Event::CallEnded { call: self.number(), status: status.code(), talked_ms });
+            env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });
         }
         // A call that waits for its ports stays in Reserving, so that the report finds it.
         if !matches!(self.phase, Phase::Reserving) {

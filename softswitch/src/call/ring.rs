@@ -239,7 +239,7 @@ impl Call {
         self.answered = Some(env.now);
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
-        env.event(Event::CallAnswered { call: self.number(), after_ms });
+        env.event(Event::CallAnswered { call: self.number, after_ms });
     }
 
     /// One of our INVITEs has failed; the last one decides.

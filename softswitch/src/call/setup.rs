@@ -98,8 +98,10 @@ impl Calls {
             .and_then(|domain| domain.users.get(caller))
             .map_or_else(Default::default, |user| user.latching.clone());
         let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        self.opened += 1;
         let id = self.table.insert(Call {
             id: None,
+            number: self.opened,
             domain,
             caller: caller.into(),
             caller_name,
@@ -133,7 +135,7 @@ impl Call {
     fn announce(&self, env: &mut Environment) {
         let domain = env.domain(self.domain).map_or_else(Box::default, |domain| domain.name.clone());
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
-        env.event(Event::CallStarted { call: self.number(), domain, caller, callee: self.callee.clone() });
+        env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
     }
 
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.

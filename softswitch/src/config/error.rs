@@ -339,7 +339,7 @@ pub enum Fault {
     /// A user of the file that a command has made too.
     #[error(
         "user {id} of domain {domain} is defined here and was made by command too; \
-         remove it here, or there with: softswitch users remove {id} --domain {domain}"
+         remove it here, or there with: softswitch user remove {id} --domain {domain}"
     )]
     AlsoStored {
         /// The user.
@@ -350,7 +350,7 @@ pub enum Fault {
     /// A user made by command in a domain that the file no longer has.
     #[error(
         "user {id} was made by command in domain {domain}, which this file does not have; \
-         add a [[domain]] of this name, or remove the user with: softswitch users remove {id} --domain {domain}"
+         add a [[domain]] of this name, or remove the user with: softswitch user remove {id} --domain {domain}"
     )]
     StoredInUnknownDomain {
         /// The user.

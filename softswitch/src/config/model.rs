@@ -123,7 +123,8 @@ pub struct Domain {
     pub name: Box<str>,
     /// Further hosts that mean this domain, canonical.
     pub aliases: Vec<Box<str>>,
-    /// Algorithms offered in a challenge, in this order (RFC 8760 §2.3); at least one.
+    /// Algorithms offered in a challenge, in this order (RFC 8760 §2.3); at least one. MD5 alone unless the file says
+    /// otherwise: baresip 1.0 and SIPp refuse a response that offers them anything else beside it.
     pub digest: Vec<Algorithm>,
     /// A nonce older than this is stale.
     pub nonce_lifetime_s: u32,

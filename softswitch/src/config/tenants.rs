@@ -106,7 +106,7 @@ fn empty_domain(name: &str) -> Domain {
     Domain {
         name: name.into(),
         aliases: Vec::new(),
-        digest: vec![Algorithm::Sha256, Algorithm::Md5],
+        digest: vec![Algorithm::Md5],
         nonce_lifetime_s: 3_600,
         registration: Registration::default(),
         users: BTreeMap::new(),

@@ -510,9 +510,9 @@ fn a_user_in_the_file_and_in_the_store_is_a_fault_of_the_line_in_the_file() {
     assert_eq!(
         errors.to_string(),
         "softswitch.toml: user \"7\" was made by command in domain \"gone.example\", which this file does not have; \
-         add a [[domain]] of this name, or remove the user with: softswitch users remove \"7\" --domain \"gone.example\"\n\
+         add a [[domain]] of this name, or remove the user with: softswitch user remove \"7\" --domain \"gone.example\"\n\
          softswitch.toml:28: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
-         here, or there with: softswitch users remove \"1001\" --domain \"a.example\""
+         here, or there with: softswitch user remove \"1001\" --domain \"a.example\""
     );
     assert_eq!(config, before);
 }

@@ -14,7 +14,6 @@ use sip_stack::auth::{Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonc
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, Uri};
-use std::borrow::Cow;
 
 /// Nonces and their counts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,7 +122,9 @@ impl Authenticator {
         let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
         let right =
             credentials.verify_rfc2069(method, ha1).is_ok() && same_uri(request, &credentials.uri.unquoted());
-        let Some((id, _)) = user.filter(|_| right) else { return Verdict::Wrong(bytes_of(&name)) };
+        let Some((id, _)) = user.filter(|_| right) else {
+            return Verdict::Wrong(Bytes::copy_from_slice(&name));
+        };
         let NonceCheck::Fresh(nonce) = self.nonces.check(&credentials.nonce.unquoted(), now) else {
             return Verdict::Stale;
         };
@@ -135,10 +136,6 @@ impl Authenticator {
         }
         Verdict::Proved(id.into())
     }
-}
-
-fn bytes_of(text: &Cow<'_, [u8]>) -> Bytes {
-    Bytes::copy_from_slice(text)
 }
 
 /// RFC 7616 §3.4.6: the digest-uri names the resource of the request.

@@ -44,7 +44,7 @@ pub enum Event {
     },
     /// An INVITE became a call; its phones ring as soon as the media ports are there.
     CallStarted {
-        /// The number of the call, unique for the life of the process.
+        /// The number of the call, counted from 1 since the switch began.
         call: u64,
         /// The SIP domain.
         domain: Box<str>,

@@ -35,15 +35,16 @@ impl Switch {
         match method {
             Method::Options => answer_options(env, &request),
             Method::Register => {
-                if let Some(user) = self.authenticator.authenticate(env, &request, domain) {
-                    match address_of_record(env, &request, domain) {
-                        // §10.3 step 4: we let users register nobody but themselves.
-                        Ok(aor) if aor == user.as_bytes() => {
-                            self.registrar.register(env, &request, domain, &user);
-                        }
-                        Ok(_) => refuse(env, &request, Fault::of(Status::FORBIDDEN)),
-                        Err(fault) => refuse(env, &request, fault),
-                    }
+                let aor = match address_of_record(env, &request, domain) {
+                    Ok(aor) => aor,
+                    Err(fault) => return refuse(env, &request, fault),
+                };
+                let Some(user) = self.authenticator.authenticate(env, &request, domain) else { return };
+                // §10.3 step 4: we let users register nobody but themselves.
+                if aor == user.as_bytes() {
+                    self.registrar.register(env, &request, domain, &user);
+                } else {
+                    refuse(env, &request, Fault::of(Status::FORBIDDEN));
                 }
             }
             _ => {

@@ -129,8 +129,8 @@ impl Switch {
 
     fn configure(&mut self, config: Config) {
         let users = config.domains.values().map(|domain| domain.users.len() as u64).sum();
-        self.env.config = Arc::new(config);
-        self.registrar.reconfigure(&mut self.env);
+        let before = core::mem::replace(&mut self.env.config, Arc::new(config));
+        self.registrar.reconfigure(&mut self.env, &before);
         self.env.event(Event::Configured { users });
     }
 

@@ -1,7 +1,7 @@
 //! Processing of REGISTER (RFC 3261 §10.3).
 
 use super::{AddressOfRecord, Binding};
-use crate::config::{DomainId, Registration};
+use crate::config::{Config, DomainId, Registration};
 use crate::core::Event;
 use crate::core::environment::{Environment, sign_response};
 use crate::store::{StoreOp, StoredBinding};
@@ -255,8 +255,9 @@ impl Registrar {
         }
     }
 
-    /// Forgets the bindings of users that a new configuration no longer has.
-    pub(crate) fn reconfigure(&mut self, env: &mut Environment) {
+    /// Forgets the bindings of users that the new configuration no longer has. `before` knows the names of domains
+    /// that are gone altogether.
+    pub(crate) fn reconfigure(&mut self, env: &mut Environment, before: &Config) {
         let gone: Vec<Id<AddressOfRecord>> = self
             .table
             .iter()
@@ -268,7 +269,7 @@ impl Registrar {
         for id in gone {
             let Some(aor) = self.table.get_mut(id) else { continue };
             let domain =
-                env.config.domains.get(&aor.domain).map_or_else(Box::default, |domain| domain.name.clone());
+                before.domains.get(&aor.domain).map_or_else(Box::default, |domain| domain.name.clone());
             for old in core::mem::take(&mut aor.bindings) {
                 forget(env, &domain, &aor.user, &old, false);
             }

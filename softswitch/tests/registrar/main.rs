@@ -9,19 +9,23 @@ use softswitch::store::{StoreOp, StoredBinding};
 const CONTACT: &str = "Contact: <sip:1001@192.0.2.7:5070>\r\n";
 
 fn events(outputs: &[Output]) -> Vec<&Event> {
-    let event = |output| match output {
-        &Output::Event(ref event) => Some(event),
-        &(Output::Transmit(_) | Output::Media(_) | Output::Store(_)) => None,
-    };
-    outputs.iter().filter_map(event).collect()
+    let mut events = Vec::new();
+    for output in outputs {
+        if let Output::Event(event) = output {
+            events.push(event);
+        }
+    }
+    events
 }
 
 fn stored(outputs: &[Output]) -> Vec<&StoreOp> {
-    let op = |output| match output {
-        &Output::Store(ref op) => Some(op),
-        &(Output::Transmit(_) | Output::Media(_) | Output::Event(_)) => None,
-    };
-    outputs.iter().filter_map(op).collect()
+    let mut ops = Vec::new();
+    for output in outputs {
+        if let Output::Store(op) = output {
+            ops.push(op);
+        }
+    }
+    ops
 }
 
 #[test]
@@ -37,7 +41,8 @@ fn a_register_without_credentials_is_challenged_and_leaves_no_state() {
 fn the_challenge_offers_the_algorithms_of_the_domain_in_their_order() {
     let mut phone = Phone::new("1001", "secret");
     let response = phone.send_plain(CONTACT);
-    let algorithms: Vec<_> = phone::challenges(&response).iter().map(|challenge| challenge.algorithm).collect();
+    let algorithms: Vec<_> =
+        phone::challenges(&response).iter().map(|challenge| challenge.algorithm).collect();
     assert_eq!(algorithms, [sip_stack::auth::Algorithm::Sha256, sip_stack::auth::Algorithm::Md5]);
 }
 
@@ -233,4 +238,22 @@ fn stored_bindings_come_back_with_what_is_left_of_their_time() {
     restarted.input(Input::Restored(kept));
     let response = restarted.register("");
     assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=3000"]);
+}
+
+#[test]
+fn a_reload_without_a_user_or_a_domain_forgets_its_bindings() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.domain("b.example", "other");
+    phone.register("Contact: <sip:1001@192.0.2.9:5070>\r\n");
+    phone.reload("[[listener]]\naddress = \"192.0.2.1:5060\"\n[[domain]]\nname = \"a.example\"\ndefault = true\n");
+    let mut removed: Vec<_> = stored(&phone.outputs)
+        .into_iter()
+        .map(|op| match op {
+            StoreOp::RemoveBinding(key) => (&*key.domain, &*key.user),
+            other => panic!("bindings are removed, and nothing else happens: {other:?}"),
+        })
+        .collect();
+    removed.sort_unstable();
+    assert_eq!(removed, [("a.example", "1001"), ("b.example", "1001")]);
 }

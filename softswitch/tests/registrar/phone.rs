@@ -1,11 +1,11 @@
 //! A phone of few words: it writes REGISTER by hand and answers challenges.
 
 use bytes::Bytes;
+use sip_stack::Time;
 use sip_stack::auth::{Algorithm, Answer, Challenge, Secret};
 use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
 use sip_stack::transport::{Flow, ListenerId, Transport};
-use sip_stack::Time;
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ address = "192.0.2.1:5060"
 [[domain]]
 name = "a.example"
 default = true
+digest = ["SHA-256", "MD5"]
 [[domain]]
 name = "b.example"
 [[user]]
@@ -73,6 +74,13 @@ impl Phone {
     pub(crate) fn input(&mut self, input: Input) {
         self.switch.handle_input(self.now, input);
         self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+    }
+
+    /// The operator reloads the switch with another configuration.
+    pub(crate) fn reload(&mut self, text: &str) {
+        let mut config = config::parse("test.toml", text).expect("the configuration is valid");
+        config.keep_ids_of(&config::parse("test.toml", CONFIG).expect("the configuration is valid"));
+        self.input(Input::Configure(Box::new(config)));
     }
 
     /// Goes to another domain, with another password.
