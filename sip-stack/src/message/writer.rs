@@ -10,7 +10,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use core::fmt::{self, Write};
 
 /// Room for a typical INVITE with its body, so that the buffer seldom grows.
-const CAPACITY: usize = 1024;
+const REQUEST: usize = 1024;
+/// Room for a typical response without a body: a transaction keeps it for half a minute.
+const RESPONSE: usize = 512;
 
 /// A message being written. Content-Length is always its last header and written by [`Writer::finish`] alone.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub struct Writer {
 impl Writer {
     /// Opens a request.
     pub fn request(method: Method<'_>, uri: &[u8]) -> Writer {
-        let mut writer = Writer::empty();
+        let mut writer = Writer::with_capacity(REQUEST);
         writer.token(method.as_bytes());
         writer.buffer.put_u8(b' ');
         writer.start_line_uri(uri);
@@ -32,7 +34,7 @@ impl Writer {
 
     /// Opens a response; an empty `reason` stands for itself.
     pub fn status(status: Status, reason: &[u8]) -> Writer {
-        let mut writer = Writer::empty();
+        let mut writer = Writer::with_capacity(RESPONSE);
         writer.buffer.put_slice(b"SIP/2.0 ");
         writer.decimal(u64::from(status.code()));
         writer.buffer.put_u8(b' ');
@@ -41,8 +43,8 @@ impl Writer {
         writer
     }
 
-    fn empty() -> Writer {
-        Writer { buffer: BytesMut::with_capacity(CAPACITY), body: Vec::new() }
+    fn with_capacity(capacity: usize) -> Writer {
+        Writer { buffer: BytesMut::with_capacity(capacity), body: Vec::new() }
     }
 
     /// Adds a field.

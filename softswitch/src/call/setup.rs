@@ -14,6 +14,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, quoted};
 use smallvec::{SmallVec, smallvec};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Why an INVITE does not become a call.
 struct Refused {
@@ -133,7 +134,7 @@ impl Calls {
 
 impl Call {
     fn announce(&self, env: &mut Environment) {
-        let domain = env.domain(self.domain).map_or_else(Box::default, |domain| domain.name.clone());
+        let domain = env.domain(self.domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
         env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Number of a SIP domain (tenant) within one run of the switch.
 ///
@@ -120,7 +121,7 @@ pub struct PortRange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domain {
     /// The SIP domain, and the realm of its digests, as written in the file.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Further hosts that mean this domain, canonical.
     pub aliases: Vec<Box<str>>,
     /// Algorithms offered in a challenge, in this order (RFC 8760 §2.3); at least one. MD5 alone unless the file says

@@ -61,7 +61,7 @@ impl Tenants {
     /// Takes a domain up under the next number; its hosts must be free. `None` when all numbers are in use.
     fn add(&mut self, domain: Domain, line: u32, faults: &Faults) -> Option<DomainId> {
         let id = DomainId(u16::try_from(self.domains.len()).ok()?);
-        for host in core::iter::once(&domain.name).chain(&domain.aliases) {
+        for host in core::iter::once(&*domain.name).chain(domain.aliases.iter().map(|alias| &**alias)) {
             let host = canonical_host(host);
             match self.hosts.get(host.as_str()) {
                 Some(Located { line: first, .. }) => {

@@ -5,7 +5,7 @@
 
 use super::environment::Environment;
 use super::{Event, environment::sign_response};
-use crate::config::{Domain, DomainId};
+use crate::config::{Config, Domain, DomainId};
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ impl Authenticator {
     ) -> Option<Box<str>> {
         let config = env.config.clone();
         let domain = config.domains.get(&id)?;
-        let stale = match self.verdict(env.now, domain, request) {
+        let stale = match self.verdict(env.now, &config, id, request) {
             Verdict::Proved(user) => return Some(user),
             Verdict::Absent => false,
             Verdict::Stale => true,
@@ -93,7 +93,8 @@ impl Authenticator {
         env.endpoint.reply(request, response.finish());
     }
 
-    fn verdict(&mut self, now: Time, domain: &Domain, request: &Request) -> Verdict {
+    fn verdict(&mut self, now: Time, config: &Config, id: DomainId, request: &Request) -> Verdict {
+        let Some(domain) = config.domains.get(&id) else { return Verdict::Absent };
         for value in request.message.authorization() {
             let credentials = match Credentials::parse(value) {
                 Ok(credentials) => credentials,
@@ -103,7 +104,12 @@ impl Authenticator {
             if credentials.realm.unquoted() == domain.name.as_bytes()
                 && domain.digest.contains(&credentials.algorithm)
             {
-                return self.verify(now, domain, request, &credentials);
+                let in_domain = is_of_domain(config, id, request, &credentials.uri.unquoted());
+                return if in_domain {
+                    self.verify(now, domain, request, &credentials)
+                } else {
+                    Verdict::Absent
+                };
             }
         }
         Verdict::Absent
@@ -120,8 +126,7 @@ impl Authenticator {
         let user = domain.user(&name);
         let ha1 = user.map_or(&self.decoy, |(_, user)| &user.credentials);
         let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
-        let right =
-            credentials.verify_rfc2069(method, ha1).is_ok() && same_uri(request, &credentials.uri.unquoted());
+        let right = credentials.verify_rfc2069(method, ha1).is_ok();
         let Some((id, _)) = user.filter(|_| right) else {
             return Verdict::Wrong(Bytes::copy_from_slice(&name));
         };
@@ -138,9 +143,9 @@ impl Authenticator {
     }
 }
 
-/// RFC 7616 §3.4.6: the digest-uri names the resource of the request.
-fn same_uri(request: &Request, digest_uri: &[u8]) -> bool {
-    let target = request.message.request_uri();
-    digest_uri == target
-        || matches!((Uri::parse(digest_uri), Uri::parse(target)), (Ok(a), Ok(b)) if a.equivalent(&b))
+/// Whether the digest-uri names something in the domain. RFC 3261 §22.4 point 6: where it differs from the Request-URI,
+/// which a proxy may have changed, that is not necessarily a failure; some clients always write the server here.
+fn is_of_domain(config: &Config, id: DomainId, request: &Request, digest_uri: &[u8]) -> bool {
+    digest_uri == request.message.request_uri()
+        || Uri::parse(digest_uri).is_ok_and(|uri| config.domain_of_host(uri.host) == Some(id))
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One thing worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +13,9 @@ pub enum Event {
     /// A contact was bound to a user for the first time, or again after it had gone.
     Registered {
         /// The SIP domain.
-        domain: Box<str>,
+        domain: Arc<str>,
         /// The user.
-        user: Box<str>,
+        user: Arc<str>,
         /// The contact URI.
         contact: Bytes,
         /// Where the REGISTER came from.
@@ -25,9 +26,9 @@ pub enum Event {
     /// A contact is no longer bound.
     Unregistered {
         /// The SIP domain.
-        domain: Box<str>,
+        domain: Arc<str>,
         /// The user.
-        user: Box<str>,
+        user: Arc<str>,
         /// The contact URI.
         contact: Bytes,
         /// Whether it ran out, rather than being removed by the user.
@@ -36,7 +37,7 @@ pub enum Event {
     /// Credentials were wrong. Not told for requests without any.
     AuthenticationFailed {
         /// The SIP domain.
-        domain: Box<str>,
+        domain: Arc<str>,
         /// The user name that was claimed.
         user: Bytes,
         /// Where the request came from.
@@ -47,7 +48,7 @@ pub enum Event {
         /// The number of the call, counted from 1 since the switch began.
         call: u64,
         /// The SIP domain.
-        domain: Box<str>,
+        domain: Arc<str>,
         /// Who calls.
         caller: Bytes,
         /// What was dialled.

@@ -9,6 +9,7 @@ use sip_stack::message::Uri;
 use sip_stack::transaction::Armed;
 use sip_stack::transport::Flow;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A user with at least one contact, or with none for the moment.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct AddressOfRecord {
     /// The tenant.
     pub domain: DomainId,
     /// The user.
-    pub user: Box<str>,
+    pub user: Arc<str>,
     /// The contacts, in the order they were bound.
     pub bindings: SmallVec<[Binding; 1]>,
     pub(crate) armed: Option<Armed>,
@@ -56,22 +57,27 @@ impl Binding {
             || matches!((Uri::parse(&self.contact), Uri::parse(contact)), (Ok(a), Ok(b)) if a.equivalent(&b))
     }
 
-    pub(crate) fn stored(&self, domain: &str, user: &str, expires_at_unix_ms: u64) -> StoredBinding {
+    pub(crate) fn stored(
+        &self,
+        domain: &Arc<str>,
+        user: &Arc<str>,
+        expires_at_unix_ms: u64,
+    ) -> StoredBinding {
         StoredBinding {
             key: self.key(domain, user),
-            instance: self.instance.as_ref().map(|instance| instance.to_vec()),
-            call_id: self.call_id.to_vec(),
+            instance: self.instance.clone(),
+            call_id: self.call_id.clone(),
             cseq: self.cseq,
             q: self.q,
             expires_at_unix_ms,
             source: self.flow.peer,
             local: self.flow.local,
-            user_agent: self.user_agent.to_vec(),
+            user_agent: self.user_agent.clone(),
             path: Vec::new(),
         }
     }
 
-    pub(crate) fn key(&self, domain: &str, user: &str) -> BindingKey {
-        BindingKey { domain: domain.into(), user: user.into(), contact: self.contact.to_vec() }
+    pub(crate) fn key(&self, domain: &Arc<str>, user: &Arc<str>) -> BindingKey {
+        BindingKey { domain: domain.clone(), user: user.clone(), contact: self.contact.clone() }
     }
 }

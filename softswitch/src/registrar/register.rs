@@ -16,6 +16,8 @@ use sip_stack::table::{Id, KeyIndex, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use smallvec::SmallVec;
+use std::io::Write;
+use std::sync::Arc;
 
 /// All bindings.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -113,7 +115,7 @@ impl Registrar {
     ) {
         let Some(aor) = self.table.get_mut(id) else { return };
         let domain =
-            env.config.domains.get(&aor.domain).map_or_else(Box::default, |domain| domain.name.clone());
+            env.config.domains.get(&aor.domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let known = aor.bindings.iter().position(|known| known.is_replaced_by(&binding));
         if let Some(at) = known
             && (lifetime_s == 0 || aor.bindings[at].contact != binding.contact)
@@ -155,14 +157,14 @@ impl Registrar {
     fn write_contacts(&self, env: &Environment, domain: DomainId, user: &str, response: &mut Writer) {
         let Some(aor) = self.find(env, domain, user) else { return };
         for binding in &aor.bindings {
+            let left_s = binding.expires_at.since(env.now).as_millis().div_ceil(1_000);
             let mut value = Vec::with_capacity(binding.contact.len() + 64);
             value.push(b'<');
             value.extend_from_slice(&binding.contact);
-            value.extend_from_slice(b">;expires=");
-            let left_s = binding.expires_at.since(env.now).as_millis().div_ceil(1_000);
-            value.extend_from_slice(left_s.to_string().as_bytes());
+            // Writing into memory does not fail.
+            let _ = write!(value, ">;expires={left_s}");
             if binding.q != 1_000 {
-                value.extend_from_slice(format!(";q=0.{:03}", binding.q).as_bytes());
+                let _ = write!(value, ";q=0.{:03}", binding.q);
             }
             if let Some(instance) = &binding.instance {
                 value.extend_from_slice(b";+sip.instance=");
@@ -210,7 +212,7 @@ impl Registrar {
             let Some(aor) = self.table.get_mut(id) else { continue };
             aor.armed = None;
             let domain =
-                env.config.domains.get(&aor.domain).map_or_else(Box::default, |domain| domain.name.clone());
+                env.config.domains.get(&aor.domain).map_or_else(Arc::default, |domain| domain.name.clone());
             while let Some(at) = aor.bindings.iter().position(|binding| binding.expires_at <= env.now) {
                 let old = aor.bindings.remove(at);
                 forget(env, &domain, &aor.user, &old, true);
@@ -240,7 +242,7 @@ impl Registrar {
             let domain = env.config.domain_named(&binding.key.domain);
             let known = domain.filter(|id| {
                 expires_at > env.now
-                    && env.domain(*id).is_some_and(|domain| domain.users.contains_key(&binding.key.user))
+                    && env.domain(*id).is_some_and(|domain| domain.users.contains_key(&*binding.key.user))
             });
             match (known, listener_of(env, &binding)) {
                 (Some(domain), Some(listener)) => {
@@ -262,14 +264,14 @@ impl Registrar {
             .table
             .iter()
             .filter(|(_, aor)| {
-                env.domain(aor.domain).is_none_or(|domain| !domain.users.contains_key(&aor.user))
+                env.domain(aor.domain).is_none_or(|domain| !domain.users.contains_key(&*aor.user))
             })
             .map(|(id, _)| id)
             .collect();
         for id in gone {
             let Some(aor) = self.table.get_mut(id) else { continue };
             let domain =
-                before.domains.get(&aor.domain).map_or_else(Box::default, |domain| domain.name.clone());
+                before.domains.get(&aor.domain).map_or_else(Arc::default, |domain| domain.name.clone());
             for old in core::mem::take(&mut aor.bindings) {
                 forget(env, &domain, &aor.user, &old, false);
             }
@@ -293,7 +295,8 @@ fn key(hasher: &KeyHasher, domain: DomainId, user: &str) -> u128 {
 }
 
 fn sequence(request: &Request) -> (Bytes, u32) {
-    let call_id = request.message.call_id().map_or_else(|_| Bytes::new(), |id| request.message.share(id));
+    // Copied: a binding outlives the datagram by far.
+    let call_id = request.message.call_id().map_or_else(|_| Bytes::new(), Bytes::copy_from_slice);
     (call_id, request.message.cseq().map_or(0, |cseq| cseq.number))
 }
 
@@ -319,7 +322,7 @@ fn wish(
         contact: Bytes::copy_from_slice(contact.address.uri_text),
         q: contact.q.unwrap_or(1_000),
         expires_at: now + Duration::from_secs(u64::from(lifetime_s)),
-        call_id: Bytes::copy_from_slice(&call_id),
+        call_id,
         cseq,
         flow: request.flow,
         instance: contact.address.params.value(b"+sip.instance").map(Bytes::copy_from_slice),
@@ -348,10 +351,10 @@ fn refuse(env: &Environment, request: &Request, refusal: &Refusal) -> (Status, W
     (status, response)
 }
 
-fn forget(env: &mut Environment, domain: &str, user: &str, binding: &Binding, expired: bool) {
+fn forget(env: &mut Environment, domain: &Arc<str>, user: &Arc<str>, binding: &Binding, expired: bool) {
     env.store(StoreOp::RemoveBinding(binding.key(domain, user)));
     let contact = binding.contact.clone();
-    env.event(Event::Unregistered { domain: domain.into(), user: user.into(), contact, expired });
+    env.event(Event::Unregistered { domain: domain.clone(), user: user.clone(), contact, expired });
 }
 
 /// The listener that the binding came in on, if it is still there.
@@ -365,13 +368,13 @@ fn listener_of(env: &Environment, binding: &StoredBinding) -> Option<ListenerId>
 
 fn revived(stored: StoredBinding, listener: ListenerId, expires_at: Time) -> Binding {
     Binding {
-        contact: stored.key.contact.into(),
+        contact: stored.key.contact,
         q: stored.q,
         expires_at,
-        call_id: stored.call_id.into(),
+        call_id: stored.call_id,
         cseq: stored.cseq,
         flow: Flow { listener, transport: Transport::Udp, local: stored.local, peer: stored.source },
-        instance: stored.instance.map(Bytes::from),
-        user_agent: stored.user_agent.into(),
+        instance: stored.instance,
+        user_agent: stored.user_agent,
     }
 }

@@ -127,7 +127,7 @@ mod tests {
         let mut other_domain = binding("1001", 1);
         other_domain.key.domain = "b.example".into();
         let mut other_contact = binding("1001", 1);
-        other_contact.key.contact = b"sip:1001@192.0.2.99".to_vec();
+        other_contact.key.contact = b"sip:1001@192.0.2.99".as_slice().into();
         let all = [binding("1001", 1), binding("1002", 1), other_domain, other_contact];
         pending.absorb(all.map(StoreOp::PutBinding));
         assert_eq!(pending.bindings.len(), 4);

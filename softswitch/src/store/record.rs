@@ -4,9 +4,11 @@
 //! are wall-clock milliseconds since the Unix epoch. Text that came from the network is kept as bytes, as it came.
 
 use crate::config::Latching;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::Ha1;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One change for the database. Changes of the same object take effect in the order of submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +37,11 @@ pub enum StoreOp {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindingKey {
     /// Name of the domain.
-    pub domain: Box<str>,
+    pub domain: Arc<str>,
     /// User part of the address of record.
-    pub user: Box<str>,
+    pub user: Arc<str>,
     /// The contact URI.
-    #[serde(with = "serde_bytes")]
-    pub contact: Vec<u8>,
+    pub contact: Bytes,
 }
 
 /// One contact of an address of record.
@@ -49,11 +50,9 @@ pub struct StoredBinding {
     /// Domain, user and contact.
     pub key: BindingKey,
     /// `+sip.instance` (RFC 5626 §4.1), without the quotes.
-    #[serde(with = "serde_bytes")]
-    pub instance: Option<Vec<u8>>,
+    pub instance: Option<Bytes>,
     /// Call-ID of the last REGISTER.
-    #[serde(with = "serde_bytes")]
-    pub call_id: Vec<u8>,
+    pub call_id: Bytes,
     /// CSeq number of the last REGISTER.
     pub cseq: u32,
     /// Preference in thousandths, 0–1000.
@@ -65,10 +64,9 @@ pub struct StoredBinding {
     /// The listener it came in on.
     pub local: SocketAddr,
     /// User-Agent of the last REGISTER; empty when it had none.
-    #[serde(with = "serde_bytes")]
-    pub user_agent: Vec<u8>,
+    pub user_agent: Bytes,
     /// Path values (RFC 3327), topmost first.
-    pub path: Vec<Vec<u8>>,
+    pub path: Vec<Bytes>,
 }
 
 /// A user made by command; one made in the configuration file never comes here.
@@ -94,7 +92,7 @@ pub struct CallRecord {
     /// Id of the call, unique in its domain for ever.
     pub id: Box<str>,
     /// Name of the domain.
-    pub domain: Box<str>,
+    pub domain: Arc<str>,
     /// Who called: user part of the address of record.
     pub caller: Box<str>,
     /// Who was called: the number dialled.

@@ -3,6 +3,7 @@
 use super::pending::UserKey;
 use super::record::{BindingKey, CallRecord, EndedBy, MediaFigures, StoredBinding, StoredUser};
 use crate::config::Latching;
+use bytes::Bytes;
 use sip_stack::auth::{Algorithm, Ha1};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
@@ -119,7 +120,7 @@ fn placeholders(rows: usize, columns: usize) -> String {
 pub(super) struct Columns<'r>(&'r SqliteRow);
 
 impl Columns<'_> {
-    fn text(&self, name: &str) -> Option<Box<str>> {
+    fn text<T: From<String>>(&self, name: &str) -> Option<T> {
         self.0.try_get::<String, _>(name).ok().map(Into::into)
     }
 
@@ -127,12 +128,13 @@ impl Columns<'_> {
         self.0.try_get::<Option<String>, _>(name).ok().map(|text| text.map(Into::into))
     }
 
-    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.try_get(name).ok()
+    fn bytes(&self, name: &str) -> Option<Bytes> {
+        self.0.try_get::<Vec<u8>, _>(name).ok().map(Into::into)
     }
 
-    fn optional_bytes(&self, name: &str) -> Option<Option<Vec<u8>>> {
-        self.0.try_get(name).ok()
+    fn optional_bytes(&self, name: &str) -> Option<Option<Bytes>> {
+        let bytes: Option<Vec<u8>> = self.0.try_get(name).ok()?;
+        Some(bytes.map(Into::into))
     }
 
     fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
@@ -176,7 +178,7 @@ impl Key for BindingKey {
     type Of = StoredBinding;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
-        query.bind(&*self.domain).bind(&*self.user).bind(self.contact.as_slice())
+        query.bind(&*self.domain).bind(&*self.user).bind(&self.contact[..])
     }
 }
 
@@ -189,13 +191,13 @@ impl Table for StoredBinding {
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         Key::bind(&self.key, query)
             .bind(self.instance.as_deref())
-            .bind(self.call_id.as_slice())
+            .bind(&self.call_id[..])
             .bind(i64::from(self.cseq))
             .bind(i64::from(self.q))
             .bind(integer(self.expires_at_unix_ms))
             .bind(self.source.to_string())
             .bind(self.local.to_string())
-            .bind(self.user_agent.as_slice())
+            .bind(&self.user_agent[..])
             .bind(join_path(&self.path))
     }
 
@@ -211,8 +213,8 @@ impl Table for StoredBinding {
             cseq: row.number("cseq")?,
             q: row.number("q")?,
             expires_at_unix_ms: row.number("expires_at_unix_ms")?,
-            source: row.text("source")?.parse().ok()?,
-            local: row.text("local")?.parse().ok()?,
+            source: row.text::<String>("source")?.parse().ok()?,
+            local: row.text::<String>("local")?.parse().ok()?,
             user_agent: row.bytes("user_agent")?,
             path: split_path(&row.bytes("path")?),
         })
@@ -220,12 +222,16 @@ impl Table for StoredBinding {
 }
 
 /// Path values one to a line: a header value holds no line end that is not folding, and the parser has unfolded it.
-fn join_path(path: &[Vec<u8>]) -> Vec<u8> {
+fn join_path(path: &[Bytes]) -> Vec<u8> {
     path.join(&b'\n')
 }
 
-fn split_path(joined: &[u8]) -> Vec<Vec<u8>> {
-    joined.split(|byte| *byte == b'\n').filter(|value| !value.is_empty()).map(<[u8]>::to_vec).collect()
+fn split_path(joined: &[u8]) -> Vec<Bytes> {
+    joined
+        .split(|byte| *byte == b'\n')
+        .filter(|value| !value.is_empty())
+        .map(Bytes::copy_from_slice)
+        .collect()
 }
 
 impl Key for UserKey {
@@ -261,7 +267,7 @@ impl Table for StoredUser {
             credentials: row.credentials()?,
             display_name: row.optional_text("display_name")?,
             ring_s: row.number("ring_s")?,
-            latching: Latching::parse(&row.text("latching")?)?,
+            latching: Latching::parse(&row.text::<String>("latching")?)?,
         })
     }
 }
@@ -313,7 +319,7 @@ impl Table for CallRecord {
             answered_unix_ms: row.optional_number("answered_unix_ms")?,
             ended_unix_ms: row.number("ended_unix_ms")?,
             status: row.number("status")?,
-            ended_by: EndedBy::named(&row.text("ended_by")?)?,
+            ended_by: EndedBy::named(&row.text::<String>("ended_by")?)?,
             caller_media: MediaFigures {
                 packets: row.number("caller_packets")?,
                 octets: row.number("caller_octets")?,

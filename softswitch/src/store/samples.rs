@@ -9,17 +9,20 @@ pub(super) fn binding(user: &str, cseq: u32) -> StoredBinding {
         key: BindingKey {
             domain: "a.example".into(),
             user: user.into(),
-            contact: format!("sip:{user}@192.0.2.10:5060;transport=udp").into_bytes(),
+            contact: format!("sip:{user}@192.0.2.10:5060;transport=udp").into(),
         },
-        instance: Some(b"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>".to_vec()),
-        call_id: b"843817637684230@998sdasdh09".to_vec(),
+        instance: Some(b"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>".as_slice().into()),
+        call_id: b"843817637684230@998sdasdh09".as_slice().into(),
         cseq,
         q: 700,
         expires_at_unix_ms: 1_800_000_000_123,
         source: "192.0.2.10:5060".parse().unwrap(),
         local: "[2001:db8::1]:5060".parse().unwrap(),
-        user_agent: b"Tester/\xff".to_vec(),
-        path: vec![b"<sip:p1.example.com;lr>".to_vec(), b"<sip:p2.example.com;lr>".to_vec()],
+        user_agent: b"Tester/\xff".as_slice().into(),
+        path: vec![
+            b"<sip:p1.example.com;lr>".as_slice().into(),
+            b"<sip:p2.example.com;lr>".as_slice().into(),
+        ],
     }
 }
 

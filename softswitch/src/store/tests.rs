@@ -65,7 +65,7 @@ fn bindings_and_users_outlive_a_restart_in_every_field() {
     let (store, loaded) = open(&directory).unwrap();
     assert_eq!(loaded, Loaded::default());
     let mut plain = binding("1002", 7);
-    (plain.instance, plain.path, plain.user_agent) = (None, Vec::new(), Vec::new());
+    (plain.instance, plain.path, plain.user_agent) = (None, Vec::new(), bytes::Bytes::new());
     store.submit([
         StoreOp::PutBinding(binding("1001", u32::MAX)),
         StoreOp::PutBinding(plain.clone()),

@@ -246,7 +246,9 @@ fn a_reload_without_a_user_or_a_domain_forgets_its_bindings() {
     phone.register(CONTACT);
     phone.domain("b.example", "other");
     phone.register("Contact: <sip:1001@192.0.2.9:5070>\r\n");
-    phone.reload("[[listener]]\naddress = \"192.0.2.1:5060\"\n[[domain]]\nname = \"a.example\"\ndefault = true\n");
+    phone.reload(
+        "[[listener]]\naddress = \"192.0.2.1:5060\"\n[[domain]]\nname = \"a.example\"\ndefault = true\n",
+    );
     let mut removed: Vec<_> = stored(&phone.outputs)
         .into_iter()
         .map(|op| match op {
@@ -256,4 +258,13 @@ fn a_reload_without_a_user_or_a_domain_forgets_its_bindings() {
         .collect();
     removed.sort_unstable();
     assert_eq!(removed, [("a.example", "1001"), ("b.example", "1001")]);
+}
+
+#[test]
+fn a_digest_uri_elsewhere_in_the_domain_is_accepted_and_one_of_another_domain_is_not() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.digest_uri(Some("sip:192.0.2.1:5060"));
+    assert_eq!(phone.register(CONTACT).status().unwrap().code(), 200);
+    phone.digest_uri(Some("sip:b.example"));
+    assert_eq!(phone.register(CONTACT).status().unwrap().code(), 401);
 }

@@ -46,6 +46,7 @@ pub(crate) struct Phone {
     cseq: u32,
     branch: u32,
     call_id: Option<String>,
+    digest_uri: Option<String>,
     last: Bytes,
 }
 
@@ -65,6 +66,7 @@ impl Phone {
             cseq: 0,
             branch: 0,
             call_id: None,
+            digest_uri: None,
             last: Bytes::new(),
         };
         phone.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
@@ -97,6 +99,11 @@ impl Phone {
 
     pub(crate) fn call_id(&mut self, call_id: &str) {
         self.call_id = Some(call_id.into());
+    }
+
+    /// Computes its digests over this URI instead of the Request-URI.
+    pub(crate) fn digest_uri(&mut self, uri: Option<&str>) {
+        self.digest_uri = uri.map(str::to_owned);
     }
 
     pub(crate) fn rewind_cseq(&mut self) {
@@ -153,7 +160,7 @@ impl Phone {
     fn credentials(&mut self) -> String {
         self.count += 1;
         let challenge = self.challenge.clone().expect("a challenge is known");
-        let uri = format!("sip:{}", self.domain);
+        let uri = self.digest_uri.clone().unwrap_or(format!("sip:{}", self.domain));
         let mut value = Vec::new();
         let answer = Answer {
             method: b"REGISTER",

@@ -1,0 +1,150 @@
+//! SIPp runs a scenario of `scenarios/sipp`, and says how many calls went as written.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::ports::{self, Ports};
+use crate::process::Program;
+
+/// The programs a [`Sipp`] run needs.
+pub const PROGRAMS: [&str; 1] = ["sipp"];
+
+/// UDP ports SIPp takes for media from its first one on: audio, video, and one more for each.
+const MEDIA_PORTS: u16 = 6;
+
+/// One run of one scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// File name in `scenarios/sipp`, without `.xml`.
+    pub scenario: &'a str,
+    /// File in `scenarios/sipp` that the scenario takes its numbers from, without `.csv`; none to answer calls.
+    pub users: Option<&'a str>,
+    /// Calls in all; a scenario that answers ends after so many.
+    pub calls: u32,
+    /// Calls started per second.
+    pub rate: u32,
+    /// Length of the scenario's pause, ms.
+    pub pause_ms: u32,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Calls that went as the scenario says.
+    pub successful: u64,
+    /// Calls that did not.
+    pub failed: u64,
+    /// Calls that failed because of a message the scenario does not expect.
+    pub unexpected: u64,
+    /// Messages outside of any call, such as one sent again after its call was over; not a failure.
+    pub out_of_call: u64,
+    /// Messages sent again, for nobody answered in time.
+    pub retransmissions: u64,
+    /// SIPp's exit code: 0 when every call was successful.
+    pub exit_code: Option<i32>,
+    /// What SIPp complained about.
+    pub errors: String,
+}
+
+impl Outcome {
+    /// Asserts that exactly `calls` calls were made and every one went as written.
+    ///
+    /// # Panics
+    /// When one did not.
+    #[track_caller]
+    pub fn all_successful(&self, calls: u32) {
+        assert_eq!(self.successful, u64::from(calls), "{self:?}");
+        assert_eq!((self.failed, self.unexpected), (0, 0), "{self:?}");
+        assert_eq!(self.exit_code, Some(0), "{self:?}");
+    }
+}
+
+/// A SIPp process at work.
+pub struct Sipp {
+    program: Program,
+    folder: PathBuf,
+    scenario: String,
+}
+
+impl Sipp {
+    /// Starts a run from `port`, with its files in `folder`. A scenario that answers listens there when this returns.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, server: SocketAddr, port: u16, ports: &mut Ports, run: Run<'_>) -> Self {
+        let scenarios = crate::root().join("scenarios/sipp");
+        let output = |kind: &str| folder.join(format!("{}.{kind}", run.scenario));
+        let mut command = Command::new("sipp");
+        command.arg(server.to_string()).current_dir(folder).env("TERM", "dumb");
+        command.arg("-sf").arg(scenarios.join(format!("{}.xml", run.scenario)));
+        if let Some(users) = run.users {
+            command.arg("-inf").arg(scenarios.join(format!("{users}.csv")));
+        }
+        command.args(["-i", "127.0.0.1", "-nostdin", "-p", &port.to_string()]);
+        command.args(["-mp", &ports.udp(MEDIA_PORTS).to_string()]);
+        command.args([
+            "-m",
+            &run.calls.to_string(),
+            "-r",
+            &run.rate.to_string(),
+            "-d",
+            &run.pause_ms.to_string(),
+        ]);
+        command
+            .args(["-timeout", "25s", "-timeout_error", "-fd", "1", "-trace_stat", "-stf"])
+            .arg(output("csv"));
+        command.args(["-trace_err", "-error_file"]).arg(output("errors"));
+        let program = Program::start(&format!("sipp {}", run.scenario), &mut command);
+        if run.users.is_none() {
+            program.until("listens", || ports::is_bound(port));
+        }
+        Self { program, folder: folder.to_owned(), scenario: run.scenario.to_owned() }
+    }
+
+    /// Waits for the end of the run.
+    ///
+    /// # Panics
+    /// When there is no end, or no statistics.
+    #[track_caller]
+    #[must_use]
+    pub fn finish(mut self) -> Outcome {
+        let status = self.program.finish();
+        let read = |kind: &str| fs::read_to_string(self.folder.join(format!("{}.{kind}", self.scenario)));
+        let statistics = read("csv").expect("SIPp writes its statistics");
+        let errors = read("errors").unwrap_or_default();
+        let last =
+            |name| column(&statistics, name).unwrap_or_else(|| panic!("{name} is in SIPp's statistics"));
+        Outcome {
+            successful: last("SuccessfulCall(C)"),
+            failed: last("FailedCall(C)"),
+            unexpected: last("FailedUnexpectedMessage(C)"),
+            out_of_call: last("OutOfCallMsgs(C)"),
+            retransmissions: last("Retransmissions(C)"),
+            exit_code: status.code(),
+            errors: errors.chars().take(4000).collect(),
+        }
+    }
+}
+
+/// The value of a column in the last row of a table of `;`-separated values.
+fn column(table: &str, name: &str) -> Option<u64> {
+    let mut rows = table.lines();
+    let index = rows.next()?.split(';').position(|title| title == name)?;
+    rows.last()?.split(';').nth(index)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_row_counts() {
+        let table = "Time;SuccessfulCall(C);FailedCall(C);\n10:00;1;0;\n10:01;50;2;\n";
+        assert_eq!(column(table, "SuccessfulCall(C)"), Some(50));
+        assert_eq!(column(table, "FailedCall(C)"), Some(2));
+        assert_eq!(column(table, "Retransmissions(C)"), None);
+    }
+}

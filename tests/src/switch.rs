@@ -1,0 +1,181 @@
+//! The switch under test: the release program, on ports of its own, with a configuration and a data folder of its own.
+//!
+//! Its users are 1000 to 1999 with the password `secret`; 1900 to 1999 ring for two seconds only; 8XXX goes to a
+//! static peer. With `SWITCH_ADDRESS=host:port` in the environment the tests talk to a server that is already running
+//! there, has the same users and its static peer at port 15080: the way to learn whether a failure is the switch's or
+//! the test's.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::freshness;
+use crate::ports::Ports;
+use crate::process::Program;
+
+/// The password of every user.
+pub const PASSWORD: &str = "secret";
+
+/// Room for fifty calls of two legs, RTP and RTCP each.
+const MEDIA_PORTS: u16 = 200;
+
+/// A running switch, and the folder and the ports that belong to its test.
+pub struct Switch {
+    // in the order of their end: the program before its folder and its ports
+    program: Option<Program>,
+    folder: TempDir,
+    /// Ports for the other programs of the test.
+    pub ports: Ports,
+    address: SocketAddr,
+    /// The port of 127.0.0.1 where the static peer behind 8XXX is expected.
+    pub peer_port: u16,
+}
+
+impl Switch {
+    /// Starts the switch and waits until it is ready.
+    ///
+    /// # Panics
+    /// When the program is missing or older than its sources, or does not become ready.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::launch(laboratory)
+    }
+
+    /// Starts the switch with domains and users of the test's own, given as TOML.
+    ///
+    /// # Panics
+    /// As [`Switch::start`].
+    #[must_use]
+    pub fn start_with(domains: &str) -> Self {
+        Self::launch(|_| domains.to_owned())
+    }
+
+    /// `domains` writes what follows listener and media, given the port of the static peer.
+    fn launch(domains: impl FnOnce(u16) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut ports = Ports::claim();
+        if let Ok(address) = std::env::var("SWITCH_ADDRESS") {
+            let address = address.parse().expect("SWITCH_ADDRESS is an IP address and a port");
+            return Self { program: None, folder, ports, address, peer_port: 15_080 };
+        }
+        let peer_port = ports.udp(1);
+        let address = SocketAddr::from(([127, 0, 0, 1], ports.udp(1)));
+        let media = ports.udp(MEDIA_PORTS);
+        let config = folder.path().join("softswitch.toml");
+        let text = configuration(address, media) + &domains(peer_port);
+        fs::write(&config, text).expect("the configuration is written");
+        let program = Program::start("softswitch", command(&binary(), &config, folder.path()).arg("--trace"));
+        program.expect("ready");
+        Self { program: Some(program), folder, ports, address, peer_port }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A folder for the files of this test, gone after it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends the switch by SIGTERM, as an operator would, and expects it to say goodbye properly.
+    ///
+    /// # Panics
+    /// When it does not end, or ends with an error.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Ends the switch; then another process has to do again what the scenario log tells, with the same outputs.
+    ///
+    /// # Panics
+    /// When there is no log, or an output differs.
+    pub fn stop_and_replay(mut self) {
+        if self.program.is_none() {
+            return;
+        }
+        self.end();
+        let data = self.folder().join("data");
+        let mut segments: Vec<_> = fs::read_dir(data.join("log"))
+            .expect("the switch writes a scenario log")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "slog"))
+            .collect();
+        segments.sort();
+        assert!(!segments.is_empty(), "the scenario log has a segment");
+        for segment in segments {
+            let mut command = Command::new(binary());
+            command.arg("replay").arg(&segment).arg("--data").arg(&data);
+            let mut replay = Program::start("softswitch replay", &mut command);
+            let status = replay.finish();
+            assert!(status.success(), "{}: {}", segment.display(), replay.lines().join("\n"));
+            println!("{}", replay.lines().join("\n"));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(mut program) = self.program.take() {
+            program.terminate();
+            let status = program.finish();
+            assert!(status.success(), "softswitch ended with {status}: {}", program.lines().join("\n"));
+        }
+    }
+}
+
+/// The release build of the switch.
+///
+/// # Panics
+/// When it is missing or older than its sources: a test of it would prove nothing.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let binary = crate::target().join("release").join(format!("softswitch{}", std::env::consts::EXE_SUFFIX));
+    freshness::check(&binary).unwrap_or_else(|stale| panic!("{stale}"));
+    binary
+}
+
+fn command(binary: &Path, config: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.arg("run").arg("--config").arg(config);
+    command.arg("--data").arg(folder.join("data")).current_dir(folder);
+    command
+}
+
+fn configuration(address: SocketAddr, media: u16) -> String {
+    let media_end = media + MEDIA_PORTS - 1;
+    format!("[[listener]]\naddress = \"{address}\"\n\n[media]\nports = \"{media}-{media_end}\"\n")
+}
+
+fn laboratory(peer: u16) -> String {
+    format!(
+        r#"
+[[domain]]
+name = "lab"
+default = true
+
+[[users]]
+from = 1000
+to = 1899
+password = "{PASSWORD}"
+
+[[users]]
+from = 1900
+to = 1999
+password = "{PASSWORD}"
+ring_s = 2
+
+[[peer]]
+id = "uas"
+address = "127.0.0.1:{peer}"
+
+[[route]]
+pattern = "8XXX"
+peer = "uas"
+"#
+    )
+}
