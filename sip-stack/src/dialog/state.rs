@@ -6,7 +6,7 @@ use crate::header::{HeaderError, HeaderName, NameAddr};
 use crate::message::{Message, Method, Uri, Writer};
 use crate::table::Id;
 use crate::time::Time;
-use crate::transaction::{Armed, KeyHasher};
+use crate::transaction::{Armed, KeyHasher, TransactionId};
 use crate::transport::{Flow, next_hop};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,10 @@ pub struct Dialog {
     flow: Flow,
     owner: u64,
     pub(crate) usage: InviteUsage,
+    /// Our BYE, which waits for the ACK of our 2xx (§15).
+    pub(crate) held_bye: Option<TransactionId>,
+    /// The user has ended the dialog; it is kept for the BYE alone.
+    pub(crate) ended: bool,
     pub(crate) armed: Option<Armed>,
 }
 
@@ -92,6 +96,8 @@ impl Dialog {
             flow: origin.flow,
             owner: origin.owner,
             usage: InviteUsage::default(),
+            held_bye: None,
+            ended: false,
             armed: None,
         })
     }
@@ -121,6 +127,8 @@ impl Dialog {
             flow: origin.flow,
             owner: origin.owner,
             usage: InviteUsage::default(),
+            held_bye: None,
+            ended: false,
             armed: None,
         })
     }

@@ -235,7 +235,9 @@ impl Endpoint {
                     self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
                 }
                 UsageAction::Unacknowledged => {
-                    self.outputs.push_back(Output::Event(Event::Unacknowledged { dialog: id, owner }));
+                    if !self.release_bye(now, id) {
+                        self.outputs.push_back(Output::Event(Event::Unacknowledged { dialog: id, owner }));
+                    }
                 }
             }
             self.arm_dialog(id);

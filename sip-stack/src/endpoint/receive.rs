@@ -49,7 +49,7 @@ impl Endpoint {
                 self.counters.absorbed += 1;
                 self.collect(None);
             }
-            Ok(Matched::Ack) => self.on_ack(message),
+            Ok(Matched::Ack) => self.on_ack(now, message),
             Ok(Matched::Merged) => self.reject(&message, flow, Status::LOOP_DETECTED, Some("Merged Request")),
             Ok(Matched::New(key)) if message.method() == Some(Method::Cancel) => {
                 self.on_cancel(now, key, reply_to, &message);
@@ -89,6 +89,10 @@ impl Endpoint {
             self.answer(now, &request, Status::SERVER_INTERNAL_ERROR);
             return;
         }
+        // A peer that hangs up sends no ACK any more.
+        if let (Some(id), Some(Method::Bye)) = (request.dialog, request.message.method()) {
+            self.release_bye(now, id);
+        }
         self.outputs.push_back(Output::Event(Event::Request(request)));
     }
 
@@ -111,7 +115,7 @@ impl Endpoint {
         }
     }
 
-    fn on_ack(&mut self, ack: Message) {
+    fn on_ack(&mut self, now: Time, ack: Message) {
         let id = Dialog::key_of_request(&self.hasher, &ack)
             .ok()
             .flatten()
@@ -125,7 +129,9 @@ impl Endpoint {
         let owner = dialog.owner();
         if dialog.usage.handle_ack(number) {
             self.arm_dialog(id);
-            self.outputs.push_back(Output::Event(Event::Acknowledged { dialog: id, owner, ack }));
+            if !self.release_bye(now, id) {
+                self.outputs.push_back(Output::Event(Event::Acknowledged { dialog: id, owner, ack }));
+            }
         } else {
             self.counters.absorbed += 1;
         }

@@ -20,6 +20,7 @@ pub struct Draft<'a> {
     method: Method<'a>,
     branch: Bytes,
     flow: Flow,
+    dialog: Option<DialogId>,
 }
 
 /// What a request outside a dialog starts from (§8.1.1).
@@ -133,7 +134,7 @@ impl Endpoint {
         };
         writer.header(HeaderName::CallId, &call_id);
         writer.header_fmt(HeaderName::CSeq, format_args!("{number} {}", heading.method));
-        Draft { writer, method: heading.method, branch, flow }
+        Draft { writer, method: heading.method, branch, flow, dialog: None }
     }
 
     /// Begins a request within a dialog (§12.2.1.1), or `None` when the dialog has ended.
@@ -146,7 +147,7 @@ impl Endpoint {
         let flow = self.dialogs.get(id)?.flow();
         let (via, branch) = self.via(sent_by, flow);
         let (writer, flow, _) = self.dialogs.get_mut(id)?.request(method, &via);
-        Some(Draft { writer, method, branch, flow })
+        Some(Draft { writer, method, branch, flow, dialog: Some(id) })
     }
 
     fn via(&mut self, sent_by: &[u8], flow: Flow) -> (Bytes, Bytes) {
@@ -158,8 +159,23 @@ impl Endpoint {
     }
 
     /// Sends a request in a new client transaction (§17.1). Responses come back with `owner`.
+    ///
+    /// A BYE leaves only when no 2xx of ours waits for its ACK (§15): until then it is held back, and the 2xx goes on
+    /// being sent. Otherwise the BYE could overtake the 2xx, and the caller be left in a call with nobody.
     pub fn request(&mut self, now: Time, draft: Draft<'_>, owner: u64) -> TransactionId {
         let bytes = draft.writer.finish();
+        if draft.method == Method::Bye
+            && let Some(dialog) = draft.dialog.and_then(|id| self.dialogs.get_mut(id))
+            && dialog.usage.awaits_ack()
+        {
+            // One is enough.
+            if let Some(held) = dialog.held_bye {
+                return held;
+            }
+            let id = self.transactions.hold_client(draft.method, &draft.branch, bytes, draft.flow, owner);
+            dialog.held_bye = Some(id);
+            return id;
+        }
         let id = self.transactions.open_client(now, draft.method, &draft.branch, bytes, draft.flow, owner);
         self.collect(None);
         id
@@ -183,8 +199,33 @@ impl Endpoint {
         self.collect(None);
     }
 
-    /// Forgets a dialog: after BYE, or when its INVITE failed (§12.3).
+    /// Forgets a dialog: after BYE, or when its INVITE failed (§12.3). One whose BYE is held back is forgotten when
+    /// that has left; until then it tells the user nothing but the requests of the peer.
     pub fn end_dialog(&mut self, id: DialogId) {
+        if let Some(dialog) = self.dialogs.get_mut(id)
+            && dialog.held_bye.is_some()
+        {
+            dialog.ended = true;
+            return;
+        }
+        self.forget_dialog(id);
+    }
+
+    /// Sends the BYE that was held back, if there is one. Returns whether the user had ended the dialog already.
+    pub(super) fn release_bye(&mut self, now: Time, id: DialogId) -> bool {
+        let Some(dialog) = self.dialogs.get_mut(id) else { return false };
+        let (bye, ended) = (dialog.held_bye.take(), dialog.ended);
+        if let Some(bye) = bye {
+            self.transactions.release(now, bye);
+            self.collect(None);
+        }
+        if ended {
+            self.forget_dialog(id);
+        }
+        ended
+    }
+
+    fn forget_dialog(&mut self, id: DialogId) {
         if let Some(dialog) = self.dialogs.remove(id) {
             self.dialog_keys.remove(dialog.key(&self.hasher), id);
         }

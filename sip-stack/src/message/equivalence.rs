@@ -7,6 +7,10 @@ impl Uri<'_> {
     /// Whether both name the same resource (§19.1.4). URIs of other schemes than `sip` and `sips` are compared byte
     /// by byte, their scheme without regard to case.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
+        // Also where the grammar is stretched, as by a parameter that stands twice.
+        if self.text == other.text {
+            return true;
+        }
         if !same_scheme(self.scheme, other.scheme) {
             return false;
         }

@@ -287,6 +287,29 @@ impl Transactions {
         self.open(key, None, machine, flow, owner, out)
     }
 
+    /// Opens a non-INVITE client transaction whose request waits for [`Transactions::release`].
+    pub fn hold_client(
+        &mut self,
+        method: Method<'_>,
+        branch: &[u8],
+        request: Bytes,
+        flow: Flow,
+        owner: u64,
+    ) -> TransactionId {
+        let key = self.hasher.client(branch, method);
+        let machine = NonInviteClient::held(request, flow.transport.is_reliable(), self.timing);
+        self.open(key, None, Machine::NonInviteClient(machine), flow, owner, Actions::new())
+    }
+
+    /// Sends the request of a transaction that was held.
+    pub fn release(&mut self, now: Time, id: TransactionId) {
+        let mut out = Actions::new();
+        if let Some(Entry { machine: Machine::NonInviteClient(machine), .. }) = self.table.get_mut(id) {
+            machine.release(now, &mut out);
+        }
+        self.settle(id, out);
+    }
+
     fn open(
         &mut self,
         key: TransactionKey,

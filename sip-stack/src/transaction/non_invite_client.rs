@@ -7,9 +7,11 @@ use crate::time::Time;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The states of figure 6, each with the timers that run in it.
+/// The states of figure 6, each with the timers that run in it, and one before them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
+    /// The request may not be sent yet: a BYE that waits for the ACK of a 2xx (§15).
+    Held,
     /// The request was sent; nothing came back.
     Trying {
         /// Timer E; none on a reliable transport.
@@ -51,10 +53,28 @@ impl NonInviteClient {
         timing: Timing,
         out: &mut Actions,
     ) -> NonInviteClient {
-        out.push(Action::Send(request.clone()));
-        let timer_e = (!reliable).then(|| Retransmission { at: now + timing.t1, interval: timing.t1 });
-        let state = State::Trying { timer_e, timer_f: now + timing.transaction() };
-        NonInviteClient { request, reliable, timing, state }
+        let mut client = NonInviteClient::held(request, reliable, timing);
+        client.release(now, out);
+        client
+    }
+
+    /// Waits for [`NonInviteClient::release`], without a timer.
+    pub fn held(request: Bytes, reliable: bool, timing: Timing) -> NonInviteClient {
+        NonInviteClient { request, reliable, timing, state: State::Held }
+    }
+
+    /// Sends a request that was held; nothing happens once it was sent.
+    pub fn release(&mut self, now: Time, out: &mut Actions) {
+        match self.state {
+            State::Held => {
+                out.push(Action::Send(self.request.clone()));
+                let t1 = self.timing.t1;
+                let timer_e = (!self.reliable).then(|| Retransmission { at: now + t1, interval: t1 });
+                self.state = State::Trying { timer_e, timer_f: now + self.timing.transaction() };
+            }
+            State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. } | State::Terminated => {
+            }
+        }
     }
 
     /// The state.
@@ -89,7 +109,7 @@ impl NonInviteClient {
                 };
             }
             (
-                State::Completed { .. } | State::Terminated,
+                State::Held | State::Completed { .. } | State::Terminated,
                 StatusClass::Provisional | StatusClass::Success | StatusClass::Failure,
             ) => {}
         }
@@ -102,7 +122,7 @@ impl NonInviteClient {
                 self.state = State::Terminated;
                 out.push(Action::TransportFailed);
             }
-            State::Completed { .. } | State::Terminated => {}
+            State::Held | State::Completed { .. } | State::Terminated => {}
         }
     }
 
@@ -124,8 +144,11 @@ impl NonInviteClient {
                 out.push(Action::Send(self.request.clone()));
             }
             State::Completed { timer_k } if *timer_k <= now => self.state = State::Terminated,
-            State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. } | State::Terminated => {
-            }
+            State::Held
+            | State::Trying { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Terminated => {}
         }
     }
 
@@ -136,7 +159,7 @@ impl NonInviteClient {
                 Some(timer_e.map_or(*timer_f, |timer_e| timer_e.at.min(*timer_f)))
             }
             State::Completed { timer_k } => Some(*timer_k),
-            State::Terminated => None,
+            State::Held | State::Terminated => None,
         }
     }
 }
@@ -185,6 +208,21 @@ mod tests {
     fn timer_e_doubles_up_to_t2_until_timer_f_at_64_t1() {
         let expected = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
         assert_eq!(retransmissions(&mut client(false)), expected.map(at));
+    }
+
+    #[test]
+    fn a_held_request_is_sent_when_it_is_released_and_not_before() {
+        let mut client = NonInviteClient::held(REQUEST, false, Timing::default());
+        let mut out = Actions::new();
+        client.handle_timeout(at(60_000), &mut out);
+        client.handle_transport_error(&mut out);
+        assert_eq!((client.poll_timeout(), out.len()), (None, 0));
+        assert_eq!(respond(&mut client, at(60_000), 200), []);
+        assert_eq!(client.state(), &State::Held);
+        client.release(at(70_000), &mut out);
+        client.release(at(70_000), &mut out);
+        assert_eq!(out.as_slice(), [Send(REQUEST)]);
+        assert_eq!(client.poll_timeout(), Some(at(70_500)));
     }
 
     #[test]
