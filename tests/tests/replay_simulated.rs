@@ -16,7 +16,8 @@ fn lossy_run(bounds: Bounds) -> (World, Vec<Vec<u8>>) {
     let caller = registered(&mut world, "1001", AutoAnswer::Never);
     registered(&mut world, "1002", AutoAnswer::Always);
     registered(&mut world, "1003", AutoAnswer::Never);
-    for (number, patience_ms) in [("1002", 3_000), ("1003", 700), ("1999", 500), ("1002", 9_000)] {
+    let plan = [("1002", 3_000), ("1003", 700), ("1999", 500), ("1002", 9_000)];
+    for (number, patience_ms) in plan.into_iter().cycle().take(20) {
         let call = dial(&mut world, caller, number);
         if number == "1002" {
             await_connected(&mut world, caller, call);
@@ -37,13 +38,13 @@ fn a_lossy_run_replays_byte_for_byte() {
     let (world, segments) = lossy_run(Bounds::default());
     let [segment] = &segments[..] else { panic!("{} segments", segments.len()) };
     let replayed = log::replay_from(Cursor::new(segment), &KEY).unwrap();
-    assert!(replayed.inputs > 50 && replayed.outputs > 50, "{replayed}");
+    assert!(replayed.inputs > 100 && replayed.outputs > 100, "{replayed}");
     assert!(world.trace.count("CANCEL") > 0 && world.trace.count("BYE") > 0);
 }
 
 #[test]
 fn every_segment_replays_alone() {
-    let small = Bounds { segment: 4_096, slots: 2, ..Bounds::default() };
+    let small = Bounds { segment: 1_024, slots: 2, ..Bounds::default() };
     let (_, segments) = lossy_run(small);
     assert!(segments.len() > 3, "{} segments", segments.len());
     for segment in &segments {

@@ -5,10 +5,10 @@
 //! in order ends with 401 where somebody has to prove who he is. Responses are sought by the Call-ID of each message,
 //! because many ask for their answer elsewhere than where it can be received.
 
+use sip_stack::Time;
 use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
 use sip_stack::transport::{Flow, ListenerId, Transport};
-use sip_stack::Time;
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,14 +32,15 @@ struct Case {
 
 fn corpus() -> Vec<Case> {
     let folder = tests::root().join("tests/corpora/rfc4475");
-    let index = fs::read_to_string(folder.join("index.tsv")).unwrap();
+    let index = fs::read_to_string(folder.join("index.tsv")).expect("the index of the corpus");
     let mut lines = index.lines();
-    let columns: Vec<&str> = lines.next().unwrap().split('\t').collect();
-    let response = columns.iter().position(|column| *column == "our_response").expect("the column our_response");
+    let columns: Vec<&str> = lines.next().expect("a line of column names").split('\t').collect();
+    let response =
+        columns.iter().position(|column| *column == "our_response").expect("the column our_response");
     let cases: Vec<Case> = lines
         .map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
-            let bytes = fs::read(folder.join(fields[0])).unwrap();
+            let bytes = fs::read(folder.join(fields[0])).expect("a message of the corpus");
             Case { file: fields[0].into(), expected: fields[response].into(), bytes }
         })
         .collect();
@@ -67,7 +68,12 @@ fn every_torture_message_gets_the_answer_written_down_for_it() {
         let mut answers = Vec::new();
         while let Some(output) = switch.poll_output() {
             if let Output::Transmit(transmit) = output {
-                assert!(transmit.flow.peer.ip().is_loopback(), "{} sends us to {}", case.file, transmit.flow.peer);
+                assert!(
+                    transmit.flow.peer.ip().is_loopback(),
+                    "{} sends us to {}",
+                    case.file,
+                    transmit.flow.peer
+                );
                 answers.push(status_of(&Message::parse(transmit.bytes).unwrap()));
             }
         }

@@ -1,0 +1,172 @@
+//! A call: its phases, and its end (RFC 3261 §13, §15).
+
+use super::authorization::Met;
+use super::session::Session;
+use super::{CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection, Stream};
+use bytes::Bytes;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Request;
+use sip_stack::transaction::TransactionId;
+
+/// Names a call; unique for the life of the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Call {
+    pub(super) phase: Phase,
+    /// There once RTP has its port.
+    pub(super) session: Option<Session>,
+    /// What the audio side was told last.
+    pub(super) announced: Option<Stream>,
+}
+
+/// How far a call has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// Ours: waits for its RTP port.
+    Opening { target: Bytes },
+    /// Ours: the INVITE is out.
+    Calling(Box<Calling>),
+    /// The peer's: it rings here.
+    Ringing(Box<Ringing>),
+    /// Both sides are connected.
+    Up { dialog: DialogId },
+}
+
+/// An INVITE of ours without a final response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Calling {
+    pub(super) invite: Option<TransactionId>,
+    pub(super) target: Bytes,
+    pub(super) call_id: Bytes,
+    /// From with our tag.
+    pub(super) from: Bytes,
+    pub(super) cseq: u32,
+    pub(super) met: Met,
+    /// The dialogs of provisional responses.
+    pub(super) early: Vec<DialogId>,
+    pub(super) ringing: bool,
+    /// The user no longer wants it, and has been told its end.
+    pub(super) cancelled: bool,
+    pub(super) give_up_at: Time,
+}
+
+/// An INVITE of a peer without a final response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ringing {
+    pub(super) request: Request,
+    pub(super) transaction: TransactionId,
+    pub(super) dialog: DialogId,
+    /// The To tag of our responses.
+    pub(super) tag: Bytes,
+    /// The user, or a rule of the user's, has taken it.
+    pub(super) accepted: bool,
+    pub(super) answer_at: Option<Time>,
+    pub(super) give_up_at: Time,
+}
+
+impl Call {
+    pub(super) fn new(phase: Phase) -> Call {
+        Call { phase, session: None, announced: None }
+    }
+
+    /// Whether the user knows of it.
+    pub(super) fn occupies_a_line(&self) -> bool {
+        match &self.phase {
+            Phase::Opening { .. } | Phase::Ringing(_) | Phase::Up { .. } => true,
+            Phase::Calling(calling) => !calling.cancelled,
+        }
+    }
+
+    /// Whether it is connected in that dialog.
+    pub(super) fn is_up_in(&self, dialog: DialogId) -> bool {
+        match &self.phase {
+            Phase::Up { dialog: ours } => *ours == dialog,
+            Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => false,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Calling(calling) => (!calling.cancelled).then_some(calling.give_up_at),
+            Phase::Ringing(ringing) => {
+                Some(ringing.answer_at.map_or(ringing.give_up_at, |at| at.min(ringing.give_up_at)))
+            }
+            Phase::Opening { .. } | Phase::Up { .. } => None,
+        }
+    }
+}
+
+impl Phone {
+    pub(super) fn hang_up(&mut self, now: Time, id: CallId) -> Result<(), CommandError> {
+        let call = self.calls.get_mut(&id).ok_or(CommandError::NoSuchCall(id))?;
+        match &mut call.phase {
+            Phase::Opening { .. } => {
+                self.calls.remove(&id);
+                self.end(id, Ending::Ours);
+            }
+            Phase::Calling(calling) if calling.cancelled => return Err(CommandError::NoSuchCall(id)),
+            Phase::Calling(_) => self.give_up(now, id, Ending::Ours),
+            Phase::Ringing(_) => self.reject(now, id, Rejection::Decline)?,
+            Phase::Up { dialog } => {
+                let dialog = *dialog;
+                self.calls.remove(&id);
+                self.say_goodbye(now, dialog);
+                self.end(id, Ending::Ours);
+            }
+        }
+        Ok(())
+    }
+
+    /// A call in its dialog can go on no longer.
+    pub(super) fn break_off(&mut self, now: Time, id: CallId, dialog: DialogId, reason: Reason) {
+        self.calls.remove(&id);
+        self.say_goodbye(now, dialog);
+        self.end(id, Ending::Failed(reason));
+    }
+
+    /// Tells audio and user that a call is over.
+    pub(super) fn end(&mut self, call: CallId, ending: Ending) {
+        self.outputs.push_back(Output::Media(MediaCommand::Close { call }));
+        self.tell(Event::Ended { call, ending });
+    }
+
+    /// Tells the audio side what was agreed, when that is news.
+    pub(super) fn announce(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let stream = call.session.as_ref().and_then(Session::stream);
+        if stream != call.announced.as_ref()
+            && let Some(stream) = stream.cloned()
+        {
+            call.announced = Some(stream.clone());
+            self.outputs.push_back(Output::Media(MediaCommand::Start { call: id, stream }));
+        }
+    }
+
+    pub(super) fn on_call_timeouts(&mut self, now: Time) {
+        let due = |call: &Call| call.poll_timeout().is_some_and(|at| at <= now);
+        let due: Vec<CallId> = self.calls.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect();
+        for id in due {
+            match self.calls.get_mut(&id).map(|call| &mut call.phase) {
+                Some(Phase::Calling(_)) => self.give_up(now, id, Ending::Failed(Reason::NotAnswered)),
+                Some(Phase::Ringing(ringing)) if ringing.give_up_at <= now => self.stop_ringing(now, id),
+                Some(Phase::Ringing(ringing)) => {
+                    (ringing.answer_at, ringing.accepted) = (None, true);
+                    self.answer_if_ready(now, id);
+                }
+                Some(Phase::Opening { .. } | Phase::Up { .. }) | None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The machine: state, verbs, and the way of every event to the file that knows what it means.
+
+use super::authorization::Authorization;
+use super::call::{Call, Phase};
+use super::dialog::Farewell;
+use super::registration::Registration;
+use super::session::{Session, write_accept};
+use super::{
+    Account, AccountError, AutoAnswer, CallId, Command, CommandError, Ending, Event, Input, MediaReport,
+    Output, Reason,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sip_stack::endpoint::{self, Request};
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Method, Status};
+use sip_stack::transaction::TransactionId;
+use sip_stack::{Endpoint, Time};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// The methods we understand (RFC 3261 §20.5).
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS";
+/// The owner of REGISTER transactions; calls count from 1.
+pub(super) const REGISTRATION: u64 = 0;
+/// How long a call rings on either side before it is given up (the three minutes of Timer C, §16.6).
+pub(super) const RINGING_LIMIT: Duration = Duration::from_secs(180);
+
+/// What the user can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// What to do with calls that come in.
+    pub auto_answer: AutoAnswer,
+    /// Calls at a time; a caller beyond is told that we are busy.
+    pub lines: u16,
+    /// What User-Agent says.
+    pub user_agent: Box<str>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let user_agent = concat!("softphone/", env!("CARGO_PKG_VERSION")).into();
+        Settings { auto_answer: AutoAnswer::Never, lines: 2, user_agent }
+    }
+}
+
+/// A phone with one account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Phone {
+    pub(super) account: Account,
+    pub(super) settings: Settings,
+    pub(super) endpoint: Endpoint,
+    pub(super) registration: Registration,
+    pub(super) authorization: Authorization,
+    pub(super) calls: BTreeMap<CallId, Call>,
+    pub(super) farewells: BTreeMap<TransactionId, Farewell>,
+    last_call: u64,
+    #[serde(skip)]
+    pub(super) outputs: VecDeque<Output>,
+}
+
+/// Bytes that are no snapshot of a phone, or one of another version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no snapshot of a phone of this version")]
+pub struct RestoreError;
+
+impl Phone {
+    /// A phone that does nothing yet. The seed decides every tag, branch and Call-ID.
+    ///
+    /// # Errors
+    /// [`AccountError`]
+    pub fn new(seed: [u8; 32], account: Account, settings: Settings) -> Result<Phone, AccountError> {
+        account.check()?;
+        let mut endpoint = Endpoint::new(seed);
+        let call_id = Bytes::copy_from_slice(&endpoint.random().token::<24>());
+        let tag = endpoint.random().tag();
+        let from = [&account.from()[..], b";tag=", &tag].concat().into();
+        let registration = Registration::new(call_id, from, account.expires_s);
+        Ok(Phone {
+            account,
+            settings,
+            endpoint,
+            registration,
+            authorization: Authorization::default(),
+            calls: BTreeMap::new(),
+            farewells: BTreeMap::new(),
+            last_call: 0,
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Our account.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Calls that the user knows of.
+    pub fn calls(&self) -> usize {
+        self.calls.values().filter(|call| call.occupies_a_line()).count()
+    }
+
+    /// Whether the registrar has our contact.
+    pub fn is_registered(&self) -> bool {
+        self.registration.is_bound()
+    }
+
+    /// Transactions that have not ended.
+    pub fn transactions(&self) -> usize {
+        self.endpoint.transactions()
+    }
+
+    /// Dialogs that have not ended.
+    pub fn dialogs(&self) -> usize {
+        self.endpoint.dialogs()
+    }
+
+    /// What the endpoint dropped or answered by itself.
+    pub fn counters(&self) -> endpoint::Counters {
+        self.endpoint.counters()
+    }
+
+    /// Whether nothing is left to do but to refresh the registration.
+    pub fn is_idle(&self) -> bool {
+        let nothing = self.calls.is_empty() && self.farewells.is_empty() && self.registration.is_settled();
+        nothing && self.transactions() == 0 && self.dialogs() == 0
+    }
+
+    /// Takes one input. Outputs follow from [`Phone::poll_output`] until it is `None`.
+    ///
+    /// # Errors
+    /// [`CommandError`], for a command alone; nothing has changed then.
+    pub fn handle_input(&mut self, now: Time, input: Input) -> Result<(), CommandError> {
+        match input {
+            Input::Received { flow, bytes } => {
+                self.endpoint.handle_input(now, endpoint::Input::Received { flow, bytes });
+            }
+            Input::Unsent { transaction } => {
+                self.endpoint.handle_input(now, endpoint::Input::Unsent { transaction });
+            }
+            Input::Command(command) => self.obey(now, command)?,
+            Input::Media(report) => self.on_media(now, report),
+        }
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Fires every timer that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.endpoint.handle_timeout(now);
+        self.drain(now);
+        self.on_registration_timeout(now);
+        self.on_call_timeouts(now);
+        self.drain(now);
+    }
+
+    /// The next thing to do, in the order it came about.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Phone::handle_timeout`] wants to be called; possibly for a timer that no longer counts.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let calls = self.calls.values().filter_map(Call::poll_timeout).min();
+        [self.endpoint.poll_timeout(), self.registration.poll_timeout(), calls].into_iter().flatten().min()
+    }
+
+    /// The state, password included, as bytes. Outputs must have been drained.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        self.endpoint.snapshot();
+        let head = postcard::to_allocvec(&*self).expect("a phone serialises into memory");
+        let (mut transactions, mut dialogs) = (Vec::new(), Vec::new());
+        while self.endpoint.slice(usize::MAX, &mut transactions, &mut dialogs) {}
+        postcard::to_allocvec(&(head, transactions, dialogs)).expect("bytes serialise into memory")
+    }
+
+    /// The phone of a snapshot.
+    ///
+    /// # Errors
+    /// [`RestoreError`]
+    pub fn restore(snapshot: &[u8]) -> Result<Phone, RestoreError> {
+        let (head, transactions, dialogs): (Vec<u8>, Vec<u8>, Vec<u8>) =
+            postcard::from_bytes(snapshot).map_err(|_| RestoreError)?;
+        let mut phone: Phone = postcard::from_bytes(&head).map_err(|_| RestoreError)?;
+        phone.endpoint.load(&transactions, &dialogs).map_err(|_| RestoreError)?;
+        phone.endpoint.rebuild();
+        Ok(phone)
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn next_call(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+
+    fn obey(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::Register => self.want_registration(now, true),
+            Command::Unregister => self.want_registration(now, false),
+            Command::Call { target } => self.call(&target)?,
+            Command::Answer { call } => self.answer(now, call)?,
+            Command::Reject { call, rejection } => self.reject(now, call, rejection)?,
+            Command::HangUp { call } => self.hang_up(now, call)?,
+            Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
+        }
+        Ok(())
+    }
+
+    fn on_media(&mut self, now: Time, report: MediaReport) {
+        match report {
+            MediaReport::Opened { call: id, address } => {
+                let session = Session::new(self.endpoint.random().next_u64(), address);
+                let Some(call) = self.calls.get_mut(&id).filter(|call| call.session.is_none()) else {
+                    return;
+                };
+                call.session = Some(session);
+                match &call.phase {
+                    Phase::Opening { target } => {
+                        let target = target.clone();
+                        self.begin_calling(now, id, target);
+                    }
+                    Phase::Ringing(_) => self.answer_if_ready(now, id),
+                    Phase::Calling(_) | Phase::Up { .. } => {}
+                }
+            }
+            MediaReport::Refused { call: id } => {
+                let Some(call) = self.calls.get(&id).filter(|call| call.session.is_none()) else { return };
+                if matches!(call.phase, Phase::Ringing(_)) {
+                    self.finish_ringing(now, id, Status::SERVER_INTERNAL_ERROR);
+                }
+                self.calls.remove(&id);
+                self.end(id, Ending::Failed(Reason::NoMediaPort));
+            }
+        }
+    }
+
+    /// Takes what the endpoint has to say, until it has nothing more.
+    fn drain(&mut self, now: Time) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                endpoint::Output::Transmit(transmit) => self.outputs.push_back(Output::Transmit(transmit)),
+                endpoint::Output::Event(event) => self.on_event(now, event),
+            }
+        }
+    }
+
+    fn on_event(&mut self, now: Time, event: endpoint::Event) {
+        match event {
+            endpoint::Event::Request(request) => self.on_request(now, request),
+            endpoint::Event::Response { transaction, owner: REGISTRATION, response, .. } => {
+                if !self.on_bye_response(now, transaction, &response) {
+                    self.on_register_response(now, transaction, &response);
+                }
+            }
+            endpoint::Event::Response { transaction, owner, dialog, response } => {
+                self.on_invite_response(now, CallId(owner), transaction, dialog, &response);
+            }
+            endpoint::Event::Cancelled { transaction, owner } => {
+                self.on_cancelled(now, CallId(owner), transaction);
+            }
+            endpoint::Event::Acknowledged { dialog, owner, ack } => {
+                self.on_acknowledged(now, CallId(owner), dialog, &ack);
+            }
+            endpoint::Event::Unacknowledged { dialog, owner } => {
+                self.on_unacknowledged(now, CallId(owner), dialog);
+            }
+            endpoint::Event::TimedOut { transaction, owner } => {
+                self.on_lost(now, transaction, owner, Reason::NoAnswer);
+            }
+            endpoint::Event::TransportFailed { transaction, owner } => {
+                self.on_lost(now, transaction, owner, Reason::Unreachable);
+            }
+        }
+    }
+
+    fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, reason: Reason) {
+        if self.on_bye_lost(transaction) {
+        } else if owner == REGISTRATION {
+            self.on_register_lost(now, transaction, reason);
+        } else {
+            self.on_invite_lost(CallId(owner), transaction, reason);
+        }
+    }
+
+    fn on_request(&mut self, now: Time, request: Request) {
+        match (request.dialog, request.message.method()) {
+            (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
+            (None, Some(Method::Invite)) => self.on_call(now, request),
+            (None, Some(Method::Bye)) => self.refuse(now, &request, Status::CALL_DOES_NOT_EXIST, |_| {}),
+            (None, _) => self.on_other_request(&request),
+        }
+    }
+
+    /// OPTIONS (§11.2), and methods we do not understand (§8.2.1).
+    pub(super) fn on_other_request(&mut self, request: &Request) {
+        let known = request.message.method() == Some(Method::Options);
+        let status = if known { Status::OK } else { Status::METHOD_NOT_ALLOWED };
+        let mut writer = self.endpoint.response(request, status, None);
+        writer.header(HeaderName::Allow, ALLOW);
+        if known {
+            write_accept(&mut writer);
+            writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
+        }
+        self.endpoint.reply(request, writer.finish());
+    }
+}

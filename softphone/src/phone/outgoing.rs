@@ -1,0 +1,210 @@
+//! Calls of ours: INVITE, its responses, CANCEL (RFC 3261 §13.2, §9.1).
+
+use super::authorization::{Met, Subject, Verdict};
+use super::call::{Call, Calling, Phase};
+use super::machine::{ALLOW, RINGING_LIMIT};
+use super::session::{SDP, Session, description};
+use super::{CallId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason};
+use bytes::Bytes;
+use sip_stack::Time;
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Heading;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::transaction::{StatusClass, TransactionId};
+
+impl Phone {
+    pub(super) fn call(&mut self, target: &str) -> Result<(), CommandError> {
+        if self.calls() >= usize::from(self.settings.lines) {
+            return Err(CommandError::NoFreeLine(self.settings.lines));
+        }
+        let uri = self.account.resolve(target).ok_or_else(|| CommandError::BadTarget(target.into()))?;
+        let target = Bytes::from(uri);
+        let call = self.next_call();
+        self.calls.insert(call, Call::new(Phase::Opening { target: target.clone() }));
+        self.tell(Event::Calling { call, target });
+        self.outputs.push_back(Output::Media(MediaCommand::Open { call }));
+        Ok(())
+    }
+
+    /// The RTP port of a call is there: the INVITE may leave.
+    pub(super) fn begin_calling(&mut self, now: Time, id: CallId, target: Bytes) {
+        let tag = self.endpoint.random().tag();
+        let calling = Calling {
+            invite: None,
+            target,
+            call_id: Bytes::copy_from_slice(&self.endpoint.random().token::<24>()),
+            from: [&self.account.from()[..], b";tag=", &tag].concat().into(),
+            cseq: 0,
+            met: Met::default(),
+            early: Vec::new(),
+            ringing: false,
+            cancelled: false,
+            give_up_at: now + RINGING_LIMIT,
+        };
+        self.send_invite(now, id, Box::new(calling));
+    }
+
+    /// Sends the INVITE, again with credentials after a challenge (§22.2: same Call-ID and From, next CSeq).
+    fn send_invite(&mut self, now: Time, id: CallId, mut calling: Box<Calling>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(offer) = call.session.as_mut().map(Session::offer) else { return };
+        calling.cseq += 1;
+        let to = [b"<", &calling.target[..], b">"].concat();
+        let heading = Heading {
+            method: Method::Invite,
+            uri: &calling.target,
+            from: &calling.from,
+            to: &to,
+            sent_by: &self.account.sent_by(),
+            sequence: Some((&calling.call_id, calling.cseq)),
+            max_forwards: 70,
+        };
+        let mut draft = self.endpoint.draft(heading, self.account.server);
+        draft.writer.header(HeaderName::Contact, &self.account.contact());
+        draft.writer.header(HeaderName::Allow, ALLOW);
+        draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
+        let subject = Subject { method: Method::Invite, uri: &calling.target, body: &offer };
+        self.authorization.write(subject, &self.account, self.endpoint.random(), &mut draft.writer);
+        draft.writer.body(SDP, &offer);
+        calling.invite = Some(self.endpoint.request(now, draft, id.0));
+        call.phase = Phase::Calling(calling);
+    }
+
+    /// A response to an INVITE, whichever call sent it, and whether that call is still there.
+    pub(super) fn on_invite_response(
+        &mut self,
+        now: Time,
+        id: CallId,
+        transaction: TransactionId,
+        dialog: Option<DialogId>,
+        response: &Message,
+    ) {
+        let Some(status) = response.status() else { return };
+        let ours = match self.calls.get_mut(&id).map(|call| &mut call.phase) {
+            Some(Phase::Calling(calling)) => calling.invite == Some(transaction),
+            Some(Phase::Opening { .. } | Phase::Ringing(_) | Phase::Up { .. }) | None => false,
+        };
+        match (StatusClass::of(status), dialog) {
+            (StatusClass::Provisional, dialog) if ours => self.on_progress(id, dialog, status, response),
+            (StatusClass::Success, Some(dialog)) if ours => self.on_answered(now, id, dialog, response),
+            // §13.2.2.4: a 2xx of another branch, or one that was too late.
+            (StatusClass::Success, Some(dialog)) => {
+                self.endpoint.acknowledge(dialog, response, &self.account.sent_by());
+                self.say_goodbye(now, dialog);
+            }
+            (StatusClass::Success, None) if ours => self.calling_failed(id, Reason::Nonsense),
+            (StatusClass::Failure, _) if ours => self.on_failure(now, id, status, response),
+            // Such dialogs are of no call.
+            (StatusClass::Provisional, Some(dialog)) => self.endpoint.end_dialog(dialog),
+            (StatusClass::Provisional | StatusClass::Success, None) | (StatusClass::Failure, _) => {}
+        }
+    }
+
+    fn on_progress(&mut self, id: CallId, dialog: Option<DialogId>, status: Status, response: &Message) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Phase::Calling(calling) = &mut call.phase else { return };
+        if let Some(dialog) = dialog
+            && !calling.early.contains(&dialog)
+        {
+            calling.early.push(dialog);
+        }
+        if status == Status::TRYING || calling.cancelled {
+            return;
+        }
+        let first = !core::mem::replace(&mut calling.ringing, true);
+        if let (Ok(Some(early_media)), Some(session)) = (description(response), &mut call.session) {
+            // What cannot be used now is judged when the final response repeats it.
+            let _ = session.accept_answer(&early_media, false);
+        }
+        if first {
+            self.tell(Event::Ringing { call: id });
+        }
+        self.announce(id);
+    }
+
+    fn on_answered(&mut self, now: Time, id: CallId, dialog: DialogId, response: &Message) {
+        self.endpoint.acknowledge(dialog, response, &self.account.sent_by());
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let cancelled = match &mut call.phase {
+            Phase::Calling(calling) => {
+                let others = core::mem::take(&mut calling.early);
+                others
+                    .into_iter()
+                    .filter(|other| *other != dialog)
+                    .for_each(|other| self.endpoint.end_dialog(other));
+                calling.cancelled
+            }
+            Phase::Opening { .. } | Phase::Ringing(_) | Phase::Up { .. } => false,
+        };
+        if cancelled {
+            self.calls.remove(&id);
+            self.say_goodbye(now, dialog);
+            return;
+        }
+        call.phase = Phase::Up { dialog };
+        match (description(response), call.session.as_mut()) {
+            (Ok(Some(answer)), Some(session)) => {
+                if let Err(reason) = session.accept_answer(&answer, true) {
+                    return self.break_off(now, id, dialog, reason);
+                }
+            }
+            // The answer came with a provisional response, and was not repeated as it should have been.
+            (Ok(None), Some(session)) if session.stream().is_some() => {}
+            (Ok(_), _) => return self.break_off(now, id, dialog, Reason::Nonsense),
+            (Err(reason), _) => return self.break_off(now, id, dialog, reason),
+        }
+        self.tell(Event::Connected { call: id });
+        self.announce(id);
+    }
+
+    fn on_failure(&mut self, now: Time, id: CallId, status: Status, response: &Message) {
+        let reason = match status {
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
+                let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&id) else {
+                    return;
+                };
+                match self.authorization.handle_challenge(response, &self.account, &mut calling.met) {
+                    Verdict::Again if !calling.cancelled => {
+                        let mut calling = calling.clone();
+                        calling.early.drain(..).for_each(|dialog| self.endpoint.end_dialog(dialog));
+                        return self.send_invite(now, id, calling);
+                    }
+                    Verdict::Again | Verdict::Refused => Reason::WrongPassword,
+                    Verdict::Unanswerable => Reason::UnknownAuthentication,
+                }
+            }
+            status => Reason::of_call(status, response),
+        };
+        self.calling_failed(id, reason);
+    }
+
+    /// No final response came, or the network did not take the INVITE.
+    pub(super) fn on_invite_lost(&mut self, id: CallId, transaction: TransactionId, reason: Reason) {
+        if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get(&id)
+            && calling.invite == Some(transaction)
+        {
+            self.calling_failed(id, reason);
+        }
+    }
+
+    fn calling_failed(&mut self, id: CallId, reason: Reason) {
+        let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.remove(&id) else { return };
+        for dialog in calling.early {
+            self.endpoint.end_dialog(dialog);
+        }
+        if !calling.cancelled {
+            self.end(id, Ending::Failed(reason));
+        }
+    }
+
+    /// Cancels (§9.1). The user is told the end now; the call stays until its final response.
+    pub(super) fn give_up(&mut self, now: Time, id: CallId, ending: Ending) {
+        let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&id) else { return };
+        calling.cancelled = true;
+        if let Some(invite) = calling.invite {
+            self.endpoint.cancel(now, invite);
+        }
+        self.end(id, ending);
+    }
+}

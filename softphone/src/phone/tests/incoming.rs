@@ -1,0 +1,254 @@
+//! Calls of others: ringing, answering, re-INVITE, offers in the 2xx, and requests that are no calls (RFC 3261 §13.3,
+//! §14.2, §11.2, §8.2).
+
+use super::*;
+use crate::phone::{AutoAnswer, Codec, Ending, Reason, Rejection, Stream};
+use sip_stack::sdp::{Direction, SessionDescription};
+
+/// A request of the peer's; those within a dialog have our tag.
+fn request(method: &str, cseq: u32, tag: Option<&[u8]>, body: &[u8]) -> Writer {
+    let mut writer = Writer::request(Method::new(method.as_bytes()), b"sip:1001@192.0.2.1:5060");
+    let branch = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{method}-{cseq}");
+    writer.header(HeaderName::Via, branch.as_bytes());
+    writer.header(HeaderName::MaxForwards, b"70");
+    writer.header(HeaderName::From, b"\"Bob \\\"B\\\"\" <sip:1002@a.example>;tag=peer");
+    let tag = tag.map(|tag| [b";tag=", tag].concat()).unwrap_or_default();
+    writer.header(HeaderName::To, &[b"<sip:1001@a.example>", &tag[..]].concat());
+    writer.header(HeaderName::CallId, b"theirs");
+    writer.cseq(cseq, Method::new(method.as_bytes()));
+    writer.header(HeaderName::RecordRoute, b"<sip:192.0.2.9;lr>");
+    contact(&mut writer);
+    if !body.is_empty() {
+        writer.body(b"application/sdp", body);
+    }
+    writer
+}
+
+fn rung_with(settings: Settings, body: &[u8]) -> Rig {
+    let mut rig = Rig::with(settings);
+    rig.receive(request("INVITE", 1, None, body).finish());
+    rig
+}
+
+fn rung() -> Rig {
+    rung_with(Settings::default(), &sdp(4_000, "sendrecv"))
+}
+
+fn our_tag(rig: &Rig) -> Vec<u8> {
+    rig.last().to().unwrap().tag().unwrap().to_vec()
+}
+
+/// In a call whose 2xx is acknowledged.
+fn connected() -> (Rig, Vec<u8>) {
+    let mut rig = rung();
+    rig.command(Command::Answer { call: CALL });
+    let tag = our_tag(&rig);
+    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+    (rig, tag)
+}
+
+fn status(rig: &Rig) -> u16 {
+    rig.last().status().unwrap().code()
+}
+
+fn stream(rig: &Rig) -> &Stream {
+    match rig.media.last() {
+        Some(MediaCommand::Start { stream, .. }) => stream,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_rings_until_the_user_answers() {
+    let mut rig = rung();
+    assert_eq!(status(&rig), 180);
+    assert_eq!(rig.last().header(HeaderName::RecordRoute), Some(&b"<sip:192.0.2.9;lr>"[..]));
+    let from = Bytes::from_static(b"Bob \"B\"");
+    assert_eq!(rig.events, [Event::Incoming { call: CALL, from }]);
+    rig.command(Command::Answer { call: CALL });
+    assert_eq!(status(&rig), 200);
+    let answer = rig.last();
+    let answer = SessionDescription::parse(answer.body()).unwrap();
+    assert_eq!(answer.media[0].payload_types().collect::<Vec<_>>(), [0, 96], "the offerer's numbers");
+    assert_eq!((stream(&rig).codec, stream(&rig).receives_telephone_event), (Codec::Pcmu, Some(96)));
+}
+
+#[test]
+fn calls_are_answered_at_once_or_after_a_while_if_the_user_wants_that() {
+    let settings = |auto_answer| Settings { auto_answer, ..Settings::default() };
+    let rig = rung_with(settings(AutoAnswer::Always), &sdp(4_000, "sendrecv"));
+    assert_eq!(rig.events.last(), Some(&Event::Connected { call: CALL }));
+    let mut rig = rung_with(settings(AutoAnswer::After(Duration::from_secs(3))), &sdp(4_000, "sendrecv"));
+    rig.wait(Duration::from_millis(2_999));
+    assert_eq!(status(&rig), 180);
+    rig.wait(Duration::from_millis(1));
+    assert_eq!(rig.events.last(), Some(&Event::Connected { call: CALL }));
+}
+
+#[test]
+fn a_refused_call_ends_with_486_or_603() {
+    for (rejection, code) in [(Rejection::Busy, 486), (Rejection::Decline, 603)] {
+        let mut rig = rung();
+        rig.command(Command::Reject { call: CALL, rejection });
+        assert_eq!(status(&rig), code);
+        let tag = our_tag(&rig);
+        let ack = request("ACK", 1, Some(&tag), b"").finish();
+        let ack = String::from_utf8(ack.to_vec()).unwrap().replace("-ACK-1", "-INVITE-1");
+        rig.receive(ack.into());
+        assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending: Ending::Ours }));
+        assert!(rig.is_over());
+    }
+}
+
+#[test]
+fn a_caller_who_cancels_ends_the_ringing_with_487() {
+    let mut rig = rung();
+    let cancel = String::from_utf8(request("CANCEL", 1, None, b"").finish().to_vec()).unwrap();
+    rig.receive(cancel.replace("-CANCEL-1", "-INVITE-1").into());
+    let codes: Vec<u16> = rig.sent[1..].iter().map(|sent| sent.status().unwrap().code()).collect();
+    assert_eq!(codes, [200, 487]);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending: Ending::Theirs }));
+    assert!(rig.is_over());
+}
+
+#[test]
+fn a_caller_may_end_its_early_dialog_with_bye() {
+    let mut rig = rung();
+    let tag = our_tag(&rig);
+    rig.receive(request("BYE", 2, Some(&tag), b"").finish());
+    let codes: Vec<u16> = rig.sent[1..].iter().map(|sent| sent.status().unwrap().code()).collect();
+    assert_eq!(codes, [200, 487]);
+    assert!(rig.is_over());
+}
+
+#[test]
+fn one_call_more_than_there_are_lines_is_busy() {
+    let mut rig = rung_with(Settings { lines: 1, ..Settings::default() }, &sdp(4_000, "sendrecv"));
+    let second = String::from_utf8(request("INVITE", 1, None, b"").finish().to_vec()).unwrap();
+    let second = second.replace("Call-ID: theirs", "Call-ID: other").replace("-INVITE-1", "-other");
+    rig.receive(second.into());
+    assert_eq!(status(&rig), 486);
+    assert_eq!(rig.events.len(), 1);
+}
+
+#[test]
+fn offers_that_cannot_be_taken_are_refused() {
+    let video = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=video 4000 RTP/AVP 96\r\n";
+    assert_eq!(status(&rung_with(Settings::default(), video)), 488);
+    assert_eq!(status(&rung_with(Settings::default(), b"nothing of the kind")), 488);
+    let mut rig = Rig::new();
+    let mut writer = request("INVITE", 1, None, b"");
+    writer.body(b"text/plain", b"hello");
+    rig.receive(writer.finish());
+    assert_eq!(status(&rig), 415);
+    assert_eq!(rig.last().header(HeaderName::Accept), Some(&b"application/sdp"[..]));
+    let mut rig = Rig::new();
+    let mut writer = request("INVITE", 1, None, &sdp(4_000, "sendrecv"));
+    writer.header(HeaderName::Require, b"100rel, gruu");
+    rig.receive(writer.finish());
+    assert_eq!(status(&rig), 420);
+    assert_eq!(rig.last().headers(HeaderName::Unsupported).collect::<Vec<_>>(), [&b"100rel"[..], b"gruu"]);
+}
+
+#[test]
+fn hold_and_resume_are_answered_and_the_version_grows_with_each_change() {
+    let (mut rig, tag) = connected();
+    let mut versions = Vec::new();
+    for (cseq, offered, answered, sends) in [
+        (2, "sendonly", Direction::RecvOnly, false),
+        (3, "sendonly", Direction::RecvOnly, false),
+        (4, "inactive", Direction::Inactive, false),
+        (5, "sendrecv", Direction::SendRecv, true),
+    ] {
+        rig.receive(request("INVITE", cseq, Some(&tag), &sdp(4_000, offered)).finish());
+        assert_eq!(status(&rig), 200);
+        let answer = rig.last();
+        let answer = SessionDescription::parse(answer.body()).unwrap();
+        assert_eq!(answer.direction_of(&answer.media[0]), answered, "{offered}");
+        versions.push(answer.origin.unwrap().version().unwrap());
+        rig.receive(request("ACK", cseq, Some(&tag), b"").finish());
+        assert_eq!(stream(&rig).send, sends);
+    }
+    assert_eq!(versions[0], versions[1]);
+    assert!(versions[1] != versions[2] && versions[2] != versions[3]);
+    assert_eq!(rig.media.iter().filter(|media| matches!(media, MediaCommand::Start { .. })).count(), 4);
+}
+
+#[test]
+fn a_reinvite_that_cannot_be_taken_leaves_the_session_as_it_was() {
+    let (mut rig, tag) = connected();
+    let media = rig.media.len();
+    let strange = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP 0", "RTP/AVP 9");
+    rig.receive(request("INVITE", 2, Some(&tag), strange.as_bytes()).finish());
+    assert_eq!(status(&rig), 488);
+    assert_eq!((rig.media.len(), rig.phone.calls()), (media, 1));
+}
+
+#[test]
+fn an_invite_without_an_offer_gets_ours_and_the_ack_has_the_answer() {
+    let mut rig = rung_with(Settings::default(), b"");
+    rig.command(Command::Answer { call: CALL });
+    let offer = rig.last();
+    let offer = SessionDescription::parse(offer.body()).unwrap();
+    assert_eq!(offer.media[0].payload_types().collect::<Vec<_>>(), [0, 8, 101]);
+    let tag = our_tag(&rig);
+    rig.receive(request("INVITE", 2, Some(&tag), b"").finish());
+    assert_eq!(status(&rig), 491, "an offer is open");
+    rig.receive(request("ACK", 1, Some(&tag), &sdp(4_000, "sendrecv")).finish());
+    assert_eq!(stream(&rig).remote, Some(([192, 0, 2, 9], 4_000).into()));
+}
+
+#[test]
+fn an_ack_without_the_answer_it_owes_ends_the_call() {
+    let mut rig = rung_with(Settings::default(), b"");
+    rig.command(Command::Answer { call: CALL });
+    let tag = our_tag(&rig);
+    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+    assert_eq!(rig.last().method(), Some(Method::Bye));
+    let ending = Ending::Failed(Reason::Nonsense);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending }));
+}
+
+#[test]
+fn an_answer_that_nobody_acknowledges_ends_in_a_bye() {
+    let mut rig = rung();
+    rig.command(Command::Answer { call: CALL });
+    rig.wait(Duration::from_secs(32));
+    assert_eq!(rig.last().method(), Some(Method::Bye));
+    let ending = Ending::Failed(Reason::Lost);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending }));
+    assert!(rig.is_over());
+}
+
+#[test]
+fn a_bye_of_the_caller_ends_the_call() {
+    let (mut rig, tag) = connected();
+    rig.receive(request("BYE", 2, Some(&tag), b"").finish());
+    assert_eq!(status(&rig), 200);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending: Ending::Theirs }));
+    assert_eq!(rig.media.last(), Some(&MediaCommand::Close { call: CALL }));
+    assert!(rig.is_over());
+}
+
+#[test]
+fn options_are_told_and_other_methods_refused() {
+    let mut rig = Rig::new();
+    rig.receive(request("OPTIONS", 1, None, b"").finish());
+    assert_eq!(status(&rig), 200);
+    assert_eq!(rig.last().header(HeaderName::Allow), Some(&b"INVITE, ACK, CANCEL, BYE, OPTIONS"[..]));
+    rig.receive(request("MESSAGE", 2, None, b"").finish());
+    assert_eq!(status(&rig), 405);
+    rig.receive(request("BYE", 3, None, b"").finish());
+    assert_eq!(status(&rig), 481);
+    assert!(rig.is_over());
+}
+
+#[test]
+fn nobody_waits_for_a_caller_who_never_cancels() {
+    let mut rig = rung();
+    rig.wait(Duration::from_secs(180));
+    assert_eq!(rig.sent[1].status().unwrap().code(), 480);
+    let ending = Ending::Failed(Reason::NotAnswered);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending }));
+    assert!(rig.is_over());
+}
