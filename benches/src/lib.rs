@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use sip_stack::Time;
 use sip_stack::auth::{Algorithm, Answer, Challenge, Secret};
-use sip_stack::message::Message;
 use sip_stack::header::HeaderName;
+use sip_stack::message::Message;
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
@@ -54,7 +54,15 @@ impl Driver {
         let config = config::parse("lab.toml", CONFIG).expect("the laboratory configuration is valid");
         let mut switch = Switch::new([7; 32], config);
         switch.handle_input(Time(1), Input::WallClock { unix_ms: 1_800_000_000_000 });
-        Driver { switch, now: Time(1), sequence: 0, challenge: None, count: 0, outputs: Vec::new(), spent: Duration::ZERO }
+        Driver {
+            switch,
+            now: Time(1),
+            sequence: 0,
+            challenge: None,
+            count: 0,
+            outputs: Vec::new(),
+            spent: Duration::ZERO,
+        }
     }
 
     /// Feeds one datagram from the phone at `port` and collects what the switch wants done.
@@ -223,6 +231,10 @@ fn reply(request: &Message, status: &str, n: u64, body: &str) -> String {
     format!(
         "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
          Contact: <sip:1001@127.0.0.1:7001>\r\n{content}Content-Length: {}\r\n\r\n{body}",
-        text(HeaderName::Via), text(HeaderName::From), text(HeaderName::CallId), text(HeaderName::CSeq), body.len(),
+        text(HeaderName::Via),
+        text(HeaderName::From),
+        text(HeaderName::CallId),
+        text(HeaderName::CSeq),
+        body.len(),
     )
 }

@@ -1,0 +1,135 @@
+//! The arguments of every command.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A SIP PBX: phones register here and call each other.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the switch; this is what happens without a command.
+    Run(RunArguments),
+    /// Do again what a scenario log tells, and compare every output byte for byte.
+    Replay(ReplayArguments),
+    /// Check the configuration.
+    Check(CheckArguments),
+    /// Users made by command, kept in the database.
+    User(UserArguments),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+    /// Write the scenario log to FILE (then FILE.1, FILE.2, …, of which the newest stay) instead of the `log` directory
+    /// of the data.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_log")]
+    pub(super) log: Option<PathBuf>,
+    /// Write no scenario log.
+    #[arg(long)]
+    pub(super) no_log: bool,
+    /// Print every SIP message to standard error.
+    #[arg(long)]
+    pub(super) trace: bool,
+    /// What is logged: error, warn, info, debug or trace, or `module=level,…`. RUST_LOG, when set, goes before it.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(super) log_level: String,
+}
+
+/// Where configuration and data are.
+#[derive(Args, Debug)]
+pub(super) struct PlaceArguments {
+    /// The configuration; without it, `softswitch.toml` in the data directory, made at the first start.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The directory of the database, the first configuration and the scenario log.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+pub(super) struct ReplayArguments {
+    /// A segment of a scenario log.
+    pub(super) file: PathBuf,
+    /// The data directory of the switch that wrote it: the key is there.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+/// Arguments of `user`.
+#[derive(Args, Debug)]
+pub(super) struct UserArguments {
+    #[command(subcommand)]
+    pub(super) action: UserAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserAction {
+    /// Make a user.
+    Add {
+        #[command(flatten)]
+        who: Who,
+        /// Read the password from standard input instead of making one.
+        #[arg(long)]
+        password_stdin: bool,
+        /// The name that is shown to those who are called.
+        #[arg(long, value_name = "NAME")]
+        display_name: Option<String>,
+    },
+    /// Remove a user made by command.
+    Remove(Who),
+    /// List the users made by command.
+    List {
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+}
+
+/// A user of a domain.
+#[derive(Args, Debug)]
+pub(super) struct Who {
+    /// The user's id: what is dialled.
+    pub(super) id: String,
+    /// The SIP domain; without it, the default domain.
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_the_switch_runs() {
+        let arguments = Arguments::try_parse_from(["softswitch", "--trace", "--data", "d"]).unwrap();
+        assert!(arguments.command.is_none() && arguments.run.trace);
+        let arguments = Arguments::try_parse_from(["softswitch", "run", "--log", "x"]).unwrap();
+        assert!(matches!(arguments.command, Some(Command::Run(RunArguments { log: Some(_), .. }))));
+        assert!(Arguments::try_parse_from(["softswitch", "--log", "x", "--no-log"]).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a command did not do what it was told.
+
+use crate::config::ConfigErrors;
+use crate::io::RunError;
+use crate::io::random::NoRandomness;
+use crate::log::ReplayError;
+use crate::store::{InvalidUser, StoreError};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// For the operator to read.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A file or directory cannot be used.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The switch did not start, or had to stop.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The log does not replay.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A user cannot be made like that.
+    #[error(transparent)]
+    User(#[from] InvalidUser),
+    /// The file has that user.
+    #[error("user {id} of domain {domain} stands in line {line} of {}: change it there", file.escape_debug())]
+    UserInFile {
+        /// The user.
+        id: String,
+        /// Its domain.
+        domain: Arc<str>,
+        /// The configuration.
+        file: Box<str>,
+        /// Where.
+        line: u32,
+    },
+    /// No domain of that name is configured.
+    #[error("the configuration has no domain {0:?}")]
+    NoSuchDomain(String),
+    /// The configuration has no default domain.
+    #[error("no domain is the default one: name one with --domain")]
+    NoDefaultDomain,
+    /// There is no configuration to check or to make users for.
+    #[error("there is no configuration {} yet: start the switch once, or name one with --config", .0.display())]
+    NoConfig(PathBuf),
+    /// No directory for data is known.
+    #[error("no home directory is known: name a directory with --data")]
+    NoHome,
+    /// No password, no key.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// The log level makes no sense.
+    #[error("{0:?} is no log level: take error, warn, info, debug or trace, or module=level,…")]
+    LogLevel(String),
+}

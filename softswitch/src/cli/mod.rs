@@ -1,0 +1,38 @@
+//! The command line: what is asked for, and what the operator sees.
+
+mod arguments;
+mod check;
+mod error;
+mod first_start;
+mod logging;
+mod place;
+mod start;
+mod user;
+
+pub use arguments::Arguments;
+pub use error::CliError;
+
+use arguments::{Command, ReplayArguments};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`CliError`], whose text is for the operator.
+pub fn run(arguments: Arguments) -> Result<(), CliError> {
+    match arguments.command {
+        None => start::start(arguments.run),
+        Some(Command::Run(run)) => start::start(run),
+        Some(Command::Replay(replay)) => self::replay(&replay),
+        Some(Command::Check(check)) => check::check(&check),
+        Some(Command::User(user)) => user::user(&user),
+    }
+}
+
+fn replay(arguments: &ReplayArguments) -> Result<(), CliError> {
+    let data = place::data_directory(arguments.data.as_deref())?;
+    let path = data.join(place::KEY);
+    let key = crate::io::load_key(&path).map_err(|source| CliError::File { path, source })?;
+    let replayed = crate::log::replay(&arguments.file, &key)?;
+    println!("{replayed}");
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! `softswitch run`: from the arguments to the loop.
+
+use super::arguments::RunArguments;
+use super::first_start::{self, Screen};
+use super::{CliError, logging, place};
+use crate::config::Config;
+use crate::config::first::First;
+use crate::io::{self, LogPlace, Ready, Setup, limits};
+use crate::log::Key;
+use crate::store;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tracing::{info, warn};
+
+/// Runs the switch until it is told to stop.
+pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
+    logging::start(&arguments.log_level)?;
+    let data = place::data_directory(arguments.place.data.as_deref())?;
+    place::make_directory(&data)?;
+    raise_limits();
+    let file = place::config_file(&arguments.place, &data);
+    let is_first = arguments.place.config.is_none() && !file.exists();
+    let first = is_first.then(|| first_start::make(&data)).transpose()?;
+    let mut config = place::read_config(&file)?;
+    let (store, loaded) = store::open(&data)?;
+    if loaded.unreadable > 0 {
+        warn!(rows = loaded.unreadable, "rows of the store make no sense and were left out");
+    }
+    config.merge_stored(loaded.users)?;
+    let log = log_of(&arguments, &data)?;
+    let shown =
+        Shown { media: config.media.ports, users: place::users_of(&config), file: file.clone(), data, first };
+    let reload = reload_of(file, shown.data.clone(), config.clone());
+    let setup = Setup { config, store, bindings: loaded.bindings, log, trace: arguments.trace, reload };
+    io::run(setup, |ready| shown.print(ready))?;
+    Ok(())
+}
+
+fn raise_limits() {
+    match limits::raise_open_files() {
+        Ok(files) => info!(before = files.before, now = files.now, "limit of open files"),
+        Err(error) => warn!(%error, "the limit of open files stays as it is"),
+    }
+}
+
+fn log_of(arguments: &RunArguments, data: &Path) -> Result<Option<(LogPlace, Key)>, CliError> {
+    if arguments.no_log {
+        return Ok(None);
+    }
+    let path = data.join(place::KEY);
+    let key = io::load_or_make_key(&path).map_err(|source| CliError::File { path, source })?;
+    let place = match &arguments.log {
+        Some(file) => LogPlace::File(file.clone()),
+        None => LogPlace::Directory(data.join(place::LOG)),
+    };
+    Ok(Some((place, key)))
+}
+
+/// How the configuration is read again. Sockets stay as they are until the next start.
+fn reload_of(
+    file: PathBuf,
+    data: PathBuf,
+    running: Config,
+) -> Arc<dyn Fn() -> Result<Config, String> + Send + Sync> {
+    // Domains keep the numbers they had in the configuration before this one, not in the first.
+    let running = Mutex::new(running);
+    Arc::new(move || {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = reread(&file, &data, &running).map_err(|error| error.to_string())?;
+        running.clone_from(&config);
+        Ok(config)
+    })
+}
+
+fn reread(file: &Path, data: &Path, running: &Config) -> Result<Config, CliError> {
+    let mut config = place::read_config(file)?;
+    config.merge_stored(store::users_list(data)?)?;
+    config.keep_ids_of(running);
+    let addresses =
+        |config: &Config| config.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>();
+    if addresses(&config) != addresses(running) {
+        warn!("listeners change at the next start of the switch, not on a reload");
+        config.listeners.clone_from(&running.listeners);
+    }
+    if (config.media.ports, config.media.silence_s) != (running.media.ports, running.media.silence_s) {
+        warn!("media ports and silence change at the next start of the switch, not on a reload");
+        (config.media.ports, config.media.silence_s) = (running.media.ports, running.media.silence_s);
+    }
+    Ok(config)
+}
+
+/// What is shown when the switch answers.
+struct Shown {
+    media: crate::config::PortRange,
+    users: usize,
+    file: PathBuf,
+    data: PathBuf,
+    first: Option<First>,
+}
+
+impl Shown {
+    fn print(self, ready: &Ready) {
+        if let Some(first) = &self.first {
+            println!("{}", Screen { first, ready, config: self.file, data: &self.data });
+        }
+        let listening: Vec<String> = ready.listening.iter().map(|address| format!("udp {address}")).collect();
+        let (listening, media) = (listening.join(", "), self.media);
+        let users = self.users;
+        let data = self.data.display();
+        println!("ready: {listening}, media {}-{}, {users} users, data in {data}", media.first, media.last);
+    }
+}

@@ -1,0 +1,108 @@
+//! `softswitch user`: objects made by command. They live in the database and take effect at the next reload.
+
+use super::arguments::{UserAction, UserArguments, Who};
+use super::{CliError, place};
+use crate::config::{Config, Origin, first};
+use crate::io::random;
+use crate::store::{self, StoredUser};
+use sip_stack::message::Escaped;
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) fn user(arguments: &UserArguments) -> Result<(), CliError> {
+    match &arguments.action {
+        UserAction::Add { who, password_stdin, display_name } => {
+            add(who, *password_stdin, display_name.as_deref())
+        }
+        UserAction::Remove(who) => {
+            let place = Place::of(who)?;
+            store::users_remove(&place.data, &place.domain, &who.id)?;
+            println!("removed {} of {}", shown(&who.id), shown(&place.domain));
+            tell_how_it_applies();
+            Ok(())
+        }
+        UserAction::List { place } => {
+            let data = place::data_directory(place.data.as_deref())?;
+            for user in store::users_list(&data)? {
+                let name = user.display_name.as_deref().unwrap_or_default();
+                println!("{}\t{}\t{}", shown(&user.id), shown(&user.domain), shown(name));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn add(who: &Who, password_stdin: bool, display_name: Option<&str>) -> Result<(), CliError> {
+    let place = Place::of(who)?;
+    place.refuse_if_in_file(&who.id)?;
+    let (password, made) = if password_stdin { (read_password()?, false) } else { (make_password()?, true) };
+    let user = StoredUser::of_password(&place.domain, &who.id, &password, display_name)?;
+    place::make_directory(&place.data)?;
+    store::users_add(&place.data, &user)?;
+    println!("added {} of {}", shown(&who.id), shown(&place.domain));
+    if made {
+        println!("password: {password}");
+    }
+    tell_how_it_applies();
+    Ok(())
+}
+
+/// Text of the operator or the database, fit for a terminal.
+fn shown(text: &str) -> Escaped<'_> {
+    Escaped(text.as_bytes())
+}
+
+fn tell_how_it_applies() {
+    if cfg!(unix) {
+        println!("A running switch takes it over when it reloads: kill -HUP its process.");
+    } else {
+        println!("A running switch takes it over at its next start.");
+    }
+}
+
+fn read_password() -> Result<String, CliError> {
+    let mut line = String::new();
+    let failed = |source| CliError::File { path: PathBuf::from("standard input"), source };
+    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn make_password() -> Result<String, CliError> {
+    let [(_, password), _] = first::generate(&random::bytes()?).users;
+    Ok(password)
+}
+
+/// The domain that is meant, and where its users are kept.
+struct Place {
+    data: PathBuf,
+    config: Config,
+    domain: Arc<str>,
+}
+
+impl Place {
+    fn of(who: &Who) -> Result<Place, CliError> {
+        let data = place::data_directory(who.place.data.as_deref())?;
+        let config = place::read_config(&place::config_file(&who.place, &data))?;
+        let id = match &who.domain {
+            Some(name) => config.domain_named(name).ok_or_else(|| CliError::NoSuchDomain(name.clone()))?,
+            None => config.default_domain.ok_or(CliError::NoDefaultDomain)?,
+        };
+        let domain = config.domains.get(&id).map(|domain| domain.name.clone());
+        let domain = domain.ok_or(CliError::NoDefaultDomain)?;
+        Ok(Place { data, config, domain })
+    }
+
+    fn refuse_if_in_file(&self, id: &str) -> Result<(), CliError> {
+        let domain = self.config.domains.values().find(|domain| domain.name == self.domain);
+        match domain.and_then(|domain| domain.users.get(id)).map(|user| user.origin) {
+            Some(Origin::File { line }) => Err(CliError::UserInFile {
+                id: id.to_owned(),
+                domain: self.domain.clone(),
+                file: self.config.file.clone(),
+                line,
+            }),
+            Some(Origin::Store) | None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The edge: sockets, clocks, signals, threads and files. Everything else of the switch is pure.
+
+mod append;
+mod batch;
+mod clock;
+mod control;
+mod interfaces;
+pub mod limits;
+mod log_file;
+mod media;
+pub mod random;
+mod run;
+mod sip;
+mod tell;
+mod trace;
+
+pub use log_file::{LogPlace, load_key, load_or_make_key};
+pub use run::{Ready, RunError, Setup, run};

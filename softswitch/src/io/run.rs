@@ -1,0 +1,452 @@
+//! The loop of the core thread: it owns the SIP sockets and the [`Switch`], reads the clock once per turn, and does what
+//! the switch wants before it hands in the next input.
+//!
+//! A turn: wait; up to [`BATCHES`] batches of datagrams per socket; reports of the media thread; words of the operator;
+//! timers; then what is cheaper once per turn: the store's batch, the wake-up of the media thread, the scenario log.
+
+use super::batch::Batch;
+use super::clock::{self, WallClock};
+use super::control::{self, Control, Reload};
+use super::log_file::{LogFile, LogPlace};
+use super::media::Media;
+use super::random::{self, NoRandomness};
+use super::sip::SipSockets;
+use super::trace::{self, Direction};
+use super::{interfaces, tell};
+use crate::config::{self, Config};
+use crate::core::{Input, Interfaces, Output, Switch};
+use crate::log::{Bounds, Key, Recorder, Sealer};
+use crate::store::{StoreHandle, StoreOp, StoredBinding};
+use bytes::Bytes;
+use core::time::Duration;
+use mio::{Events, Interest, Poll, Token, Waker};
+use sip_stack::Time;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use tracing::{error, info, warn};
+
+/// Batches taken from one socket before timers and others have their turn.
+const BATCHES: usize = 8;
+/// Media reports taken in one turn; what is left keeps the loop awake.
+const REPORTS: usize = 1_024;
+/// How often the time of day and the store are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the addresses of the machine are read.
+const READ_INTERFACES: Duration = Duration::from_secs(60);
+/// How long calls may take to end after the first request to stop; the store and the log need the rest of 5 s.
+const FAREWELL: Duration = Duration::from_millis(3_500);
+
+const WAKER: Token = Token(usize::MAX);
+
+/// What the loop is given.
+pub struct Setup {
+    /// The configuration, users made by command included.
+    pub config: Config,
+    /// The open store.
+    pub store: StoreHandle,
+    /// The registrations that it held.
+    pub bindings: Vec<StoredBinding>,
+    /// Where the scenario log goes, and the key that seals it.
+    pub log: Option<(LogPlace, Key)>,
+    /// Whether every SIP message is printed.
+    pub trace: bool,
+    /// Reads the configuration again; the error is for the operator.
+    pub reload: Arc<dyn Fn() -> Result<Config, String> + Send + Sync>,
+}
+
+/// What is true once the switch answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The SIP sockets.
+    pub listening: Vec<SocketAddr>,
+    /// The addresses of the machine.
+    pub interfaces: Interfaces,
+}
+
+/// Why the switch did not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on udp {address}: {source}; {}", remedy(source))]
+    Listen {
+        /// The address of the listener.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system refused something the loop needs.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No seed.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// The media thread is gone.
+    #[error("the media thread ended unexpectedly")]
+    MediaEnded,
+    /// What the store could not write at the end.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program uses the port: stop it, or change `address` of the [[listener]] in the configuration"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have the address: change `address` of the [[listener]], 0.0.0.0 means all"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: take a port above",
+        _ => "change `address` of the [[listener]] in the configuration",
+    }
+}
+
+fn refused(what: &'static str) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::System { what, source }
+}
+
+/// Runs the switch until it is told to stop. `on_ready` is called once, when it answers.
+///
+/// # Errors
+/// [`RunError`], for the operator to read.
+pub fn run(setup: Setup, on_ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
+    let (mut turns, ready) = Loop::start(setup)?;
+    on_ready(&ready);
+    let ended = turns.run();
+    let closed = turns.core.close();
+    ended.and(closed)
+}
+
+/// The switch and everything its outputs go to.
+struct Core {
+    switch: Switch,
+    recorder: Option<Recorder<LogFile>>,
+    sip: SipSockets,
+    media: Media,
+    store: StoreHandle,
+    ops: Vec<StoreOp>,
+    /// Inputs that outputs led to at once.
+    echoes: Vec<Input>,
+    interfaces: Interfaces,
+    trace: bool,
+}
+
+impl Core {
+    /// Hands in an input and does all that follows from it.
+    fn feed(&mut self, now: Time, input: Input) {
+        self.feed_one(now, input);
+        while let Some(echo) = self.echoes.pop() {
+            self.feed_one(now, echo);
+        }
+    }
+
+    fn feed_one(&mut self, now: Time, input: Input) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(now, &input);
+        }
+        self.switch.handle_input(now, input);
+        self.drain(now);
+    }
+
+    /// Fires the timers that are due.
+    fn fire(&mut self, now: Time) {
+        if self.switch.poll_timeout().is_none_or(|at| at > now) {
+            return;
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.timeout(now);
+        }
+        self.switch.handle_timeout(now);
+        self.drain(now);
+        while let Some(echo) = self.echoes.pop() {
+            self.feed_one(now, echo);
+        }
+    }
+
+    fn drain(&mut self, now: Time) {
+        while let Some(output) = self.switch.poll_output() {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.output(now, &output);
+            }
+            match output {
+                Output::Transmit(transmit) => {
+                    if self.trace {
+                        trace::print(now, Direction::Out, &transmit.flow, &transmit.bytes);
+                    }
+                    if !self.sip.send(&transmit)
+                        && let Some(transaction) = transmit.transaction
+                    {
+                        self.echoes.push(Input::Unsent { transaction });
+                    }
+                }
+                Output::Media(command) => self.echoes.extend(self.media.send(command).map(Input::Media)),
+                Output::Store(op) => self.ops.push(op),
+                Output::Event(event) => tell::event(&event),
+            }
+        }
+    }
+
+    /// What is done once per turn. When it wants to be done again is [`Core::poll_timeout`].
+    fn finish_turn(&mut self, now: Time) {
+        if !self.ops.is_empty() {
+            self.store.submit(self.ops.drain(..));
+        }
+        self.media.wake();
+        if let Some(recorder) = &mut self.recorder
+            && let Some(abandoned) = recorder.maintain(now, &mut self.switch)
+        {
+            warn!("scenario log interrupted, calls go on: {abandoned}");
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let log = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+        [self.switch.poll_timeout(), log].into_iter().flatten().min()
+    }
+
+    /// Writes what is left to write.
+    fn close(mut self) -> Result<(), RunError> {
+        self.finish_turn(clock::now());
+        self.media.stop();
+        if let Some(recorder) = self.recorder
+            && let Some(error) = recorder.finish(clock::now(), &mut self.switch).close()
+        {
+            warn!(%error, "the scenario log is not complete");
+        }
+        Ok(self.store.close()?)
+    }
+}
+
+/// The loop and what it alone needs.
+struct Loop {
+    poll: Poll,
+    batch: Batch,
+    core: Core,
+    control: Receiver<Control>,
+    wall: WallClock,
+    /// Sockets that may have more.
+    undrained: Vec<bool>,
+    look_at: Time,
+    interfaces_at: Time,
+    /// When stopping ends at the latest.
+    stop_by: Option<Time>,
+    /// Told to stop at once.
+    stop_now: bool,
+}
+
+impl Loop {
+    fn start(setup: Setup) -> Result<(Loop, Ready), RunError> {
+        let Setup { config, store, bindings, log, trace, reload } = setup;
+        let poll = Poll::new().map_err(refused("a poll"))?;
+        let sip = listen(&config, &poll)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
+        let media = start_media(&config, Arc::clone(&waker))?;
+        let control =
+            control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
+        let recorder = log.map(start_log).transpose()?;
+        let switch = Switch::new(random::bytes()?, config);
+        let now = clock::now();
+        let listening = sip.addresses();
+        let interfaces = interfaces::read();
+        let ready = Ready { listening, interfaces: interfaces.clone() };
+        let mut turns = Loop {
+            poll,
+            batch: Batch::new(),
+            undrained: vec![false; ready.listening.len()],
+            core: Core {
+                switch,
+                recorder,
+                sip,
+                media,
+                store,
+                ops: Vec::new(),
+                echoes: Vec::new(),
+                interfaces: interfaces.clone(),
+                trace,
+            },
+            control,
+            wall: WallClock::default(),
+            look_at: now,
+            interfaces_at: now + READ_INTERFACES,
+            stop_by: None,
+            stop_now: false,
+        };
+        turns.first_inputs(now, interfaces, bindings);
+        Ok((turns, ready))
+    }
+
+    fn first_inputs(&mut self, now: Time, interfaces: Interfaces, bindings: Vec<StoredBinding>) {
+        let core = &mut self.core;
+        if let Some(recorder) = &mut core.recorder {
+            // The log begins before the first input.
+            recorder.maintain(now, &mut core.switch);
+        }
+        core.feed(now, Input::Interfaces(interfaces));
+        if let Some(unix_ms) = self.wall.poll(now) {
+            core.feed(now, Input::WallClock { unix_ms });
+        }
+        if !bindings.is_empty() {
+            info!(count = bindings.len(), "registrations restored");
+            core.feed(now, Input::Restored(bindings));
+        }
+    }
+
+    fn run(&mut self) -> Result<(), RunError> {
+        let mut events = Events::with_capacity(64);
+        let mut now = clock::now();
+        while !self.is_over(now) {
+            match self.poll.poll(&mut events, self.patience(now)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(refused("a poll")(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            now = clock::now();
+            for event in &events {
+                if let Some(undrained) = self.undrained.get_mut(event.token().0) {
+                    *undrained = true;
+                }
+            }
+            self.turn(now)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        let stopped = self.stop_by.is_some_and(|by| by <= now || self.core.switch.is_idle());
+        stopped || self.stop_now
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self, now: Time) -> Option<Duration> {
+        if self.undrained.contains(&true) || self.core.media.is_crowded() {
+            return Some(if self.core.media.is_crowded() {
+                Duration::from_millis(1)
+            } else {
+                Duration::ZERO
+            });
+        }
+        let at = [self.core.poll_timeout(), self.stop_by].into_iter().flatten().min();
+        Some(at.unwrap_or(self.look_at).min(self.look_at).since(now))
+    }
+
+    fn turn(&mut self, now: Time) -> Result<(), RunError> {
+        self.receive(now);
+        for _ in 0..REPORTS {
+            let Some(report) = self.core.media.poll_report() else { break };
+            self.core.feed(now, Input::Media(report));
+        }
+        while let Ok(control) = self.control.try_recv() {
+            self.obey(now, control);
+        }
+        if self.look_at <= now {
+            self.look_at = now + LOOK;
+            self.look(now)?;
+        }
+        self.core.fire(now);
+        self.core.finish_turn(now);
+        Ok(())
+    }
+
+    fn receive(&mut self, now: Time) {
+        for index in 0..self.undrained.len() {
+            for _ in 0..BATCHES {
+                if !self.undrained.get(index).is_some_and(|undrained| *undrained) {
+                    break;
+                }
+                let drained = self.receive_batch(now, index);
+                if let Some(undrained) = self.undrained.get_mut(index) {
+                    *undrained = !drained;
+                }
+            }
+        }
+    }
+
+    /// Handles one batch; tells whether the socket has no more.
+    fn receive_batch(&mut self, now: Time, index: usize) -> bool {
+        let Some(listening) = self.core.sip.get(index) else { return true };
+        let drained = self.batch.receive(listening);
+        for datagram in self.batch.datagrams() {
+            let Some(listening) = self.core.sip.get(index) else { break };
+            let Some(flow) = listening.flow(datagram.peer, datagram.local, &self.core.interfaces) else {
+                continue;
+            };
+            if self.core.trace {
+                trace::print(now, Direction::In, &flow, datagram.octets);
+            }
+            let bytes = Bytes::copy_from_slice(datagram.octets);
+            self.core.feed(now, Input::Received { flow, bytes });
+        }
+        drained
+    }
+
+    fn obey(&mut self, now: Time, control: Control) {
+        match control {
+            Control::Stop if self.stop_by.is_some() => self.stop_now = true,
+            Control::Stop => {
+                info!("stopping: new calls are refused, calls that are up are ended");
+                self.stop_by = Some(now + FAREWELL);
+                self.core.feed(now, Input::Shutdown);
+            }
+            Control::Configure(config) => self.core.feed(now, Input::Configure(config)),
+        }
+    }
+
+    /// What is looked at once a second.
+    fn look(&mut self, now: Time) -> Result<(), RunError> {
+        if !self.core.media.is_running() {
+            return Err(RunError::MediaEnded);
+        }
+        if let Some(unix_ms) = self.wall.poll(now) {
+            self.core.feed(now, Input::WallClock { unix_ms });
+        }
+        if self.interfaces_at <= now {
+            self.interfaces_at = now + READ_INTERFACES;
+            let interfaces = interfaces::read();
+            if interfaces != self.core.interfaces {
+                self.core.interfaces = interfaces.clone();
+                self.core.feed(now, Input::Interfaces(interfaces));
+            }
+        }
+        while let Some(event) = self.core.store.poll_event() {
+            tell::store(event);
+        }
+        Ok(())
+    }
+}
+
+fn listen(config: &Config, poll: &Poll) -> Result<SipSockets, RunError> {
+    let address = |listener: &config::Listener| {
+        let config::Transport::Udp = listener.transport;
+        listener.address
+    };
+    let mut sip = SipSockets::bind(config.listeners.iter().map(address))
+        .map_err(|refused| RunError::Listen { address: refused.address, source: refused.source })?;
+    for (index, listening) in sip.iter_mut().enumerate() {
+        poll.registry()
+            .register(&mut listening.socket, Token(index), Interest::READABLE)
+            .map_err(refused("watching a socket"))?;
+    }
+    Ok(sip)
+}
+
+fn start_media(config: &Config, waker: Arc<Waker>) -> Result<Media, RunError> {
+    let on_report = move || {
+        if let Err(error) = waker.wake() {
+            error!(%error, "core not woken");
+        }
+    };
+    Media::start(&config.media, random::bytes()?, on_report).map_err(refused("a media thread"))
+}
+
+fn start_log((place, key): (LogPlace, Key)) -> Result<Recorder<LogFile>, RunError> {
+    let file = LogFile::start(place).map_err(refused("the scenario log"))?;
+    Ok(Recorder::new(file, Sealer::new(&key, random::bytes()?), Bounds::default()))
+}

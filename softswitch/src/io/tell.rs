@@ -1,0 +1,46 @@
+//! What the switch tells, as lines of the log. Text of peers is escaped.
+
+use crate::core::Event;
+use crate::store::StoreEvent;
+use sip_stack::message::Escaped;
+use tracing::{info, warn};
+
+/// Logs an event of the switch.
+pub(super) fn event(event: &Event) {
+    match event {
+        Event::Registered { domain, user, contact, source, expires_s } => {
+            info!(user = %address(domain, user), contact = %Escaped(contact), %source, expires_s, "registered");
+        }
+        Event::Unregistered { domain, user, contact, expired } => {
+            info!(user = %address(domain, user), contact = %Escaped(contact), expired, "unregistered");
+        }
+        Event::AuthenticationFailed { domain, user, source } => {
+            warn!(domain = %Escaped(domain.as_bytes()), user = %Escaped(user), %source, "authentication failed");
+        }
+        Event::CallStarted { call, domain, caller, callee } => {
+            let domain = Escaped(domain.as_bytes());
+            info!(call, %domain, caller = %Escaped(caller), callee = %Escaped(callee), "call started");
+        }
+        Event::CallAnswered { call, after_ms } => info!(call, after_ms, "call answered"),
+        Event::CallEnded { call, status, talked_ms } => info!(call, status, talked_ms, "call ended"),
+        Event::CallRefused { source, callee, reason } => {
+            info!(%source, callee = %Escaped(callee), ?reason, "call refused");
+        }
+        Event::Configured { users } => info!(users, "configuration in force"),
+    }
+}
+
+fn address(domain: &str, user: &str) -> String {
+    format!("{}@{}", Escaped(user.as_bytes()), Escaped(domain.as_bytes()))
+}
+
+/// Logs news of the store.
+pub(super) fn store(event: StoreEvent) {
+    match event {
+        StoreEvent::Failing { reason } => warn!("the store is failing, what it should keep waits: {reason}"),
+        StoreEvent::Recovered { emptied: false } => info!("the store works again"),
+        StoreEvent::Recovered { emptied: true } => {
+            warn!("the store works again, but it was empty: registrations come back as phones refresh them");
+        }
+    }
+}

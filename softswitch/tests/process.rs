@@ -1,0 +1,205 @@
+//! The program as an operator meets it: started, asked over a real socket, told to reload and to stop, replayed.
+
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn softswitch() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softswitch"));
+    command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(data: &Path, arguments: &[&str]) -> Output {
+    softswitch()
+        .args(arguments)
+        .arg("--data")
+        .arg(data)
+        .output()
+        .expect("the system does what every system does")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A socket that waits for an answer, but not for ever.
+fn phone() -> UdpSocket {
+    #[expect(clippy::disallowed_methods, reason = "the peer of a loopback test")]
+    let phone = UdpSocket::bind("127.0.0.1:0").expect("the system does what every system does");
+    phone.set_read_timeout(Some(Duration::from_secs(20))).expect("the system does what every system does");
+    phone
+}
+
+/// A running switch with one listener on a port that was free a moment ago.
+struct Running {
+    child: Child,
+    port: u16,
+    stdout: BufReader<std::process::ChildStdout>,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(data: &Path, further: &[&str]) -> Running {
+        let port = phone().local_addr().expect("the system does what every system does").port();
+        let config = data.join("test.toml");
+        let text = format!(
+            "[[listener]]\naddress = \"0.0.0.0:{port}\"\n[media]\nports = \"20000-20019\"\n\
+             [[user]]\nid = \"1001\"\npassword = \"secret\"\n"
+        );
+        std::fs::write(&config, text).expect("the system does what every system does");
+        let mut command = softswitch();
+        let mut child = command
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(data)
+            .args(further)
+            .spawn()
+            .expect("the system does what every system does");
+        let mut stdout = BufReader::new(child.stdout.take().expect("the system does what every system does"));
+        let stderr = BufReader::new(child.stderr.take().expect("the system does what every system does"));
+        let mut ready = String::new();
+        stdout.read_line(&mut ready).expect("the system does what every system does");
+        let expected =
+            format!("ready: udp 0.0.0.0:{port}, media 20000-20019, 1 users, data in {}\n", data.display());
+        assert_eq!(ready, expected);
+        Running { child, port, stdout, stderr }
+    }
+
+    fn options(&self, phone: &UdpSocket) -> String {
+        let (ours, port) = (phone.local_addr().expect("the system does what every system does"), self.port);
+        let request = format!(
+            "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bKoptions;rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: o\r\n\
+             CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        phone
+            .send_to(request.as_bytes(), ("127.0.0.1", port))
+            .expect("the system does what every system does");
+        let mut answer = [0; 2_000];
+        let (length, source) = phone.recv_from(&mut answer).expect("the system does what every system does");
+        assert_eq!(source.port(), port);
+        text(&answer[..length])
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(name)
+            .arg(self.child.id().to_string())
+            .status()
+            .expect("the system does what every system does");
+        assert!(status.success());
+    }
+
+    /// The next line of the log that has `part` in it.
+    fn logged(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.stderr.read_line(&mut line).expect("the system does what every system does") > 0,
+                "{part:?} was not logged"
+            );
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Stops it; what it still said on standard output and standard error.
+    fn stop(mut self) -> (String, String) {
+        self.signal("-TERM");
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).expect("the system does what every system does");
+        self.stderr.read_to_string(&mut err).expect("the system does what every system does");
+        assert_eq!(
+            self.child.wait().expect("the system does what every system does").code(),
+            Some(0),
+            "{err}"
+        );
+        (out, err)
+    }
+}
+
+#[test]
+fn a_live_run_replays_in_another_process() {
+    let data = tempfile::tempdir().unwrap();
+    let log = data.path().join("live.slog");
+    let running = Running::start(data.path(), &["--trace", "--log", log.to_str().unwrap()]);
+    let phone = phone();
+    assert!(running.options(&phone).starts_with("SIP/2.0 200 OK\r\n"));
+    let (out, err) = running.stop();
+    assert_eq!(out, "", "standard output has the ready line alone");
+    assert!(err.contains(" in  UDP 127.0.0.1:") && err.contains(" out UDP 127.0.0.1:"), "{err}");
+    let replayed = run(data.path(), &["replay", log.to_str().unwrap()]);
+    assert!(replayed.status.success(), "{}", text(&replayed.stderr));
+    assert!(text(&replayed.stdout).starts_with("replayed "), "{}", text(&replayed.stdout));
+    assert!(text(&replayed.stdout).ends_with(": identical\n"));
+}
+
+#[test]
+fn a_changed_log_ends_the_replay_with_exit_code_1() {
+    let data = tempfile::tempdir().unwrap();
+    let running = Running::start(data.path(), &[]);
+    running.options(&phone());
+    running.stop();
+    let log = data.path().join("log/segment-000001.slog");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.windows(11).position(|window| window == b"SIP/2.0 200").unwrap();
+    bytes[at + 10] = b'2';
+    std::fs::write(&log, bytes).unwrap();
+    let replayed = run(data.path(), &["replay", log.to_str().unwrap()]);
+    assert_eq!(replayed.status.code(), Some(1));
+    assert!(text(&replayed.stderr).contains("SIP/2.0 202 OK"));
+}
+
+#[test]
+fn a_hangup_takes_over_users_made_by_command_and_a_faulty_file_changes_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("test.toml");
+    let mut running = Running::start(data.path(), &[]);
+    let added = run(data.path(), &["user", "add", "1003", "--config", config.to_str().unwrap()]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    running.signal("-HUP");
+    assert!(running.logged("configuration in force").contains("users=2"));
+    std::fs::write(&config, "[[listener]]\naddres = \"0.0.0.0:5060\"\n").unwrap();
+    running.signal("-HUP");
+    running.logged("the configuration stays as it is");
+    assert!(running.logged("test.toml:2:").contains("addres"));
+    assert!(running.options(&phone()).starts_with("SIP/2.0 200 OK\r\n"));
+    running.stop();
+}
+
+#[test]
+fn a_taken_port_is_told_with_a_remedy() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = phone();
+    let address = taken.local_addr().unwrap();
+    let config = data.path().join("test.toml");
+    let file = format!(
+        "[[listener]]\naddress = \"{address}\"\n[media]\nports = \"20000-20019\"\n[[user]]\nid = \"1\"\npassword = \"p\"\n"
+    );
+    std::fs::write(&config, file).unwrap();
+    let refused = run(data.path(), &["run", "--config", config.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = text(&refused.stderr);
+    assert!(
+        told.contains(&format!("cannot listen on udp {address}")) && told.contains("[[listener]]"),
+        "{told}"
+    );
+}
+
+#[test]
+fn check_tells_every_fault_with_its_line() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("bad.toml");
+    std::fs::write(&config, "[[listener]]\naddress = \"nowhere\"\n\n[[usr]]\nid = \"1\"\n").unwrap();
+    let checked = run(data.path(), &["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(1));
+    let told = text(&checked.stderr);
+    assert!(told.contains("bad.toml:2: ") && told.contains("bad.toml:4: "), "{told}");
+}
