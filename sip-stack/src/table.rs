@@ -87,10 +87,58 @@ struct Copying {
     spilled: Vec<u8>,
 }
 
+/// Slots that stay where they are: a table grows by a chunk, and never moves what it holds, which at a hundred thousand
+/// occupants would take longer than a core may pause.
+#[derive(Debug)]
+struct Slots<V>(Vec<Vec<Slot<V>>>);
+
+/// Slots in a chunk.
+const CHUNK: usize = 256;
+
+impl<V> Slots<V> {
+    fn len(&self) -> usize {
+        match self.0.split_last() {
+            Some((last, full)) => full.len() * CHUNK + last.len(),
+            None => 0,
+        }
+    }
+
+    fn get(&self, index: usize) -> Option<&Slot<V>> {
+        self.0.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot<V>> {
+        self.0.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    fn push(&mut self, slot: Slot<V>) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(slot),
+            Some(_) | None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(slot);
+                self.0.push(chunk);
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Slot<V>> {
+        self.0.iter().flatten()
+    }
+}
+
+impl<V> FromIterator<Slot<V>> for Slots<V> {
+    fn from_iter<I: IntoIterator<Item = Slot<V>>>(slots: I) -> Slots<V> {
+        let mut filled = Slots(Vec::new());
+        slots.into_iter().for_each(|slot| filled.push(slot));
+        filled
+    }
+}
+
 /// Slots of `V` with stable ids; O(1) insert, look-up and removal.
 #[derive(Debug)]
 pub struct Table<V> {
-    slots: Vec<Slot<V>>,
+    slots: Slots<V>,
     vacant: Option<u32>,
     len: usize,
     snapshots: u32,
@@ -99,7 +147,7 @@ pub struct Table<V> {
 
 impl<V> Default for Table<V> {
     fn default() -> Table<V> {
-        Table { slots: Vec::new(), vacant: None, len: 0, snapshots: 0, copying: None }
+        Table { slots: Slots(Vec::new()), vacant: None, len: 0, snapshots: 0, copying: None }
     }
 }
 
@@ -153,7 +201,7 @@ impl<V: Serialize> Table<V> {
             return Id::new(index, 0);
         };
         self.copy_before_write(index as usize);
-        let slot = &mut self.slots[index as usize];
+        let slot = self.slots.get_mut(index as usize).expect("the list of vacant slots names slots");
         if let Occupancy::Vacant { next } = slot.occupancy {
             self.vacant = next;
         }
@@ -165,7 +213,7 @@ impl<V: Serialize> Table<V> {
     pub fn get_mut(&mut self, id: Id<V>) -> Option<&mut V> {
         self.get(id)?;
         self.copy_before_write(id.index as usize);
-        match &mut self.slots[id.index as usize].occupancy {
+        match &mut self.slots.get_mut(id.index as usize)?.occupancy {
             Occupancy::Occupied(value) => Some(value),
             Occupancy::Vacant { .. } => None,
         }
@@ -176,7 +224,7 @@ impl<V: Serialize> Table<V> {
         self.get(id)?;
         self.copy_before_write(id.index as usize);
         let vacated = Occupancy::Vacant { next: self.vacant };
-        let slot = &mut self.slots[id.index as usize];
+        let slot = self.slots.get_mut(id.index as usize)?;
         slot.generation = slot.generation.wrapping_add(1);
         self.vacant = Some(id.index);
         self.len -= 1;
@@ -187,8 +235,7 @@ impl<V: Serialize> Table<V> {
     }
 
     fn copy_before_write(&mut self, index: usize) {
-        let Some(copying) = &mut self.copying else { return };
-        let slot = &mut self.slots[index];
+        let (Some(copying), Some(slot)) = (&mut self.copying, self.slots.get_mut(index)) else { return };
         if index >= copying.cursor && index < copying.end && slot.copied_in != self.snapshots {
             slot.copied_in = self.snapshots;
             write_slot(index, slot, &mut copying.spilled);
@@ -208,7 +255,8 @@ impl<V: Serialize> Table<V> {
         let Some(copying) = &mut self.copying else { return false };
         out.append(&mut copying.spilled);
         let until = copying.end.min(copying.cursor.saturating_add(slots));
-        for (index, slot) in self.slots.iter_mut().enumerate().take(until).skip(copying.cursor) {
+        for index in copying.cursor..until {
+            let Some(slot) = self.slots.get_mut(index) else { break };
             if slot.copied_in != self.snapshots {
                 slot.copied_in = self.snapshots;
                 write_slot(index, slot, out);

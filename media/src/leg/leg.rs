@@ -36,6 +36,8 @@ pub(crate) struct News {
     expected_since: Time,
     /// The silence has been reported.
     pub(crate) silence_reported: bool,
+    /// A packet came after the silence had been reported.
+    pub(crate) heard: bool,
 }
 
 impl News {
@@ -110,7 +112,7 @@ impl Leg {
         };
         self.figures.packets_in += 1;
         self.figures.octets_in += arrival.payload.len() as u64;
-        self.news.silence_reported = false;
+        self.news.heard |= core::mem::take(&mut self.news.silence_reported);
         if arrival.latched {
             self.news.latched = Some(source);
         }

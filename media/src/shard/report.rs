@@ -37,6 +37,11 @@ pub enum Report {
         /// The leg.
         leg: LegId,
     },
+    /// A leg that was reported silent sends again.
+    Heard {
+        /// The leg.
+        leg: LegId,
+    },
     /// The leg is closed; its ports are free.
     Closed {
         /// The leg.

@@ -166,8 +166,8 @@ impl Shard {
     ) -> Option<Forward> {
         let from = self.legs.get_mut(leg)?;
         let passing = from.handle_datagram(now, leg, source, packet);
-        if from.news.latched.is_some() {
-            self.outbox.offer_latched(from);
+        if from.news.latched.is_some() || from.news.heard {
+            self.outbox.offer_news(from);
         }
         let passing = passing?;
         let delivered = match self.legs.get_mut(passing.partner) {
@@ -212,8 +212,8 @@ impl Shard {
         self.next_scan = if self.keys.is_empty() { None } else { Some(now + SCAN_INTERVAL) };
         let silence = self.config.silence;
         for leg in self.legs.iter_mut() {
-            if leg.news.latched.is_some() {
-                self.outbox.offer_latched(leg);
+            if leg.news.latched.is_some() || leg.news.heard {
+                self.outbox.offer_news(leg);
             }
             if leg.is_newly_silent(now, silence) {
                 leg.news.silence_reported = self.outbox.offer(Output::Report(Report::Silent { leg: leg.id }));
@@ -345,7 +345,10 @@ impl Outbox {
         room
     }
 
-    fn offer_latched(&mut self, leg: &mut Leg) {
+    fn offer_news(&mut self, leg: &mut Leg) {
+        if leg.news.heard && self.offer(Output::Report(Report::Heard { leg: leg.id })) {
+            leg.news.heard = false;
+        }
         if let Some(source) = leg.news.latched
             && self.offer(Output::Report(Report::Latched { leg: leg.id, source }))
         {

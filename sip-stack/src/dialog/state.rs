@@ -3,7 +3,7 @@
 use super::route_set::{Route, RouteSet};
 use super::{InviteUsage, UsageAction};
 use crate::header::{HeaderError, HeaderName, NameAddr};
-use crate::message::{Message, Method, Uri, Writer};
+use crate::message::{Message, Method, Offence, Uri, Writer};
 use crate::table::Id;
 use crate::time::Time;
 use crate::transaction::{Armed, KeyHasher, TransactionId};
@@ -88,7 +88,9 @@ impl Dialog {
             local_tag,
             remote: Bytes::copy_from_slice(from),
             contact: origin.contact,
-            remote_target: contact_uri(request)?.unwrap_or_default(),
+            // §8.1.1.8, §12.1.1: without it nothing could ever be sent to the peer.
+            remote_target: contact_uri(request)?
+                .ok_or(HeaderError::new(HeaderName::Contact, Offence::Missing))?,
             route_set: RouteSet::of_request(request),
             // §12.1.1 leaves it empty; §8.1.1.5 asks for less than 2^31.
             local_cseq: 0,

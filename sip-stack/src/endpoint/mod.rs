@@ -150,6 +150,8 @@ pub struct Endpoint {
     dialog_keys: KeyIndex<Dialog>,
     dialog_timers: TimerQueue<Dialog>,
     counters: Counters,
+    /// BYEs leave at once, ACK or not.
+    leaving: bool,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -172,6 +174,7 @@ impl Endpoint {
             dialog_keys: KeyIndex::default(),
             dialog_timers: TimerQueue::default(),
             counters: Counters::default(),
+            leaving: false,
             outputs: VecDeque::new(),
         }
     }

@@ -52,7 +52,7 @@ impl Endpoint {
             Ok(Matched::Ack) => self.on_ack(now, message),
             Ok(Matched::Merged) => self.reject(&message, flow, Status::LOOP_DETECTED, Some("Merged Request")),
             Ok(Matched::New(key)) if message.method() == Some(Method::Cancel) => {
-                self.on_cancel(now, key, reply_to, &message);
+                self.on_cancel(now, key, flow, &message);
             }
             Ok(Matched::New(key)) => {
                 self.on_request(now, Request { message, flow, dialog: None, reply_to, key });
@@ -75,7 +75,8 @@ impl Endpoint {
                 request.dialog = self.dialog_keys.get(key);
                 // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
                 if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
-                    self.answer(now, &request, Status::CALL_DOES_NOT_EXIST);
+                    // Anybody can send this, so it is answered without state (§8.2.7).
+                    self.reject(&request.message, request.flow, Status::CALL_DOES_NOT_EXIST, None);
                     return;
                 }
             }
@@ -103,16 +104,16 @@ impl Endpoint {
         self.respond(now, transaction, status, bytes);
     }
 
-    fn on_cancel(&mut self, now: Time, key: TransactionKey, reply_to: Flow, cancel: &Message) {
-        let cancelled = self.transactions.cancelled_by(cancel);
-        let status = if cancelled.is_some() { Status::OK } else { Status::CALL_DOES_NOT_EXIST };
+    fn on_cancel(&mut self, now: Time, key: TransactionKey, flow: Flow, cancel: &Message) {
+        let Some((invite, owner)) = self.transactions.cancelled_by(cancel) else {
+            return self.reject(cancel, flow, Status::CALL_DOES_NOT_EXIST, None);
+        };
         let tag = self.stateless_tag(cancel);
-        let bytes = response(cancel, status, None, Some(&tag), reply_to.peer).finish();
+        let bytes = response(cancel, Status::OK, None, Some(&tag), flow.peer).finish();
+        let reply_to = cancel.via().map_or(flow, |via| response_flow(flow, &via));
         let transaction = self.transactions.open_server(now, key, cancel, reply_to, 0);
-        self.respond(now, transaction, status, bytes);
-        if let Some((transaction, owner)) = cancelled {
-            self.outputs.push_back(Output::Event(Event::Cancelled { transaction, owner }));
-        }
+        self.respond(now, transaction, Status::OK, bytes);
+        self.outputs.push_back(Output::Event(Event::Cancelled { transaction: invite, owner }));
     }
 
     fn on_ack(&mut self, now: Time, ack: Message) {

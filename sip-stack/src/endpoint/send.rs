@@ -165,6 +165,7 @@ impl Endpoint {
     pub fn request(&mut self, now: Time, draft: Draft<'_>, owner: u64) -> TransactionId {
         let bytes = draft.writer.finish();
         if draft.method == Method::Bye
+            && !self.leaving
             && let Some(dialog) = draft.dialog.and_then(|id| self.dialogs.get_mut(id))
             && dialog.usage.awaits_ack()
         {
@@ -223,6 +224,18 @@ impl Endpoint {
             self.forget_dialog(id);
         }
         ended
+    }
+
+    /// From now on no BYE waits for an ACK, and those that wait leave: the process is about to end.
+    ///
+    /// Deviation: §15 lets the callee's side send BYE only after the ACK; there will be nobody to send it then.
+    pub fn hold_no_more(&mut self, now: Time) {
+        self.leaving = true;
+        let held: Vec<DialogId> =
+            self.dialogs.iter().filter(|(_, dialog)| dialog.held_bye.is_some()).map(|(id, _)| id).collect();
+        for id in held {
+            self.release_bye(now, id);
+        }
     }
 
     fn forget_dialog(&mut self, id: DialogId) {

@@ -123,7 +123,8 @@ impl Writer {
         self.number(HeaderName::ContentLength, self.body.len() as u64);
         self.buffer.put_slice(b"\r\n");
         self.buffer.put_slice(&self.body);
-        self.buffer.freeze()
+        // Copied to its size: a transaction keeps it for half a minute, and the room around it would be kept too.
+        Bytes::copy_from_slice(&self.buffer)
     }
 
     #[inline]

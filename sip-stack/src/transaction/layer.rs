@@ -37,8 +37,13 @@ pub struct Entry {
     machine: Machine,
     flow: Flow,
     owner: u64,
+    /// Dialogs that responses to our INVITE have created.
+    forks: u8,
     armed: Option<Armed>,
 }
+
+/// Dialogs that one INVITE of ours may create: a proxy that forks to more is not a phone system but a flood.
+const FORKS: u8 = 16;
 
 impl Entry {
     fn poll_timeout(&self) -> Option<Time> {
@@ -319,7 +324,7 @@ impl Transactions {
         owner: u64,
         out: Actions,
     ) -> TransactionId {
-        let id = self.table.insert(Entry { key, merged, machine, flow, owner, armed: None });
+        let id = self.table.insert(Entry { key, merged, machine, flow, owner, forks: 0, armed: None });
         self.keys.insert(key.0, id);
         if let Some(merged) = merged {
             self.merged.insert(merged, id);
@@ -346,9 +351,19 @@ impl Transactions {
         }
     }
 
-    /// The dialog that `response` to our INVITE creates (RFC 3261 §12.1.2), with the Contact of that INVITE.
-    pub(crate) fn client_dialog(&self, id: TransactionId, owner: u64, response: &Message) -> Option<Dialog> {
-        let entry = self.table.get(id)?;
+    /// The dialog that `response` to our INVITE creates (RFC 3261 §12.1.2), with the Contact of that INVITE. `None`
+    /// beyond sixteen of them.
+    pub(crate) fn client_dialog(
+        &mut self,
+        id: TransactionId,
+        owner: u64,
+        response: &Message,
+    ) -> Option<Dialog> {
+        let entry = self.table.get_mut(id)?;
+        if entry.forks == FORKS {
+            return None;
+        }
+        entry.forks += 1;
         let Machine::InviteClient(machine) = &entry.machine else { return None };
         let invite = Message::parse(machine.request().clone()).ok()?;
         let contact = Bytes::copy_from_slice(invite.header(HeaderName::Contact).unwrap_or_default());

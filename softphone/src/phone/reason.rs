@@ -126,7 +126,9 @@ impl fmt::Display for Reason {
             Reason::UnknownUser => "The server does not know this user.",
             Reason::Forbidden => "The server does not allow this.",
             Reason::NoAnswer => "The server did not answer. Check its address and the network.",
-            Reason::Unreachable => "The network did not take the message. Check the address and the network.",
+            Reason::Unreachable => {
+                "The message could not be delivered: nothing listens there, or the network is down."
+            }
             Reason::Busy => "The other side is busy.",
             Reason::Declined => "The other side declined the call.",
             Reason::Unavailable => "The other side cannot be reached at the moment.",

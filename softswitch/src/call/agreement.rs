@@ -81,8 +81,7 @@ impl Agreement {
             if let Some(ours) = ours {
                 rules.forward.push((ours.payload_type, PayloadRule::Pass(theirs.payload_type)));
                 rules.backward.push((theirs.payload_type, PayloadRule::Pass(ours.payload_type)));
-                // What we proposed to the callee was the caller's number; some answer with another and send that one.
-                rules.backward.push((ours.payload_type, PayloadRule::Pass(ours.payload_type)));
+                rules.aliases.push((ours.payload_type, PayloadRule::Pass(ours.payload_type)));
                 events.push(ours.clone());
             }
         }
@@ -90,7 +89,7 @@ impl Agreement {
             codecs,
             events,
             forward: PayloadMap::new(&rules.forward),
-            backward: PayloadMap::new(&rules.backward),
+            backward: rules.backward_map(),
             clock_rate,
         })
     }
@@ -100,6 +99,8 @@ impl Agreement {
 struct Rules {
     forward: Vec<(u8, PayloadRule)>,
     backward: Vec<(u8, PayloadRule)>,
+    /// What we proposed to the callee were the caller's numbers; some answer with others and send those all the same.
+    aliases: Vec<(u8, PayloadRule)>,
 }
 
 impl Rules {
@@ -114,10 +115,19 @@ impl Rules {
         if !self.forward.iter().any(|(known, _)| *known == ours) {
             self.forward.push((ours, forward));
         }
-        if same && ours != theirs && !self.backward.iter().any(|(known, _)| *known == ours) {
-            self.backward.push((ours, backward));
+        if same {
+            self.aliases.push((ours, backward));
         }
         self.backward.push((theirs, backward));
+    }
+}
+
+impl Rules {
+    /// An alias never takes a number that the callee gave to something else.
+    fn backward_map(&self) -> PayloadMap {
+        let free = |alias: &&(u8, PayloadRule)| !self.backward.iter().any(|(known, _)| *known == alias.0);
+        let rules: Vec<_> = self.aliases.iter().filter(free).chain(&self.backward).copied().collect();
+        PayloadMap::new(&rules)
     }
 }
 
@@ -175,6 +185,19 @@ mod tests {
         assert_eq!(agreed.backward.rule(96), PayloadRule::Pass(96), "a callee may send under our number");
         assert_eq!(agreed.backward.rule(97), PayloadRule::Pass(101));
         assert_eq!((agreed.codecs.len(), agreed.clock_rate), (1, 48_000));
+    }
+
+    #[test]
+    fn numbers_that_the_callee_swaps_mean_what_it_says() {
+        let caller = party(&[(96, "opus", 48_000)], &[101]);
+        let agreed = Agreement::between(&caller, &party(&[(101, "opus", 48_000)], &[96]));
+        let agreed = agreed.expect("both know opus");
+        assert_eq!(agreed.backward.rule(101), PayloadRule::Pass(96));
+        assert_eq!(
+            agreed.backward.rule(96),
+            PayloadRule::Drop,
+            "events of another clock rate are not shared"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
 use sip_stack::transport::Flow;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Refers to one call.
 pub type CallId = Id<Call>;
@@ -52,6 +53,8 @@ pub(super) struct Leg {
     pub(super) flow: Flow,
     pub(super) latching: Latching,
     pub(super) session: Session,
+    /// We offered in a 2xx (RFC 3261 §13.2.1, §14.2) and wait for the answer in its ACK.
+    pub(super) awaiting_answer: bool,
 }
 
 /// The media leg of one side.
@@ -103,11 +106,7 @@ pub(super) enum Phase {
     /// Waiting for an answer.
     Ringing(Ring),
     /// The callee has answered.
-    Talking {
-        callee: Leg,
-        /// We offered in our 2xx (RFC 3261 §13.2.1) and wait for the answer in the ACK.
-        awaiting_answer: bool,
-    },
+    Talking { callee: Leg },
     /// Over; the media legs are being closed.
     Ended,
 }
@@ -127,6 +126,8 @@ pub struct Call {
     /// Counted from 1 since the switch began; what events name the call by.
     pub(super) number: u64,
     pub(super) domain: DomainId,
+    /// Its name, which outlives its removal from the configuration.
+    pub(super) domain_name: Arc<str>,
     /// The user who calls.
     pub(super) caller: Box<str>,
     /// The caller's display name, quoted, or empty.
@@ -171,7 +172,7 @@ impl Call {
     pub(super) fn side_of(&self, dialog: DialogId) -> Option<Side> {
         match &self.phase {
             _ if self.caller_leg.dialog == dialog => Some(Side::Caller),
-            Phase::Talking { callee, .. } if callee.dialog == dialog => Some(Side::Callee),
+            Phase::Talking { callee } if callee.dialog == dialog => Some(Side::Callee),
             Phase::Reserving | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended => None,
         }
     }
@@ -180,7 +181,7 @@ impl Call {
     pub(super) fn leg_mut(&mut self, side: Side) -> Option<&mut Leg> {
         match (side, &mut self.phase) {
             (Side::Caller, _) => Some(&mut self.caller_leg),
-            (Side::Callee, Phase::Talking { callee, .. }) => Some(callee),
+            (Side::Callee, Phase::Talking { callee }) => Some(callee),
             (Side::Callee, Phase::Reserving | Phase::Ringing(_) | Phase::Ended) => None,
         }
     }

@@ -11,7 +11,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::table::{Id, Table};
 use sip_stack::transaction::{TimerQueue, TransactionId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// All calls.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,8 +20,8 @@ pub(crate) struct Calls {
     timers: TimerQueue<Call>,
     /// Calls so far.
     pub(super) opened: u64,
-    /// BYEs of ours that are not answered yet.
-    byes: BTreeSet<TransactionId>,
+    /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
+    byes: BTreeMap<TransactionId, Option<DialogId>>,
 }
 
 impl Calls {
@@ -40,9 +40,9 @@ impl Calls {
         response: &Message,
     ) {
         let status = response.status();
-        if self.byes.contains(&transaction) {
+        if self.byes.contains_key(&transaction) {
             if status.is_some_and(Status::is_final) {
-                self.byes.remove(&transaction);
+                self.forget_bye(env, transaction);
             }
             return;
         }
@@ -73,9 +73,19 @@ impl Calls {
         if let Some(mut draft) = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by) {
             sign_request(&mut draft.writer);
             let bye = env.endpoint.request(env.now, draft, 0);
-            self.byes.insert(bye);
+            // The dialog stays until then: a 2xx that is repeated gets its ACK again, and no second BYE.
+            self.byes.insert(bye, Some(dialog));
         }
-        env.endpoint.end_dialog(dialog);
+    }
+
+    fn forget_bye(&mut self, env: &mut Environment, bye: TransactionId) {
+        if let Some(Some(dialog)) = self.byes.remove(&bye) {
+            env.endpoint.end_dialog(dialog);
+        }
+    }
+
+    fn remember_byes(&mut self, byes: impl IntoIterator<Item = TransactionId>) {
+        self.byes.extend(byes.into_iter().map(|bye| (bye, None)));
     }
 
     /// A request of ours got no answer (`408`) or could not be sent (`503`), RFC 3261 §8.1.3.1.
@@ -86,10 +96,14 @@ impl Calls {
         owner: u64,
         status: Status,
     ) {
-        self.byes.remove(&transaction);
+        self.forget_bye(env, transaction);
         let id = call_of(owner);
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-            call.handle_ring_failure(env, transaction, status);
+            if call.invitation.transaction == transaction {
+                call.handle_lost_caller(env, status);
+            } else {
+                call.handle_ring_failure(env, transaction, status);
+            }
         }
         self.settle(env, id);
     }
@@ -114,7 +128,7 @@ impl Calls {
                 answer(env, request, Status::OK);
                 if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
                     let bye = call.handle_bye(env, side);
-                    self.byes.extend(bye);
+                    self.remember_byes(bye);
                 }
             }
             (Some(Method::Invite), Some(side)) => {
@@ -146,7 +160,7 @@ impl Calls {
             let goes_on = ack.is_some_and(|ack| call.handle_ack(env, side, ack));
             if !goes_on {
                 let byes = call.terminate(env, Status::SERVER_INTERNAL_ERROR);
-                self.byes.extend(byes.into_iter().flatten());
+                self.remember_byes(byes.into_iter().flatten());
             }
         }
         self.settle(env, id);
@@ -178,7 +192,7 @@ impl Calls {
                 }
                 self.settle(env, Some(id));
             }
-            Report::Latched { leg, .. } => self.silence(env, leg, false),
+            Report::Latched { leg, .. } | Report::Heard { leg } => self.silence(env, leg, false),
             Report::Silent { leg } => self.silence(env, leg, true),
             Report::Closed { leg, figures } => {
                 let (id, side) = call_with(leg);
@@ -196,7 +210,7 @@ impl Calls {
             && call.handle_silence(side, silent)
         {
             let byes = call.terminate(env, Status::REQUEST_TIMEOUT);
-            self.byes.extend(byes.into_iter().flatten());
+            self.remember_byes(byes.into_iter().flatten());
         }
         self.settle(env, Some(id));
     }
@@ -207,7 +221,7 @@ impl Calls {
         for id in ids {
             if let Some(call) = self.table.get_mut(id) {
                 let byes = call.terminate(env, Status::SERVICE_UNAVAILABLE);
-                self.byes.extend(byes.into_iter().flatten());
+                self.remember_byes(byes.into_iter().flatten());
             }
             self.settle(env, Some(id));
         }

@@ -30,10 +30,22 @@ impl Call {
         self.finish(env, status, by);
     }
 
+    /// Our answers do not reach the caller: as if it had given up.
+    pub(super) fn handle_lost_caller(&mut self, env: &mut Environment, status: Status) {
+        match &mut self.phase {
+            Phase::Ringing(ring) => ring.give_up(env),
+            Phase::Reserving => {}
+            // A 2xx is sent again until its ACK comes, or word that none came ends the call.
+            Phase::Talking { .. } | Phase::Ended => return,
+        }
+        env.endpoint.end_dialog(self.caller_leg.dialog);
+        self.finish(env, status, EndedBy::Switch);
+    }
+
     /// A BYE of one side: the other gets one of ours.
     pub(super) fn handle_bye(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
         match &mut self.phase {
-            Phase::Talking { callee, .. } => {
+            Phase::Talking { callee } => {
                 let gone = if side == Side::Caller { self.caller_leg.dialog } else { callee.dialog };
                 env.endpoint.end_dialog(gone);
                 let bye = self.hang_up(env, side.other());
@@ -104,13 +116,12 @@ impl Call {
 
     pub(super) fn write_record(&self, env: &mut Environment) {
         let Some(ending) = self.ending else { return };
-        let Some(domain) = env.domain(self.domain).map(|domain| domain.name.clone()) else { return };
         let (started, ended) = (env.unix_ms(self.started), env.unix_ms(ending.at));
         // The Call-ID of the caller may be repeated; our tag in its dialog is not.
         let tag = String::from_utf8_lossy(&self.invitation.tag);
         env.store(StoreOp::PutCallRecord(CallRecord {
             id: format!("{started:x}-{tag}").into(),
-            domain,
+            domain: self.domain_name.clone(),
             caller: self.caller.clone(),
             callee: String::from_utf8_lossy(&self.callee).into(),
             started_unix_ms: started,

@@ -3,12 +3,12 @@
 //! A re-INVITE is answered here, by us: hold, resume and a new address concern one leg, and its media parameters carry
 //! them. Left out on purpose: passing a re-INVITE to the other side, and re-INVITEs of our own.
 
-use super::agreement::Agreement;
-use super::call::{Call, Phase, Side};
+use super::agreement::{Agreement, Proposal};
+use super::call::{Call, Leg, Phase, Side};
 use super::session::{SDP, SdpFault, read};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use bytes::Bytes;
-use media::Command;
+use media::{Command, PayloadRule};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status};
@@ -33,6 +33,11 @@ impl Call {
             }
             Err(status) => {
                 let mut response = env.endpoint.response(request, status, None);
+                if status == Status::SERVER_INTERNAL_ERROR {
+                    // §14.2: between 0 and 10 seconds, at random.
+                    let seconds = u64::from(env.endpoint.random().next_u32() % 11);
+                    response.number(HeaderName::RetryAfter, seconds);
+                }
                 sign_response(&mut response);
                 env.endpoint.respond(env.now, transaction, status, response.finish());
             }
@@ -41,21 +46,53 @@ impl Call {
 
     /// Our description for the 2xx. On failure the session stays as it was (§14.1).
     fn renegotiate(&mut self, env: &mut Environment, side: Side, request: &Request) -> Result<Bytes, Status> {
-        if !matches!(self.phase, Phase::Talking { awaiting_answer: false, .. }) {
-            return Err(Status::REQUEST_PENDING);
+        let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        // §14.2: not before the INVITE that came first is answered, and its offer too.
+        let pending = leg.awaiting_answer;
+        if pending || !matches!(self.phase, Phase::Talking { .. }) {
+            return Err(Status::SERVER_INTERNAL_ERROR);
         }
         let offer = read(&request.message).map_err(|fault| match fault {
             SdpFault::Malformed => Status::BAD_REQUEST,
             SdpFault::NotAcceptable(_) => Status::NOT_ACCEPTABLE_HERE,
         })?;
-        let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
-        leg.flow.peer = request.flow.peer;
-        // §14.2: an INVITE without an offer asks for ours.
-        let Some(offer) = offer else { return Ok(leg.session.local.clone()) };
+        let Some(offer) = offer else { return self.offer_anew(side).ok_or(Status::NOT_ACCEPTABLE_HERE) };
+        if self.would_silence(side, &offer) {
+            return Err(Status::NOT_ACCEPTABLE_HERE);
+        }
         let ptime_ms = offer.ptime_ms;
         let agreement = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        leg.flow.peer = request.flow.peer;
         Ok(leg.session.answer(&request.message, &agreement, ptime_ms))
+    }
+
+    /// §14.2: an INVITE without an offer asks for ours: what both sides share, in both directions.
+    fn offer_anew(&mut self, side: Side) -> Option<Bytes> {
+        let other = self.leg_mut(side.other())?.session.remote.clone()?;
+        let leg = self.leg_mut(side)?;
+        let shared = Agreement::between(leg.session.remote.as_ref()?, &other)?;
+        leg.awaiting_answer = true;
+        Some(leg.session.offer(&Proposal { codecs: shared.codecs, events: shared.events }, other.ptime_ms))
+    }
+
+    /// Whether the codec that the other side prefers, and most likely sends, would no longer reach this one: we do not
+    /// tell the other side about a re-INVITE.
+    fn would_silence(&mut self, side: Side, offer: &AudioOffer) -> bool {
+        let known = |leg: Option<&mut Leg>| leg.and_then(|leg| leg.session.remote.clone());
+        let (Some(this), Some(other)) = (known(self.leg_mut(side)), known(self.leg_mut(side.other()))) else {
+            return false;
+        };
+        // The other side as the callee: its codecs in its own order and numbers.
+        let sent = Agreement::between(&this, &other).and_then(|before| {
+            other
+                .codecs
+                .iter()
+                .map(|codec| codec.payload_type)
+                .find(|sent| before.backward.rule(*sent) != PayloadRule::Drop)
+        });
+        let after = Agreement::between(offer, &other);
+        sent.is_some_and(|sent| after.is_none_or(|after| after.backward.rule(sent) == PayloadRule::Drop))
     }
 
     /// Takes a new description of one side and tells the shard. `None` when the other side shares nothing with it.
@@ -72,6 +109,7 @@ impl Call {
             Side::Callee => Agreement::between(&description, &other)?,
         };
         let leg = self.media(side).id;
+        self.media_mut(side).silent = false;
         let party = self.leg_mut(side)?;
         party.session.remote = Some(description);
         let params = party.session.params(&party.flow, &party.latching, agreement.clock_rate);
@@ -85,27 +123,32 @@ impl Call {
     /// The ACK of a 2xx of ours; it carries the answer when the 2xx carried our offer (§13.2.1). Returns whether the
     /// call can go on.
     pub(super) fn handle_ack(&mut self, env: &mut Environment, side: Side, ack: &Message) -> bool {
-        let answer = read(ack);
-        match &mut self.phase {
-            Phase::Talking { awaiting_answer, callee } if side == Side::Caller && *awaiting_answer => {
-                *awaiting_answer = false;
-                let Ok(Some(answer)) = answer else { return false };
-                let Some(remote) = callee.session.remote.clone() else { return false };
-                let Some(agreement) = Agreement::between(&answer, &remote) else { return false };
-                let params = callee.session.params(&callee.flow, &callee.latching, agreement.clock_rate);
-                self.caller_leg.session.remote = Some(answer);
-                let leg = self.media(Side::Callee).id;
-                env.media(Command::Configure { leg, params });
-                self.connect(env, &agreement);
-                true
-            }
-            // The answer to the offer in our 2xx to a re-INVITE without one.
-            Phase::Talking { .. } => match answer {
-                Ok(Some(answer)) => self.adopt(env, side, answer).is_some(),
-                Ok(None) | Err(_) => true,
-            },
-            Phase::Reserving | Phase::Ringing(_) | Phase::Ended => true,
+        let Some(leg) = self.leg_mut(side) else { return true };
+        if !core::mem::take(&mut leg.awaiting_answer) {
+            return true;
         }
+        let is_first = leg.session.remote.is_none();
+        let Ok(Some(answer)) = read(ack) else { return false };
+        if self.adopt(env, side, answer).is_none() {
+            return false;
+        }
+        if is_first {
+            // The callee's leg was not told its parameters while it had no partner.
+            self.configure_callee(env);
+        }
+        true
+    }
+
+    fn configure_callee(&mut self, env: &mut Environment) {
+        let Phase::Talking { callee } = &self.phase else { return };
+        let clock_rate = callee
+            .session
+            .remote
+            .as_ref()
+            .and_then(|remote| remote.codecs.first())
+            .map(|codec| codec.clock_rate);
+        let params = callee.session.params(&callee.flow, &callee.latching, clock_rate.unwrap_or(8_000));
+        env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
     }
 
     /// A media leg heard nothing for the configured time, or something again. Returns whether the call is dead: both

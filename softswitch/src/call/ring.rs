@@ -16,7 +16,7 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
-use sip_stack::sdp::AudioOffer;
+use sip_stack::sdp::{AudioCodec, AudioOffer, TelephoneEvent};
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::Flow;
 use smallvec::SmallVec;
@@ -29,8 +29,17 @@ pub(super) struct Ring {
     pub(super) deadline: Time,
     /// The best failure so far (§16.7 step 6).
     best: Option<Status>,
-    /// Early media are flowing; the answer that the caller got.
-    early: Option<Bytes>,
+    /// Early media are flowing.
+    early: Option<Early>,
+}
+
+/// The answer that the caller got in a provisional response; the 2xx repeats it (RFC 3261 §13.2.1).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Early {
+    body: Bytes,
+    /// What the caller was told it may send.
+    codecs: Vec<AudioCodec>,
+    events: Vec<TelephoneEvent>,
 }
 
 /// One INVITE of ours.
@@ -155,7 +164,8 @@ impl Call {
         env.media(Command::Configure { leg, params: callee });
         let answer = self.answer_caller(env, &agreement, &remote);
         if let Phase::Ringing(ring) = &mut self.phase {
-            ring.early = Some(answer.clone());
+            let Agreement { codecs, events, .. } = agreement;
+            ring.early = Some(Early { body: answer.clone(), codecs, events });
         }
         Some(answer)
     }
@@ -190,12 +200,15 @@ impl Call {
         }
         ring.give_up(env);
 
-        branch.session.remote = read(response).ok().flatten();
+        // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
+        if let Ok(Some(remote)) = read(response) {
+            branch.session.remote = Some(remote);
+        }
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
         let (session, flow) = (branch.session, branch.flow);
         self.phase =
-            Phase::Talking { callee: Leg { dialog, flow, latching, session }, awaiting_answer: false };
+            Phase::Talking { callee: Leg { dialog, flow, latching, session, awaiting_answer: false } };
         match self.accept_answer(env, early) {
             Some(body) => self.send_answer(env, &body),
             // Answered, but with nothing that both can use (RFC 3261 §13.2.2.4: acknowledge, then BYE).
@@ -207,23 +220,27 @@ impl Call {
     }
 
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
-    fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
-        let Phase::Talking { callee, awaiting_answer } = &mut self.phase else { return None };
+    fn accept_answer(&mut self, env: &mut Environment, early: Option<Early>) -> Option<Bytes> {
+        let Phase::Talking { callee } = &mut self.phase else { return None };
         let remote = callee.session.remote.clone()?;
-        let Some(caller) = self.caller_leg.session.remote.clone() else {
-            *awaiting_answer = true;
+        let Some(mut caller) = self.caller_leg.session.remote.clone() else {
+            self.caller_leg.awaiting_answer = true;
             let proposal = Proposal { codecs: remote.codecs, events: remote.telephone_events };
             return Some(self.caller_leg.session.offer(&proposal, remote.ptime_ms));
         };
+        let told = early.map(|early| {
+            (caller.codecs, caller.telephone_events) = (early.codecs, early.events);
+            early.body
+        });
         let agreement = Agreement::between(&caller, &remote)?;
+        self.caller_leg.session.remote = Some(caller);
         let params = callee.session.params(&callee.flow, &callee.latching, agreement.clock_rate);
         let leg = self.media(Side::Callee).id;
         env.media(Command::Configure { leg, params });
-        // RFC 3261 §13.2.1: a description in the 2xx repeats the one of the provisional response.
-        match early {
-            Some(early) => {
+        match told {
+            Some(told) => {
                 self.connect(env, &agreement);
-                Some(early)
+                Some(told)
             }
             None => Some(self.answer_caller(env, &agreement, &remote)),
         }

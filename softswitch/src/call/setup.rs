@@ -98,17 +98,19 @@ impl Calls {
             .domain(domain)
             .and_then(|domain| domain.users.get(caller))
             .map_or_else(Default::default, |user| user.latching.clone());
+        let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
         self.opened += 1;
         let id = self.table.insert(Call {
             id: None,
             number: self.opened,
             domain,
+            domain_name,
             caller: caller.into(),
             caller_name,
             callee,
             invitation: Invitation { request, transaction, tag, contact },
-            caller_leg: Leg { dialog, flow, latching, session },
+            caller_leg: Leg { dialog, flow, latching, session, awaiting_answer: false },
             destination,
             phase: Phase::Reserving,
             media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
@@ -134,7 +136,7 @@ impl Calls {
 
 impl Call {
     fn announce(&self, env: &mut Environment) {
-        let domain = env.domain(self.domain).map_or_else(Arc::default, |domain| domain.name.clone());
+        let domain = self.domain_name.clone();
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
         env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
     }

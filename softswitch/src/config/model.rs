@@ -270,7 +270,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { transactions: 200_000, calls: 10_000, nonces: 100_000 }
+        Limits { transactions: 1_000_000, calls: 10_000, nonces: 100_000 }
     }
 }
 

@@ -73,7 +73,7 @@ const FAULTS: &[(&str, &str)] = &[
         "softswitch.toml:4: ha1 is not the MD5 of user:domain:password as 32 hexadecimal digits; replace it",
     ),
     (
-        "[[user]]\nid = \"1000\"\nha1 = \"3d78807defe7de2157e2b0b6573a855f\"\n",
+        "[[user]]\nid = \"1000\"\nha1 = \"3d78807defe7de2157e2b0b6573a855f\"\n[[domain]]\nname = \"default\"\ndigest = [\"SHA-256\", \"MD5\"]\n",
         "softswitch.toml:3: user \"1000\" has no ha1_sha256, and domain \"default\" offers SHA-256; add ha1_sha256, \
          use password instead, or take SHA-256 out of the domain's digest",
     ),

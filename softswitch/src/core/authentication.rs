@@ -15,6 +15,9 @@ use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, Uri};
 
+/// No domain may let a nonce live longer; each has a lifetime of its own within this.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// Nonces and their counts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Authenticator {
@@ -41,13 +44,10 @@ enum Verdict {
 impl Authenticator {
     pub(crate) fn new(env: &mut Environment) -> Authenticator {
         let key = env.endpoint.random().key();
-        let domains = env.config.domains.values();
-        let lifetime = domains.map(|domain| domain.nonce_lifetime_s).max().unwrap_or(3_600);
-        let lifetime = Duration::from_secs(u64::from(lifetime));
         let password = env.endpoint.random().token::<24>();
         Authenticator {
-            nonces: Nonces::new(key, lifetime),
-            counts: NonceCounts::new(env.config.limits.nonces, lifetime),
+            nonces: Nonces::new(key, LONGEST),
+            counts: NonceCounts::new(env.config.limits.nonces, LONGEST),
             decoy: Ha1::compute(&Algorithm::ALL, b"", b"", &password),
         }
     }

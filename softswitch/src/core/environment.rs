@@ -121,6 +121,19 @@ impl Environment {
         self.config.media.advertised_to(peer).unwrap_or(flow.local.ip().to_canonical())
     }
 
+    /// Our address for a flow whose own is no address of this machine any more, on a listener that is bound to all;
+    /// `None` when the flow is in order or nothing better is known.
+    pub(crate) fn local_for(&self, flow: &Flow) -> Option<SocketAddr> {
+        let listener = self.config.listeners.get(usize::from(flow.listener.0))?;
+        let ours = flow.local.ip().to_canonical();
+        let known = self.interfaces.interfaces.iter().any(|interface| interface.address == ours);
+        if known || !listener.address.ip().is_unspecified() {
+            return None;
+        }
+        let facing = self.interfaces.facing(flow.peer.ip()).filter(|facing| *facing != ours)?;
+        Some(SocketAddr::new(facing, flow.local.port()))
+    }
+
     /// The flow to a static peer: from the first listener of its family, at the address that faces it.
     pub(crate) fn flow_to(&self, peer: SocketAddr) -> Option<Flow> {
         let listeners = self.config.listeners.iter().enumerate();

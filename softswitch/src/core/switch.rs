@@ -18,9 +18,13 @@ pub struct Snapshot(pub Vec<u8>);
 /// A slice of each table of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotPart {
+    #[serde(with = "serde_bytes")]
     transactions: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     dialogs: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     bindings: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     calls: Vec<u8>,
 }
 
@@ -79,11 +83,15 @@ impl Switch {
             }
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
             Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
-            Input::Interfaces(interfaces) => self.env.interfaces = interfaces,
+            Input::Interfaces(interfaces) => {
+                self.env.interfaces = interfaces;
+                self.registrar.readdress(&self.env);
+            }
             Input::Configure(config) => self.configure(*config),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
             Input::Shutdown => {
                 self.env.stopping = true;
+                self.env.endpoint.hold_no_more(now);
                 self.calls.shut_down(&mut self.env);
             }
         }

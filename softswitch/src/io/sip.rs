@@ -93,7 +93,7 @@ impl SipSockets {
         let Some(listening) = self.listening.get(usize::from(transmit.flow.listener.0)) else { return false };
         match send_from(listening, transmit) {
             Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if is_crowded(&error) => {
                 self.crowded_out += 1;
                 if self.crowded_out.is_power_of_two() {
                     warn!(lost = self.crowded_out, "SIP messages lost: the send buffer is full");
@@ -159,6 +159,15 @@ fn tell_destinations(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn tell_destinations(_socket: &Socket, _address: SocketAddr) -> io::Result<()> {
     Ok(())
+}
+
+/// Whether the system has no room at the moment: the message is lost as on the way, and sent again in time.
+fn is_crowded(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(nix::libc::ENOBUFS) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 #[cfg(target_os = "linux")]

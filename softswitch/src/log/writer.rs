@@ -75,7 +75,7 @@ enum State {
     /// No segment; the next is tried at this time.
     Waiting { until: Time },
     /// The snapshot has this many bytes so far.
-    Snapshotting { snapshot: u64 },
+    Snapshotting { snapshot: u64, due: Time },
     /// The segment ends when this many bytes were written.
     Recording { end: u64 },
 }
@@ -154,7 +154,8 @@ impl<S: Sink> Recorder<S> {
         match self.state {
             State::Waiting { until } if until > now => {}
             State::Waiting { .. } => self.begin(now, switch),
-            State::Snapshotting { snapshot } => self.slice(now, snapshot, switch),
+            State::Snapshotting { due, .. } if due > now => {}
+            State::Snapshotting { snapshot, .. } => self.slice(now, snapshot, switch),
             State::Recording { end } if self.size() < end => {}
             State::Recording { .. } => {
                 record::write_mark(&mut self.buffer, Kind::End);
@@ -174,14 +175,14 @@ impl<S: Sink> Recorder<S> {
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Snapshotting { .. } => Some(Time(0)),
+            State::Snapshotting { due, .. } => Some(due),
             State::Recording { .. } => self.flush_at,
         }
     }
 
     /// Ends the log in order and gives the sink back, which still has to write what it was given.
     pub fn finish(mut self, now: Time, switch: &mut Switch) -> S {
-        while let State::Snapshotting { snapshot } = self.state {
+        while let State::Snapshotting { snapshot, .. } = self.state {
             self.slice(now, snapshot, switch);
         }
         if self.is_open() {
@@ -212,7 +213,7 @@ impl<S: Sink> Recorder<S> {
         self.began = now;
         record::write_header(&mut self.buffer);
         let written = record::write_head(&mut self.buffer, &mut self.sealer, &switch.snapshot().0);
-        self.state = State::Snapshotting { snapshot: self.buffer.len() as u64 };
+        self.state = State::Snapshotting { snapshot: self.buffer.len() as u64, due: now };
         self.after_record(now, written);
     }
 
@@ -223,9 +224,10 @@ impl<S: Sink> Recorder<S> {
             Some(part) => record::write_slice(&mut self.buffer, part),
             None => record::write_mark(&mut self.buffer, Kind::SnapshotDone),
         }
-        let snapshot = snapshot + (self.size() - before);
+        let written = self.size() - before;
+        let (snapshot, due) = (snapshot + written, now + PACE * u32::try_from(written).unwrap_or(u32::MAX));
         self.state = match slice {
-            Some(_) => State::Snapshotting { snapshot },
+            Some(_) => State::Snapshotting { snapshot, due },
             None => State::Recording { end: self.size() + self.bounds.segment.max(snapshot * 4) },
         };
         self.after_record(now, Ok(()));
@@ -267,6 +269,8 @@ impl<S: Sink> Recorder<S> {
 }
 
 /// A segment that goes on for so long shows that what was told is over.
+/// Time per byte of a snapshot: 50 MB a second, which any disk takes, so that a large one never puts the sink behind.
+const PACE: Duration = Duration::from_nanos(20);
 const LASTING: Duration = Duration::from_secs(60);
 
 /// What the last record may add to a full buffer without a new allocation.

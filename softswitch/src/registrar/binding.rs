@@ -46,9 +46,14 @@ pub struct Binding {
 
 impl Binding {
     /// Whether it is for the same contact (§10.3 compares URIs by §19.1.4), or for the same phone, which then has a new
-    /// address (RFC 5626 §6).
+    /// address.
+    ///
+    /// Deviation: RFC 5626 §6 replaces by instance and reg-id together. Phones that send an instance alone leave a dead
+    /// contact behind at each restart. Contacts of one REGISTER never replace each other.
     pub fn is_replaced_by(&self, other: &Binding) -> bool {
-        self.is_for(&other.contact) || (self.instance.is_some() && self.instance == other.instance)
+        let same_request = self.cseq == other.cseq && self.call_id == other.call_id;
+        self.is_for(&other.contact)
+            || (!same_request && self.instance.is_some() && self.instance == other.instance)
     }
 
     /// Whether `contact` is its URI.

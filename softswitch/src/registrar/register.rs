@@ -94,6 +94,7 @@ impl Registrar {
             self.apply(env, id, binding, lifetime_s, limits.max_contacts);
         }
         self.arm(id);
+        self.drop_if_empty(env, id);
         Ok(())
     }
 
@@ -147,7 +148,7 @@ impl Registrar {
         // A phone that comes back under ever new addresses must not be locked out: the binding that would end first
         // makes room.
         if aor.bindings.len() > max_contacts as usize
-            && let Some(at) = (0..aor.bindings.len()).min_by_key(|at| aor.bindings[*at].expires_at)
+            && let Some(at) = (0..aor.bindings.len() - 1).min_by_key(|at| aor.bindings[*at].expires_at)
         {
             let old = aor.bindings.remove(at);
             forget(env, &domain, &aor.user, &old, false);
@@ -248,7 +249,11 @@ impl Registrar {
                 (Some(domain), Some(listener)) => {
                     let id = self.find_or_insert(env, domain, &binding.key.user);
                     if let Some(aor) = self.table.get_mut(id) {
-                        aor.bindings.push(revived(binding, listener, expires_at));
+                        let mut binding = revived(binding, listener, expires_at);
+                        if let Some(local) = env.local_for(&binding.flow) {
+                            binding.flow.local = local;
+                        }
+                        aor.bindings.push(binding);
                     }
                     self.arm(id);
                 }
@@ -276,6 +281,24 @@ impl Registrar {
                 forget(env, &domain, &aor.user, &old, false);
             }
             self.drop_if_empty(env, id);
+        }
+    }
+
+    /// The machine's addresses changed: a binding that came in on one that is gone is reached from the one that faces
+    /// the phone now.
+    pub(crate) fn readdress(&mut self, env: &Environment) {
+        let moved: Vec<Id<AddressOfRecord>> = self
+            .table
+            .iter()
+            .filter(|(_, aor)| aor.bindings.iter().any(|binding| env.local_for(&binding.flow).is_some()))
+            .map(|(id, _)| id)
+            .collect();
+        for id in moved {
+            for binding in self.table.get_mut(id).into_iter().flat_map(|aor| &mut aor.bindings) {
+                if let Some(local) = env.local_for(&binding.flow) {
+                    binding.flow.local = local;
+                }
+            }
         }
     }
 
