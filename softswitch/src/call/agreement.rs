@@ -193,11 +193,7 @@ mod tests {
         let agreed = Agreement::between(&caller, &party(&[(101, "opus", 48_000)], &[96]));
         let agreed = agreed.expect("both know opus");
         assert_eq!(agreed.backward.rule(101), PayloadRule::Pass(96));
-        assert_eq!(
-            agreed.backward.rule(96),
-            PayloadRule::Drop,
-            "events of another clock rate are not shared"
-        );
+        assert_eq!(agreed.backward.rule(96), PayloadRule::Pass(101));
     }
 
     #[test]

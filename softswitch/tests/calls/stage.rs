@@ -1,0 +1,273 @@
+//! Two parties that speak to the pure switch in hand-written messages.
+
+use media::{Command, LegFigures, LegId, Report, StreamParams};
+use sip_stack::Time;
+use sip_stack::auth::{Answer, Challenge, Secret};
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method};
+use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
+use softswitch::config;
+use softswitch::core::{Input, Output, Switch};
+use std::net::SocketAddr;
+
+pub(crate) const CALLER: u16 = 7000;
+/// The first phone of the callee; further ones follow.
+pub(crate) const CALLEE: u16 = 7001;
+
+const CONFIG: &str =
+    "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[users]]\nfrom = 1000\nto = 1001\npassword = \"secret\"\n";
+
+pub(crate) struct Stage {
+    pub(crate) switch: Switch,
+    now: Time,
+    /// What the switch wanted done in the last step.
+    outputs: Vec<Output>,
+    challenge: Vec<u8>,
+    count: u32,
+    cseq: u32,
+    legs: Vec<LegId>,
+    /// To of the caller's dialog, once the switch has answered.
+    to: String,
+}
+
+pub(crate) fn sdp(media: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}")
+}
+
+pub(crate) fn body(message: &Message) -> String {
+    String::from_utf8_lossy(message.body()).into_owned()
+}
+
+fn text(message: &Message, name: HeaderName) -> String {
+    String::from_utf8_lossy(message.header(name).unwrap_or_default()).into_owned()
+}
+
+impl Stage {
+    /// 1000 and 1001 are registered, the latter with this many phones.
+    pub(crate) fn new(phones: u16) -> Stage {
+        let config = config::parse("calls.toml", CONFIG).expect("the configuration is valid");
+        let mut stage = Stage {
+            switch: Switch::new([5; 32], config),
+            now: Time(1),
+            outputs: Vec::new(),
+            challenge: Vec::new(),
+            count: 0,
+            cseq: 0,
+            legs: Vec::new(),
+            to: "<sip:1001@127.0.0.1:5060>".into(),
+        };
+        stage.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
+        for phone in 0..phones {
+            stage.register("1001", CALLEE + phone);
+        }
+        stage.register("1000", CALLER);
+        stage
+    }
+
+    fn input(&mut self, input: Input) {
+        self.now.0 += 1_000_000;
+        self.switch.handle_input(self.now, input);
+        self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+    }
+
+    fn feed(&mut self, port: u16, text: String) {
+        let flow = Flow {
+            listener: ListenerId(0),
+            transport: Transport::Udp,
+            local: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            peer: SocketAddr::from(([127, 0, 0, 1], port)),
+        };
+        self.input(Input::Received { flow, bytes: text.into() });
+    }
+
+    fn transmits(&self) -> impl Iterator<Item = &Transmit> {
+        self.outputs.iter().filter_map(|output| match output {
+            Output::Transmit(transmit) => Some(transmit),
+            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+        })
+    }
+
+    fn messages_to(&self, ports: core::ops::RangeInclusive<u16>) -> Vec<Message> {
+        let to = self.transmits().filter(|transmit| ports.contains(&transmit.flow.peer.port()));
+        to.map(|transmit| Message::parse(transmit.bytes.clone()).expect("the switch writes SIP")).collect()
+    }
+
+    /// The request that the last step sent to `port`.
+    pub(crate) fn sent_to(&self, port: u16, method: Method<'_>) -> Message {
+        let sent = self.messages_to(port..=port).into_iter().find(|message| message.method() == Some(method));
+        sent.unwrap_or_else(|| panic!("{method} to {port} among {:?}", self.outputs))
+    }
+
+    pub(crate) fn all_sent_to_callee(&self, method: Method<'_>) -> Vec<Message> {
+        let sent = self.messages_to(CALLEE..=CALLEE + 9).into_iter();
+        sent.filter(|message| message.method() == Some(method)).collect()
+    }
+
+    /// The response of this status that the last step sent to the caller.
+    pub(crate) fn response_to_caller(&mut self, status: u16) -> Message {
+        let sent = self.messages_to(CALLER..=CALLER).into_iter();
+        let response =
+            sent.into_iter().find(|message| message.status().is_some_and(|code| code.code() == status));
+        let response = response.unwrap_or_else(|| panic!("{status} among {:?}", self.outputs));
+        self.to = text(&response, HeaderName::To);
+        response
+    }
+
+    fn credentials(&mut self, method: &str, user: &str, uri: &str) -> String {
+        if self.challenge.is_empty() {
+            return String::new();
+        }
+        self.count += 1;
+        let challenge = Challenge::parse(&self.challenge).expect("our own challenge parses");
+        let mut value = Vec::new();
+        let answer = Answer {
+            method: method.as_bytes(),
+            uri: uri.as_bytes(),
+            user: user.as_bytes(),
+            secret: Secret::Password(b"secret"),
+            cnonce: b"c",
+            nc: self.count,
+            body: b"",
+        };
+        challenge.answer(&answer, &mut value).expect("it can be answered");
+        format!("Authorization: {}\r\n", String::from_utf8_lossy(&value))
+    }
+
+    fn register(&mut self, user: &str, port: u16) {
+        (self.challenge, self.count) = (Vec::new(), 0);
+        for _ in 0..2 {
+            self.cseq += 1;
+            let (n, uri) = (self.cseq, "sip:127.0.0.1:5060");
+            let credentials = self.credentials("REGISTER", user, uri);
+            self.feed(port, format!(
+                "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKr{n}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:{user}@127.0.0.1>;tag=r\r\nTo: <sip:{user}@127.0.0.1>\r\nCall-ID: r{n}\r\n\
+                 CSeq: {n} REGISTER\r\nContact: <sip:{user}@127.0.0.1:{port}>\r\n{credentials}Content-Length: 0\r\n\r\n"
+            ));
+            if let Some(challenge) = self
+                .messages_to(port..=port)
+                .iter()
+                .find_map(|response| response.header(HeaderName::WwwAuthenticate).map(<[u8]>::to_vec))
+            {
+                self.challenge = challenge;
+            }
+        }
+    }
+
+    fn caller_sends(&mut self, method: &str, cseq: u32, to: &str, body: &str) {
+        let uri = "sip:1001@127.0.0.1:5060";
+        let credentials =
+            if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let n = self.now.0;
+        self.feed(CALLER, format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bK{method}{n}\r\nMax-Forwards: 70\r\n\
+             From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+    }
+
+    /// The caller's INVITE; the media ports are there at once.
+    pub(crate) fn invite(&mut self, body: &str) {
+        self.cseq = 1;
+        let to = self.to.clone();
+        self.caller_sends("INVITE", 1, &to, body);
+        let opened: Vec<LegId> = self
+            .outputs
+            .iter()
+            .flat_map(|output| match output {
+                Output::Media(Command::Open { legs }) => legs.iter().map(|(leg, _)| *leg).collect(),
+                Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => Vec::new(),
+            })
+            .collect();
+        assert_eq!(opened.len(), 2, "the call asks for its ports: {:?}", self.outputs);
+        self.legs.clone_from(&opened);
+        self.input(Input::Media(Report::Opened { legs: opened.into_iter().zip([40_000, 40_002]).collect() }));
+    }
+
+    /// A phone of the callee answers our request.
+    pub(crate) fn reply(&mut self, request: &Message, status: &str, body: &str) {
+        self.reply_as(request, "b", status, body);
+    }
+
+    /// The same, with a To tag of its own.
+    pub(crate) fn reply_as(&mut self, request: &Message, tag: &str, status: &str, body: &str) {
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let [via, from, to, call_id, cseq] =
+            [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+                .map(|name| text(request, name));
+        self.feed(CALLEE, format!(
+            "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag={tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
+             Contact: <sip:1001@127.0.0.1:{CALLEE}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+    }
+
+    /// The caller acknowledges the last 2xx.
+    pub(crate) fn ack(&mut self, body: &str) {
+        let (to, cseq) = (self.to.clone(), self.cseq);
+        self.caller_sends("ACK", cseq, &to, body);
+    }
+
+    /// The caller's INVITE within the dialog, and what it is answered.
+    pub(crate) fn re_invite(&mut self, body: &str) -> Message {
+        self.cseq += 1;
+        let (to, cseq) = (self.to.clone(), self.cseq);
+        self.caller_sends("INVITE", cseq, &to, body);
+        let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
+        answer.expect("the re-INVITE is answered")
+    }
+
+    /// A call that is up, in PCMU.
+    pub(crate) fn talk(&mut self) {
+        self.invite(&sdp("m=audio 4000 RTP/AVP 0\r\n"));
+        let invite = self.sent_to(CALLEE, Method::Invite);
+        self.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+        self.response_to_caller(200);
+        self.ack("");
+    }
+
+    fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.outputs.iter().filter_map(|output| match output {
+            Output::Media(command) => Some(command),
+            Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+        })
+    }
+
+    /// What the last step told the shard to relay.
+    pub(crate) fn relays(&self) -> Vec<Command> {
+        self.commands().filter(|command| matches!(command, Command::Relay { .. })).cloned().collect()
+    }
+
+    /// What the last step told the shard about the caller.
+    pub(crate) fn configured_caller(&self) -> StreamParams {
+        let configured = self.commands().find_map(|command| match command {
+            Command::Configure { leg, params } if Some(leg) == self.legs.first() => Some(params.clone()),
+            _ => None,
+        });
+        configured.expect("the caller's leg is configured")
+    }
+
+    /// The last message to the caller could not be sent.
+    pub(crate) fn caller_is_unreachable(&mut self) {
+        let lost = self.transmits().filter(|transmit| transmit.flow.peer.port() == CALLER);
+        let transaction =
+            lost.filter_map(|transmit| transmit.transaction).last().expect("a message in a transaction");
+        self.input(Input::Unsent { transaction });
+    }
+
+    /// The shard closes what it was told to.
+    pub(crate) fn close_media(&mut self) {
+        let closing: Vec<LegId> = self
+            .commands()
+            .filter_map(|command| match command {
+                Command::Close { leg } => Some(*leg),
+                _ => None,
+            })
+            .collect();
+        for leg in closing {
+            self.input(Input::Media(Report::Closed { leg, figures: LegFigures::default() }));
+        }
+    }
+}
