@@ -132,11 +132,8 @@ fn media_latching(latching: &config::Latching) -> Latching {
     match latching {
         config::Latching::Symmetric => Latching::Symmetric,
         config::Latching::SdpOnly => Latching::SdpOnly,
-        config::Latching::AnyOf(networks) => Latching::AnyOf(
-            networks
-                .iter()
-                .filter_map(|network| media::Network::new(network.address(), network.prefix()).ok())
-                .collect(),
-        ),
+        config::Latching::AnyOf(networks) => {
+            Latching::AnyOf(networks.iter().copied().map(media::Network::from).collect())
+        }
     }
 }

@@ -25,16 +25,6 @@ impl Network {
         }
     }
 
-    /// The address.
-    pub const fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    /// The leading bits that count.
-    pub const fn prefix(&self) -> u8 {
-        self.prefix
-    }
-
     /// Whether `peer` lies within. An IPv4 address in IPv6 form (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn contains(&self, peer: IpAddr) -> bool {
         match (self.address, canonical(peer)) {
