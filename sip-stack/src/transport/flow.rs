@@ -16,6 +16,12 @@ pub enum Transport {
     Udp,
     /// A stream; the transactions do not retransmit.
     Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket; only the browser's side opens a connection.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
 }
 
 impl Transport {
@@ -23,15 +29,36 @@ impl Transport {
     pub const fn is_reliable(self) -> bool {
         match self {
             Transport::Udp => false,
-            Transport::Tcp => true,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
         }
     }
 
-    /// The name in a Via header field (RFC 3261 §20.42).
+    /// Whether it is encrypted and its server authenticated (RFC 3261 §26.2.1, RFC 7118 §9).
+    pub const fn is_secure(self) -> bool {
+        match self {
+            Transport::Udp | Transport::Tcp | Transport::Ws => false,
+            Transport::Tls | Transport::Wss => true,
+        }
+    }
+
+    /// The name in a Via header field (RFC 3261 §20.42, RFC 7118 §5.2).
     pub const fn name(self) -> &'static str {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+
+    /// The port where none is given (RFC 3261 §19.1.2, RFC 7118 §5.3).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
         }
     }
 }

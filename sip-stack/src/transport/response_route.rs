@@ -16,7 +16,8 @@ const DEFAULT_PORT: u16 = 5060;
 /// at the port of the sent-by. A stream is answered on the connection itself.
 pub fn response_flow(flow: Flow, via: &Via<'_>) -> Flow {
     let port = match (flow.transport, via.rport) {
-        (Transport::Tcp, _) | (Transport::Udp, Rport::Requested | Rport::Port(_)) => flow.peer.port(),
+        (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _)
+        | (Transport::Udp, Rport::Requested | Rport::Port(_)) => flow.peer.port(),
         (Transport::Udp, Rport::Absent) => via.port.unwrap_or(DEFAULT_PORT),
     };
     Flow { peer: SocketAddr::new(flow.peer.ip(), port), ..flow }
