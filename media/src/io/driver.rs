@@ -331,12 +331,14 @@ impl Driver {
 
     /// Closes a leg's sockets.
     fn release(&mut self, key: LegKey) {
-        let Some(mut leg) = self.sockets.get_mut(key.index()).and_then(Option::take) else { return };
-        for socket in [&mut leg.pair.rtp, &mut leg.pair.rtcp] {
-            if let Err(error) = self.poll.registry().deregister(socket) {
-                debug!(%error, port = leg.pair.port, "media socket still watched");
+        let Some(leg) = self.sockets.get_mut(key.index()).and_then(Option::take) else { return };
+        self.ports.release(leg.pair.port);
+        // The poll forgets what is closed (epoll(7), kqueue(2)); Windows wants it told.
+        #[cfg(windows)]
+        for mut socket in [leg.pair.rtp, leg.pair.rtcp] {
+            if let Err(error) = self.poll.registry().deregister(&mut socket) {
+                debug!(%error, "media socket still watched");
             }
         }
-        self.ports.release(leg.pair.port);
     }
 }
