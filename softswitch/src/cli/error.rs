@@ -61,6 +61,9 @@ pub enum CliError {
     /// No password, no key.
     #[error(transparent)]
     Random(#[from] NoRandomness),
+    /// The log cannot be written.
+    #[error("the system gives no thread for the log: {0}")]
+    Log(std::io::Error),
     /// The log level makes no sense.
     #[error("{0:?} is no log level: take error, warn, info, debug or trace, or module=level,…")]
     LogLevel(String),

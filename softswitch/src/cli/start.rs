@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 /// Runs the switch until it is told to stop.
 pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
-    logging::start(&arguments.log_level)?;
+    let lines = logging::start(&arguments.log_level)?;
     let data = place::data_directory(arguments.place.data.as_deref())?;
     place::make_directory(&data)?;
     raise_limits();
@@ -31,7 +31,8 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let shown =
         Shown { media: config.media.ports, users: place::users_of(&config), file: file.clone(), data, first };
     let reload = reload_of(file, shown.data.clone(), config.clone());
-    let setup = Setup { config, store, bindings: loaded.bindings, log, trace: arguments.trace, reload };
+    let trace = arguments.trace.then(|| lines.lines());
+    let setup = Setup { config, store, bindings: loaded.bindings, log, trace, reload };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }

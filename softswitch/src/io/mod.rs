@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod interfaces;
 pub mod limits;
+mod lines;
 mod log_file;
 mod media;
 pub mod random;
@@ -14,5 +15,6 @@ mod sip;
 mod tell;
 mod trace;
 
+pub use lines::{Lines, LinesThread};
 pub use log_file::{LogPlace, load_key, load_or_make_key};
 pub use run::{Ready, RunError, Setup, run};

@@ -7,6 +7,7 @@
 use super::batch::Batch;
 use super::clock::{self, WallClock};
 use super::control::{self, Control, Reload};
+use super::lines::Lines;
 use super::log_file::{LogFile, LogPlace};
 use super::media::Media;
 use super::random::{self, NoRandomness};
@@ -50,8 +51,8 @@ pub struct Setup {
     pub bindings: Vec<StoredBinding>,
     /// Where the scenario log goes, and the key that seals it.
     pub log: Option<(LogPlace, Key)>,
-    /// Whether every SIP message is printed.
-    pub trace: bool,
+    /// Where every SIP message is printed, if anywhere.
+    pub trace: Option<Lines>,
     /// Reads the configuration again; the error is for the operator.
     pub reload: Arc<dyn Fn() -> Result<Config, String> + Send + Sync>,
 }
@@ -135,7 +136,7 @@ struct Core {
     /// Inputs that outputs led to at once.
     echoes: Vec<Input>,
     interfaces: Interfaces,
-    trace: bool,
+    trace: Option<Lines>,
 }
 
 impl Core {
@@ -177,8 +178,8 @@ impl Core {
             }
             match output {
                 Output::Transmit(transmit) => {
-                    if self.trace {
-                        trace::print(now, Direction::Out, &transmit.flow, &transmit.bytes);
+                    if let Some(lines) = &mut self.trace {
+                        trace::print(lines, now, Direction::Out, &transmit.flow, &transmit.bytes);
                     }
                     if !self.sip.send(&transmit)
                         && let Some(transaction) = transmit.transaction
@@ -378,8 +379,8 @@ impl Loop {
             let Some(flow) = listening.flow(datagram.peer, datagram.local, &self.core.interfaces) else {
                 continue;
             };
-            if self.core.trace {
-                trace::print(now, Direction::In, &flow, datagram.octets);
+            if let Some(lines) = &mut self.core.trace {
+                trace::print(lines, now, Direction::In, &flow, datagram.octets);
             }
             let bytes = Bytes::copy_from_slice(datagram.octets);
             self.core.feed(now, Input::Received { flow, bytes });

@@ -3,11 +3,12 @@
 //! The `response` of an Authorization or Proxy-Authorization is masked: with the nonce beside it, a dictionary finds a
 //! weak password. Control characters are escaped, line ends aside.
 
-use crate::log::Lines;
+use super::lines::Lines;
+use crate::log;
 use core::fmt::{self, Write};
 use sip_stack::Time;
 use sip_stack::transport::Flow;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +19,11 @@ pub(super) enum Direction {
     Out,
 }
 
-/// Prints a message to standard error. When that is gone, so is the trace.
-pub(super) fn print(now: Time, direction: Direction, flow: &Flow, message: &[u8]) {
-    let shown = Shown { now, direction, flow, message };
-    let _ = write!(io::stderr().lock(), "{shown}");
+/// Writes a message among the lines of the log.
+pub(super) fn print(lines: &mut Lines, now: Time, direction: Direction, flow: &Flow, message: &[u8]) {
+    let shown = Shown { now, direction, flow, message }.to_string();
+    // It does not fail: what there is no room for is counted.
+    let _ = lines.write_all(shown.as_bytes());
 }
 
 struct Shown<'a> {
@@ -40,7 +42,7 @@ impl fmt::Display for Shown<'_> {
         };
         let (transport, local, peer) = (self.flow.transport.name(), self.flow.local, self.flow.peer);
         writeln!(f, "{seconds}.{:06} {way} {transport} {local} {arrow} {peer}", rest / 1_000)?;
-        write!(f, "{}", Lines(&masked(self.message)))?;
+        write!(f, "{}", log::Lines(&masked(self.message)))?;
         f.write_char('\n')
     }
 }
