@@ -5,6 +5,10 @@ use benches::Driver;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// After so many rounds virtual time passes, so that ended transactions are forgotten as they are in a live switch.
 const ROUNDS: u64 = 4_096;
 

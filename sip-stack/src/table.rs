@@ -330,24 +330,39 @@ impl<'de, V> Deserialize<'de> for Table<V> {
 
 /// Finds ids by a 128-bit key that is itself a keyed SipHash of what it stands for, so that no peer can choose keys
 /// that collide. Offers no iteration.
+///
+/// Kept in [`SHARDS`] tables, so that growing moves a small part at a time: one table of a million keys would stop the
+/// core for tens of milliseconds when it doubles.
 #[derive(Debug)]
-pub struct KeyIndex<V>(HashTable<(u128, Id<V>)>);
+pub struct KeyIndex<V>(Vec<HashTable<(u128, Id<V>)>>);
+
+/// Tables in an index.
+const SHARDS: usize = 64;
 
 impl<V> Default for KeyIndex<V> {
     fn default() -> KeyIndex<V> {
-        KeyIndex(HashTable::new())
+        KeyIndex((0..SHARDS).map(|_| HashTable::new()).collect())
     }
 }
 
 impl<V> KeyIndex<V> {
+    /// The top bits choose the shard, the low ones the place in it.
+    fn shard(key: u128) -> usize {
+        (key >> 64) as usize % SHARDS
+    }
+
+    fn shard_mut(&mut self, key: u128) -> &mut HashTable<(u128, Id<V>)> {
+        self.0.get_mut(Self::shard(key)).expect("an index has SHARDS tables")
+    }
+
     /// The id stored under `key`.
     pub fn get(&self, key: u128) -> Option<Id<V>> {
-        self.0.find(key as u64, |entry| entry.0 == key).map(|entry| entry.1)
+        self.0.get(Self::shard(key))?.find(key as u64, |entry| entry.0 == key).map(|entry| entry.1)
     }
 
     /// Stores `id` under `key`, in place of what stood there.
     pub fn insert(&mut self, key: u128, id: Id<V>) {
-        match self.0.entry(key as u64, |entry| entry.0 == key, |entry| entry.0 as u64) {
+        match self.shard_mut(key).entry(key as u64, |entry| entry.0 == key, |entry| entry.0 as u64) {
             hashbrown::hash_table::Entry::Occupied(mut entry) => entry.get_mut().1 = id,
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert((key, id));
@@ -357,19 +372,19 @@ impl<V> KeyIndex<V> {
 
     /// Forgets `key` if it leads to `id`.
     pub fn remove(&mut self, key: u128, id: Id<V>) {
-        if let Ok(entry) = self.0.find_entry(key as u64, |entry| *entry == (key, id)) {
+        if let Ok(entry) = self.shard_mut(key).find_entry(key as u64, |entry| *entry == (key, id)) {
             entry.remove();
         }
     }
 
     /// Keys stored.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().map(HashTable::len).sum()
     }
 
     /// Whether no key is stored.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(HashTable::is_empty)
     }
 }
 

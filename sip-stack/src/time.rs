@@ -14,6 +14,12 @@ impl Time {
         Time(milliseconds * 1_000_000)
     }
 
+    /// The next whole multiple of `step` after the origin, or this moment if it is one.
+    pub fn round_up(self, step: Duration) -> Time {
+        let step = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Time(self.0.checked_next_multiple_of(step).unwrap_or(u64::MAX))
+    }
+
     /// Time elapsed since `earlier`; zero when `earlier` lies ahead.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

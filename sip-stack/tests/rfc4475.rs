@@ -90,7 +90,7 @@ fn message(name: &str) -> Message {
 fn outcome(name: &str) -> Outcome {
     let Ok(message) = Message::parse(datagram(name)) else { return Discard };
     match message.validate() {
-        Ok(()) => Accept,
+        Ok(_) => Accept,
         Err(rejection) if message.is_request() => Reject(rejection.status.code()),
         Err(_) => Discard,
     }

@@ -23,7 +23,7 @@ fn rejection(extra: &str) -> (u16, &'static str) {
 
 #[test]
 fn a_plain_request_passes() {
-    assert_eq!(options("").validate(), Ok(()));
+    assert_eq!(options("").validate().map(drop), Ok(()));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn mandatory_fields_must_be_there() {
 
 #[test]
 fn equal_content_lengths_do_no_harm_and_different_ones_do() {
-    assert_eq!(options("Content-Length: 0\r\nl: 00\r\n").validate(), Ok(()));
+    assert_eq!(options("Content-Length: 0\r\nl: 00\r\n").validate().map(drop), Ok(()));
     assert_eq!(rejection("Content-Length: 0\r\nl: 1\r\n"), (400, "Conflicting Content-Length"));
     assert_eq!(rejection("l: 99999999999999999999999\r\n"), (400, "Content-Length Exceeds the Body"));
     assert_eq!(rejection("l: 1x\r\n"), (400, "Malformed Content-Length"));
@@ -73,7 +73,7 @@ fn a_call_id_has_no_white_space() {
 #[test]
 fn more_headers_than_the_limit_are_too_large_a_message() {
     let fill = |count: usize| "X-Fill: 1\r\n".repeat(count - HEADERS.lines().count());
-    assert_eq!(options(&fill(MAX_HEADERS)).validate(), Ok(()));
+    assert_eq!(options(&fill(MAX_HEADERS)).validate().map(drop), Ok(()));
     assert_eq!(rejection(&fill(MAX_HEADERS + 1)), (513, "Too Many Header Fields"));
 }
 
@@ -98,7 +98,7 @@ fn keep_alives_and_garbage_are_told_apart() {
 #[test]
 fn line_ends_before_the_start_line_are_skipped() {
     let message = parse(format!("\r\n\r\nOPTIONS sip:b@example.com SIP/2.0\r\n{HEADERS}\r\nbody"));
-    assert_eq!(message.validate(), Ok(()));
+    assert_eq!(message.validate().map(drop), Ok(()));
     assert_eq!(message.body(), b"body");
 }
 
@@ -106,7 +106,7 @@ fn line_ends_before_the_start_line_are_skipped() {
 fn a_line_feed_alone_ends_a_line() {
     let message =
         parse(format!("OPTIONS sip:b@example.com SIP/2.0\r\n{HEADERS}\r\nbody").replace("\r\n", "\n"));
-    assert_eq!(message.validate(), Ok(()));
+    assert_eq!(message.validate().map(drop), Ok(()));
     assert_eq!(message.body(), b"body");
 }
 
@@ -143,6 +143,6 @@ fn a_contact_star_stands_alone() {
 #[test]
 fn a_response_is_not_lost_for_a_field_its_reader_can_do_without() {
     let extra = "Contact: <sip:a@h>;;\r\nDate: yesterday\r\n";
-    assert_eq!(parse(format!("SIP/2.0 200 OK\r\n{HEADERS}{extra}\r\n")).validate(), Ok(()));
+    assert_eq!(parse(format!("SIP/2.0 200 OK\r\n{HEADERS}{extra}\r\n")).validate().map(drop), Ok(()));
     assert_eq!(rejection(extra), (400, "Malformed Contact"));
 }

@@ -46,7 +46,7 @@ pub enum UsageAction {
 impl InviteUsage {
     /// A 2xx to the INVITE `cseq` was sent on `flow`; it will be sent again at T1, doubling up to T2.
     pub fn answered(&mut self, now: Time, cseq: u32, flow: Flow, response: Bytes, timing: Timing) {
-        let again = Retransmission { at: now + timing.t1, interval: timing.t1 };
+        let again = Retransmission { at: now + timing.t1(), interval: timing.t1() };
         self.answer = Some(Answer { cseq, response, flow, again, deadline: now + timing.transaction() });
     }
 

@@ -3,7 +3,7 @@
 use super::route_set::{Route, RouteSet};
 use super::{InviteUsage, UsageAction};
 use crate::header::{HeaderError, HeaderName, NameAddr};
-use crate::message::{Message, Method, Offence, Uri, Writer};
+use crate::message::{Mandatory, Message, Method, Offence, Uri, Writer};
 use crate::table::Id;
 use crate::time::Time;
 use crate::transaction::{Armed, KeyHasher, TransactionId};
@@ -136,11 +136,9 @@ impl Dialog {
     }
 
     /// The key of the dialog that a received request belongs to: its To tag is ours (§12).
-    pub(crate) fn key_of_request(hasher: &KeyHasher, request: &Message) -> Result<Option<u128>, HeaderError> {
-        let to = request.to()?;
-        let Some(local) = to.tag() else { return Ok(None) };
-        let remote = request.from()?;
-        Ok(Some(key(hasher, request.call_id()?, local, remote.tag().unwrap_or_default())))
+    pub(crate) fn key_of_request(hasher: &KeyHasher, fields: &Mandatory<'_>) -> Option<u128> {
+        let local = fields.to.tag()?;
+        Some(key(hasher, fields.call_id, local, fields.from.tag().unwrap_or_default()))
     }
 
     /// The key of the dialog that a received response belongs to: its From tag is ours.

@@ -2,7 +2,7 @@
 
 use super::{Endpoint, Event, Output, Request};
 use crate::dialog::{Dialog, DialogId};
-use crate::message::{Message, Method, Status, response};
+use crate::message::{Mandatory, Message, Method, Status, response};
 use crate::time::Time;
 use crate::transaction::{Matched, StatusClass, TransactionId, TransactionKey};
 use crate::transport::{Flow, Transmit, response_flow};
@@ -23,9 +23,8 @@ impl Endpoint {
 
     fn receive_response(&mut self, now: Time, message: Message) {
         // §18.1.2: a response that does not parse is dropped, as is one for nobody.
-        let status = message.status().filter(|_| message.validate().is_ok());
-        match status {
-            Some(status) if self.transactions.handle_response(now, &message, status) => {
+        match message.status().zip(message.validate().ok()) {
+            Some((status, fields)) if self.transactions.handle_response(now, &message, &fields, status) => {
                 let before = self.outputs.len();
                 self.collect(Some(&message));
                 self.counters.absorbed += u64::from(self.outputs.len() == before);
@@ -35,29 +34,36 @@ impl Endpoint {
     }
 
     fn receive_request(&mut self, now: Time, flow: Flow, message: Message) {
-        if let Err(rejection) = message.validate() {
-            self.counters.rejected += 1;
-            if message.method() != Some(Method::Ack) {
-                self.reject(&message, flow, rejection.status, Some(rejection.reason));
+        let fields = match message.validate() {
+            Ok(fields) => fields,
+            Err(rejection) => {
+                self.counters.rejected += 1;
+                if message.method() != Some(Method::Ack) {
+                    self.reject(&message, flow, rejection.status, Some(rejection.reason));
+                }
+                return;
             }
-            return;
-        }
-        let Ok(via) = message.via() else { return };
-        let reply_to = response_flow(flow, &via);
-        match self.transactions.handle_request(now, &message) {
-            Ok(Matched::Absorbed) => {
+        };
+        let reply_to = response_flow(flow, &fields.via);
+        match self.transactions.handle_request(now, &message, &fields) {
+            Matched::Absorbed => {
                 self.counters.absorbed += 1;
                 self.collect(None);
             }
-            Ok(Matched::Ack) => self.on_ack(now, message),
-            Ok(Matched::Merged) => self.reject(&message, flow, Status::LOOP_DETECTED, Some("Merged Request")),
-            Ok(Matched::New(key)) if message.method() == Some(Method::Cancel) => {
-                self.on_cancel(now, key, flow, &message);
+            Matched::Ack => {
+                let key = Dialog::key_of_request(&self.hasher, &fields);
+                let number = fields.cseq.number;
+                self.on_ack(now, key, number, message);
             }
-            Ok(Matched::New(key)) => {
-                self.on_request(now, Request { message, flow, dialog: None, reply_to, key });
+            Matched::Merged => self.reject(&message, flow, Status::LOOP_DETECTED, Some("Merged Request")),
+            Matched::New(key) if fields.cseq.method == Method::Cancel => {
+                self.on_cancel(now, key, flow, &message, &fields);
             }
-            Err(_) => self.reject(&message, flow, Status::BAD_REQUEST, None),
+            Matched::New(key) => {
+                let dialog_key = Dialog::key_of_request(&self.hasher, &fields);
+                let request = Request { message, flow, dialog: None, reply_to, key };
+                self.on_request(now, request, dialog_key);
+            }
         }
     }
 
@@ -69,19 +75,15 @@ impl Endpoint {
         self.outputs.push_back(Output::Transmit(Transmit { flow: reply_to, bytes, transaction: None }));
     }
 
-    fn on_request(&mut self, now: Time, mut request: Request) {
-        match Dialog::key_of_request(&self.hasher, &request.message) {
-            Ok(Some(key)) => {
-                request.dialog = self.dialog_keys.get(key);
-                // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
-                if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
-                    // Anybody can send this, so it is answered without state (§8.2.7).
-                    self.reject(&request.message, request.flow, Status::CALL_DOES_NOT_EXIST, None);
-                    return;
-                }
+    fn on_request(&mut self, now: Time, mut request: Request, dialog_key: Option<u128>) {
+        if let Some(key) = dialog_key {
+            request.dialog = self.dialog_keys.get(key);
+            // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
+            if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
+                // Anybody can send this, so it is answered without state (§8.2.7).
+                self.reject(&request.message, request.flow, Status::CALL_DOES_NOT_EXIST, None);
+                return;
             }
-            Ok(None) => {}
-            Err(_) => return self.reject(&request.message, request.flow, Status::BAD_REQUEST, None),
         }
         if let Some(dialog) = request.dialog.and_then(|id| self.dialogs.get_mut(id))
             && dialog.handle_request(&request.message, request.flow).is_err()
@@ -104,28 +106,30 @@ impl Endpoint {
         self.respond(now, transaction, status, bytes);
     }
 
-    fn on_cancel(&mut self, now: Time, key: TransactionKey, flow: Flow, cancel: &Message) {
-        let Some((invite, owner)) = self.transactions.cancelled_by(cancel) else {
+    fn on_cancel(
+        &mut self,
+        now: Time,
+        key: TransactionKey,
+        flow: Flow,
+        cancel: &Message,
+        fields: &Mandatory<'_>,
+    ) {
+        let Some((invite, owner)) = self.transactions.cancelled_by(cancel, fields) else {
             return self.reject(cancel, flow, Status::CALL_DOES_NOT_EXIST, None);
         };
         let tag = self.stateless_tag(cancel);
         let bytes = response(cancel, Status::OK, None, Some(&tag), flow.peer).finish();
-        let reply_to = cancel.via().map_or(flow, |via| response_flow(flow, &via));
+        let reply_to = response_flow(flow, &fields.via);
         let transaction = self.transactions.open_server(now, key, cancel, reply_to, 0);
         self.respond(now, transaction, Status::OK, bytes);
         self.outputs.push_back(Output::Event(Event::Cancelled { transaction: invite, owner }));
     }
 
-    fn on_ack(&mut self, now: Time, ack: Message) {
-        let id = Dialog::key_of_request(&self.hasher, &ack)
-            .ok()
-            .flatten()
-            .and_then(|key| self.dialog_keys.get(key));
-        let Some(id) = id else {
+    fn on_ack(&mut self, now: Time, key: Option<u128>, number: u32, ack: Message) {
+        let Some(id) = key.and_then(|key| self.dialog_keys.get(key)) else {
             self.counters.stray_acks += 1;
             return;
         };
-        let number = ack.cseq().map_or(0, |cseq| cseq.number);
         let Some(dialog) = self.dialogs.get_mut(id) else { return };
         let owner = dialog.owner();
         if dialog.usage.handle_ack(number) {

@@ -51,8 +51,13 @@ impl Endpoint {
 
     /// Begins a response (§8.2.6). With no `tag`, To gets one derived from the request, the same every time.
     pub fn response(&self, request: &Request, status: Status, tag: Option<&[u8]>) -> Writer {
-        let derived = self.stateless_tag(&request.message);
-        response(&request.message, status, None, Some(tag.unwrap_or(&derived)), request.flow.peer)
+        match tag {
+            Some(tag) => response(&request.message, status, None, Some(tag), request.flow.peer),
+            None => {
+                let derived = self.stateless_tag(&request.message);
+                response(&request.message, status, None, Some(&derived), request.flow.peer)
+            }
+        }
     }
 
     /// Sends a response in its transaction. A 2xx to INVITE is sent with [`Endpoint::answer_invite`] instead.

@@ -28,6 +28,7 @@ pub use parser::{MAX_HEADERS, MAX_MESSAGE};
 pub use response::response;
 pub use status::Status;
 pub use uri::{Scheme, Uri};
+pub use validate::Mandatory;
 pub use writer::{Writer, quoted};
 
 use crate::header::HeaderName;

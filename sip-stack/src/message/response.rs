@@ -7,7 +7,7 @@ use super::writer::{Text, Writer};
 use super::{Message, Status};
 use crate::header::{HeaderName, Rport, Via};
 use core::fmt::Write;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// A response to `request`, ready for further headers: Vias, From, To, Call-ID, CSeq, and for a 100 the Timestamp.
 ///
@@ -105,8 +105,19 @@ fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr) {
             writer.unfolded(value);
         }
     }
-    // RFC 3261 §25.1: an IPv6 address stands here without brackets.
-    let _ = write!(Text(writer), ";received={}", source.ip().to_canonical());
+    writer.unfolded(b";received=");
+    match source.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                writer.unfolded(if index == 0 { b"" } else { b"." });
+                writer.decimal(octet.into());
+            }
+        }
+        // RFC 3261 §25.1: without brackets here.
+        IpAddr::V6(ip) => {
+            let _ = write!(Text(writer), "{ip}");
+        }
+    }
     if via.rport != Rport::Absent {
         writer.unfolded(b";rport=");
         writer.decimal(u64::from(source.port()));

@@ -3,7 +3,7 @@
 
 use super::error::{HeaderError, Offence, Rejection, StartLineError};
 use super::{Message, Method, Status};
-use crate::header::HeaderName;
+use crate::header::{CSeq, HeaderName, NameAddr, Via};
 
 /// Fields that may stand once (§7.3.1, §20). Content-Length is looked at on its own.
 const SINGLE: [HeaderName; 8] = [
@@ -17,9 +17,24 @@ const SINGLE: [HeaderName; 8] = [
     HeaderName::Expires,
 ];
 
+/// The fields without which a message is none (§8.1.1), each read once.
+#[derive(Clone, Copy, Debug)]
+pub struct Mandatory<'a> {
+    /// The topmost Via.
+    pub via: Via<'a>,
+    /// From.
+    pub from: NameAddr<'a>,
+    /// To.
+    pub to: NameAddr<'a>,
+    /// Call-ID.
+    pub call_id: &'a [u8],
+    /// CSeq.
+    pub cseq: CSeq<'a>,
+}
+
 impl Message {
-    /// The checks that make a message unusable, with the status a request of that kind deserves. A response that does
-    /// not pass is discarded (§18.1.2, §8.1.3.3).
+    /// Checks whether the message is usable, and hands out the fields that had to be read for that. A response that
+    /// does not pass is discarded (§18.1.2, §8.1.3.3), a request is answered as the error says.
     ///
     /// Not looked at: whether the scheme, method, extensions or body are supported, which a user agent server answers
     /// with 416, 501/405, 420 and 415; a missing Max-Forwards, From tag or branch, which RFC 2543 clients leave out.
@@ -28,17 +43,20 @@ impl Message {
     /// The first offence found: the start line (505 for a version, else 400), the header section (513 when it is too
     /// long), then the fields (400; 501 when an unknown method also contradicts CSeq, RFC 4475 §3.1.2.18). Request-URI,
     /// Contact, Route, Record-Route and Date are looked at in requests only.
-    pub fn validate(&self) -> Result<(), Rejection> {
+    pub fn validate(&self) -> Result<Mandatory<'_>, Rejection> {
         if let Some(error) = self.start_line_error() {
             return Err(start_line_rejection(error));
         }
         self.check_section()?;
         self.check_single()?;
-        self.check_cseq()?;
-        self.check_mandatory().map_err(reject)?;
+        let cseq = self.check_cseq()?;
+        let mandatory = self.check_mandatory(cseq).map_err(reject)?;
         self.check_body().map_err(reject)?;
         // A response is not lost for fields that its reader may do without.
-        if self.is_request() { self.check_request() } else { Ok(()) }
+        if self.is_request() {
+            self.check_request()?;
+        }
+        Ok(mandatory)
     }
 
     fn check_section(&self) -> Result<(), Rejection> {
@@ -69,7 +87,7 @@ impl Message {
     }
 
     /// §8.1.1.5: the method in CSeq is the request's.
-    fn check_cseq(&self) -> Result<(), Rejection> {
+    fn check_cseq(&self) -> Result<CSeq<'_>, Rejection> {
         let cseq = self.cseq().map_err(reject)?;
         match self.method() {
             Some(method) if method != cseq.method => {
@@ -82,16 +100,17 @@ impl Message {
                     _ => Err(reject(offence)),
                 }
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(cseq),
         }
     }
 
-    fn check_mandatory(&self) -> Result<(), HeaderError> {
-        self.call_id()?;
-        self.from()?;
-        self.to()?;
-        self.vias().try_for_each(|via| via.map(drop))?;
-        self.max_forwards().map(drop)
+    fn check_mandatory<'a>(&'a self, cseq: CSeq<'a>) -> Result<Mandatory<'a>, HeaderError> {
+        let (call_id, from, to) = (self.call_id()?, self.from()?, self.to()?);
+        let mut vias = self.vias();
+        let via = vias.next().unwrap_or(Err(HeaderError::new(HeaderName::Via, Offence::Missing)))?;
+        vias.try_for_each(|via| via.map(drop))?;
+        self.max_forwards()?;
+        Ok(Mandatory { via, from, to, call_id, cseq })
     }
 
     /// §18.3: a datagram that ends before its body does is an error; one that is longer is not.

@@ -57,7 +57,7 @@ impl InviteClient {
     pub fn new(now: Time, request: Bytes, reliable: bool, timing: Timing, out: &mut Actions) -> InviteClient {
         out.push(Action::Send(request.clone()));
         let state = State::Calling {
-            timer_a: (!reliable).then(|| Retransmission { at: now + timing.t1, interval: timing.t1 }),
+            timer_a: (!reliable).then(|| Retransmission { at: now + timing.t1(), interval: timing.t1() }),
             timer_b: now + timing.transaction(),
             cancelled: false,
         };
@@ -72,6 +72,11 @@ impl InviteClient {
     /// The INVITE as it was sent.
     pub fn request(&self) -> &Bytes {
         &self.request
+    }
+
+    /// Whether it is kept for stray messages alone, until its one timer ends it.
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Accepted { .. })
     }
 
     /// Whether nothing more can happen.

@@ -62,6 +62,11 @@ impl InviteServer {
         &self.state
     }
 
+    /// Whether it is kept for stray messages alone, until its one timer ends it.
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. } | State::Accepted { .. })
+    }
+
     /// Whether nothing more can happen.
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated
@@ -106,7 +111,7 @@ impl InviteServer {
             }
             (State::Proceeding { .. }, StatusClass::Failure) => {
                 out.push(Action::Send(response.clone()));
-                let t1 = self.timing.t1;
+                let t1 = self.timing.t1();
                 let timer_g = (!self.reliable).then(|| Retransmission { at: now + t1, interval: t1 });
                 let timer_h = now + self.timing.transaction();
                 self.state = State::Completed { timer_g, timer_h, response };

@@ -3,8 +3,8 @@
 //! A key is the 128-bit SipHash, under a key that peers do not know, of the fields that the RFC compares. Two
 //! transactions with the same key are less likely than a memory error, and nobody can provoke them.
 
-use crate::header::{HeaderError, Via};
-use crate::message::{Message, Method};
+use crate::header::HeaderError;
+use crate::message::{Mandatory, Message, Method};
 use core::hash::Hasher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -39,51 +39,40 @@ impl KeyHasher {
     }
 
     /// The key of the server transaction that `request` belongs to (§17.2.3). An ACK has the key of its INVITE.
-    ///
-    /// # Errors
-    /// A mandatory header field does not parse.
-    pub fn server(&self, request: &Message, via: &Via<'_>) -> Result<TransactionKey, HeaderError> {
-        let method = match request.cseq()?.method {
+    pub fn server(&self, request: &Message, fields: &Mandatory<'_>) -> TransactionKey {
+        let method = match fields.cseq.method {
             Method::Ack => Method::Invite,
             method => method,
         };
-        self.server_of(request, via, method)
+        self.server_of(request, fields, method)
     }
 
     /// The key of the INVITE that a CANCEL asks to cancel (§9.2).
-    ///
-    /// # Errors
-    /// A mandatory header field does not parse.
-    pub fn cancelled(&self, cancel: &Message, via: &Via<'_>) -> Result<TransactionKey, HeaderError> {
-        self.server_of(cancel, via, Method::Invite)
+    pub fn cancelled(&self, cancel: &Message, fields: &Mandatory<'_>) -> TransactionKey {
+        self.server_of(cancel, fields, Method::Invite)
     }
 
-    fn server_of(
-        &self,
-        request: &Message,
-        via: &Via<'_>,
-        method: Method<'_>,
-    ) -> Result<TransactionKey, HeaderError> {
+    fn server_of(&self, request: &Message, fields: &Mandatory<'_>, method: Method<'_>) -> TransactionKey {
+        let via = &fields.via;
         let port = via.port.unwrap_or(5060).to_be_bytes();
         let host = via.host.to_ascii_lowercase();
         let branch = via.branch.unwrap_or_default();
         if via.is_rfc3261_branch() {
-            return Ok(TransactionKey(self.hash(&[b"server", branch, &host, &port, method.as_bytes()])));
+            return TransactionKey(self.hash(&[b"server", branch, &host, &port, method.as_bytes()]));
         }
         // RFC 2543 peers. The To tag is left out: the INVITE has none yet, its ACK has ours.
-        let from = request.from()?;
-        let number = request.cseq()?.number.to_be_bytes();
-        Ok(TransactionKey(self.hash(&[
+        let number = fields.cseq.number.to_be_bytes();
+        TransactionKey(self.hash(&[
             b"server 2543",
             request.request_uri(),
-            from.tag().unwrap_or_default(),
-            request.call_id()?,
+            fields.from.tag().unwrap_or_default(),
+            fields.call_id,
             &number,
             &host,
             &port,
             branch,
             method.as_bytes(),
-        ])))
+        ]))
     }
 
     /// The key under which an initial INVITE that arrives twice, on two paths, is recognised (§8.2.2.2).

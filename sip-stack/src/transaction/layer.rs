@@ -7,33 +7,41 @@ use super::{
     TimerQueue, Timing, TransactionKey, related,
 };
 use crate::dialog::{Dialog, Origin};
-use crate::header::{HeaderError, HeaderName};
-use crate::message::{Message, Method, Status, response};
+use crate::header::HeaderName;
+use crate::message::{Mandatory, Message, Method, Status, response};
 use crate::table::{Id, KeyIndex, LoadError, Table};
 use crate::time::Time;
 use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Refers to one transaction; what it refers to may have ended.
 pub type TransactionId = Id<Entry>;
 
-/// One of the four machines.
+/// One of the four machines. Those that come in millions stand in the slot itself, the large ones in a box.
 #[derive(Debug, Serialize, Deserialize)]
 enum Machine {
-    InviteClient(InviteClient),
-    /// The INVITE is kept for the 100 Trying that the layer may have to send.
-    InviteServer(InviteServer, Box<Message>),
-    NonInviteClient(NonInviteClient),
+    InviteClient(Box<InviteClient>),
+    InviteServer(Box<InviteServer>, Box<Invite>),
+    NonInviteClient(Box<NonInviteClient>),
     NonInviteServer(NonInviteServer),
+}
+
+/// What the layer keeps of an INVITE that came in.
+#[derive(Debug, Serialize, Deserialize)]
+struct Invite {
+    /// For the 100 Trying that the layer may have to send.
+    request: Message,
+    /// The key under which copies of it are recognised that come on other paths.
+    merged: Option<u128>,
 }
 
 /// A transaction with what it is found by and where it sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
     key: TransactionKey,
-    merged: Option<u128>,
     machine: Machine,
     flow: Flow,
     owner: u64,
@@ -45,14 +53,26 @@ pub struct Entry {
 /// Dialogs that one INVITE of ours may create: a proxy that forks to more is not a phone system but a flood.
 const FORKS: u8 = 16;
 
+/// Transactions that merely linger end in groups, this far apart at most: each end alone would wake the core, and at a
+/// hundred calls a second that costs more than the calls.
+const GROUP: Duration = Duration::from_millis(100);
+
 impl Entry {
-    fn poll_timeout(&self) -> Option<Time> {
+    fn merged(&self) -> Option<u128> {
         match &self.machine {
-            Machine::InviteClient(machine) => machine.poll_timeout(),
-            Machine::InviteServer(machine, _) => machine.poll_timeout(),
-            Machine::NonInviteClient(machine) => machine.poll_timeout(),
-            Machine::NonInviteServer(machine) => machine.poll_timeout(),
+            Machine::InviteServer(_, invite) => invite.merged,
+            Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::NonInviteServer(_) => None,
         }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let (due, lingering) = match &self.machine {
+            Machine::InviteClient(machine) => (machine.poll_timeout(), machine.is_lingering()),
+            Machine::InviteServer(machine, _) => (machine.poll_timeout(), machine.is_lingering()),
+            Machine::NonInviteClient(machine) => (machine.poll_timeout(), machine.is_lingering()),
+            Machine::NonInviteServer(machine) => (machine.poll_timeout(), machine.is_lingering()),
+        };
+        if lingering { due.map(|due| due.round_up(GROUP)) } else { due }
     }
 
     fn is_terminated(&self) -> bool {
@@ -160,7 +180,7 @@ impl Transactions {
     pub fn rebuild(&mut self) {
         for (id, entry) in self.table.iter() {
             self.keys.insert(entry.key.0, id);
-            if let Some(merged) = entry.merged {
+            if let Some(merged) = entry.merged() {
                 self.merged.insert(merged, id);
             }
             if let Some(armed) = entry.armed {
@@ -178,26 +198,20 @@ impl Transactions {
     }
 
     /// Matches a request that passed validation (§17.2.3) and lets its transaction deal with it.
-    ///
-    /// # Errors
-    /// A header field that the key is made of does not parse.
-    pub fn handle_request(&mut self, now: Time, request: &Message) -> Result<Matched, HeaderError> {
-        let via = request.via()?;
-        let key = self.hasher.server(request, &via)?;
-        let method = request.method();
+    pub fn handle_request(&mut self, now: Time, request: &Message, fields: &Mandatory<'_>) -> Matched {
+        let key = self.hasher.server(request, fields);
+        let method = fields.cseq.method;
         let Some(id) = self.keys.get(key.0) else {
-            return Ok(match method {
-                Some(Method::Ack) => Matched::Ack,
-                Some(Method::Invite) if request.to()?.tag().is_none() && self.is_merged(request)? => {
-                    Matched::Merged
-                }
+            return match method {
+                Method::Ack => Matched::Ack,
+                Method::Invite if fields.to.tag().is_none() && self.is_merged(request) => Matched::Merged,
                 _ => Matched::New(key),
-            });
+            };
         };
         let mut out = Actions::new();
         if let Some(entry) = self.table.get_mut(id) {
             match &mut entry.machine {
-                Machine::InviteServer(machine, _) if method == Some(Method::Ack) => {
+                Machine::InviteServer(machine, _) if method == Method::Ack => {
                     machine.handle_ack(now, &mut out);
                 }
                 Machine::InviteServer(machine, _) => machine.handle_invite(&mut out),
@@ -208,16 +222,16 @@ impl Transactions {
         let acknowledged = out.contains(&Action::Deliver);
         out.retain(|action| *action != Action::Deliver);
         self.settle(id, out);
-        Ok(if acknowledged { Matched::Ack } else { Matched::Absorbed })
+        if acknowledged { Matched::Ack } else { Matched::Absorbed }
     }
 
-    fn is_merged(&self, request: &Message) -> Result<bool, HeaderError> {
-        Ok(self.merged.get(self.hasher.merged(request)?).is_some())
+    fn is_merged(&self, request: &Message) -> bool {
+        self.hasher.merged(request).is_ok_and(|key| self.merged.get(key).is_some())
     }
 
     /// The INVITE server transaction that `cancel` asks to cancel (§9.2), and its owner.
-    pub fn cancelled_by(&self, cancel: &Message) -> Option<(TransactionId, u64)> {
-        let key = self.hasher.cancelled(cancel, &cancel.via().ok()?).ok()?;
+    pub fn cancelled_by(&self, cancel: &Message, fields: &Mandatory<'_>) -> Option<(TransactionId, u64)> {
+        let key = self.hasher.cancelled(cancel, fields);
         let id = self.keys.get(key.0)?;
         let entry = self.table.get(id)?;
         matches!(entry.machine, Machine::InviteServer(..)).then_some((id, entry.owner))
@@ -225,11 +239,14 @@ impl Transactions {
 
     /// Matches a response (§17.1.3). An event follows when it is the user's business; a response that matches nothing
     /// is dropped, and `false` is returned.
-    pub fn handle_response(&mut self, now: Time, message: &Message, status: Status) -> bool {
-        let key = match (message.via(), message.cseq()) {
-            (Ok(via), Ok(cseq)) => self.hasher.client(via.branch.unwrap_or_default(), cseq.method),
-            (Err(_), _) | (_, Err(_)) => return false,
-        };
+    pub fn handle_response(
+        &mut self,
+        now: Time,
+        message: &Message,
+        fields: &Mandatory<'_>,
+        status: Status,
+    ) -> bool {
+        let key = self.hasher.client(fields.via.branch.unwrap_or_default(), fields.cseq.method);
         let Some(id) = self.keys.get(key.0) else { return false };
         let Some(entry) = self.table.get_mut(id) else { return false };
         let mut out = Actions::new();
@@ -258,17 +275,16 @@ impl Transactions {
         owner: u64,
     ) -> TransactionId {
         let reliable = flow.transport.is_reliable();
-        let mut merged = None;
         let machine = if request.method() == Some(Method::Invite) {
-            if request.to().is_ok_and(|to| to.tag().is_none()) {
-                merged = self.hasher.merged(request).ok();
-            }
+            let is_initial = request.to().is_ok_and(|to| to.tag().is_none());
+            let merged = if is_initial { self.hasher.merged(request).ok() } else { None };
             let machine = InviteServer::new(now, reliable, self.timing);
-            Machine::InviteServer(machine, Box::new(request.clone()))
+            let invite = Invite { request: request.clone(), merged };
+            Machine::InviteServer(Box::new(machine), Box::new(invite))
         } else {
             Machine::NonInviteServer(NonInviteServer::new(reliable, self.timing))
         };
-        self.open(key, merged, machine, flow, owner, Actions::new())
+        self.open(key, machine, flow, owner, Actions::new())
     }
 
     /// Opens a client transaction: `request` leaves on `flow` (§17.1). `branch` is the one in its top Via.
@@ -285,11 +301,12 @@ impl Transactions {
         let (reliable, timing) = (flow.transport.is_reliable(), self.timing);
         let mut out = Actions::new();
         let machine = if method == Method::Invite {
-            Machine::InviteClient(InviteClient::new(now, request, reliable, timing, &mut out))
+            Machine::InviteClient(Box::new(InviteClient::new(now, request, reliable, timing, &mut out)))
         } else {
-            Machine::NonInviteClient(NonInviteClient::new(now, request, reliable, timing, &mut out))
+            let machine = NonInviteClient::new(now, request, reliable, timing, &mut out);
+            Machine::NonInviteClient(Box::new(machine))
         };
-        self.open(key, None, machine, flow, owner, out)
+        self.open(key, machine, flow, owner, out)
     }
 
     /// Opens a non-INVITE client transaction whose request waits for [`Transactions::release`].
@@ -303,7 +320,7 @@ impl Transactions {
     ) -> TransactionId {
         let key = self.hasher.client(branch, method);
         let machine = NonInviteClient::held(request, flow.transport.is_reliable(), self.timing);
-        self.open(key, None, Machine::NonInviteClient(machine), flow, owner, Actions::new())
+        self.open(key, Machine::NonInviteClient(Box::new(machine)), flow, owner, Actions::new())
     }
 
     /// Sends the request of a transaction that was held.
@@ -318,13 +335,14 @@ impl Transactions {
     fn open(
         &mut self,
         key: TransactionKey,
-        merged: Option<u128>,
         machine: Machine,
         flow: Flow,
         owner: u64,
         out: Actions,
     ) -> TransactionId {
-        let id = self.table.insert(Entry { key, merged, machine, flow, owner, forks: 0, armed: None });
+        let entry = Entry { key, machine, flow, owner, forks: 0, armed: None };
+        let merged = entry.merged();
+        let id = self.table.insert(entry);
         self.keys.insert(key.0, id);
         if let Some(merged) = merged {
             self.merged.insert(merged, id);
@@ -346,7 +364,7 @@ impl Transactions {
     /// The INVITE of a server transaction that has not ended.
     pub fn invite(&self, id: TransactionId) -> Option<&Message> {
         match &self.table.get(id)?.machine {
-            Machine::InviteServer(_, request) => Some(request),
+            Machine::InviteServer(_, invite) => Some(&invite.request),
             Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::NonInviteServer(_) => None,
         }
     }
@@ -445,9 +463,9 @@ impl Transactions {
         let cancel = out.contains(&Action::Cancel);
         if out.contains(&Action::Trying)
             && let Some(entry) = self.table.get_mut(id)
-            && let Machine::InviteServer(machine, request) = &mut entry.machine
+            && let Machine::InviteServer(machine, invite) = &mut entry.machine
         {
-            let trying = response(request, Status::TRYING, None, None, entry.flow.peer).finish();
+            let trying = response(&invite.request, Status::TRYING, None, None, entry.flow.peer).finish();
             machine.respond(now, Status::TRYING, trying, &mut out);
         }
         self.settle(id, out);
@@ -490,7 +508,7 @@ impl Transactions {
             }
         }
         if entry.is_terminated() {
-            let (key, merged) = (entry.key, entry.merged);
+            let (key, merged) = (entry.key, entry.merged());
             self.keys.remove(key.0, transaction);
             if let Some(merged) = merged {
                 self.merged.remove(merged, transaction);

@@ -68,7 +68,7 @@ impl NonInviteClient {
         match self.state {
             State::Held => {
                 out.push(Action::Send(self.request.clone()));
-                let t1 = self.timing.t1;
+                let t1 = self.timing.t1();
                 let timer_e = (!self.reliable).then(|| Retransmission { at: now + t1, interval: t1 });
                 self.state = State::Trying { timer_e, timer_f: now + self.timing.transaction() };
             }
@@ -80,6 +80,11 @@ impl NonInviteClient {
     /// The state.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether it is kept for stray messages alone, until its one timer ends it.
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
     }
 
     /// Whether nothing more can happen.
@@ -140,7 +145,7 @@ impl NonInviteClient {
             }
             State::Proceeding { timer_e: Some(timer_e), .. } if timer_e.at <= now => {
                 // §17.1.2.2: in Proceeding, Timer E is T2.
-                *timer_e = Retransmission { at: now + self.timing.t2, interval: self.timing.t2 };
+                *timer_e = Retransmission { at: now + self.timing.t2(), interval: self.timing.t2() };
                 out.push(Action::Send(self.request.clone()));
             }
             State::Completed { timer_k } if *timer_k <= now => self.state = State::Terminated,

@@ -47,6 +47,11 @@ impl NonInviteServer {
         &self.state
     }
 
+    /// Whether it is kept for stray messages alone, until its one timer ends it.
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// Whether nothing more can happen.
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated

@@ -3,27 +3,39 @@
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// T1, T2 and T4, from which every other timer follows.
+/// T1, T2 and T4, from which every other timer follows. Kept in milliseconds: every transaction carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Estimate of the round-trip time, 500 ms (§17.1.1.1).
-    pub t1: Duration,
-    /// Longest interval between retransmissions of a non-INVITE request or an INVITE response, 4 s (§17.1.2.2).
-    pub t2: Duration,
-    /// How long a message may stay in the network, 5 s (§17.1.2.2).
-    pub t4: Duration,
+    t1_ms: u32,
+    t2_ms: u32,
+    t4_ms: u32,
 }
 
 impl Default for Timing {
     fn default() -> Timing {
-        Timing { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+        Timing { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000 }
     }
 }
 
 impl Timing {
+    /// Estimate of the round-trip time, 500 ms (§17.1.1.1).
+    pub fn t1(&self) -> Duration {
+        Duration::from_millis(self.t1_ms.into())
+    }
+
+    /// Longest interval between retransmissions of a non-INVITE request or an INVITE response, 4 s (§17.1.2.2).
+    pub fn t2(&self) -> Duration {
+        Duration::from_millis(self.t2_ms.into())
+    }
+
+    /// How long a message may stay in the network, 5 s (§17.1.2.2).
+    pub fn t4(&self) -> Duration {
+        Duration::from_millis(self.t4_ms.into())
+    }
+
     /// 64·T1: Timers B, F, H, J, L and M, and the wait for the ACK of a 2xx (§13.3.1.4).
     pub fn transaction(&self) -> Duration {
-        self.t1 * 64
+        self.t1() * 64
     }
 
     /// Timer D: at least 32 s for datagrams, none for streams (§17.1.1.2).
@@ -33,7 +45,7 @@ impl Timing {
 
     /// Timers I and K: T4 for datagrams, none for streams (§17.2.1, §17.1.2.2).
     pub fn absorb(&self, reliable: bool) -> Duration {
-        if reliable { Duration::ZERO } else { self.t4 }
+        if reliable { Duration::ZERO } else { self.t4() }
     }
 
     /// Timer J: 64·T1 for datagrams, none for streams (§17.2.2).
@@ -43,7 +55,7 @@ impl Timing {
 
     /// The next interval of a retransmission that doubles up to T2 (Timers E and G).
     pub fn doubled(&self, interval: Duration) -> Duration {
-        (interval * 2).min(self.t2)
+        (interval * 2).min(self.t2())
     }
 
     /// How long an INVITE may go without a provisional response of the TU before the transaction sends 100 (§17.2.1).

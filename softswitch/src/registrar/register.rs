@@ -78,10 +78,11 @@ impl Registrar {
             Contacts::Star if expires == Some(0) => self.everything(env, request, domain, user),
             Contacts::Star => return Err(Refusal::Malformed),
             Contacts::List(list) if list.is_empty() => return Ok(()),
-            Contacts::List(list) => list
-                .iter()
-                .map(|contact| wish(env.now, request, contact, expires, &limits))
-                .collect::<Result<Wishes, Refusal>>()?,
+            Contacts::List(list) => {
+                let known = self.find(env, domain, user);
+                let wish = |contact| wish(env.now, request, contact, expires, &limits, known);
+                list.iter().map(wish).collect::<Result<Wishes, Refusal>>()?
+            }
         };
         let id = self.find_or_insert(env, domain, user);
         // §10.3 step 7: all or nothing, so every wish is checked before any takes effect.
@@ -102,6 +103,7 @@ impl Registrar {
     fn everything(&self, env: &Environment, request: &Request, domain: DomainId, user: &str) -> Wishes {
         let Some(aor) = self.find(env, domain, user) else { return Wishes::new() };
         let (call_id, cseq) = sequence(request);
+        let call_id = Bytes::copy_from_slice(call_id);
         let removed = |binding: &Binding| Binding { call_id: call_id.clone(), cseq, ..binding.clone() };
         aor.bindings.iter().map(|binding| (removed(binding), 0)).collect()
     }
@@ -317,10 +319,17 @@ fn key(hasher: &KeyHasher, domain: DomainId, user: &str) -> u128 {
     hasher.hash(&[b"aor", &domain.0.to_be_bytes(), user.as_bytes()])
 }
 
-fn sequence(request: &Request) -> (Bytes, u32) {
-    // Copied: a binding outlives the datagram by far.
-    let call_id = request.message.call_id().map_or_else(|_| Bytes::new(), Bytes::copy_from_slice);
-    (call_id, request.message.cseq().map_or(0, |cseq| cseq.number))
+fn sequence(request: &Request) -> (&[u8], u32) {
+    (request.message.call_id().unwrap_or_default(), request.message.cseq().map_or(0, |cseq| cseq.number))
+}
+
+/// `text`, shared with the binding that is refreshed where that has the same, else copied: a binding outlives the
+/// datagram by far.
+fn kept(known: Option<&Bytes>, text: &[u8]) -> Bytes {
+    match known {
+        Some(known) if known == text => known.clone(),
+        Some(_) | None => Bytes::copy_from_slice(text),
+    }
 }
 
 /// What one Contact value asks for: its lifetime from its parameter, else from Expires, else the usual one.
@@ -330,6 +339,7 @@ fn wish(
     contact: &Contact<'_>,
     expires: Option<u32>,
     limits: &Registration,
+    known: Option<&AddressOfRecord>,
 ) -> Result<(Binding, u32), Refusal> {
     let wanted_s = contact.expires.or(expires).unwrap_or(limits.default_expires_s);
     if wanted_s > 0 && wanted_s < limits.min_expires_s {
@@ -341,15 +351,21 @@ fn wish(
     let lifetime_s = wanted_s.min(limits.max_expires_s);
     let (call_id, cseq) = sequence(request);
     let user_agent = request.message.header(HeaderName::UserAgent).unwrap_or_default();
+    let uri = contact.address.uri_text;
+    let known = known.and_then(|aor| aor.bindings.iter().find(|binding| binding.contact == uri));
     let binding = Binding {
-        contact: Bytes::copy_from_slice(contact.address.uri_text),
+        contact: kept(known.map(|known| &known.contact), uri),
         q: contact.q.unwrap_or(1_000),
         expires_at: now + Duration::from_secs(u64::from(lifetime_s)),
-        call_id,
+        call_id: kept(known.map(|known| &known.call_id), call_id),
         cseq,
         flow: request.flow,
-        instance: contact.address.params.value(b"+sip.instance").map(Bytes::copy_from_slice),
-        user_agent: Bytes::copy_from_slice(user_agent),
+        instance: contact
+            .address
+            .params
+            .value(b"+sip.instance")
+            .map(|instance| kept(known.and_then(|known| known.instance.as_ref()), instance)),
+        user_agent: kept(known.map(|known| &known.user_agent), user_agent),
     };
     Ok((binding, lifetime_s))
 }
