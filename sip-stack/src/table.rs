@@ -331,7 +331,7 @@ impl<'de, V> Deserialize<'de> for Table<V> {
 /// Finds ids by a 128-bit key that is itself a keyed SipHash of what it stands for, so that no peer can choose keys
 /// that collide. Offers no iteration.
 ///
-/// Kept in [`SHARDS`] tables, so that growing moves a small part at a time: one table of a million keys would stop the
+/// Kept in 64 tables, so that growing moves a small part at a time: one table of a million keys would stop the
 /// core for tens of milliseconds when it doubles.
 #[derive(Debug)]
 pub struct KeyIndex<V>(Vec<HashTable<(u128, Id<V>)>>);
