@@ -1,6 +1,7 @@
 //! Audio codecs as SDP names them, and the static payload types (RFC 3551 §6, table 4).
 //!
-//! Names and rates alone: what a codec does is known to the media engine. Format parameters are carried, not compared.
+//! Names and rates alone: what a codec does is known to the media engine. For format parameters see
+//! `format.rs`.
 
 use super::attribute::RtpMap;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,21 @@ impl AudioCodec {
     pub fn from_static(payload_type: u8) -> Option<AudioCodec> {
         let (_, encoding, clock_rate, channels) = STATIC.into_iter().find(|entry| entry.0 == payload_type)?;
         Some(AudioCodec { channels, ..AudioCodec::new(payload_type, encoding, clock_rate) })
+    }
+
+    /// The codec that `a=rtpmap` names.
+    ///
+    /// Deviation: G.722 at 16000 Hz, as its samples are, means the clock of 8000 Hz that RFC 3551 §4.5.2 has for it, and
+    /// Opus without `/2` the two channels that RFC 7587 §7 always writes. Some phones write the one or the other.
+    pub(super) fn from_rtpmap(map: &RtpMap<'_>, parameters: SdpText) -> AudioCodec {
+        let RtpMap { payload_type, encoding, mut clock_rate, mut channels } = *map;
+        if encoding.eq_ignore_ascii_case(b"G722") && clock_rate == 16_000 {
+            clock_rate = 8_000;
+        }
+        if encoding.eq_ignore_ascii_case(b"opus") {
+            channels = 2;
+        }
+        AudioCodec { payload_type, encoding: encoding.into(), clock_rate, channels, parameters }
     }
 
     /// Whether both are the same encoding, whatever their payload types and parameters.

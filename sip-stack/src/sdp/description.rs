@@ -66,6 +66,17 @@ impl<'a> Section<'a> {
     pub fn attribute(&self, name: &[u8]) -> Option<Attribute<'a>> {
         self.attributes().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
+
+    /// The value of the first attribute of this name that has one.
+    pub fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    /// The values of all attributes of this name, in their order.
+    pub fn values<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        let named = self.attributes().filter(move |attribute| attribute.name.eq_ignore_ascii_case(name));
+        named.filter_map(|attribute| attribute.value)
+    }
 }
 
 impl<'a> SessionDescription<'a> {
@@ -215,13 +226,13 @@ impl<'a> MediaDescription<'a> {
 
     /// The `a=rtpmap` of a payload type.
     pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap<'a>> {
-        self.values(b"rtpmap").filter_map(RtpMap::read).find(|map| map.payload_type == payload_type)
+        self.section.values(b"rtpmap").filter_map(RtpMap::read).find(|map| map.payload_type == payload_type)
     }
 
     /// The parameters of the `a=fmtp` of a payload type.
     pub fn fmtp(&self, payload_type: u8) -> Option<&'a [u8]> {
         let of_format = |(number, parameters)| (number == payload_type).then_some(parameters);
-        self.values(b"fmtp").filter_map(split_format).find_map(of_format)
+        self.section.values(b"fmtp").filter_map(split_format).find_map(of_format)
     }
 
     /// `a=ptime`: milliseconds of media in a packet that the writer would like to receive.
@@ -234,15 +245,9 @@ impl<'a> MediaDescription<'a> {
         self.milliseconds(b"maxptime")
     }
 
-    fn values(&self, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let named =
-            self.section.attributes().filter(move |attribute| attribute.name.eq_ignore_ascii_case(name));
-        named.filter_map(|attribute| attribute.value)
-    }
-
     /// Whole milliseconds; a fraction is cut off, zero says nothing.
     fn milliseconds(&self, name: &[u8]) -> Option<u16> {
-        let text = self.section.attribute(name)?.value?;
+        let text = self.section.value(name)?;
         number(text.split(|byte| *byte == b'.').next()?).filter(|milliseconds| *milliseconds != 0)
     }
 }

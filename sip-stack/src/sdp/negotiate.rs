@@ -5,8 +5,9 @@
 
 use super::attribute::Direction;
 use super::codec::{AudioCodec, TelephoneEvent};
-use super::description::{MediaDescription, SessionDescription};
-use super::offer::MediaTransport;
+use super::compose::{LocalMedia, LocalSession, write_media_answer, write_media_offer};
+use super::description::SessionDescription;
+use super::transport::MediaTransport;
 use super::writer::SdpWriter;
 use bytes::BufMut;
 use std::net::IpAddr;
@@ -44,11 +45,11 @@ pub struct LocalAudio<'a> {
 }
 
 /// The codecs both sides know, in the offerer's order and under its payload types (RFC 3264 §6.1), with the answerer's
-/// own parameters. Comfort noise alone is nothing in common.
+/// own parameters, or those of the offer where both must be alike ([`AudioCodec::is_compatible`]). Comfort noise alone is nothing in common.
 pub fn intersect(offered: &[AudioCodec], supported: &[AudioCodec]) -> Vec<AudioCodec> {
     let common = |offer: &AudioCodec| {
-        let ours = supported.iter().find(|ours| ours.is_same_encoding(offer))?;
-        Some(AudioCodec { parameters: ours.parameters.clone(), ..offer.clone() })
+        let ours = supported.iter().find(|ours| ours.is_compatible(offer))?;
+        Some(AudioCodec { parameters: offer.answer_parameters(ours), ..offer.clone() })
     };
     let codecs: Vec<AudioCodec> = offered.iter().filter_map(common).collect();
     if codecs.iter().all(AudioCodec::is_comfort_noise) { Vec::new() } else { codecs }
@@ -78,8 +79,8 @@ pub fn intersect_events(
 /// Appends an offer with one audio stream (RFC 3264 §5). `audio` has at least one codec: a media line without a format is
 /// malformed.
 pub fn write_offer(out: &mut impl BufMut, origin: &LocalOrigin<'_>, audio: &LocalAudio<'_>) {
-    let mut writer = start(out, origin, audio.address, None);
-    write_audio(&mut writer, audio, b"audio", audio.transport.protocol().as_bytes());
+    let session = LocalSession { origin: *origin, passed: None };
+    write_media_offer(out, &session, None, &[LocalMedia::Audio(*audio, None)]);
 }
 
 /// Appends an answer: every `m=` line of the offer in its place, that of `audio` accepted, all others rejected with
@@ -93,64 +94,42 @@ pub fn write_answer(
     offer: &SessionDescription<'_>,
     audio: Option<(usize, &LocalAudio<'_>)>,
 ) {
-    let audio = audio.filter(|(_, audio)| !audio.codecs.is_empty());
-    let address = audio.map_or(origin.address, |(_, audio)| audio.address);
-    let mut writer = start(out, origin, address, offer.time);
-    for (index, media) in offer.media.iter().enumerate() {
-        match audio {
-            Some((accepted, audio)) if accepted == index => {
-                write_audio(&mut writer, audio, media.media, media.protocol);
+    let session = LocalSession { origin: *origin, passed: None };
+    let in_place = |index| match audio {
+        Some((accepted, audio)) if accepted == index => LocalMedia::Audio(*audio, None),
+        Some(_) | None => LocalMedia::Rejected,
+    };
+    let media: Vec<LocalMedia<'_>> = (0..offer.media.len()).map(in_place).collect();
+    write_media_answer(out, &session, offer, &media);
+}
+
+impl LocalAudio<'_> {
+    /// Writes `m=`.
+    pub(super) fn write_line<B: BufMut>(&self, writer: &mut SdpWriter<'_, B>, media: &[u8], protocol: &[u8]) {
+        let codecs = self.codecs.iter().map(|codec| codec.payload_type);
+        let events = self.telephone_events.iter().map(|event| event.payload_type);
+        writer.media(media, self.port, protocol, codecs.chain(events).map(|number| number.to_string()));
+    }
+
+    /// Writes the lines that follow `m=` and `c=`.
+    pub(super) fn write_lines<B: BufMut>(&self, writer: &mut SdpWriter<'_, B>) {
+        for codec in self.codecs {
+            writer.rtpmap(&codec.rtpmap());
+            if !codec.parameters.as_bytes().is_empty() {
+                writer.fmtp(codec.payload_type, codec.parameters.as_bytes());
             }
-            Some(_) | None => write_rejected(&mut writer, media),
         }
-    }
-}
-
-/// The lines of the session. The time of an answer equals that of the offer (RFC 3264 §6).
-fn start<'b, B: BufMut>(
-    out: &'b mut B,
-    origin: &LocalOrigin<'_>,
-    address: IpAddr,
-    time: Option<&[u8]>,
-) -> SdpWriter<'b, B> {
-    let mut writer = SdpWriter::new(out);
-    writer.origin(origin.username, origin.session_id, origin.version, origin.address);
-    writer.line(b's', b"-");
-    writer.connection(address);
-    writer.line(b't', time.unwrap_or(b"0 0"));
-    writer
-}
-
-fn write_audio<B: BufMut>(
-    writer: &mut SdpWriter<'_, B>,
-    audio: &LocalAudio<'_>,
-    media: &[u8],
-    protocol: &[u8],
-) {
-    let codecs = audio.codecs.iter().map(|codec| codec.payload_type);
-    let events = audio.telephone_events.iter().map(|event| event.payload_type);
-    writer.media(media, audio.port, protocol, codecs.chain(events).map(|number| number.to_string()));
-    for codec in audio.codecs {
-        writer.rtpmap(&codec.rtpmap());
-        if !codec.parameters.as_bytes().is_empty() {
-            writer.fmtp(codec.payload_type, codec.parameters.as_bytes());
+        for event in self.telephone_events {
+            writer.rtpmap(&event.rtpmap());
+            if !event.events.as_bytes().is_empty() {
+                writer.fmtp(event.payload_type, event.events.as_bytes());
+            }
         }
-    }
-    for event in audio.telephone_events {
-        writer.rtpmap(&event.rtpmap());
-        if !event.events.as_bytes().is_empty() {
-            writer.fmtp(event.payload_type, event.events.as_bytes());
+        if let Some(ptime_ms) = self.ptime_ms {
+            writer.number("ptime", u32::from(ptime_ms));
         }
+        writer.direction(self.direction);
     }
-    if let Some(ptime_ms) = audio.ptime_ms {
-        writer.number("ptime", u32::from(ptime_ms));
-    }
-    writer.direction(audio.direction);
-}
-
-/// Port 0, and the formats of the offer, since a media line has one at least (RFC 3264 §6).
-fn write_rejected<B: BufMut>(writer: &mut SdpWriter<'_, B>, media: &MediaDescription<'_>) {
-    writer.media(media.media, 0, media.protocol, media.formats());
 }
 
 #[cfg(test)]
@@ -355,7 +334,7 @@ mod tests {
             for (index, (ours, theirs)) in answer.media.iter().zip(&session.media).enumerate() {
                 prop_assert_eq!(ours.media, theirs.media);
                 prop_assert_eq!(ours.protocol, theirs.protocol);
-                prop_assert_eq!(ours.port, if index == 0 { 40_000 } else { 0 });
+                prop_assert_eq!(ours.port, if index == 0 && theirs.port != 0 { 40_000 } else { 0 });
             }
         }
     }

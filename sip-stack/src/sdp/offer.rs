@@ -3,10 +3,12 @@
 //! Owned and serialisable: it is part of a call's state long after the message is gone. Left out on purpose: multicast
 //! (RFC 3264 §6.2).
 
-use super::attribute::{Direction, RtpMap};
+use super::attribute::{Direction, RtpMap, split_format};
 use super::codec::{AudioCodec, SdpText, TelephoneEvent};
 use super::description::{MediaDescription, SessionDescription};
 use super::fields::Connection;
+use super::ice::IceAttributes;
+use super::transport::MediaTransport;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
@@ -26,7 +28,8 @@ pub struct AudioOffer {
     pub codecs: Vec<AudioCodec>,
     /// The payload types of RFC 4733, one for each clock rate.
     pub telephone_events: Vec<TelephoneEvent>,
-    /// As its writer sees it. The hold of RFC 2543, `c=0.0.0.0`, is already in it: nothing is received there.
+    /// As its writer sees it. The hold of RFC 2543, `c=0.0.0.0` without ICE, is already in it: nothing is
+    /// received there.
     pub direction: Direction,
     /// Milliseconds in a packet that the writer would like to receive.
     pub ptime_ms: Option<u16>,
@@ -41,23 +44,6 @@ pub enum MediaAddress {
     Ip(IpAddr),
     /// A host name (RFC 8866 §5.7), to be resolved by the caller.
     Name(SdpText),
-}
-
-/// The RTP profiles that an audio stream may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MediaTransport {
-    /// `RTP/AVP` (RFC 3551)
-    RtpAvp,
-    /// `RTP/AVPF` (RFC 4585)
-    RtpAvpf,
-    /// `RTP/SAVP` (RFC 3711)
-    RtpSavp,
-    /// `RTP/SAVPF` (RFC 5124)
-    RtpSavpf,
-    /// `UDP/TLS/RTP/SAVP` (RFC 5764)
-    UdpTlsRtpSavp,
-    /// `UDP/TLS/RTP/SAVPF` (RFC 5764)
-    UdpTlsRtpSavpf,
 }
 
 /// Why there is no audio to negotiate. The answer to such an offer is 488 (RFC 3261 §13.3.1.3).
@@ -81,36 +67,6 @@ pub enum NegotiationError {
     /// Unsupported: no payload type has a known encoding.
     #[error("no known codec")]
     NoCodec,
-}
-
-impl MediaTransport {
-    const ALL: [MediaTransport; 6] = [
-        MediaTransport::RtpAvp,
-        MediaTransport::RtpAvpf,
-        MediaTransport::RtpSavp,
-        MediaTransport::RtpSavpf,
-        MediaTransport::UdpTlsRtpSavp,
-        MediaTransport::UdpTlsRtpSavpf,
-    ];
-
-    /// As it stands in `m=`.
-    pub const fn protocol(self) -> &'static str {
-        match self {
-            MediaTransport::RtpAvp => "RTP/AVP",
-            MediaTransport::RtpAvpf => "RTP/AVPF",
-            MediaTransport::RtpSavp => "RTP/SAVP",
-            MediaTransport::RtpSavpf => "RTP/SAVPF",
-            MediaTransport::UdpTlsRtpSavp => "UDP/TLS/RTP/SAVP",
-            MediaTransport::UdpTlsRtpSavpf => "UDP/TLS/RTP/SAVPF",
-        }
-    }
-
-    /// The profile of this name.
-    pub fn from_protocol(protocol: &[u8]) -> Option<MediaTransport> {
-        MediaTransport::ALL
-            .into_iter()
-            .find(|known| known.protocol().as_bytes().eq_ignore_ascii_case(protocol))
-    }
 }
 
 impl AudioOffer {
@@ -155,7 +111,8 @@ impl AudioOffer {
         let connection = session.connection_of(media).ok_or(NegotiationError::NoAddress)?;
         let address = MediaAddress::read(&connection)?;
         let mut direction = session.direction_of(media);
-        if address.is_unspecified() {
+        // With ICE the address is in the candidates, and this one a placeholder (RFC 8840 §4.1.1).
+        if address.is_unspecified() && IceAttributes::of(session, media).is_none() {
             direction = direction.without_receiving();
         }
         let (codecs, telephone_events) = read_formats(media);
@@ -201,27 +158,39 @@ impl MediaAddress {
     }
 }
 
-/// The payload types in their order: `a=rtpmap` where there is one, else the static table.
+/// The payload types in their order: `a=rtpmap` where there is one, else the static table. One pass over the lines,
+/// however many a peer writes.
 fn read_formats(media: &MediaDescription<'_>) -> (Vec<AudioCodec>, Vec<TelephoneEvent>) {
+    let mut maps: [Option<RtpMap<'_>>; 128] = [None; 128];
+    let mut formats: [Option<&[u8]>; 128] = [None; 128];
+    for attribute in media.section.attributes() {
+        let Some(value) = attribute.value else { continue };
+        if attribute.name.eq_ignore_ascii_case(b"rtpmap") {
+            let Some(map) = RtpMap::read(value) else { continue };
+            if let Some(entry) = maps.get_mut(usize::from(map.payload_type)) {
+                entry.get_or_insert(map);
+            }
+        } else if attribute.name.eq_ignore_ascii_case(b"fmtp") {
+            let Some((payload_type, parameters)) = split_format(value) else { continue };
+            if let Some(entry) = formats.get_mut(usize::from(payload_type)) {
+                entry.get_or_insert(parameters);
+            }
+        }
+    }
     let (mut codecs, mut telephone_events) = (Vec::new(), Vec::new());
-    let mut seen = 0_u128;
+    let mut seen = [false; 128];
     for payload_type in media.payload_types() {
-        let bit = 1_u128 << (payload_type & 127);
-        if seen & bit != 0 {
+        let index = usize::from(payload_type);
+        if seen.get_mut(index).is_none_or(|seen| core::mem::replace(seen, true)) {
             continue;
         }
-        seen |= bit;
-        let parameters = SdpText::from(media.fmtp(payload_type).unwrap_or_default());
-        match media.rtpmap(payload_type) {
-            Some(RtpMap { encoding, clock_rate, .. })
-                if encoding.eq_ignore_ascii_case(TelephoneEvent::ENCODING.as_bytes()) =>
-            {
+        let parameters = SdpText::from(formats.get(index).copied().flatten().unwrap_or_default());
+        match maps.get(index).copied().flatten() {
+            Some(map) if map.encoding.eq_ignore_ascii_case(TelephoneEvent::ENCODING.as_bytes()) => {
+                let clock_rate = map.clock_rate;
                 telephone_events.push(TelephoneEvent { payload_type, clock_rate, events: parameters });
             }
-            Some(RtpMap { encoding, clock_rate, channels, .. }) => {
-                let encoding = encoding.into();
-                codecs.push(AudioCodec { payload_type, encoding, clock_rate, channels, parameters });
-            }
+            Some(map) => codecs.push(AudioCodec::from_rtpmap(&map, parameters)),
             None => codecs.extend(
                 AudioCodec::from_static(payload_type).map(|codec| AudioCodec { parameters, ..codec }),
             ),

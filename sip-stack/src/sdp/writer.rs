@@ -93,12 +93,25 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
         self.end();
     }
 
+    /// `a=name:value` with a text.
+    pub fn attribute(&mut self, name: &str, value: &[u8]) {
+        self.start_attribute(name);
+        self.text(value);
+        self.end();
+    }
+
     /// `a=sendrecv` and its like.
     pub fn direction(&mut self, direction: Direction) {
         self.line(b'a', direction.name().as_bytes());
     }
 
-    fn address(&mut self, address: IpAddr) {
+    /// The beginning of a line that [`SdpWriter::end`] ends.
+    pub(super) fn start_attribute(&mut self, name: &str) {
+        self.start(b'a');
+        self.display(format_args!("{name}:"));
+    }
+
+    pub(super) fn address(&mut self, address: IpAddr) {
         let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
         self.display(format_args!("IN {kind} {address}"));
     }
@@ -107,17 +120,17 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
         self.out.put_slice(&[kind, b'=']);
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.out.put_slice(b"\r\n");
     }
 
-    fn text(&mut self, text: &[u8]) {
+    pub(super) fn text(&mut self, text: &[u8]) {
         for byte in text {
             self.out.put_u8(if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte });
         }
     }
 
-    fn display(&mut self, value: impl Display) {
+    pub(super) fn display(&mut self, value: impl Display) {
         write!(Appender(self.out), "{value}").expect("a growing buffer takes everything");
     }
 }

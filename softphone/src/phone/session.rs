@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
 use sip_stack::sdp::{
-    AudioCodec, AudioOffer, Direction, LocalAudio, LocalOrigin, MediaTransport, SessionDescription,
-    TelephoneEvent, intersect, intersect_events, write_answer, write_offer,
+    AudioCodec, AudioOffer, Direction, LocalAudio, LocalDescription, LocalOrigin, MediaTransport,
+    SessionDescription, TelephoneEvent, intersect, intersect_events, write_answer, write_offer,
 };
 use std::net::SocketAddr;
 
@@ -72,11 +72,9 @@ pub struct Stream {
 /// One side of the offer/answer exchange of a dialog.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session {
-    id: u64,
-    version: u64,
     local: SocketAddr,
     /// Our last description.
-    ours: Bytes,
+    ours: LocalDescription,
     /// The peer's last description.
     theirs: Bytes,
     /// Whether our last description is an offer without its answer.
@@ -87,17 +85,8 @@ pub(super) struct Session {
 impl Session {
     /// A session whose RTP is received at `local`. `id` is random.
     pub(super) fn new(id: u64, local: SocketAddr) -> Session {
-        let empty = Bytes::new();
-        // §5 of RFC 3264 wants id and version to fit a signed 64-bit number.
-        Session {
-            id: id >> 2,
-            version: 1,
-            local,
-            ours: empty.clone(),
-            theirs: empty,
-            offering: false,
-            stream: None,
-        }
+        let ours = LocalDescription::new(id);
+        Session { local, ours, theirs: Bytes::new(), offering: false, stream: None }
     }
 
     /// What was agreed on.
@@ -187,22 +176,10 @@ impl Session {
         Ok(())
     }
 
-    /// Writes a description; the version grows when it says something else than the last one (RFC 3264 §8).
+    /// Writes a description of ours.
     fn write(&mut self, body: impl Fn(&LocalOrigin<'_>, SocketAddr, &mut Vec<u8>)) -> Bytes {
-        let write = |version| {
-            let mut out = Vec::new();
-            let origin =
-                LocalOrigin { username: b"", session_id: self.id, version, address: self.local.ip() };
-            body(&origin, self.local, &mut out);
-            Bytes::from(out)
-        };
-        let mut description = write(self.version);
-        if !self.ours.is_empty() && description != self.ours {
-            self.version += 1;
-            description = write(self.version);
-        }
-        self.ours = description.clone();
-        description
+        let local = self.local;
+        self.ours.write(b"", local.ip(), |origin, out| body(origin, local, out))
     }
 }
 

@@ -133,7 +133,7 @@ impl Rules {
 
 /// The caller's codec that `theirs` reaches: the same one (`true`), or the other G.711 law (`false`).
 fn counterpart<'a>(theirs: &AudioCodec, caller: &'a [AudioCodec]) -> Option<(&'a AudioCodec, bool)> {
-    if let Some(same) = caller.iter().find(|ours| ours.is_same_encoding(theirs)) {
+    if let Some(same) = caller.iter().find(|ours| ours.is_compatible(theirs)) {
         return Some((same, true));
     }
     law(theirs)?;
