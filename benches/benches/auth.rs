@@ -5,8 +5,8 @@ use core::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sip_stack::Time;
 use sip_stack::auth::{
-    Algorithm, Answer, Challenge, Credentials, Ha1, NonceCheck, NonceCounts, NonceText, Nonces, Secret,
-    write_challenge,
+    Algorithm, Answer, Challenge, Credentials, Ha1, NonceCheck, NonceCounts, NonceText, Nonces, QopOffer,
+    Secret, write_challenge,
 };
 use std::hint::black_box;
 
@@ -16,7 +16,7 @@ const NOW: Time = Time::from_millis(1_000);
 /// What a phone answers to our challenge, and the secret it is checked against.
 fn credentials(nonce: &NonceText, algorithm: Algorithm) -> (Vec<u8>, Ha1) {
     let mut challenge = Vec::new();
-    write_challenge(&mut challenge, b"pbx.example.com", nonce.as_bytes(), algorithm, false);
+    write_challenge(&mut challenge, b"pbx.example.com", nonce.as_bytes(), algorithm, QopOffer::Auth, false);
     let answer = Answer {
         method: b"REGISTER",
         uri: b"sip:pbx.example.com:5060;transport=udp",
@@ -38,9 +38,11 @@ fn digest(criterion: &mut Criterion) {
     for algorithm in Algorithm::ALL {
         let (value, ha1) = credentials(&nonce, algorithm);
         let credentials = Credentials::parse(&value).expect("our own answer can be read");
-        credentials.verify(b"REGISTER", &ha1).expect("the password is right");
+        credentials.verify(QopOffer::Auth, b"REGISTER", b"", &ha1).expect("the password is right");
         criterion.bench_function(&format!("auth/verify/{}", algorithm.token()), |bencher| {
-            bencher.iter(|| black_box(&credentials).verify(black_box(b"REGISTER"), black_box(&ha1)));
+            bencher.iter(|| {
+                black_box(&credentials).verify(QopOffer::Auth, black_box(b"REGISTER"), b"", black_box(&ha1))
+            });
         });
     }
     let (value, _) = credentials(&nonce, Algorithm::Md5);
@@ -88,7 +90,7 @@ fn registrar(criterion: &mut Criterion) {
         bencher.iter(|| {
             let credentials = Credentials::parse(black_box(&value)).ok()?;
             match nonces.check(credentials.nonce.raw(), NOW) {
-                NonceCheck::Fresh(_) => credentials.verify(b"REGISTER", &ha1).ok(),
+                NonceCheck::Fresh(_) => credentials.verify(QopOffer::Auth, b"REGISTER", b"", &ha1).ok(),
                 NonceCheck::Expired | NonceCheck::Forged => None,
             }
         });

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use sip_stack::Message;
-use sip_stack::auth::{Algorithm, Credentials, Ha1, write_challenge};
+use sip_stack::auth::{Algorithm, Credentials, Ha1, QopOffer, write_challenge};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, response};
 use std::io::Write;
@@ -39,7 +39,7 @@ fn run(mut command: Command, input: &str, socket: &UdpSocket) -> (Output, Vec<u3
 fn answer(request: &Message, peer: SocketAddr, accepted: &mut Vec<u32>) -> Bytes {
     let proven = request.authorization().next().is_some_and(|value| {
         let ha1 = Ha1::compute(&[Algorithm::Sha256], b"1001", b"test", b"secret");
-        Credentials::parse(value).unwrap().verify(b"REGISTER", &ha1).is_ok()
+        Credentials::parse(value).unwrap().verify(QopOffer::Auth, b"REGISTER", b"", &ha1).is_ok()
     });
     if proven {
         accepted.push(request.expires().unwrap().unwrap());
@@ -48,7 +48,7 @@ fn answer(request: &Message, peer: SocketAddr, accepted: &mut Vec<u32>) -> Bytes
         return ok.finish();
     }
     let mut challenge = Vec::new();
-    write_challenge(&mut challenge, b"test", b"nonce", Algorithm::Sha256, false);
+    write_challenge(&mut challenge, b"test", b"nonce", Algorithm::Sha256, QopOffer::Auth, false);
     let mut unauthorized = response(request, Status::UNAUTHORIZED, None, Some(b"registrar"), peer);
     unauthorized.header(HeaderName::WwwAuthenticate, &challenge);
     unauthorized.finish()

@@ -1,12 +1,17 @@
 //! Challenges: written by a server, read and answered by a client (RFC 7616 §3.3, §3.4, RFC 8760 §2.3 and §2.4).
 //!
-//! A client that sends several requests with one nonce keeps the header field value and answers it again with the next
-//! count. Left out on purpose: `domain`, `charset` and `userhash`, which a client may ignore.
+//! [`super::DigestClient`] keeps challenges and decides which to answer. Left out on purpose: `domain`, `charset` and
+//! `userhash`, which a client may ignore.
 
-use super::algorithm::{Algorithm, DigestHex, Ha1, ProtectionInput, ResponseInput};
+use super::algorithm::{Algorithm, Ha1};
+use super::digest::Qop;
 use super::error::{AuthError, Parameter};
+use super::hex::{DigestHex, eight_digits};
 use super::params::{Parameters, QuotedText, is_control};
+use super::response::{ProtectionInput, ResponseInput};
 use bytes::BufMut;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The value of a WWW-Authenticate or Proxy-Authenticate header field, borrowed from the message.
@@ -27,14 +32,16 @@ pub struct Challenge<'a> {
 }
 
 /// The qualities of protection a challenge leaves to choose from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QopOffer {
     /// No `qop`: a server of RFC 2069's time.
     Absent,
-    /// `auth`, perhaps among others.
+    /// `auth`, and no `auth-int`.
     Auth,
     /// `auth-int` and no `auth`.
-    AuthIntOnly,
+    AuthInt,
+    /// Both; a client takes `auth`, because bodies are changed on many a way.
+    AuthOrAuthInt,
 }
 
 /// What a client knows.
@@ -47,10 +54,22 @@ pub enum Secret<'a> {
 }
 
 impl Secret<'_> {
-    fn serves(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
         match self {
             Secret::Password(_) => true,
             Secret::Ha1(ha1) => ha1.has(algorithm),
+        }
+    }
+}
+
+impl<'a> Secret<'a> {
+    /// H(A1) for `algorithm`: computed from a password, or the one that is known.
+    pub(super) fn ha1(&self, algorithm: Algorithm, user: &[u8], realm: QuotedText<'_>) -> Cow<'a, Ha1> {
+        match self {
+            Secret::Password(password) => {
+                Cow::Owned(Ha1::compute(&[algorithm], user, &realm.unquoted(), password))
+            }
+            Secret::Ha1(ha1) => Cow::Borrowed(ha1),
         }
     }
 }
@@ -107,21 +126,6 @@ impl<'a> Challenge<'a> {
         })
     }
 
-    /// The strongest of several challenges that can be read and answered with `secret`; among equals the first.
-    ///
-    /// Deviation: RFC 8760 §2.4 prefers the topmost, and leaves room for a policy of the client's own. This is the policy:
-    /// it resists a server, or somebody on the way, that puts the weakest first.
-    pub fn strongest(
-        values: impl IntoIterator<Item = &'a [u8]>,
-        secret: &Secret<'_>,
-    ) -> Option<Challenge<'a>> {
-        values
-            .into_iter()
-            .filter_map(|value| Challenge::parse(value).ok())
-            .filter(|challenge| secret.serves(challenge.algorithm))
-            .reduce(|best, next| if next.algorithm > best.algorithm { next } else { best })
-    }
-
     /// Appends the value of the (Proxy-)Authorization header field to `out`, a buffer that grows.
     ///
     /// # Errors
@@ -132,7 +136,7 @@ impl<'a> Challenge<'a> {
         if quoted.iter().any(|text| text.iter().any(|byte| is_control(*byte))) {
             return Err(AuthError::Unquotable);
         }
-        let nc = CountText::of(answer.nc);
+        let nc = eight_digits(answer.nc);
         let response = self.response(answer, &nc).ok_or(AuthError::NoHa1(self.algorithm))?;
         out.put_slice(b"Digest username=");
         put_quoted(out, answer.user);
@@ -144,13 +148,13 @@ impl<'a> Challenge<'a> {
         put_parameter(out, b"response", response.as_bytes());
         out.put_slice(b", algorithm=");
         out.put_slice(self.algorithm.token().as_bytes());
-        if let Some(qop) = self.qop.token() {
+        if let Some(qop) = self.qop.chosen() {
             out.put_slice(b", cnonce=");
             put_quoted(out, answer.cnonce);
             out.put_slice(b", qop=");
-            out.put_slice(qop);
+            out.put_slice(qop.token());
             out.put_slice(b", nc=");
-            out.put_slice(&nc.0);
+            out.put_slice(&nc);
         }
         if let Some(opaque) = self.opaque {
             put_parameter(out, b"opaque", opaque.raw());
@@ -158,27 +162,23 @@ impl<'a> Challenge<'a> {
         Ok(())
     }
 
-    fn response(&self, answer: &Answer<'_>, nc: &CountText) -> Option<DigestHex> {
+    fn response(&self, answer: &Answer<'_>, nc: &[u8]) -> Option<DigestHex> {
         let cnonce = QuotedText::plain(answer.cnonce);
-        let protection = match self.qop {
-            QopOffer::Absent => None,
-            QopOffer::Auth => Some(ProtectionInput { nc: &nc.0, cnonce, body: None }),
-            QopOffer::AuthIntOnly => Some(ProtectionInput { nc: &nc.0, cnonce, body: Some(answer.body) }),
-        };
+        let protection = self.qop.chosen().map(|qop| ProtectionInput {
+            nc,
+            cnonce,
+            body: match qop {
+                Qop::Auth => None,
+                Qop::AuthInt => Some(answer.body),
+            },
+        });
         let input = ResponseInput {
             method: answer.method,
             uri: QuotedText::plain(answer.uri),
             nonce: self.nonce,
             protection,
         };
-        match answer.secret {
-            Secret::Ha1(ha1) => input.response(self.algorithm, ha1),
-            Secret::Password(password) => {
-                let realm = self.realm.unquoted();
-                input
-                    .response(self.algorithm, &Ha1::compute(&[self.algorithm], answer.user, &realm, password))
-            }
-        }
+        input.response(self.algorithm, &answer.secret.ha1(self.algorithm, answer.user, self.realm))
     }
 }
 
@@ -186,53 +186,67 @@ impl QopOffer {
     /// Reads the comma-separated list; unknown options are ignored (RFC 7616 §3.3), but not if there is no other.
     fn read(options: Option<QuotedText<'_>>) -> Result<QopOffer, AuthError> {
         let Some(options) = options else { return Ok(QopOffer::Absent) };
-        let mut tokens = options.raw().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).peekable();
-        if tokens.clone().all(<[u8]>::is_empty) {
-            return Ok(QopOffer::Absent);
+        let tokens = options.raw().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let has = |qop: Qop| tokens.clone().any(|token| token.eq_ignore_ascii_case(qop.token()));
+        match (has(Qop::Auth), has(Qop::AuthInt)) {
+            (true, true) => Ok(QopOffer::AuthOrAuthInt),
+            (true, false) => Ok(QopOffer::Auth),
+            (false, true) => Ok(QopOffer::AuthInt),
+            (false, false) if tokens.clone().all(<[u8]>::is_empty) => Ok(QopOffer::Absent),
+            (false, false) => Err(AuthError::UnsupportedQop),
         }
-        if tokens.clone().any(|token| token.eq_ignore_ascii_case(b"auth")) {
-            return Ok(QopOffer::Auth);
-        }
-        if tokens.any(|token| token.eq_ignore_ascii_case(b"auth-int")) {
-            return Ok(QopOffer::AuthIntOnly);
-        }
-        Err(AuthError::UnsupportedQop)
     }
 
-    const fn token(self) -> Option<&'static [u8]> {
+    /// Whether `qop` may be used in answer to this offer.
+    pub const fn includes(self, qop: Qop) -> bool {
+        match (self, qop) {
+            (QopOffer::Auth | QopOffer::AuthOrAuthInt, Qop::Auth)
+            | (QopOffer::AuthInt | QopOffer::AuthOrAuthInt, Qop::AuthInt) => true,
+            (QopOffer::Absent | QopOffer::AuthInt, Qop::Auth)
+            | (QopOffer::Absent | QopOffer::Auth, Qop::AuthInt) => false,
+        }
+    }
+
+    /// What a client takes: `auth-int` when there is nothing else.
+    pub(super) const fn chosen(self) -> Option<Qop> {
         match self {
             QopOffer::Absent => None,
-            QopOffer::Auth => Some(b"auth"),
-            QopOffer::AuthIntOnly => Some(b"auth-int"),
+            QopOffer::Auth | QopOffer::AuthOrAuthInt => Some(Qop::Auth),
+            QopOffer::AuthInt => Some(Qop::AuthInt),
+        }
+    }
+
+    /// As a parameter of a challenge.
+    const fn parameter(self) -> &'static [u8] {
+        match self {
+            QopOffer::Absent => b"",
+            QopOffer::Auth => b", qop=\"auth\"",
+            QopOffer::AuthInt => b", qop=\"auth-int\"",
+            QopOffer::AuthOrAuthInt => b", qop=\"auth,auth-int\"",
         }
     }
 }
 
-/// `nc` as eight hexadecimal digits.
-struct CountText([u8; 8]);
-
-impl CountText {
-    fn of(count: u32) -> CountText {
-        let mut text = *b"00000000";
-        for (place, digit) in text.iter_mut().rev().enumerate() {
-            *digit = b"0123456789abcdef"[(count >> (4 * place) & 15) as usize];
-        }
-        CountText(text)
-    }
-}
-
-/// Appends the value of a WWW-Authenticate or Proxy-Authenticate header field: qop is always `auth` (RFC 8760 §2.6).
+/// Appends the value of a WWW-Authenticate or Proxy-Authenticate header field. A server always offers a `qop` (RFC 8760
+/// §2.6 point 8).
 ///
 /// With several algorithms, one header field each, the strongest first ([`Algorithm::ALL`]). `stale` says that nothing
 /// but the nonce was too old. A control character in `realm` is written as a space.
-pub fn write_challenge(out: &mut impl BufMut, realm: &[u8], nonce: &[u8], algorithm: Algorithm, stale: bool) {
+pub fn write_challenge(
+    out: &mut impl BufMut,
+    realm: &[u8],
+    nonce: &[u8],
+    algorithm: Algorithm,
+    qop: QopOffer,
+    stale: bool,
+) {
     out.put_slice(b"Digest realm=");
     put_quoted(out, realm);
     out.put_slice(b", nonce=");
     put_quoted(out, nonce);
     out.put_slice(b", algorithm=");
     out.put_slice(algorithm.token().as_bytes());
-    out.put_slice(b", qop=\"auth\"");
+    out.put_slice(qop.parameter());
     if stale {
         out.put_slice(b", stale=true");
     }

@@ -1,12 +1,14 @@
 //! Digest credentials as a server reads and verifies them (RFC 7616 §3.4, RFC 8760 §2.6, RFC 3261 §22.4).
 //!
 //! Left to the caller: whether the nonce is fresh ([`super::Nonces`]), whether its count was used
-//! ([`super::NonceCounts`]), and whether `uri` agrees with the Request-URI (RFC 8760 §2.6, point 6). `auth-int` is
-//! read but not verified: it is never offered.
+//! ([`super::NonceCounts`]), and whether `uri` agrees with the Request-URI (RFC 8760 §2.6, point 6). Left out on
+//! purpose: `userhash` and `username*` (a user's name in SIP is the user part of a URI and needs neither).
 
-use super::algorithm::{Algorithm, Ha1, ProtectionInput, ResponseInput};
+use super::algorithm::{Algorithm, Ha1};
+use super::challenge::QopOffer;
 use super::error::{AuthError, Parameter};
 use super::params::{Parameters, QuotedText};
+use super::response::{ProtectionInput, ResponseInput};
 use std::fmt;
 
 /// The value of an Authorization or Proxy-Authorization header field, borrowed from the message.
@@ -50,6 +52,22 @@ pub enum Qop {
     AuthInt,
 }
 
+impl Qop {
+    /// The token of RFC 7616 §3.3.
+    pub const fn token(self) -> &'static [u8] {
+        match self {
+            Qop::Auth => b"auth",
+            Qop::AuthInt => b"auth-int",
+        }
+    }
+
+    /// Reads the token, in any case.
+    pub(super) fn from_token(token: &[u8]) -> Result<Qop, AuthError> {
+        let known = [Qop::Auth, Qop::AuthInt].into_iter().find(|qop| qop.token().eq_ignore_ascii_case(token));
+        known.ok_or(AuthError::UnsupportedQop)
+    }
+}
+
 impl<'a> Credentials<'a> {
     /// Reads the header field value. Copies and allocates nothing.
     ///
@@ -78,29 +96,42 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    /// Verifies a response with qop=auth; the comparison takes the same time wherever a difference lies. Allocates
-    /// nothing.
+    /// Verifies the response to a challenge that offered `offer`, for a request with this method and body. The body counts
+    /// with `auth-int` alone. Allocates nothing; the comparison takes the same time wherever a difference lies.
     ///
     /// # Errors
-    /// [`AuthError::QopRequired`], [`AuthError::UnsupportedQop`], [`AuthError::NoHa1`], [`AuthError::WrongResponse`].
-    pub fn verify(&self, method: &[u8], ha1: &Ha1) -> Result<(), AuthError> {
+    /// [`AuthError::UnsupportedQop`] when the quality of protection was not on offer, [`AuthError::QopRequired`] when
+    /// there is none, [`AuthError::NoHa1`], [`AuthError::WrongResponse`].
+    pub fn verify(&self, offer: QopOffer, method: &[u8], body: &[u8], ha1: &Ha1) -> Result<(), AuthError> {
         if self.protection.is_none() {
             return Err(AuthError::QopRequired);
         }
-        self.verify_rfc2069(method, ha1)
+        self.verify_rfc2069(offer, method, body, ha1)
     }
 
-    /// As [`Credentials::verify`], and accepts credentials without `qop` for peers that know RFC 2069 alone.
+    /// As [`Credentials::verify`], and accepts credentials without `qop` for peers that know RFC 2069 alone (RFC 8760
+    /// §2.6 point 8).
     ///
     /// # Errors
     /// [`AuthError::UnsupportedQop`], [`AuthError::NoHa1`], [`AuthError::WrongResponse`].
-    pub fn verify_rfc2069(&self, method: &[u8], ha1: &Ha1) -> Result<(), AuthError> {
+    pub fn verify_rfc2069(
+        &self,
+        offer: QopOffer,
+        method: &[u8],
+        body: &[u8],
+        ha1: &Ha1,
+    ) -> Result<(), AuthError> {
         let protection = match self.protection {
             None => None,
-            Some(Protection { qop: Qop::Auth, cnonce, nc_text, .. }) => {
-                Some(ProtectionInput { nc: nc_text, cnonce, body: None })
-            }
-            Some(Protection { qop: Qop::AuthInt, .. }) => return Err(AuthError::UnsupportedQop),
+            Some(chosen) if !offer.includes(chosen.qop) => return Err(AuthError::UnsupportedQop),
+            Some(chosen) => Some(ProtectionInput {
+                nc: chosen.nc_text,
+                cnonce: chosen.cnonce,
+                body: match chosen.qop {
+                    Qop::Auth => None,
+                    Qop::AuthInt => Some(body),
+                },
+            }),
         };
         let input = ResponseInput { method, uri: self.uri, nonce: self.nonce, protection };
         let response = input.response(self.algorithm, ha1).ok_or(AuthError::NoHa1(self.algorithm))?;
@@ -132,9 +163,7 @@ impl<'a> Protection<'a> {
         let qop = match parameters.find(Parameter::Qop) {
             None => return Ok(None),
             Some(token) if token.raw().is_empty() => return Ok(None),
-            Some(token) if token.raw().eq_ignore_ascii_case(b"auth") => Qop::Auth,
-            Some(token) if token.raw().eq_ignore_ascii_case(b"auth-int") => Qop::AuthInt,
-            Some(_) => return Err(AuthError::UnsupportedQop),
+            Some(token) => Qop::from_token(token.raw())?,
         };
         let nc_text = parameters.require(Parameter::Nc)?.raw();
         let nc = read_count(nc_text).ok_or(AuthError::BadValue(Parameter::Nc))?;

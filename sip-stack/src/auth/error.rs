@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The parameters of RFC 7616 §3.3 and §3.4 that this crate reads; all others are skipped.
+/// The parameters of RFC 7616 §3.3 to §3.5 that this crate reads; all others are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
     /// `username`
@@ -29,11 +29,15 @@ pub enum Parameter {
     Nc,
     /// `stale`
     Stale,
+    /// `nextnonce` (RFC 7616 §3.5)
+    Nextnonce,
+    /// `rspauth` (RFC 7616 §3.5)
+    Rspauth,
 }
 
 impl Parameter {
     /// Every parameter with its name, in the order of their discriminants.
-    pub(super) const NAMES: [(Parameter, &'static [u8]); 12] = [
+    pub(super) const NAMES: [(Parameter, &'static [u8]); 14] = [
         (Parameter::Username, b"username"),
         (Parameter::UsernameExtended, b"username*"),
         (Parameter::Realm, b"realm"),
@@ -46,29 +50,73 @@ impl Parameter {
         (Parameter::Qop, b"qop"),
         (Parameter::Nc, b"nc"),
         (Parameter::Stale, b"stale"),
+        (Parameter::Nextnonce, b"nextnonce"),
+        (Parameter::Rspauth, b"rspauth"),
     ];
 
-    /// The parameter of this name, in any case.
-    pub(super) fn from_name(name: &[u8]) -> Option<Parameter> {
-        use Parameter::{Algorithm, Cnonce, Nc, Nonce, Opaque, Qop, Realm, Response, Stale, Uri, Username};
-        // By length and first letter there is one candidate, so that a name is compared once.
-        let candidate = match (name.len(), name.first()?.to_ascii_lowercase()) {
-            (2, b'n') => Nc,
-            (3, b'q') => Qop,
-            (3, b'u') => Uri,
-            (5, b'n') => Nonce,
-            (5, b'r') => Realm,
-            (5, b's') => Stale,
-            (6, b'c') => Cnonce,
-            (6, b'o') => Opaque,
-            (8, b'r') => Response,
-            (8, b'u') => Username,
-            (9, b'a') => Algorithm,
-            (9, b'u') => Parameter::UsernameExtended,
+    /// The parameter whose name has this key.
+    #[inline]
+    pub(super) fn from_key(key: NameKey) -> Option<Parameter> {
+        const USERNAME: u64 = NameKey::of(b"username").0;
+        const USERNAME_EXTENDED: u64 = NameKey::of(b"username*").0;
+        const REALM: u64 = NameKey::of(b"realm").0;
+        const NONCE: u64 = NameKey::of(b"nonce").0;
+        const URI: u64 = NameKey::of(b"uri").0;
+        const RESPONSE: u64 = NameKey::of(b"response").0;
+        const ALGORITHM: u64 = NameKey::of(b"algorithm").0;
+        const CNONCE: u64 = NameKey::of(b"cnonce").0;
+        const OPAQUE: u64 = NameKey::of(b"opaque").0;
+        const QOP: u64 = NameKey::of(b"qop").0;
+        const NC: u64 = NameKey::of(b"nc").0;
+        const STALE: u64 = NameKey::of(b"stale").0;
+        const NEXTNONCE: u64 = NameKey::of(b"nextnonce").0;
+        const RSPAUTH: u64 = NameKey::of(b"rspauth").0;
+        Some(match key.0 {
+            USERNAME => Parameter::Username,
+            USERNAME_EXTENDED => Parameter::UsernameExtended,
+            REALM => Parameter::Realm,
+            NONCE => Parameter::Nonce,
+            URI => Parameter::Uri,
+            RESPONSE => Parameter::Response,
+            ALGORITHM => Parameter::Algorithm,
+            CNONCE => Parameter::Cnonce,
+            OPAQUE => Parameter::Opaque,
+            QOP => Parameter::Qop,
+            NC => Parameter::Nc,
+            STALE => Parameter::Stale,
+            NEXTNONCE => Parameter::Nextnonce,
+            RSPAUTH => Parameter::Rspauth,
             _ => return None,
-        };
-        let (parameter, spelling) = Parameter::NAMES.get(candidate as usize)?;
-        spelling.eq_ignore_ascii_case(name).then_some(*parameter)
+        })
+    }
+}
+
+/// A name of up to nine ASCII characters as a number, so that it is compared at once; upper and lower case fall together,
+/// and nothing else that a name may hold. Gathered while the name is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct NameKey(u64);
+
+impl NameKey {
+    /// No name of up to eight characters has a greater key.
+    const EIGHT: u64 = (1 << 56) - 1;
+
+    /// The key of the name with one more character; a longer name has a key of no other.
+    #[inline]
+    pub(super) const fn followed_by(self, character: u8) -> NameKey {
+        if self.0 > NameKey::EIGHT {
+            NameKey(u64::MAX)
+        } else {
+            NameKey(self.0 << 7 | (character | 0x20) as u64)
+        }
+    }
+
+    const fn of(name: &[u8]) -> NameKey {
+        let (mut key, mut at) = (NameKey(0), 0);
+        while at < name.len() {
+            key = key.followed_by(name[at]);
+            at += 1;
+        }
+        key
     }
 }
 

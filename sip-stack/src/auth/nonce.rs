@@ -3,19 +3,23 @@
 //! A server recognises a nonce it issued, and its age, by recomputing the hash; issuing leaves nothing behind, so a
 //! flood of unauthenticated requests costs no memory. Not bound to an address: requests of one user may come by
 //! different proxies (RFC 7616 §3.3).
+//!
+//! A nonce is short on purpose: with a `cnonce` of up to 16 characters the text of an MD5 response fits into two blocks,
+//! and hashing blocks is what a REGISTER costs. 64 bits of hash are enough for what cannot be tried offline; whoever
+//! guessed one would still need the password.
 
 use crate::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use siphasher::sip128::SipHasher24;
+use siphasher::sip::SipHasher24;
 use std::fmt;
 
-/// Eight bytes of time, six of serial number, sixteen of SipHash-2-4-128.
-const BYTES: usize = 30;
-const STAMP: usize = 14;
-/// The same in base64url (RFC 4648 §5): a whole number of groups, so there is one spelling and no padding.
-const CHARACTERS: usize = BYTES / 3 * 4;
-const SERIAL_MASK: u64 = (1 << 48) - 1;
+/// The bits of a time that make room for the serial number: a nonce's age is known to 1.024 µs.
+const SERIAL_MASK: u64 = (1 << 10) - 1;
+/// 64 bits in base64url (RFC 4648 §5), the most significant first.
+const HALF: usize = 11;
+/// The stamp (time of issue and serial number), and its SipHash-2-4.
+const CHARACTERS: usize = 2 * HALF;
 
 /// Issues nonces and recognises them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -31,28 +35,25 @@ impl Nonces {
         Nonces { key, serial: 0, lifetime }
     }
 
-    /// A nonce that no other call returned.
+    /// A nonce that no other call returns, unless there are 1,024 within a microsecond; then two clients share one, and
+    /// the second is challenged again.
     pub fn issue(&mut self, now: Time) -> NonceText {
-        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
-        let mut bytes = [0; BYTES];
-        let (stamp, tag) = bytes.split_at_mut(STAMP);
-        let (issued, serial) = stamp.split_at_mut(8);
-        issued.copy_from_slice(&now.0.to_be_bytes());
-        serial.copy_from_slice(&self.serial.to_be_bytes()[2..]);
-        tag.copy_from_slice(&self.tag(stamp).to_be_bytes());
-        NonceText(encode(&bytes))
+        self.serial = self.serial.wrapping_add(1);
+        let stamp = now.0 & !SERIAL_MASK | self.serial & SERIAL_MASK;
+        let mut text = [0; CHARACTERS];
+        let (first, second) = text.split_at_mut(HALF);
+        first.copy_from_slice(&encode(stamp));
+        second.copy_from_slice(&encode(self.tag(stamp)));
+        NonceText(text)
     }
 
     /// Whether `nonce` was issued with this key, and not too long ago.
     pub fn check(&self, nonce: &[u8], now: Time) -> NonceCheck {
-        let Some(bytes) = decode(nonce) else { return NonceCheck::Forged };
-        let (stamp, tag) = bytes.split_at(STAMP);
-        let id = self.tag(stamp);
-        let claimed = tag.iter().fold(0, |tag: u128, byte| tag << 8 | u128::from(*byte));
-        if id != claimed {
+        let Some((stamp, id)) = decode_both(nonce) else { return NonceCheck::Forged };
+        if self.tag(stamp) != id {
             return NonceCheck::Forged;
         }
-        let issued = Time(stamp.iter().take(8).fold(0, |time: u64, byte| time << 8 | u64::from(*byte)));
+        let issued = Time(stamp & !SERIAL_MASK);
         // A nonce from the future was issued before the origin of time moved: it is of no use either.
         if issued > now || now.since(issued) >= self.lifetime {
             return NonceCheck::Expired;
@@ -65,8 +66,8 @@ impl Nonces {
         self.lifetime
     }
 
-    fn tag(&self, stamp: &[u8]) -> u128 {
-        SipHasher24::new_with_key(&self.key).hash(stamp).as_u128()
+    fn tag(&self, stamp: u64) -> u64 {
+        SipHasher24::new_with_key(&self.key).hash(&stamp.to_be_bytes())
     }
 }
 
@@ -80,9 +81,9 @@ impl fmt::Debug for Nonces {
     }
 }
 
-/// A nonce as it stands in a challenge: 40 characters that need no quoting.
+/// A nonce as it stands in a challenge: 22 characters that need no quoting.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NonceText(#[serde(with = "serde_text")] [u8; CHARACTERS]);
+pub struct NonceText([u8; CHARACTERS]);
 
 impl NonceText {
     /// The characters.
@@ -118,17 +119,17 @@ pub enum NonceCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fresh {
     pub(super) issued: Time,
-    pub(super) id: u128,
+    pub(super) id: u64,
 }
 
 impl Fresh {
-    /// When the nonce was issued.
+    /// When the nonce was issued, at most 1.024 µs too early.
     pub const fn issued(&self) -> Time {
         self.issued
     }
 
     /// The nonce's keyed hash: evenly spread, and not to be chosen by a peer.
-    pub const fn id(&self) -> u128 {
+    pub const fn id(&self) -> u64 {
         self.id
     }
 }
@@ -146,50 +147,30 @@ const VALUES: [u8; 256] = {
     values
 };
 
-fn encode(bytes: &[u8; BYTES]) -> [u8; CHARACTERS] {
-    let mut text = [0; CHARACTERS];
-    for (group, three) in text.chunks_exact_mut(4).zip(bytes.chunks_exact(3)) {
-        let bits = three.iter().fold(0, |bits: u32, byte| bits << 8 | u32::from(*byte));
-        for (place, character) in group.iter_mut().rev().enumerate() {
-            *character = ALPHABET[(bits >> (6 * place) & 63) as usize];
-        }
+fn encode(mut value: u64) -> [u8; HALF] {
+    let mut text = [0; HALF];
+    for character in text.iter_mut().rev() {
+        *character = ALPHABET[(value & 63) as usize];
+        value >>= 6;
     }
     text
 }
 
-fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
-    if text.len() != CHARACTERS {
-        return None;
-    }
-    let mut bytes = [0; BYTES];
-    let mut unknown = 0;
-    for (three, group) in bytes.chunks_exact_mut(3).zip(text.chunks_exact(4)) {
-        let bits = group.iter().fold(0, |bits: u32, character| {
-            let value = VALUES[usize::from(*character)];
-            unknown |= value & 0x80;
-            bits << 6 | u32::from(value & 63)
-        });
-        for (place, byte) in three.iter_mut().rev().enumerate() {
-            *byte = (bits >> (8 * place) & 0xff) as u8;
-        }
-    }
-    (unknown == 0).then_some(bytes)
+fn decode_both(text: &[u8]) -> Option<(u64, u64)> {
+    let (first, second) = text.split_at_checked(HALF)?;
+    Some((decode(first.try_into().ok()?)?, decode(second.try_into().ok()?)?))
 }
 
-/// serde reads arrays of up to 32 elements only.
-mod serde_text {
-    use super::CHARACTERS;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(text: &[u8; CHARACTERS], to: S) -> Result<S::Ok, S::Error> {
-        text.as_slice().serialize(to)
+fn decode(text: &[u8; HALF]) -> Option<u64> {
+    let (mut value, mut seen) = (0, 0);
+    for character in text {
+        let digit = VALUES[usize::from(*character)];
+        seen |= digit;
+        value = value << 6 | u64::from(digit & 63);
     }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; CHARACTERS], D::Error> {
-        let text = Vec::<u8>::deserialize(from)?;
-        text.try_into().map_err(|text: Vec<u8>| D::Error::invalid_length(text.len(), &"40 characters"))
-    }
+    // The first character has the four bits that are left: more would be a second spelling.
+    let one_spelling = VALUES[usize::from(text[0])] < 16;
+    (seen < 64 && one_spelling).then_some(value)
 }
 
 #[cfg(test)]
@@ -209,12 +190,11 @@ mod tests {
     fn a_nonce_is_recognised_with_its_time_of_issue_until_its_lifetime_is_over() {
         let mut nonces = nonces();
         let nonce = nonces.issue(NOW);
-        assert!(nonce.as_bytes().len() <= 48);
-        for age in [Duration::ZERO, LIFETIME - Duration::from_nanos(1)] {
+        for age in [Duration::ZERO, LIFETIME - Duration::from_nanos(1_024)] {
             let NonceCheck::Fresh(fresh) = nonces.check(nonce.as_bytes(), NOW + age) else {
                 panic!("{age:?}")
             };
-            assert_eq!(fresh.issued(), NOW);
+            assert!(NOW.since(fresh.issued()) < Duration::from_nanos(1_024));
         }
         assert_eq!(nonces.check(nonce.as_bytes(), NOW + LIFETIME), NonceCheck::Expired);
         assert_eq!(nonces.check(nonce.as_bytes(), Time(0)), NonceCheck::Expired);
@@ -223,8 +203,8 @@ mod tests {
     #[test]
     fn nonces_issued_in_the_same_instant_differ() {
         let mut nonces = nonces();
-        let issued: BTreeSet<Vec<u8>> = (0..100).map(|_| nonces.issue(NOW).as_bytes().to_vec()).collect();
-        assert_eq!(issued.len(), 100);
+        let issued: BTreeSet<Vec<u8>> = (0..1_024).map(|_| nonces.issue(NOW).as_bytes().to_vec()).collect();
+        assert_eq!(issued.len(), 1_024);
     }
 
     #[test]
@@ -241,7 +221,7 @@ mod tests {
             }
         }
         assert_eq!(Nonces::new([8; 16], LIFETIME).check(nonce.as_bytes(), NOW), NonceCheck::Forged);
-        assert_eq!(nonces.check(&nonce.as_bytes()[..39], NOW), NonceCheck::Forged);
+        assert_eq!(nonces.check(&nonce.as_bytes()[..CHARACTERS - 1], NOW), NonceCheck::Forged);
         assert_eq!(nonces.check(b"", NOW), NonceCheck::Forged);
     }
 
@@ -268,8 +248,11 @@ mod tests {
         }
 
         #[test]
-        fn base64url_comes_back(bytes in any::<[u8; BYTES]>()) {
-            prop_assert_eq!(decode(&encode(&bytes)), Some(bytes));
+        fn a_value_has_one_spelling(value in any::<u64>(), first in any::<u8>()) {
+            let mut text = encode(value);
+            prop_assert_eq!(decode(&text), Some(value));
+            let changed = core::mem::replace(&mut text[0], first) != first;
+            prop_assert!(!changed || decode(&text) != Some(value));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Tolerant where phones differ: quoted or bare values for every parameter, any order, empty list elements. Strict
 //! where a second reading would be possible: a known parameter stands once, a quoted string has no control character.
 
-use super::error::{AuthError, Parameter};
+use super::error::{AuthError, NameKey, Parameter};
 use memchr::memchr;
 use std::borrow::Cow;
 use std::fmt;
@@ -19,6 +19,11 @@ impl<'a> QuotedText<'a> {
     /// Text that holds no quoting backslashes.
     pub const fn plain(text: &'a [u8]) -> QuotedText<'a> {
         QuotedText { raw: text, escaped: false }
+    }
+
+    /// What [`QuotedText::raw`] gave.
+    pub(super) fn from_raw(raw: &'a [u8]) -> QuotedText<'a> {
+        QuotedText { raw, escaped: memchr(b'\\', raw).is_some() }
     }
 
     /// The bytes between the quotes, backslashes included.
@@ -90,15 +95,24 @@ pub(super) struct Parameters<'a>([Option<QuotedText<'a>>; Parameter::NAMES.len()
 impl<'a> Parameters<'a> {
     /// Reads `Digest` and its parameters.
     pub(super) fn parse(value: &'a [u8]) -> Result<Parameters<'a>, AuthError> {
-        let mut scanner = Scanner { whole: value, rest: value };
+        let mut scanner = Scanner { text: value, at: 0 };
         scanner.skip_white();
-        let scheme = scanner.take_token();
+        let scheme = scanner.take_until(NAME_END);
         if !scheme.eq_ignore_ascii_case(b"Digest") {
             return Err(if scheme.is_empty() { scanner.malformed() } else { AuthError::UnsupportedScheme });
         }
+        Parameters::read(scanner)
+    }
+
+    /// Reads parameters that no scheme stands before: those of Authentication-Info (RFC 7616 §3.5).
+    pub(super) fn parse_without_scheme(value: &'a [u8]) -> Result<Parameters<'a>, AuthError> {
+        Parameters::read(Scanner { text: value, at: 0 })
+    }
+
+    fn read(mut scanner: Scanner<'a>) -> Result<Parameters<'a>, AuthError> {
         let mut found = [None; Parameter::NAMES.len()];
         while let Some((name, text)) = scanner.next_parameter()? {
-            let Some(parameter) = Parameter::from_name(name) else { continue };
+            let Some(parameter) = Parameter::from_key(name) else { continue };
             let slot = found.get_mut(parameter as usize);
             if slot.is_some_and(|slot| slot.replace(text).is_some()) {
                 return Err(AuthError::Duplicate(parameter));
@@ -118,93 +132,127 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// A place in the text; never beyond its end.
 struct Scanner<'a> {
-    whole: &'a [u8],
-    rest: &'a [u8],
+    text: &'a [u8],
+    at: usize,
 }
 
 impl<'a> Scanner<'a> {
     fn malformed(&self) -> AuthError {
-        AuthError::Malformed { at: self.whole.len() - self.rest.len() }
+        AuthError::Malformed { at: self.at }
     }
 
-    fn advance(&mut self, count: usize) -> &'a [u8] {
-        let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
-        self.rest = rest;
-        taken
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn skip_byte(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
     }
 
     /// LWS, also a folded one.
     fn skip_white(&mut self) {
-        let count = self.rest.iter().take_while(|byte| is_white(**byte)).count();
-        self.advance(count);
+        while self.peek().is_some_and(is_white) {
+            self.at += 1;
+        }
     }
 
-    fn skip_byte(&mut self, byte: u8) -> bool {
-        let found = self.rest.first() == Some(&byte);
-        self.advance(usize::from(found));
-        found
+    /// Up to the first byte of `class`, or to the end.
+    #[inline]
+    fn take_until(&mut self, class: u8) -> &'a [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| !is_class(byte, class)) {
+            self.at += 1;
+        }
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Where the rest has the first byte of `class`, or ends.
-    fn find(&self, class: u8) -> usize {
-        self.rest.iter().position(|byte| is_class(*byte, class)).unwrap_or(self.rest.len())
-    }
-
-    fn take_token(&mut self) -> &'a [u8] {
-        self.advance(self.find(NAME_END))
+    fn take_name(&mut self) -> NameKey {
+        let mut name = NameKey::default();
+        while let Some(byte) = self.peek().filter(|byte| !is_class(*byte, NAME_END)) {
+            name = name.followed_by(byte);
+            self.at += 1;
+        }
+        name
     }
 
     /// The next `name=value`, or `None` at the end of the list.
-    fn next_parameter(&mut self) -> Result<Option<(&'a [u8], QuotedText<'a>)>, AuthError> {
-        loop {
+    #[inline]
+    fn next_parameter(&mut self) -> Result<Option<(NameKey, QuotedText<'a>)>, AuthError> {
+        self.skip_white();
+        while self.skip_byte(b',') {
             self.skip_white();
-            if !self.skip_byte(b',') {
-                break;
-            }
         }
-        if self.rest.is_empty() {
+        if self.at == self.text.len() {
             return Ok(None);
         }
-        let name = self.take_token();
+        let name = self.take_name();
         self.skip_white();
-        if name.is_empty() || !self.skip_byte(b'=') {
+        if name == NameKey::default() || !self.skip_byte(b'=') {
             return Err(self.malformed());
         }
         self.skip_white();
-        let text = if self.skip_byte(b'"') { self.take_quoted()? } else { self.take_bare() };
+        // A value without quotes goes up to the comma; `=` may stand in it (base64, URI parameters).
+        let quoted = self.skip_byte(b'"');
+        let text = if quoted { self.take_quoted()? } else { QuotedText::plain(self.take_until(BARE_END)) };
         self.skip_white();
-        match self.rest.first() {
+        match self.peek() {
             None | Some(b',') => Ok(Some((name, text))),
             Some(_) => Err(self.malformed()),
         }
     }
 
-    /// A value without quotes, up to the comma; `=` may stand in it (base64, URI parameters).
-    fn take_bare(&mut self) -> QuotedText<'a> {
-        QuotedText::plain(self.advance(self.find(BARE_END)))
-    }
-
     /// The inside of a quoted string whose opening quote has been taken; takes the closing quote too.
     fn take_quoted(&mut self) -> Result<QuotedText<'a>, AuthError> {
-        let (mut at, mut escaped) = (0, false);
+        let (mut at, mut escaped) = (self.at, false);
         loop {
-            let tail = self.rest.get(at..).unwrap_or_default();
-            let stop = at + tail.iter().position(|byte| is_class(*byte, QUOTED_END)).unwrap_or(tail.len());
-            match self.rest.get(stop) {
+            at = plain_until(self.text, at);
+            match self.text.get(at) {
                 Some(b'"') => {
-                    let raw = self.advance(stop);
-                    self.advance(1);
+                    let raw = self.text.get(self.at..at).unwrap_or_default();
+                    self.at = at + 1;
                     return Ok(QuotedText { raw, escaped });
                 }
-                Some(b'\\') if self.rest.get(stop + 1).is_some_and(|quoted| !is_control(*quoted)) => {
+                Some(b'\\') if self.text.get(at + 1).is_some_and(|quoted| !is_control(*quoted)) => {
                     escaped = true;
-                    at = stop + 2;
+                    at += 2;
                 }
                 Some(_) | None => return Err(self.malformed()),
             }
         }
     }
+}
+
+/// Where the plain characters of a quoted string end that stand in `text` from `at` on; looks at eight at a time.
+fn plain_until(text: &[u8], mut at: usize) -> usize {
+    while let Some(group) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let unusual = first_unusual(u64::from_le_bytes(*group));
+        at += unusual;
+        if unusual < 8 {
+            if text.get(at).is_none_or(|byte| is_class(*byte, QUOTED_END)) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| is_class(*byte, QUOTED_END)).unwrap_or(rest.len())
+}
+
+/// Which of eight bytes is the first that is not printable ASCII beyond the quote (so no space, no `!`), or that is a
+/// backslash; 8 if there is none. Little-endian, so that the first byte is the lowest.
+const fn first_unusual(bytes: u64) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x80 * EACH;
+    // Each line sets the top bit of the bytes that it finds; a borrow or carry disturbs only bytes behind one found.
+    let too_small = bytes.wrapping_sub((b'"' as u64 + 1) * EACH);
+    let unlike_backslash = bytes ^ (b'\\' as u64 * EACH);
+    let is_backslash = unlike_backslash.wrapping_sub(EACH) & !unlike_backslash;
+    let delete = bytes.wrapping_add(EACH);
+    ((too_small | is_backslash | delete | bytes) & TOP).trailing_zeros() as usize / 8
 }
 
 /// Ends the name of a parameter, or the scheme.
@@ -223,7 +271,7 @@ const CLASSES: [u8; 256] = {
         if is_white(character) || matches!(character, b',' | b'"') {
             classes[byte] |= NAME_END | BARE_END;
         }
-        if character == b'=' {
+        if character == b'=' || !character.is_ascii() {
             classes[byte] |= NAME_END;
         }
         if is_control(character) || matches!(character, b'\\' | b'"') {
@@ -312,11 +360,14 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_is_found_by_its_name_and_stands_at_its_discriminant() {
+    fn every_parameter_is_found_by_its_name_alone_and_stands_at_its_discriminant() {
         for (index, (parameter, name)) in Parameter::NAMES.iter().enumerate() {
             assert_eq!(*parameter as usize, index);
-            assert_eq!(Parameter::from_name(&name.to_ascii_uppercase()), Some(*parameter));
-            assert_eq!(Parameter::from_name(&[*name, b"x"].concat()), None);
+            let value =
+                [b"Digest ", &name.to_ascii_uppercase()[..], b"=1, x", name, b"=2, ", name, b"x=3"].concat();
+            let parameters = Parameters::parse(&value).unwrap();
+            assert_eq!(parameters.find(*parameter).unwrap().raw(), b"1");
+            assert_eq!(parameters.0.iter().flatten().count(), 1);
         }
     }
 
@@ -327,6 +378,21 @@ mod tests {
             let mut digest = b"Digest realm=".to_vec();
             digest.extend(&value);
             let _ = Parameters::parse(&digest);
+        }
+
+        #[test]
+        fn the_first_unusual_byte_of_eight_is_found(
+            bytes in any::<[u8; 8]>(),
+            near in 0_usize..8,
+            byte in any::<u8>(),
+        ) {
+            let is_unusual = |byte: &u8| !(b'#'..0x7f).contains(byte) || *byte == b'\\';
+            let mut almost = [b'x'; 8];
+            almost[near] = byte;
+            for group in [bytes, almost] {
+                let first = group.iter().position(is_unusual).unwrap_or(8);
+                prop_assert_eq!(first_unusual(u64::from_le_bytes(group)), first);
+            }
         }
 
         #[test]

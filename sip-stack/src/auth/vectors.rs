@@ -24,7 +24,7 @@ fn rfc7616_value(algorithm: Algorithm, response: &str) -> String {
 }
 
 fn verify(value: &str, method: &str, ha1: &Ha1) -> Result<(), AuthError> {
-    Credentials::parse(value.as_bytes())?.verify(method.as_bytes(), ha1)
+    Credentials::parse(value.as_bytes())?.verify(QopOffer::Auth, method.as_bytes(), b"", ha1)
 }
 
 #[test]
@@ -112,9 +112,12 @@ const RFC2069_REGISTER: &str = "Digest username=\"bob\", realm=\"biloxi.com\", \
 fn credentials_without_qop_are_accepted_where_that_is_allowed_and_serve_once() {
     let ha1 = Ha1::compute(&[Algorithm::Md5], b"bob", b"biloxi.com", b"zanzibar");
     let credentials = Credentials::parse(RFC2069_REGISTER.as_bytes()).unwrap();
-    assert_eq!(credentials.verify(b"REGISTER", &ha1), Err(AuthError::QopRequired));
-    assert_eq!(credentials.verify_rfc2069(b"REGISTER", &ha1), Ok(()));
-    assert_eq!(credentials.verify_rfc2069(b"INVITE", &ha1), Err(AuthError::WrongResponse));
+    assert_eq!(credentials.verify(QopOffer::Auth, b"REGISTER", b"", &ha1), Err(AuthError::QopRequired));
+    assert_eq!(credentials.verify_rfc2069(QopOffer::Auth, b"REGISTER", b"", &ha1), Ok(()));
+    assert_eq!(
+        credentials.verify_rfc2069(QopOffer::Auth, b"INVITE", b"", &ha1),
+        Err(AuthError::WrongResponse)
+    );
     assert_eq!(credentials.count(), 1);
 }
 
@@ -198,7 +201,7 @@ fn credentials_print_no_response() {
 /// One SIP exchange between this client and this server, with text that needs quoting on the way.
 fn exchange(algorithm: Algorithm, user: &str, realm: &str, nc: u32) -> String {
     let mut challenge = Vec::new();
-    write_challenge(&mut challenge, realm.as_bytes(), b"abc", algorithm, false);
+    write_challenge(&mut challenge, realm.as_bytes(), b"abc", algorithm, QopOffer::Auth, false);
     let answer = Answer {
         method: b"REGISTER",
         uri: b"sip:registrar.example.com;x=\"y\"",
@@ -230,7 +233,7 @@ fn our_answer_to_our_challenge_verifies_with_names_that_need_quoting() {
 #[test]
 fn a_challenge_names_realm_nonce_algorithm_and_qop_and_says_when_only_the_nonce_was_stale() {
     let mut out = Vec::new();
-    write_challenge(&mut out, b"a\"b\r\nX: y", b"n", Algorithm::Md5, true);
+    write_challenge(&mut out, b"a\"b\r\nX: y", b"n", Algorithm::Md5, QopOffer::Auth, true);
     let text = r#"Digest realm="a\"b  X: y", nonce="n", algorithm=MD5, qop="auth", stale=true"#;
     assert_eq!(String::from_utf8(out.clone()).unwrap(), text);
     let challenge = Challenge::parse(&out).unwrap();
@@ -239,31 +242,13 @@ fn a_challenge_names_realm_nonce_algorithm_and_qop_and_says_when_only_the_nonce_
 }
 
 #[test]
-fn the_strongest_challenge_that_can_be_answered_is_chosen() {
-    let values: [&[u8]; 6] = [
-        b"NewScheme x=y",
-        b"Digest realm=\"a\", nonce=\"1\"",
-        b"Digest realm=\"a\", nonce=\"2\", algorithm=MD5, qop=\"auth\"",
-        b"Digest realm=\"a\", nonce=\"3\", algorithm=SHA-256, qop=\"auth\"",
-        b"Digest realm=\"a\", nonce=\"4\", algorithm=SHA-256-sess, qop=\"auth\"",
-        b"Digest realm=\"a\", nonce=\"5\", algorithm=SHA-512-256, qop=\"auth-conf\"",
-    ];
-    let chosen = Challenge::strongest(values, &Secret::Password(b"p")).unwrap();
-    assert_eq!(chosen.nonce.raw(), b"3");
-    let md5 = Ha1::compute(&[Algorithm::Md5], b"u", b"a", b"p");
-    let chosen = Challenge::strongest(values, &Secret::Ha1(&md5)).unwrap();
-    assert_eq!(chosen.nonce.raw(), b"1", "the first among equals");
-    assert_eq!(Challenge::strongest(values[..1].iter().copied(), &Secret::Password(b"p")), None);
-}
-
-#[test]
 fn qop_is_answered_as_offered() {
     for (offer, qop) in [
         ("", QopOffer::Absent),
         (", qop=\"\"", QopOffer::Absent),
         (", qop=auth", QopOffer::Auth),
-        (", qop=\"auth-int , AUTH\"", QopOffer::Auth),
-        (", qop=\"auth-int\"", QopOffer::AuthIntOnly),
+        (", qop=\"auth-int , AUTH\"", QopOffer::AuthOrAuthInt),
+        (", qop=\"auth-conf,auth-int\"", QopOffer::AuthInt),
     ] {
         let value = format!("Digest realm=\"r\", nonce=\"n\"{offer}");
         assert_eq!(Challenge::parse(value.as_bytes()).unwrap().qop, qop, "{offer}");

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use sip_stack::auth::{Login, Secret};
 use sip_stack::message::{Uri, quoted};
 use sip_stack::transport::Flow;
 
@@ -59,6 +60,12 @@ impl Account {
                 && uri.headers.is_empty()
         });
         if host { Ok(()) } else { Err(AccountError::BadDomain(self.domain.clone())) }
+    }
+
+    /// What we answer challenges with, whatever the realm is called.
+    pub(super) fn login(&self) -> Login<'_> {
+        let secret = Secret::Password(self.password.0.as_bytes());
+        Login { realm: None, user: self.user.as_bytes(), secret }
     }
 
     /// The Request-URI of a REGISTER (§10.2).

@@ -1,12 +1,12 @@
 //! A call: its phases, and its end (RFC 3261 §13, §15).
 
-use super::authorization::Met;
 use super::session::Session;
 use super::{CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection, Stream};
 use bytes::Bytes;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
+use sip_stack::auth::Attempt;
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::transaction::TransactionId;
@@ -53,7 +53,7 @@ pub(super) struct Calling {
     /// From with our tag.
     pub(super) from: Bytes,
     pub(super) cseq: u32,
-    pub(super) met: Met,
+    pub(super) attempt: Attempt,
     /// The dialogs of provisional responses.
     pub(super) early: Vec<DialogId>,
     pub(super) ringing: bool,

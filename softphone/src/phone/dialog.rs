@@ -1,11 +1,11 @@
 //! Requests within a call: re-INVITE, ACK, BYE (RFC 3261 §12.2.2, §14.2, §15), and our own BYE.
 
-use super::authorization::{Met, Subject, Verdict};
 use super::call::Phase;
 use super::session::{SDP, Session, description, write_accept};
 use super::{CallId, Ending, Phone, Reason};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
+use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
@@ -16,16 +16,16 @@ use sip_stack::transaction::TransactionId;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Farewell {
     dialog: DialogId,
-    met: Met,
+    attempt: Attempt,
 }
 
 impl Phone {
     /// Ends a dialog (§15.1.1). It is forgotten with the answer.
     pub(super) fn say_goodbye(&mut self, now: Time, dialog: DialogId) {
-        self.send_bye(now, Farewell { dialog, met: Met::default() });
+        self.send_bye(now, Farewell { dialog, attempt: Attempt::default() });
     }
 
-    fn send_bye(&mut self, now: Time, farewell: Farewell) {
+    fn send_bye(&mut self, now: Time, mut farewell: Farewell) {
         let Some(target) = self.endpoint.dialog(farewell.dialog).map(|dialog| dialog.remote_target().clone())
         else {
             return;
@@ -36,7 +36,8 @@ impl Phone {
         };
         draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         let subject = Subject { method: Method::Bye, uri: &target, body: b"" };
-        self.authorization.write(subject, &self.account, self.endpoint.random(), &mut draft.writer);
+        let logins = [self.account.login()];
+        self.digest.authorize(&subject, &logins, &mut farewell.attempt, &mut draft.writer);
         let transaction = self.endpoint.request(now, draft, 0);
         self.farewells.insert(transaction, farewell);
     }
@@ -52,8 +53,12 @@ impl Phone {
         let Some(status) = response.status().filter(|status| status.is_final()) else { return true };
         self.farewells.remove(&transaction);
         if matches!(status, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
-            && self.authorization.handle_challenge(response, &self.account, &mut farewell.met)
-                == Verdict::Again
+            && self.digest.handle_challenge(
+                response,
+                &[self.account.login()],
+                self.endpoint.random(),
+                &mut farewell.attempt,
+            ) == Verdict::Again
         {
             self.send_bye(now, farewell);
         } else {

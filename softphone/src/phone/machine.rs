@@ -1,6 +1,5 @@
 //! The machine: state, verbs, and the way of every event to the file that knows what it means.
 
-use super::authorization::Authorization;
 use super::call::{Call, Phase};
 use super::dialog::Farewell;
 use super::registration::Registration;
@@ -11,6 +10,7 @@ use super::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip_stack::auth::DigestClient;
 use sip_stack::endpoint::{self, Request};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Method, Status};
@@ -51,7 +51,7 @@ pub struct Phone {
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
     pub(super) registration: Registration,
-    pub(super) authorization: Authorization,
+    pub(super) digest: DigestClient,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) farewells: BTreeMap<TransactionId, Farewell>,
     last_call: u64,
@@ -81,7 +81,7 @@ impl Phone {
             settings,
             endpoint,
             registration,
-            authorization: Authorization::default(),
+            digest: DigestClient::default(),
             calls: BTreeMap::new(),
             farewells: BTreeMap::new(),
             last_call: 0,

@@ -2,15 +2,13 @@
 //!
 //! Four verbs: [`Phone::handle_input`], [`Phone::handle_timeout`], [`Phone::poll_output`], [`Phone::poll_timeout`].
 //! Signalling is done here; of audio the phone says only what a sound card and an RTP socket need to know
-//! ([`MediaCommand`]). One concept, one file: `account` and `authorization` (who we are and how we prove it),
-//! `registration`, `incoming` and `outgoing` calls, `dialog` (requests within a call), `session` (SDP), `reason`
+//! ([`MediaCommand`]). One concept, one file: `account` (who we are and what proves it), `registration`, `incoming` and `outgoing` calls, `dialog` (requests within a call), `session` (SDP), `reason`
 //! (failures in words).
 //!
 //! Left out on purpose: redirection is not followed (a 3xx ends the call and says so); reliable provisional responses
 //! are neither offered nor asked for; names in SDP are not resolved.
 
 mod account;
-mod authorization;
 mod call;
 mod dialog;
 mod incoming;

@@ -1,12 +1,12 @@
 //! Calls of ours: INVITE, its responses, CANCEL (RFC 3261 §13.2, §9.1).
 
-use super::authorization::{Met, Subject, Verdict};
 use super::call::{Call, Calling, Phase};
 use super::machine::{ALLOW, RINGING_LIMIT};
 use super::session::{SDP, Session, description};
 use super::{CallId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason};
 use bytes::Bytes;
 use sip_stack::Time;
+use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
@@ -36,7 +36,7 @@ impl Phone {
             call_id: Bytes::copy_from_slice(&self.endpoint.random().token::<24>()),
             from: [&self.account.from()[..], b";tag=", &tag].concat().into(),
             cseq: 0,
-            met: Met::default(),
+            attempt: Attempt::default(),
             early: Vec::new(),
             ringing: false,
             cancelled: false,
@@ -65,7 +65,8 @@ impl Phone {
         draft.writer.header(HeaderName::Allow, ALLOW);
         draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         let subject = Subject { method: Method::Invite, uri: &calling.target, body: &offer };
-        self.authorization.write(subject, &self.account, self.endpoint.random(), &mut draft.writer);
+        let logins = [self.account.login()];
+        self.digest.authorize(&subject, &logins, &mut calling.attempt, &mut draft.writer);
         draft.writer.body(SDP, &offer);
         calling.invite = Some(self.endpoint.request(now, draft, id.0));
         call.phase = Phase::Calling(calling);
@@ -164,7 +165,8 @@ impl Phone {
                 let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&id) else {
                     return;
                 };
-                match self.authorization.handle_challenge(response, &self.account, &mut calling.met) {
+                let (logins, random) = ([self.account.login()], self.endpoint.random());
+                match self.digest.handle_challenge(response, &logins, random, &mut calling.attempt) {
                     Verdict::Again if !calling.cancelled => {
                         let mut calling = calling.clone();
                         calling.early.drain(..).for_each(|dialog| self.endpoint.end_dialog(dialog));

@@ -3,12 +3,12 @@
 //! A registration is wanted or not, and the requests follow from that one after the other; a wish that changes while a
 //! request is under way is heeded when its answer is there (§10.2: no new REGISTER before the last one is answered).
 
-use super::authorization::{Met, Subject, Verdict};
 use super::machine::{ALLOW, REGISTRATION};
 use super::{Event, Output, Phone, Reason};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
+use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::endpoint::Heading;
 use sip_stack::header::{Contacts, HeaderName, NameAddr, number::delta_seconds};
 use sip_stack::message::{Message, Method, Status, Uri};
@@ -39,7 +39,7 @@ enum State {
     /// No request is out, and the registrar should know nothing of us.
     Absent,
     /// A REGISTER is out.
-    Asking { transaction: TransactionId, purpose: Purpose, met: Met },
+    Asking { transaction: TransactionId, purpose: Purpose, attempt: Attempt },
     /// The registrar has our contact.
     Bound { refresh_at: Time },
     /// It did not work.
@@ -92,11 +92,11 @@ impl Phone {
             (State::Asking { .. }, _) => {}
             (State::Absent, false) => self.tell(Event::Unregistered),
             (State::Absent | State::Bound { .. } | State::Failed { .. }, true) => {
-                self.send_register(now, Purpose::Bind, Met::default());
+                self.send_register(now, Purpose::Bind, Attempt::default());
             }
             // After a failure the registrar may have a binding all the same.
             (State::Bound { .. } | State::Failed { .. }, false) => {
-                self.send_register(now, Purpose::Remove, Met::default());
+                self.send_register(now, Purpose::Remove, Attempt::default());
             }
         }
     }
@@ -104,11 +104,11 @@ impl Phone {
     pub(super) fn on_registration_timeout(&mut self, now: Time) {
         if self.registration.poll_timeout().is_some_and(|at| at <= now) {
             let purpose = if self.registration.wanted { Purpose::Bind } else { Purpose::Remove };
-            self.send_register(now, purpose, Met::default());
+            self.send_register(now, purpose, Attempt::default());
         }
     }
 
-    fn send_register(&mut self, now: Time, purpose: Purpose, met: Met) {
+    fn send_register(&mut self, now: Time, purpose: Purpose, mut attempt: Attempt) {
         let registration = &mut self.registration;
         registration.cseq += 1;
         let uri = self.account.registrar();
@@ -132,20 +132,23 @@ impl Phone {
         draft.writer.header(HeaderName::Allow, ALLOW);
         draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         let subject = Subject { method: Method::Register, uri: &uri, body: b"" };
-        self.authorization.write(subject, &self.account, self.endpoint.random(), &mut draft.writer);
+        self.digest.authorize(&subject, &[self.account.login()], &mut attempt, &mut draft.writer);
         let transaction = self.endpoint.request(now, draft, REGISTRATION);
-        self.registration.state = State::Asking { transaction, purpose, met };
+        self.registration.state = State::Asking { transaction, purpose, attempt };
     }
 
     pub(super) fn on_register_response(&mut self, now: Time, transaction: TransactionId, response: &Message) {
-        let State::Asking { transaction: ours, purpose, mut met } = self.registration.state else { return };
+        let State::Asking { transaction: ours, purpose, mut attempt } = self.registration.state else {
+            return;
+        };
         let Some(status) = response.status().filter(|status| ours == transaction && status.is_final()) else {
             return;
         };
         match status {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-                match self.authorization.handle_challenge(response, &self.account, &mut met) {
-                    Verdict::Again => self.send_register(now, purpose, met),
+                let (logins, random) = ([self.account.login()], self.endpoint.random());
+                match self.digest.handle_challenge(response, &logins, random, &mut attempt) {
+                    Verdict::Again => self.send_register(now, purpose, attempt),
                     Verdict::Refused => self.registration_failed(now, Reason::WrongPassword, None),
                     Verdict::Unanswerable => {
                         self.registration_failed(now, Reason::UnknownAuthentication, None);
@@ -156,16 +159,29 @@ impl Phone {
             Status::INTERVAL_TOO_BRIEF => match response.min_expires() {
                 Ok(Some(longer)) if longer > self.registration.expires_s && purpose == Purpose::Bind => {
                     self.registration.expires_s = longer;
-                    self.send_register(now, purpose, met);
+                    self.send_register(now, purpose, attempt);
                 }
                 Ok(Some(_) | None) | Err(_) => self.registration_failed(now, Reason::Nonsense, None),
             },
-            status if status.is_success() => self.on_registered(now, purpose, response),
+            status if status.is_success() => {
+                if self.is_registrar(response, &attempt) {
+                    self.on_registered(now, purpose, response);
+                } else {
+                    self.registration_failed(now, Reason::Nonsense, None);
+                }
+            }
             status => {
                 let after = response.header(HeaderName::RetryAfter).and_then(retry_after);
                 self.registration_failed(now, Reason::of_registration(status, response), after);
             }
         }
+    }
+
+    /// Whether the registrar proves to know the password, if it says anything of itself (RFC 7616 §3.5).
+    fn is_registrar(&mut self, response: &Message, attempt: &Attempt) -> bool {
+        let uri = self.account.registrar();
+        let subject = Subject { method: Method::Register, uri: &uri, body: b"" };
+        self.digest.handle_success(response, &subject, &[self.account.login()], attempt).is_ok()
     }
 
     fn on_registered(&mut self, now: Time, purpose: Purpose, response: &Message) {
@@ -174,7 +190,7 @@ impl Phone {
             Purpose::Remove => {
                 self.registration.state = State::Absent;
                 if self.registration.wanted {
-                    self.send_register(now, Purpose::Bind, Met::default());
+                    self.send_register(now, Purpose::Bind, Attempt::default());
                 } else {
                     self.tell(Event::Unregistered);
                 }
@@ -187,7 +203,7 @@ impl Phone {
                 self.registration.state = State::Bound { refresh_at: now + refresh };
                 self.tell(Event::Registered { expires_s });
                 if !self.registration.wanted {
-                    self.send_register(now, Purpose::Remove, Met::default());
+                    self.send_register(now, Purpose::Remove, Attempt::default());
                 }
             }
         }

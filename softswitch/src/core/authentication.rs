@@ -10,13 +10,18 @@ use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
-use sip_stack::auth::{Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, write_challenge};
+use sip_stack::auth::{
+    Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, QopOffer, write_challenge,
+};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, Uri};
 
 /// No domain may let a nonce live longer; each has a lifetime of its own within this.
 const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// `auth` alone: on the way to us, bodies are changed by routers that mean well.
+const QOP: QopOffer = QopOffer::Auth;
 
 /// Nonces and their counts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,7 +91,7 @@ impl Authenticator {
         let mut value = Vec::with_capacity(192);
         for algorithm in &domain.digest {
             value.clear();
-            write_challenge(&mut value, domain.name.as_bytes(), nonce.as_bytes(), *algorithm, stale);
+            write_challenge(&mut value, domain.name.as_bytes(), nonce.as_bytes(), *algorithm, QOP, stale);
             response.header(HeaderName::WwwAuthenticate, &value);
         }
         sign_response(&mut response);
@@ -101,8 +106,10 @@ impl Authenticator {
                 Err(error) if error.is_malformed() => return Verdict::Malformed,
                 Err(_) => continue,
             };
-            if credentials.realm.unquoted() == domain.name.as_bytes()
+            // RFC 8760 §2.7: some clients send empty values before they have been challenged.
+            if credentials.realm == *domain.name.as_bytes()
                 && domain.digest.contains(&credentials.algorithm)
+                && !credentials.nonce.raw().is_empty()
             {
                 let in_domain = is_of_domain(config, id, request, &credentials.uri.unquoted());
                 return if in_domain {
@@ -124,9 +131,11 @@ impl Authenticator {
     ) -> Verdict {
         let name = credentials.username.unquoted();
         let user = domain.user(&name);
-        let ha1 = user.map_or(&self.decoy, |(_, user)| &user.credentials);
+        let known = user.map(|(_, user)| &user.credentials).filter(|ha1| ha1.has(credentials.algorithm));
         let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
-        let right = credentials.verify_rfc2069(method, ha1).is_ok();
+        let ha1 = known.unwrap_or(&self.decoy);
+        let proved = credentials.verify_rfc2069(QOP, method, request.message.body(), ha1).is_ok();
+        let right = proved && known.is_some();
         let Some((id, _)) = user.filter(|_| right) else {
             return Verdict::Wrong(Bytes::copy_from_slice(&name));
         };
