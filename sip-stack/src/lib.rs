@@ -8,8 +8,11 @@ pub mod auth;
 pub mod dialog;
 pub mod endpoint;
 pub mod header;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod message;
 pub mod random;
+pub mod resolve;
 pub mod sdp;
 pub mod table;
 pub mod time;

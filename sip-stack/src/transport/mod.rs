@@ -3,6 +3,8 @@
 mod flow;
 mod next_hop;
 mod response_route;
+pub mod stream;
+pub mod stun;
 
 pub use flow::{Flow, ListenerId, Transmit, Transport};
 pub use next_hop::next_hop;

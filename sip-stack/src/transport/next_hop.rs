@@ -8,14 +8,15 @@ use core::net::{IpAddr, SocketAddr};
 
 /// The flow towards `uri`, the first route or the remote target, of a peer last heard on `flow`.
 ///
-/// The port of the URI counts when its host is the address the peer really has. Any other host is behind a
-/// translator or a name: then the address that was heard is the one that works.
+/// A stream stays the stream that it is (RFC 5923 §4). Of datagrams the port of the URI counts when its host is the
+/// address the peer really has. Any other host is behind a translator or a name: then the address that was heard is the
+/// one that works.
 ///
 /// Deviation: RFC 3261 §12.2.1.1 sends to the URI whatever the source was; phones behind NAT put addresses into
 /// Contact that nobody else can reach.
 pub fn next_hop(flow: Flow, uri: &Uri<'_>) -> Flow {
     match uri.ip() {
-        Some(ip) if same_host(ip, flow.peer.ip()) => {
+        Some(ip) if !flow.transport.is_reliable() && same_host(ip, flow.peer.ip()) => {
             Flow { peer: SocketAddr::new(flow.peer.ip(), uri.port.unwrap_or(5060)), ..flow }
         }
         Some(_) | None => flow,

@@ -5,11 +5,16 @@
 
 mod endpoint;
 mod message;
+mod pieces;
 mod script;
 mod side;
+mod stream_framing;
+mod web_socket;
 
 pub use endpoint::endpoint;
 pub use message::message;
+pub use stream_framing::stream_framing;
+pub use web_socket::web_socket;
 
 /// A seeded generator for the short runs: splitmix64.
 #[derive(Debug, Clone)]
