@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::audio::Audio;
+use crate::certificates::Certificates;
 use crate::ports::Ports;
 use crate::process::Program;
 use crate::skip;
@@ -37,10 +38,45 @@ pub struct Settings<'a> {
     pub password: &'a str,
     /// The registrar.
     pub server: SocketAddr,
+    /// How the phone speaks to it.
+    pub transport: Transport<'a>,
     /// The only codec offered: `PCMU` or `PCMA`.
     pub codec: &'a str,
     /// What the phone says in a call: 8 kHz, mono, 16 bit. Its end ends the call.
     pub microphone: &'a Path,
+}
+
+/// How a phone speaks to its registrar.
+#[derive(Debug, Clone, Copy)]
+pub enum Transport<'a> {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// An encrypted stream, with these certificates.
+    Tls(&'a Certificates),
+}
+
+impl Transport<'_> {
+    const fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls(_) => "tls",
+        }
+    }
+
+    /// Lines of the configuration.
+    fn configuration(self) -> String {
+        match self {
+            Transport::Udp | Transport::Tcp => String::new(),
+            Transport::Tls(certificates) => format!(
+                "sip_certificate {}\nsip_cafile {}\n",
+                certificates.phone.display(),
+                certificates.authority.display()
+            ),
+        }
+    }
 }
 
 /// A running phone.
@@ -183,10 +219,11 @@ fn config(ports: &mut Ports, settings: &Settings<'_>, recordings: &Path) -> Stri
     let rtp_end = rtp + 5;
     let microphone = settings.microphone.display();
     let recordings = recordings.display();
+    let (transport, certificates) = (settings.transport.name(), settings.transport.configuration());
     format!(
         "sip_listen 127.0.0.1:{sip}
-sip_trans_def udp
-rtp_ports {rtp}-{rtp_end}
+sip_trans_def {transport}
+{certificates}rtp_ports {rtp}-{rtp_end}
 call_local_timeout 120
 call_max_calls 4
 audio_source aufile,{microphone}
@@ -207,8 +244,9 @@ module_app menu.so
 
 fn account(settings: &Settings<'_>) -> String {
     let Settings { user, password, server, codec, .. } = settings;
+    let transport = settings.transport.name();
     format!(
-        "<sip:{user}@{server};transport=udp>;auth_user={user};auth_pass={password};\
+        "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
          answermode=manual;audio_codecs={codec}/8000/1;regint=3600\n"
     )
 }

@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod baresip;
+pub mod certificates;
 pub mod compare;
 pub mod freshness;
 pub mod fuzz;

@@ -27,6 +27,8 @@ pub struct Run<'a> {
     pub rate: u32,
     /// Length of the scenario's pause, ms.
     pub pause_ms: u32,
+    /// SIPp's name of the transport: `u1` is UDP, `t1` one TCP connection for all calls.
+    pub transport: &'a str,
 }
 
 /// What came of a run.
@@ -83,7 +85,7 @@ impl Sipp {
         if let Some(users) = run.users {
             command.arg("-inf").arg(scenarios.join(format!("{users}.csv")));
         }
-        command.args(["-i", "127.0.0.1", "-nostdin", "-p", &port.to_string()]);
+        command.args(["-t", run.transport, "-i", "127.0.0.1", "-nostdin", "-p", &port.to_string()]);
         command.args(["-mp", &ports.udp(MEDIA_PORTS).to_string()]);
         command.args([
             "-m",

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::freshness;
 use crate::ports::Ports;
 use crate::process::Program;
@@ -30,6 +31,10 @@ pub struct Switch {
     /// Ports for the other programs of the test.
     pub ports: Ports,
     address: SocketAddr,
+    /// Where it listens with TLS, and with WebSocket.
+    tls: SocketAddr,
+    web_socket: SocketAddr,
+    certificates: Certificates,
     /// The port of 127.0.0.1 where the static peer behind 8XXX is expected.
     pub peer_port: u16,
 }
@@ -59,23 +64,45 @@ impl Switch {
         let mut ports = Ports::claim();
         if let Ok(address) = std::env::var("SWITCH_ADDRESS") {
             let address = address.parse().expect("SWITCH_ADDRESS is an IP address and a port");
-            return Self { program: None, folder, ports, address, peer_port: 15_080 };
+            let certificates = Certificates::make(folder.path());
+            let (tls, web_socket, peer_port) = (address, address, 15_080);
+            return Self { program: None, folder, ports, address, tls, web_socket, certificates, peer_port };
         }
         let peer_port = ports.udp(1);
-        let address = SocketAddr::from(([127, 0, 0, 1], ports.udp(1)));
+        let mut address = || SocketAddr::from(([127, 0, 0, 1], ports.udp(1)));
+        let (tls, web_socket, address) = (address(), address(), address());
+        let certificates = Certificates::make(folder.path());
         let media = ports.udp(MEDIA_PORTS);
         let config = folder.path().join("softswitch.toml");
-        let text = configuration(address, media) + &domains(peer_port);
+        let text = configuration(address, tls, web_socket, media) + &domains(peer_port);
         fs::write(&config, text).expect("the configuration is written");
         let program = Program::start("softswitch", command(&binary(), &config, folder.path()).arg("--trace"));
         program.expect("ready");
-        Self { program: Some(program), folder, ports, address, peer_port }
+        Self { program: Some(program), folder, ports, address, tls, web_socket, certificates, peer_port }
     }
 
-    /// Where it listens.
+    /// Where it listens, over UDP and TCP.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens over TLS, with a certificate of [`Switch::certificates`].
+    #[must_use]
+    pub fn tls(&self) -> SocketAddr {
+        self.tls
+    }
+
+    /// Where it listens for WebSocket.
+    #[must_use]
+    pub fn web_socket(&self) -> SocketAddr {
+        self.web_socket
+    }
+
+    /// Its certificates.
+    #[must_use]
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// A folder for the files of this test, gone after it.
@@ -146,9 +173,18 @@ fn command(binary: &Path, config: &Path, folder: &Path) -> Command {
     command
 }
 
-fn configuration(address: SocketAddr, media: u16) -> String {
+fn configuration(address: SocketAddr, tls: SocketAddr, web_socket: SocketAddr, media: u16) -> String {
     let media_end = media + MEDIA_PORTS - 1;
-    format!("[[listener]]\naddress = \"{address}\"\n\n[media]\nports = \"{media}-{media_end}\"\n")
+    let listener = |transport: &str, address: SocketAddr| {
+        format!("[[listener]]\ntransport = \"{transport}\"\naddress = \"{address}\"\n\n")
+    };
+    let listeners = [("udp", address), ("tcp", address), ("tls", tls), ("ws", web_socket)];
+    let listeners: String =
+        listeners.into_iter().map(|(transport, address)| listener(transport, address)).collect();
+    format!(
+        "{listeners}[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\n\
+         [media]\nports = \"{media}-{media_end}\"\n"
+    )
 }
 
 fn laboratory(peer: u16) -> String {

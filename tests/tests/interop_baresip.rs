@@ -4,7 +4,7 @@
 //! counting packets. Skipped, loudly, only where baresip or the makers of speech cannot be installed.
 
 use tests::audio::Audio;
-use tests::baresip::{self, Phone, Settings};
+use tests::baresip::{self, Phone, Settings, Transport};
 use tests::compare::{Comparison, Limits};
 use tests::skip;
 use tests::speech::{self, Speech};
@@ -36,8 +36,21 @@ struct Lab {
     switch: Switch,
 }
 
+/// How the two phones speak to the switch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Udp,
+    Tcp,
+    Tls,
+}
+
 impl Lab {
     fn open(codec: &str, caller_s: u32, callee_s: u32) -> Self {
+        Self::over((Over::Udp, Over::Udp), codec, caller_s, callee_s)
+    }
+
+    /// The caller's transport, then the callee's.
+    fn over(over: (Over, Over), codec: &str, caller_s: u32, callee_s: u32) -> Self {
         let mut switch = Switch::start();
         let say = |name, voice, text, seconds| {
             let file = speech::make(switch.folder(), name, Speech { voice, text, seconds });
@@ -45,13 +58,19 @@ impl Lab {
         };
         let (said_by_caller, caller_file) = say("caller", "en", CALLER_SAYS, caller_s);
         let (said_by_callee, callee_file) = say("callee", "en+f3", CALLEE_SAYS, callee_s);
-        let (server, folder) = (switch.address(), switch.folder().to_owned());
-        let mut phone = |user, microphone| {
-            let settings = Settings { user, password: PASSWORD, server, codec, microphone };
+        let (address, tls, folder) = (switch.address(), switch.tls(), switch.folder().to_owned());
+        let certificates = switch.certificates().clone();
+        let mut phone = |user, microphone, over| {
+            let (server, transport) = match over {
+                Over::Udp => (address, Transport::Udp),
+                Over::Tcp => (address, Transport::Tcp),
+                Over::Tls => (tls, Transport::Tls(&certificates)),
+            };
+            let settings = Settings { user, password: PASSWORD, server, transport, codec, microphone };
             Phone::start(&folder, &mut switch.ports, settings)
         };
-        let caller = phone(CALLER, &caller_file);
-        let callee = phone(CALLEE, &callee_file);
+        let caller = phone(CALLER, &caller_file, over.0);
+        let callee = phone(CALLEE, &callee_file, over.1);
         caller.registered();
         callee.registered();
         Self { caller, callee, said_by_caller, said_by_callee, switch }
@@ -103,6 +122,30 @@ fn speech_arrives_both_ways_until_the_caller_hangs_up() {
         return;
     }
     let mut lab = Lab::open("PCMA", 8, 12);
+    lab.establish();
+    lab.caller.has_said_all();
+    lab.callee.was_hung_up();
+    lab.listen();
+}
+
+#[test]
+fn phones_on_tcp_and_on_tls_talk_to_each_other() {
+    if skipped("phones_on_tcp_and_on_tls_talk_to_each_other") {
+        return;
+    }
+    let mut lab = Lab::over((Over::Tcp, Over::Tls), "PCMU", 12, 8);
+    lab.establish();
+    lab.callee.has_said_all();
+    lab.caller.was_hung_up();
+    lab.listen();
+}
+
+#[test]
+fn a_phone_on_tls_calls_one_on_udp() {
+    if skipped("a_phone_on_tls_calls_one_on_udp") {
+        return;
+    }
+    let mut lab = Lab::over((Over::Tls, Over::Udp), "PCMA", 8, 12);
     lab.establish();
     lab.caller.has_said_all();
     lab.callee.was_hung_up();
@@ -197,8 +240,14 @@ fn a_wrong_password_does_not_register() {
     let mut switch = Switch::start();
     let microphone = switch.folder().join("nothing.wav");
     let (server, folder) = (switch.address(), switch.folder().to_owned());
-    let settings =
-        Settings { user: CALLER, password: "wrong", server, codec: "PCMU", microphone: &microphone };
+    let settings = Settings {
+        user: CALLER,
+        password: "wrong",
+        server,
+        transport: Transport::Udp,
+        codec: "PCMU",
+        microphone: &microphone,
+    };
     let mut phone = Phone::start(&folder, &mut switch.ports, settings);
     phone.is_refused();
     phone.quit();

@@ -20,6 +20,8 @@ fn skipped(test: &str) -> bool {
 struct Lab {
     switch: Switch,
     port: u16,
+    /// Of the callers.
+    transport: &'static str,
 }
 
 impl Lab {
@@ -27,9 +29,15 @@ impl Lab {
     fn with(callees: &str) -> Self {
         let mut switch = Switch::start();
         let port = switch.ports.udp(1);
-        let mut lab = Self { switch, port };
-        let register =
-            Run { scenario: "register", users: Some(callees), calls: CALLS, rate: CALLS, pause_ms: 0 };
+        let mut lab = Self { switch, port, transport: "u1" };
+        let register = Run {
+            scenario: "register",
+            users: Some(callees),
+            calls: CALLS,
+            rate: CALLS,
+            pause_ms: 0,
+            transport: "u1",
+        };
         lab.run(port, register).finish().all_successful(CALLS);
         lab
     }
@@ -42,12 +50,21 @@ impl Lab {
     fn call(&mut self, scenario: &str, users: &str) -> Outcome {
         let port = self.switch.ports.udp(1);
         let users = Some(users);
-        self.run(port, Run { scenario, users, calls: CALLS, rate: RATE, pause_ms: PAUSE_MS }).finish()
+        let transport = self.transport;
+        self.run(port, Run { scenario, users, calls: CALLS, rate: RATE, pause_ms: PAUSE_MS, transport })
+            .finish()
     }
 
     /// The scenario `caller` with the numbers of the file `users`, answered by the scenario `callee`.
     fn calls(&mut self, caller: &str, users: &str, callee: &str) {
-        let answering = Run { scenario: callee, users: None, calls: CALLS, rate: RATE, pause_ms: PAUSE_MS };
+        let answering = Run {
+            scenario: callee,
+            users: None,
+            calls: CALLS,
+            rate: RATE,
+            pause_ms: PAUSE_MS,
+            transport: "u1",
+        };
         let answering = self.run(self.port, answering);
         let called = self.call(caller, users);
         let answered = answering.finish();
@@ -62,6 +79,16 @@ fn every_call_is_answered_and_ended_by_the_caller() {
         return;
     }
     let mut lab = Lab::with("callees");
+    lab.calls("uac", "calls", "uas");
+    lab.switch.stop();
+}
+
+#[test]
+fn every_call_from_tcp_to_udp_is_answered_and_ended_by_the_caller() {
+    if skipped("every_call_from_tcp_to_udp_is_answered_and_ended_by_the_caller") {
+        return;
+    }
+    let mut lab = Lab { transport: "t1", ..Lab::with("callees") };
     lab.calls("uac", "calls", "uas");
     lab.switch.stop();
 }
@@ -111,7 +138,7 @@ fn every_call_to_a_user_without_a_phone_ends_with_480() {
     if skipped("every_call_to_a_user_without_a_phone_ends_with_480") {
         return;
     }
-    let mut lab = Lab { switch: Switch::start(), port: 0 };
+    let mut lab = Lab { switch: Switch::start(), port: 0, transport: "u1" };
     lab.call("uac_unavailable", "calls").all_successful(CALLS);
     lab.switch.stop();
 }
@@ -123,7 +150,7 @@ fn calls_reach_a_static_peer() {
     }
     let switch = Switch::start();
     let port = switch.peer_port;
-    let mut lab = Lab { switch, port };
+    let mut lab = Lab { switch, port, transport: "u1" };
     lab.calls("uac", "peer_calls", "uas");
     lab.switch.stop();
 }

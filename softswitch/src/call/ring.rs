@@ -3,8 +3,8 @@
 use super::agreement::{Agreement, Proposal};
 use super::call::{Call, Leg, Phase, Side};
 use super::session::{SDP, Session, read};
-use super::setup::{contact, escape_user};
 use crate::core::Event;
+use crate::core::environment::escape_user;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use crate::store::EndedBy;
 use bytes::Bytes;
@@ -96,7 +96,7 @@ impl Call {
             sequence: None,
         };
         let mut draft = env.endpoint.draft(heading, flow);
-        draft.writer.header(HeaderName::Contact, &contact(self.caller.as_bytes(), &sent_by));
+        draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &target.flow));
         draft.writer.header(HeaderName::Allow, ALLOW);
         sign_request(&mut draft.writer);
         let mut session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));

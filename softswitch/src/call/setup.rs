@@ -4,7 +4,7 @@ use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Tar
 use super::calls::Calls;
 use super::session::{SDP, SdpFault, Session, read};
 use crate::config::{self, DomainId};
-use crate::core::environment::{ALLOW, Environment, sign_response};
+use crate::core::environment::{ALLOW, Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
 use crate::registrar::Registrar;
 use bytes::Bytes;
@@ -87,7 +87,7 @@ impl Calls {
 
         let flow = request.flow;
         let tag = env.endpoint.random().tag();
-        let contact = contact(&callee, &env.sent_by(&flow));
+        let contact = env.contact(&callee, &flow);
         let Ok(dialog) = env.endpoint.create_dialog(&request, tag.clone(), contact.clone(), owner) else {
             let response = env.endpoint.response(&request, Status::BAD_REQUEST, None).finish();
             env.endpoint.respond(env.now, transaction, Status::BAD_REQUEST, response);
@@ -195,7 +195,7 @@ fn destination(
             Ok(Destination { targets, user: callee.clone(), latching, ring_s })
         }
         config::Target::Peer { peer, .. } => {
-            let flow = env.flow_to(peer.address).ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
+            let flow = env.flow_to(peer).ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
             let uri =
                 [b"sip:", escape_user(callee).as_slice(), b"@", peer.address.to_string().as_bytes()].concat();
             Ok(Destination {
@@ -210,27 +210,6 @@ fn destination(
 
 /// How long a call to a static peer may ring: Timer C of a proxy (RFC 3261 §16.6 step 11) is above three minutes.
 const PEER_RING_S: u32 = 185;
-
-/// Caller-supplied text in the user part of a URI: everything outside `unreserved` (RFC 3261 §25.1) is escaped.
-pub(super) fn escape_user(user: &[u8]) -> Vec<u8> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut escaped = Vec::with_capacity(user.len());
-    for byte in user {
-        match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => escaped.push(*byte),
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'+' | b'$' | b'&' | b'=' => {
-                escaped.push(*byte);
-            }
-            _ => escaped.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
-        }
-    }
-    escaped
-}
-
-/// A Contact value of ours.
-pub(super) fn contact(user: &[u8], sent_by: &[u8]) -> Bytes {
-    [b"<sip:", escape_user(user).as_slice(), b"@", sent_by, b">"].concat().into()
-}
 
 /// The name shown to the callee: the configured one, else the caller's own, quoted anew.
 fn caller_name(env: &Environment, request: &Request, domain: DomainId, caller: &str) -> Bytes {

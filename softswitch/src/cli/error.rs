@@ -5,6 +5,7 @@ use crate::io::RunError;
 use crate::io::random::NoRandomness;
 use crate::log::ReplayError;
 use crate::store::{InvalidUser, StoreError};
+use sip_stack::io::TlsError;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub enum CliError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A certificate cannot be used.
+    #[error("[tls] {0}")]
+    Tls(#[from] TlsError),
     /// The switch did not start, or had to stop.
     #[error(transparent)]
     Run(#[from] RunError),

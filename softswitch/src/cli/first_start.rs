@@ -1,5 +1,6 @@
 //! The first start: a configuration is made, and the screen says what to type into a phone.
 
+use super::start::shown;
 use super::{CliError, place};
 use crate::config::first::{self, First};
 use crate::io::{Ready, random};
@@ -41,9 +42,11 @@ impl Screen<'_> {
     /// others may reach.
     fn servers(&self) -> Vec<SocketAddr> {
         let mut servers = Vec::new();
-        for listening in &self.ready.listening {
+        for (_, listening) in &self.ready.listening {
             if !listening.ip().is_unspecified() {
-                servers.push(*listening);
+                if !servers.contains(listening) {
+                    servers.push(*listening);
+                }
                 continue;
             }
             let interfaces = &self.ready.interfaces;
@@ -86,16 +89,15 @@ impl fmt::Display for Screen<'_> {
                 }
             }
         }
-        let port = self.ready.listening.first().map_or(5060, SocketAddr::port);
+        let port = self.ready.listening.first().map_or(5060, |(_, address)| address.port());
         writeln!(f, "  port       {port}")?;
-        writeln!(f, "  transport  UDP\n")?;
+        writeln!(f, "  transport  UDP or TCP\n")?;
         for (user, password) in &self.first.users {
             writeln!(f, "  user       {user}    password   {password}")?;
         }
         writeln!(f, "\nA phone on this machine itself may use the server 127.0.0.1.")?;
         writeln!(f, "Then call {two} from {one}.\n")?;
-        let listening: Vec<String> =
-            self.ready.listening.iter().map(|address| format!("udp {address}")).collect();
+        let listening: Vec<String> = self.ready.listening.iter().map(shown).collect();
         writeln!(f, "Listening on   {}", listening.join(", "))?;
         writeln!(f, "Configuration  {} (users, ports; it holds the passwords)", self.config.display())?;
         writeln!(f, "Data           {}", self.data.display())
@@ -105,6 +107,7 @@ impl fmt::Display for Screen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Transport;
     use crate::core::{Interface, Interfaces};
 
     #[test]
@@ -114,7 +117,7 @@ mod tests {
             interfaces: ["127.0.0.1", "192.0.2.7", "198.51.100.7", "fe80::1"].map(interface).to_vec(),
             default: vec!["198.51.100.7".parse().unwrap()],
         };
-        let ready = Ready { listening: vec!["0.0.0.0:5062".parse().unwrap()], interfaces };
+        let ready = Ready { listening: vec![(Transport::Udp, "0.0.0.0:5062".parse().unwrap())], interfaces };
         let first = first::generate(&[7; 32]);
         let screen = Screen { first: &first, ready: &ready, config: "c".into(), data: Path::new("d") };
         let shown: Vec<String> = screen.servers().iter().map(ToString::to_string).collect();

@@ -3,11 +3,12 @@
 use super::arguments::RunArguments;
 use super::first_start::{self, Screen};
 use super::{CliError, logging, place};
-use crate::config::Config;
 use crate::config::first::First;
-use crate::io::{self, LogPlace, Ready, Setup, limits};
+use crate::config::{Config, Transport};
+use crate::io::{self, Loaded, LogPlace, Ready, Setup, limits};
 use crate::log::Key;
 use crate::store;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{info, warn};
@@ -22,17 +23,19 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let is_first = arguments.place.config.is_none() && !file.exists();
     let first = is_first.then(|| first_start::make(&data)).transpose()?;
     let mut config = place::read_config(&file)?;
-    let (store, loaded) = store::open(&data)?;
-    if loaded.unreadable > 0 {
-        warn!(rows = loaded.unreadable, "rows of the store make no sense and were left out");
+    let (store, kept) = store::open(&data)?;
+    if kept.unreadable > 0 {
+        warn!(rows = kept.unreadable, "rows of the store make no sense and were left out");
     }
-    config.merge_stored(loaded.users)?;
+    config.merge_stored(kept.users)?;
     let log = log_of(&arguments, &data)?;
     let shown =
         Shown { media: config.media.ports, users: place::users_of(&config), file: file.clone(), data, first };
     let reload = reload_of(file, shown.data.clone(), config.clone());
     let trace = arguments.trace.then(|| lines.lines());
-    let setup = Setup { config, store, bindings: loaded.bindings, log, trace, reload };
+    let tls = io::load_tls(&config)?;
+    let loaded = Loaded { config, tls };
+    let setup = Setup { loaded, store, bindings: kept.bindings, log, trace, reload };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }
@@ -62,24 +65,25 @@ fn reload_of(
     file: PathBuf,
     data: PathBuf,
     running: Config,
-) -> Arc<dyn Fn() -> Result<Config, String> + Send + Sync> {
+) -> Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync> {
     // Domains keep the numbers they had in the configuration before this one, not in the first.
     let running = Mutex::new(running);
     Arc::new(move || {
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = reread(&file, &data, &running).map_err(|error| error.to_string())?;
-        running.clone_from(&config);
-        Ok(config)
+        let loaded = reread(&file, &data, &running).map_err(|error| error.to_string())?;
+        running.clone_from(&loaded.config);
+        Ok(loaded)
     })
 }
 
-fn reread(file: &Path, data: &Path, running: &Config) -> Result<Config, CliError> {
+fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError> {
     let mut config = place::read_config(file)?;
     config.merge_stored(store::users_list(data)?)?;
     config.keep_ids_of(running);
-    let addresses =
-        |config: &Config| config.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>();
-    if addresses(&config) != addresses(running) {
+    let sockets = |config: &Config| {
+        config.listeners.iter().map(|listener| (listener.transport, listener.address)).collect::<Vec<_>>()
+    };
+    if sockets(&config) != sockets(running) {
         warn!("listeners change at the next start of the switch, not on a reload");
         config.listeners.clone_from(&running.listeners);
     }
@@ -87,7 +91,8 @@ fn reread(file: &Path, data: &Path, running: &Config) -> Result<Config, CliError
         warn!("media ports and silence change at the next start of the switch, not on a reload");
         (config.media.ports, config.media.silence_s) = (running.media.ports, running.media.silence_s);
     }
-    Ok(config)
+    let tls = io::load_tls(&config)?;
+    Ok(Loaded { config, tls })
 }
 
 /// What is shown when the switch answers.
@@ -104,10 +109,15 @@ impl Shown {
         if let Some(first) = &self.first {
             println!("{}", Screen { first, ready, config: self.file, data: &self.data });
         }
-        let listening: Vec<String> = ready.listening.iter().map(|address| format!("udp {address}")).collect();
+        let listening: Vec<String> = ready.listening.iter().map(shown).collect();
         let (listening, media) = (listening.join(", "), self.media);
         let users = self.users;
         let data = self.data.display();
         println!("ready: {listening}, media {}-{}, {users} users, data in {data}", media.first, media.last);
     }
+}
+
+/// A socket as it is shown: `udp 0.0.0.0:5060`.
+pub(super) fn shown((transport, address): &(Transport, SocketAddr)) -> String {
+    format!("{} {address}", transport.name().to_ascii_lowercase())
 }

@@ -11,7 +11,8 @@ const ADDRESS: Key = Key {
     expected: "an IP address with a port (names are not looked up)",
     example: "\"0.0.0.0:5060\"",
 };
-const TRANSPORT: Key = Key { name: "transport", expected: "a transport", example: "\"udp\"" };
+const TRANSPORT: Key =
+    Key { name: "transport", expected: "a transport (udp, tcp, tls, ws or wss)", example: "\"udp\"" };
 const ADVERTISE: Key = Key {
     name: "advertise",
     expected: "a host name or IP address, with or without a port",
@@ -38,9 +39,13 @@ pub(super) fn resolve_listeners(root: &mut Section<'_>, faults: &Faults) -> Vec<
     }
     let mut listeners: Vec<Located<Listener>> = Vec::new();
     for section in sections {
-        let Some(listener) = resolve_listener(section, faults) else { continue };
-        let address = listener.value.address;
-        match listeners.iter().find(|known| known.value.address == address) {
+        let Some(listener) = resolve_listener(section) else { continue };
+        let Listener { address, transport, .. } = listener.value;
+        let is_datagram = transport == Transport::Udp;
+        let same_socket = |known: &&Located<Listener>| {
+            known.value.address == address && (known.value.transport == Transport::Udp) == is_datagram
+        };
+        match listeners.iter().find(same_socket) {
             Some(Located { line: first, .. }) => {
                 faults.note(listener.line, Fault::DuplicateListener { address, first: *first });
             }
@@ -50,9 +55,9 @@ pub(super) fn resolve_listeners(root: &mut Section<'_>, faults: &Faults) -> Vec<
     listeners
 }
 
-fn resolve_listener(mut section: Section<'_>, faults: &Faults) -> Option<Located<Listener>> {
+fn resolve_listener(mut section: Section<'_>) -> Option<Located<Listener>> {
     let address = section.required(ADDRESS, parse_address);
-    let transport = resolve_transport(&mut section, faults);
+    let transport = resolve_transport(&mut section);
     let advertise = section.parsed(ADVERTISE, parse_advertise).map(|advertise| advertise.value);
     let local_networks = resolve_networks(&mut section)
         .unwrap_or_else(|| if advertise.is_some() { Network::private() } else { Vec::new() });
@@ -62,18 +67,13 @@ fn resolve_listener(mut section: Section<'_>, faults: &Faults) -> Option<Located
 }
 
 /// `transport` of a listener or peer; UDP when it is not given.
-pub(super) fn resolve_transport(section: &mut Section<'_>, faults: &Faults) -> Transport {
-    if let Some(transport) = section.text(TRANSPORT) {
-        match transport.value.to_ascii_lowercase().as_str() {
-            "udp" => {}
-            "tcp" | "tls" | "ws" | "wss" => {
-                let found = Quoted::new(transport.value);
-                faults.note(transport.line, Fault::TransportNotYet { found });
-            }
-            _ => section.note_unreadable(transport, TRANSPORT),
-        }
-    }
-    Transport::Udp
+pub(super) fn resolve_transport(section: &mut Section<'_>) -> Transport {
+    section.parsed(TRANSPORT, parse_transport).map_or(Transport::Udp, |transport| transport.value)
+}
+
+fn parse_transport(text: &str) -> Option<Transport> {
+    let all = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+    all.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(text))
 }
 
 fn resolve_networks(section: &mut Section<'_>) -> Option<Vec<Network>> {

@@ -174,11 +174,39 @@ pub enum Fault {
         /// What it should be.
         expected: &'static str,
     },
-    /// A transport that is known but not offered.
-    #[error("transport {found} is not supported yet; use transport = \"udp\"")]
-    TransportNotYet {
+    /// A peer that can only be spoken to when it has connected.
+    #[error(
+        "a peer cannot be reached over {transport}, which browsers open alone; use \"udp\", \"tcp\" or \"tls\""
+    )]
+    PeerOverWebSocket {
         /// The transport.
-        found: Quoted,
+        transport: &'static str,
+    },
+    /// A peer that nothing of ours could speak to.
+    #[error(
+        "no [[listener]] has transport = \"{transport}\" and an {family} address, which this peer needs to reach us; \
+         add one"
+    )]
+    PeerWithoutListener {
+        /// The transport, in lower case.
+        transport: String,
+        /// IPv4 or IPv6.
+        family: &'static str,
+    },
+    /// A secure listener, and nothing to prove who we are.
+    #[error(
+        "a {transport} listener needs a certificate; add a section [tls] with lines \
+         certificate = \"server.pem\" and key = \"server.key\""
+    )]
+    NoCertificate {
+        /// The transport.
+        transport: &'static str,
+    },
+    /// Certificates are asked for and nobody is trusted to issue them.
+    #[error("client_certificates = {wanted} needs client_roots; add a line client_roots = \"clients.pem\"")]
+    NoClientRoots {
+        /// What is asked for.
+        wanted: Quoted,
     },
     /// No socket to listen on.
     #[error("there is no [[listener]]; add one with a line address = \"0.0.0.0:5060\"")]

@@ -44,7 +44,13 @@ address = "0.0.0.0:5060"
 # and which networks are inside (when not given: all private ones):
 # local_networks = ["192.168.0.0/16"]
 
-# Where sound comes in: two ports per party. Open them in a firewall, as UDP, together with the SIP port.
+# The same port over TCP. Encrypted signalling is a third one with "tls", and a section [tls] with certificates.
+[[listener]]
+address = "0.0.0.0:5060"
+transport = "tcp"
+
+# Where sound comes in: two ports per party. Open them in a firewall, as UDP, together with the SIP port
+# (UDP and TCP).
 [media]
 ports = "40000-59999"
 

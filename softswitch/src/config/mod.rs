@@ -17,6 +17,7 @@ mod table;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use error::{ConfigError, ConfigErrors, Fault};
 pub use model::*;

@@ -8,6 +8,7 @@ use super::network::{Network, canonical};
 use super::pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
+pub use sip_stack::transport::Transport;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Config {
     pub file: Box<str>,
     /// Where SIP is received, in the order of the file; at least one.
     pub listeners: Vec<Listener>,
+    /// Certificates; there whenever a listener is secure.
+    pub tls: Option<Tls>,
     /// RTP ports and addresses.
     pub media: Media,
     /// The tenants; at least one.
@@ -57,11 +60,36 @@ impl Listener {
     }
 }
 
-/// A SIP transport (RFC 3261 §18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Transport {
-    /// UDP.
-    Udp,
+/// Certificates and whom to trust. Files are read where they are needed, and again on a reload; a relative name is
+/// looked for beside the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Our certificate and those up to its root, PEM.
+    pub certificate: Box<str>,
+    /// Its private key, PEM.
+    pub key: Box<str>,
+    /// Whether those who connect to us have to show a certificate.
+    pub client_certificates: ClientCertificates,
+    /// Who may have issued the certificate of a server that we connect to, PEM; without it the roots of the Web.
+    pub server_roots: Option<Box<str>>,
+}
+
+/// What is asked of those who connect over TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientCertificates {
+    /// Nothing.
+    #[default]
+    None,
+    /// One that these roots issued, if they have one.
+    Request {
+        /// PEM.
+        roots: Box<str>,
+    },
+    /// One that these roots issued.
+    Require {
+        /// PEM.
+        roots: Box<str>,
+    },
 }
 
 /// A name or address, with a port if it differs from the bound one, as written into Via and Contact.

@@ -3,7 +3,7 @@
 use super::addresses::{parse_address, resolve_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
-use super::model::{Domain, DomainId, Latching, Origin, Peer, Route, User};
+use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Route, Transport, User};
 use super::nearest::nearest;
 use super::pattern::Pattern;
 use super::table::{Faults, Key, Located, Section};
@@ -246,13 +246,24 @@ fn read_digest(section: &mut Section<'_>, algorithm: Algorithm, digests: &mut Ha
     good
 }
 
-pub(super) fn resolve_peers(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+pub(super) fn resolve_peers(
+    root: &mut Section<'_>,
+    tenants: &mut Tenants,
+    listeners: &[Located<Listener>],
+    faults: &Faults,
+) {
     let mut lines: BTreeMap<(DomainId, Box<str>), u32> = BTreeMap::new();
     for mut section in root.tables("peer", "[[peer]]") {
         let id = section.required(ID, parse_id);
         let domain = tenants.domain_of(&mut section, faults);
         let address = section.required(ADDRESS, parse_address);
-        let transport = resolve_transport(&mut section, faults);
+        let transport = resolve_transport(&mut section);
+        if let Transport::Ws | Transport::Wss = transport {
+            faults.note(section.line, Fault::PeerOverWebSocket { transport: transport.name() });
+        }
+        if let Some(address) = &address {
+            note_unreachable(section.line, transport, address.value, listeners, faults);
+        }
         let latching = resolve_latching(&mut section);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
@@ -264,6 +275,27 @@ pub(super) fn resolve_peers(root: &mut Section<'_>, tenants: &mut Tenants, fault
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let address = address.map_or(SocketAddr::from(([0; 4], 0)), |address| address.value);
         domain.peers.insert(id, Peer { address, transport, latching });
+    }
+}
+
+/// A peer over a stream needs a listener of the same kind: the peer's own requests come in there (RFC 3261 §18.1.1).
+fn note_unreachable(
+    line: u32,
+    transport: Transport,
+    peer: SocketAddr,
+    listeners: &[Located<Listener>],
+    faults: &Faults,
+) {
+    let serves = |listener: &Located<Listener>| {
+        listener.value.transport == transport && listener.value.address.is_ipv4() == peer.is_ipv4()
+    };
+    match transport {
+        Transport::Tcp | Transport::Tls if !listeners.iter().any(serves) => {
+            let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
+            let transport = transport.name().to_ascii_lowercase();
+            faults.note(line, Fault::PeerWithoutListener { transport, family });
+        }
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {}
     }
 }
 

@@ -4,10 +4,11 @@
 
 use super::addresses::{resolve_listeners, resolve_media};
 use super::error::{ConfigErrors, Fault};
-use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media};
+use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::objects::{resolve_peers, resolve_routes, resolve_users};
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
+use super::tls::resolve_tls;
 use toml::de::DeTable;
 
 /// Reads a configuration. `file` is its name, for messages.
@@ -33,12 +34,13 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigErrors> {
 
 fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     let listeners = resolve_listeners(&mut root, faults);
+    let tls = resolve_tls(&mut root, &listeners, faults);
     let media = resolve_media(&mut root, &listeners, faults);
     note_overlaps(&listeners, &media, faults);
     let mut tenants = Tenants::resolve(&mut root, faults);
     tenants.claim_advertised(listeners.iter().map(|listener| &listener.value));
     resolve_users(&mut root, &mut tenants, faults);
-    resolve_peers(&mut root, &mut tenants, faults);
+    resolve_peers(&mut root, &mut tenants, &listeners, faults);
     resolve_routes(&mut root, &mut tenants, faults);
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     root.finish();
@@ -48,6 +50,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     Config {
         file: file.into(),
         listeners: listeners.into_iter().map(|listener| listener.value).collect(),
+        tls,
         media,
         default_domain: tenants.default.map(|default| default.value),
         hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
@@ -57,7 +60,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
 }
 
 fn note_overlaps(listeners: &[super::table::Located<Listener>], media: &Media, faults: &Faults) {
-    for listener in listeners {
+    for listener in listeners.iter().filter(|listener| listener.value.transport == Transport::Udp) {
         let port = listener.value.address.port();
         if (media.ports.first..=media.ports.last).contains(&port) {
             faults.note(listener.line, Fault::ListenerInMediaPorts { port });

@@ -166,8 +166,19 @@ const FAULTS: &[(&str, &str)] = &[
         "softswitch.toml:6: peer \"uas\" is defined twice in domain \"default\" (first in line 3); remove one of them",
     ),
     (
-        "[[peer]]\nid = \"uas\"\naddress = \"192.0.2.1:5060\"\ntransport = \"tls\"\n",
-        "softswitch.toml:5: transport \"tls\" is not supported yet; use transport = \"udp\"",
+        "[[peer]]\nid = \"uas\"\naddress = \"192.0.2.1:5060\"\ntransport = \"wss\"\n",
+        "softswitch.toml:2: a peer cannot be reached over WSS, which browsers open alone; use \"udp\", \"tcp\" or \
+         \"tls\"",
+    ),
+    (
+        "[[peer]]\nid = \"uas\"\naddress = \"192.0.2.1:5060\"\ntransport = \"tcp\"\n",
+        "softswitch.toml:2: no [[listener]] has transport = \"tcp\" and an IPv4 address, which this peer needs to \
+         reach us; add one",
+    ),
+    (
+        "[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nclient_certificates = \"require\"\n",
+        "softswitch.toml:5: client_certificates = \"require\" needs client_roots; add a line client_roots = \
+         \"clients.pem\"",
     ),
     (
         "[[peer]]\nid = \"trunk\"\naddress = \"192.0.2.1:5060\"\n[[route]]\npattern = \"8x\"\npeer = \"trnk\"\n",
@@ -201,10 +212,42 @@ fn listeners_are_told_apart_and_their_transport_must_be_known() {
     assert_eq!(
         parse("softswitch.toml", text).unwrap_err().to_string(),
         "softswitch.toml:4: listener [::]:5060 is defined twice (first in line 2); remove one of them\n\
-         softswitch.toml:7: transport = \"smoke\" is not a transport; for example transport = \"udp\"\n\
+         softswitch.toml:7: transport = \"smoke\" is not a transport (udp, tcp, tls, ws or wss); for example transport = \"udp\"\n\
          softswitch.toml:9: address = \"0.0.0.0\" is not an IP address with a port (names are not looked up); for \
          example address = \"0.0.0.0:5060\""
     );
+}
+
+#[test]
+fn udp_and_tcp_share_a_port_and_two_streams_do_not() {
+    let listener =
+        |transport| format!("[[listener]]\naddress = \"0.0.0.0:5060\"\ntransport = \"{transport}\"\n");
+    assert!(parse("softswitch.toml", &[listener("udp"), listener("tcp")].concat()).is_ok());
+    let text = [listener("tcp"), listener("ws")].concat();
+    assert_eq!(
+        parse("softswitch.toml", &text).unwrap_err().to_string(),
+        "softswitch.toml:5: listener 0.0.0.0:5060 is defined twice (first in line 2); remove one of them"
+    );
+}
+
+#[test]
+fn a_secure_listener_needs_a_certificate() {
+    let text = "[[listener]]\naddress = \"0.0.0.0:5061\"\ntransport = \"tls\"\n";
+    assert_eq!(
+        parse("softswitch.toml", text).unwrap_err().to_string(),
+        "softswitch.toml:2: a TLS listener needs a certificate; add a section [tls] with lines \
+         certificate = \"server.pem\" and key = \"server.key\""
+    );
+}
+
+#[test]
+fn certificates_are_names_of_files_and_whom_to_trust() {
+    let text = "[[listener]]\naddress = \"0.0.0.0:5061\"\ntransport = \"tls\"\n[tls]\ncertificate = \"a.pem\"\n\
+                key = \"a.key\"\nclient_certificates = \"request\"\nclient_roots = \"c.pem\"\nserver_roots = \"s.pem\"\n";
+    let tls = parse("softswitch.toml", text).unwrap().tls.unwrap();
+    assert_eq!((&*tls.certificate, &*tls.key), ("a.pem", "a.key"));
+    assert_eq!(tls.client_certificates, ClientCertificates::Request { roots: "c.pem".into() });
+    assert_eq!(tls.server_roots.as_deref(), Some("s.pem"));
 }
 
 #[test]
@@ -530,7 +573,9 @@ fn the_laboratory_differs_from_the_first_configuration_in_users_ports_and_extens
 
     let mut first = load(&first::generate(&[3; 32]).text);
     first.file.clone_from(&lab.file);
-    first.listeners[0].address = lab.listeners[0].address;
+    for (first, lab) in first.listeners.iter_mut().zip(&lab.listeners) {
+        first.address = lab.address;
+    }
     first.media.ports = lab.media.ports;
     let own = first.domains.get_mut(&DomainId(0)).unwrap();
     own.users.clone_from(&domain.users);

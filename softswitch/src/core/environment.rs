@@ -1,8 +1,9 @@
 //! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
 
 use super::{Event, Interfaces, Output};
-use crate::config::{Config, Domain, DomainId};
+use crate::config::{Config, Domain, DomainId, Listener, Peer};
 use crate::store::StoreOp;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::header::HeaderName;
 use sip_stack::message::Writer;
@@ -91,19 +92,33 @@ impl Environment {
     /// How the peer of `flow` reaches us: the sent-by of our Via, the host of our Contact.
     pub(crate) fn sent_by(&self, flow: &Flow) -> Vec<u8> {
         let listener = self.config.listeners.get(usize::from(flow.listener.0));
+        // A connection that we opened has a port of its own; peers come to that of the listener.
+        let bound = listener.map_or(flow.local.port(), |listener| listener.address.port());
         match listener.and_then(|listener| listener.advertised_to(flow.peer.ip().to_canonical())) {
             Some(advertise) => {
-                let port = advertise.port.unwrap_or(flow.local.port());
+                let port = advertise.port.unwrap_or(bound);
                 if advertise.host.contains(':') {
                     format!("[{}]:{port}", advertise.host).into_bytes()
                 } else {
                     format!("{}:{port}", advertise.host).into_bytes()
                 }
             }
-            None => {
-                SocketAddr::new(flow.local.ip().to_canonical(), flow.local.port()).to_string().into_bytes()
-            }
+            None => SocketAddr::new(flow.local.ip().to_canonical(), bound).to_string().into_bytes(),
         }
+    }
+
+    /// Our Contact for the peer of `flow`: what it sends within a dialog goes to `user` over the same transport
+    /// (RFC 3261 §12.1.1, §19.1.1).
+    pub(crate) fn contact(&self, user: &[u8], flow: &Flow) -> Bytes {
+        let transport: &[u8] = match flow.transport {
+            Transport::Udp => b"",
+            Transport::Tcp => b";transport=tcp",
+            Transport::Tls => b";transport=tls",
+            Transport::Ws => b";transport=ws",
+            Transport::Wss => b";transport=wss",
+        };
+        let user = escape_user(user);
+        [b"<sip:", user.as_slice(), b"@", &self.sent_by(flow), transport, b">"].concat().into()
     }
 
     /// The host part of our users' addresses as the peer of `flow` should see them: the domain if it is a name that
@@ -134,20 +149,22 @@ impl Environment {
         Some(SocketAddr::new(facing, flow.local.port()))
     }
 
-    /// The flow to a static peer: from the first listener of its family, at the address that faces it.
-    pub(crate) fn flow_to(&self, peer: SocketAddr) -> Option<Flow> {
-        let listeners = self.config.listeners.iter().enumerate();
-        let (index, listener) =
-            listeners.into_iter().find(|(_, listener)| listener.address.is_ipv4() == peer.is_ipv4())?;
+    /// The flow to a static peer: from the first listener of its transport and family, at the address that faces it.
+    pub(crate) fn flow_to(&self, peer: &Peer) -> Option<Flow> {
+        let serves = |listener: &Listener| {
+            listener.transport == peer.transport && listener.address.is_ipv4() == peer.address.is_ipv4()
+        };
+        let index = self.config.listeners.iter().position(serves)?;
+        let listener = self.config.listeners.get(index)?;
         let ip = match listener.address.ip() {
-            ip if ip.is_unspecified() => self.interfaces.facing(peer.ip())?,
+            ip if ip.is_unspecified() => self.interfaces.facing(peer.address.ip())?,
             ip => ip,
         };
         Some(Flow {
             listener: ListenerId(u16::try_from(index).ok()?),
-            transport: Transport::Udp,
+            transport: peer.transport,
             local: SocketAddr::new(ip, listener.address.port()),
-            peer,
+            peer: peer.address,
         })
     }
 }
@@ -160,4 +177,20 @@ pub(crate) fn sign_response(writer: &mut Writer) {
 /// Adds what every request of ours carries.
 pub(crate) fn sign_request(writer: &mut Writer) {
     writer.header(HeaderName::UserAgent, PRODUCT);
+}
+
+/// Caller-supplied text in the user part of a URI: everything outside `unreserved` (RFC 3261 §25.1) is escaped.
+pub(crate) fn escape_user(user: &[u8]) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escaped = Vec::with_capacity(user.len());
+    for byte in user {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => escaped.push(*byte),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'+' | b'$' | b'&' | b'=' => {
+                escaped.push(*byte);
+            }
+            _ => escaped.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+        }
+    }
+    escaped
 }

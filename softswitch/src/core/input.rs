@@ -22,6 +22,11 @@ pub enum Input {
         /// The transaction that the [`sip_stack::transport::Transmit`] named.
         transaction: u64,
     },
+    /// A connection of TCP, TLS or WebSocket has ended: what can be reached over it alone is gone.
+    Disconnected {
+        /// The flow of what was received over it.
+        flow: Flow,
+    },
     /// News from a media shard.
     Media(media::Report),
     /// The time of day: at start, once a minute, and when the clock was stepped.

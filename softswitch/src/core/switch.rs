@@ -81,6 +81,7 @@ impl Switch {
             Input::Unsent { transaction } => {
                 self.env.endpoint.handle_input(now, endpoint::Input::Unsent { transaction });
             }
+            Input::Disconnected { flow } => self.registrar.flow_lost(&mut self.env, &flow),
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
             Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
             Input::Interfaces(interfaces) => {

@@ -5,12 +5,22 @@
 
 use crate::config::Config;
 use mio::Waker;
+use sip_stack::io::Tls;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+/// A configuration, and the certificates that it names.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, users made by command included.
+    pub config: Config,
+    /// The certificates.
+    pub tls: Option<Tls>,
+}
+
 /// Reads the configuration and the users made by command; the error is for the operator.
-pub(super) type Reload = dyn Fn() -> Result<Config, String> + Send + Sync;
+pub(super) type Reload = dyn Fn() -> Result<Loaded, String> + Send + Sync;
 
 /// What was said.
 #[derive(Debug)]
@@ -18,7 +28,7 @@ pub(super) enum Control {
     /// Stop in order; said again: at once.
     Stop,
     /// Here is another configuration.
-    Configure(Box<Config>),
+    Configure(Box<Loaded>),
 }
 
 /// Words that may wait. Whoever says more waits too, and not the loop.
@@ -57,7 +67,7 @@ mod system {
             for signal in signals.forever() {
                 let going_on = match signal {
                     SIGHUP => match reload() {
-                        Ok(config) => voice.say(Control::Configure(Box::new(config))),
+                        Ok(loaded) => voice.say(Control::Configure(Box::new(loaded))),
                         Err(reason) => {
                             error!("the configuration stays as it is:\n{reason}");
                             true

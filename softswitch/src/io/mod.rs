@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod clock;
+mod connections;
 mod control;
 mod interfaces;
 pub mod limits;
@@ -15,6 +16,8 @@ mod sip;
 mod tell;
 mod trace;
 
+pub use connections::load_tls;
+pub use control::Loaded;
 pub use lines::{Lines, LinesThread};
 pub use log_file::{LogPlace, load_key, load_or_make_key};
 pub use run::{Ready, RunError, Setup, run};

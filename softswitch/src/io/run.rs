@@ -6,7 +6,8 @@
 
 use super::batch::Batch;
 use super::clock::{self, WallClock};
-use super::control::{self, Control, Reload};
+use super::connections::Connections;
+use super::control::{self, Control, Loaded, Reload};
 use super::lines::Lines;
 use super::log_file::{LogFile, LogPlace};
 use super::media::Media;
@@ -14,7 +15,7 @@ use super::random::{self, NoRandomness};
 use super::sip::SipSockets;
 use super::trace::{self, Direction};
 use super::{interfaces, tell};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::core::{Input, Interfaces, Output, Switch};
 use crate::log::{Bounds, Key, Recorder, Sealer};
 use crate::store::{StoreHandle, StoreOp, StoredBinding};
@@ -22,6 +23,8 @@ use bytes::Bytes;
 use core::time::Duration;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sip_stack::Time;
+use sip_stack::io::{ListenError, StartError, Tls};
+use sip_stack::transport::{ListenerId, Transmit, Transport, stun};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +33,7 @@ use tracing::{error, info, warn};
 
 /// Batches taken from one socket before timers and others have their turn.
 const BATCHES: usize = 8;
-/// Media reports taken in one turn; what is left keeps the loop awake.
+/// Reports of each thread taken in one turn; what is left keeps the loop awake.
 const REPORTS: usize = 1_024;
 /// How often the time of day and the store are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -43,8 +46,8 @@ const WAKER: Token = Token(usize::MAX);
 
 /// What the loop is given.
 pub struct Setup {
-    /// The configuration, users made by command included.
-    pub config: Config,
+    /// The configuration and the certificates.
+    pub loaded: Loaded,
     /// The open store.
     pub store: StoreHandle,
     /// The registrations that it held.
@@ -54,14 +57,14 @@ pub struct Setup {
     /// Where every SIP message is printed, if anywhere.
     pub trace: Option<Lines>,
     /// Reads the configuration again; the error is for the operator.
-    pub reload: Arc<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    pub reload: Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>,
 }
 
 /// What is true once the switch answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// The SIP sockets.
-    pub listening: Vec<SocketAddr>,
+    /// The SIP sockets: UDP's, then the others'.
+    pub listening: Vec<(Transport, SocketAddr)>,
     /// The addresses of the machine.
     pub interfaces: Interfaces,
 }
@@ -70,8 +73,10 @@ pub struct Ready {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// An address cannot be listened on.
-    #[error("cannot listen on udp {address}: {source}; {}", remedy(source))]
+    #[error("cannot listen on {} {address}: {source}; {}", .transport.name().to_ascii_lowercase(), remedy(source))]
     Listen {
+        /// What was to run over it.
+        transport: Transport,
         /// The address of the listener.
         address: SocketAddr,
         /// What the system says.
@@ -91,6 +96,9 @@ pub enum RunError {
     /// The media thread is gone.
     #[error("the media thread ended unexpectedly")]
     MediaEnded,
+    /// No more TCP, TLS or WebSocket.
+    #[error("the thread of the connections ended unexpectedly")]
+    ConnectionsEnded,
     /// What the store could not write at the end.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -130,6 +138,7 @@ struct Core {
     switch: Switch,
     recorder: Option<Recorder<LogFile>>,
     sip: SipSockets,
+    connections: Connections,
     media: Media,
     store: StoreHandle,
     ops: Vec<StoreOp>,
@@ -154,6 +163,14 @@ impl Core {
         }
         self.switch.handle_input(now, input);
         self.drain(now);
+    }
+
+    /// Hands in what came from the network.
+    fn take(&mut self, now: Time, input: Input) {
+        if let (Some(lines), Input::Received { flow, bytes }) = (&mut self.trace, &input) {
+            trace::print(lines, now, Direction::In, flow, bytes);
+        }
+        self.feed(now, input);
     }
 
     /// Fires the timers that are due.
@@ -181,9 +198,13 @@ impl Core {
                     if let Some(lines) = &mut self.trace {
                         trace::print(lines, now, Direction::Out, &transmit.flow, &transmit.bytes);
                     }
-                    if !self.sip.send(&transmit)
-                        && let Some(transaction) = transmit.transaction
-                    {
+                    let sent = match transmit.flow.transport {
+                        Transport::Udp => self.sip.send(&transmit),
+                        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                            self.connections.send(&transmit)
+                        }
+                    };
+                    if !sent && let Some(transaction) = transmit.transaction {
                         self.echoes.push(Input::Unsent { transaction });
                     }
                 }
@@ -200,6 +221,7 @@ impl Core {
             self.store.submit(self.ops.drain(..));
         }
         self.media.wake();
+        self.connections.wake();
         if let Some(recorder) = &mut self.recorder
             && let Some(abandoned) = recorder.maintain(now, &mut self.switch)
         {
@@ -234,6 +256,8 @@ struct Loop {
     wall: WallClock,
     /// Sockets that may have more.
     undrained: Vec<bool>,
+    /// Whether threads may have reports that nothing wakes the loop for any more.
+    behind: bool,
     look_at: Time,
     interfaces_at: Time,
     /// When stopping ends at the latest.
@@ -244,27 +268,32 @@ struct Loop {
 
 impl Loop {
     fn start(setup: Setup) -> Result<(Loop, Ready), RunError> {
-        let Setup { config, store, bindings, log, trace, reload } = setup;
+        let Setup { loaded: Loaded { config, tls }, store, bindings, log, trace, reload } = setup;
         let poll = Poll::new().map_err(refused("a poll"))?;
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
+        let connections = start_connections(&config, tls, Arc::clone(&waker))?;
         let media = start_media(&config, Arc::clone(&waker))?;
         let control =
             control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
         let switch = Switch::new(random::bytes()?, config);
         let now = clock::now();
-        let listening = sip.addresses();
+        let datagrams = sip.addresses().into_iter().map(|address| (Transport::Udp, address));
+        let listening: Vec<_> = datagrams.chain(connections.addresses()).collect();
+        let undrained = vec![false; sip.addresses().len()];
         let interfaces = interfaces::read();
         let ready = Ready { listening, interfaces: interfaces.clone() };
         let mut turns = Loop {
             poll,
             batch: Batch::new(),
-            undrained: vec![false; ready.listening.len()],
+            undrained,
+            behind: false,
             core: Core {
                 switch,
                 recorder,
                 sip,
+                connections,
                 media,
                 store,
                 ops: Vec::new(),
@@ -327,7 +356,7 @@ impl Loop {
 
     /// How long the poll may wait.
     fn patience(&self, now: Time) -> Option<Duration> {
-        if self.undrained.contains(&true) || self.core.media.is_crowded() {
+        if self.behind || self.undrained.contains(&true) || self.core.media.is_crowded() {
             return Some(if self.core.media.is_crowded() {
                 Duration::from_millis(1)
             } else {
@@ -340,10 +369,7 @@ impl Loop {
 
     fn turn(&mut self, now: Time) -> Result<(), RunError> {
         self.receive(now);
-        for _ in 0..REPORTS {
-            let Some(report) = self.core.media.poll_report() else { break };
-            self.core.feed(now, Input::Media(report));
-        }
+        self.behind = self.take_reports(now);
         while let Ok(control) = self.control.try_recv() {
             self.obey(now, control);
         }
@@ -354,6 +380,23 @@ impl Loop {
         self.core.fire(now);
         self.core.finish_turn(now);
         Ok(())
+    }
+
+    /// Takes what the other threads report; tells whether they may have more.
+    fn take_reports(&mut self, now: Time) -> bool {
+        for _ in 0..REPORTS {
+            let (input, report) = (self.core.connections.poll_input(), self.core.media.poll_report());
+            if input.is_none() && report.is_none() {
+                return false;
+            }
+            if let Some(input) = input {
+                self.core.take(now, input);
+            }
+            if let Some(report) = report {
+                self.core.feed(now, Input::Media(report));
+            }
+        }
+        true
     }
 
     fn receive(&mut self, now: Time) {
@@ -379,11 +422,16 @@ impl Loop {
             let Some(flow) = listening.flow(datagram.peer, datagram.local, &self.core.interfaces) else {
                 continue;
             };
-            if let Some(lines) = &mut self.core.trace {
-                trace::print(lines, now, Direction::In, &flow, datagram.octets);
+            if is_keep_alive(datagram.octets) {
+                continue;
+            }
+            if let Some(answer) = stun::answer(datagram.octets, flow.peer) {
+                // RFC 5626 §8: whether it arrives is for the phone to see.
+                self.core.sip.send(&Transmit { flow, bytes: answer, transaction: None });
+                continue;
             }
             let bytes = Bytes::copy_from_slice(datagram.octets);
-            self.core.feed(now, Input::Received { flow, bytes });
+            self.core.take(now, Input::Received { flow, bytes });
         }
         drained
     }
@@ -396,7 +444,12 @@ impl Loop {
                 self.stop_by = Some(now + FAREWELL);
                 self.core.feed(now, Input::Shutdown);
             }
-            Control::Configure(config) => self.core.feed(now, Input::Configure(config)),
+            Control::Configure(loaded) => {
+                if let Some(tls) = loaded.tls {
+                    self.core.connections.use_tls(tls);
+                }
+                self.core.feed(now, Input::Configure(Box::new(loaded.config)));
+            }
         }
     }
 
@@ -404,6 +457,9 @@ impl Loop {
     fn look(&mut self, now: Time) -> Result<(), RunError> {
         if !self.core.media.is_running() {
             return Err(RunError::MediaEnded);
+        }
+        if !self.core.connections.is_running() {
+            return Err(RunError::ConnectionsEnded);
         }
         if let Some(unix_ms) = self.wall.poll(now) {
             self.core.feed(now, Input::WallClock { unix_ms });
@@ -424,12 +480,12 @@ impl Loop {
 }
 
 fn listen(config: &Config, poll: &Poll) -> Result<SipSockets, RunError> {
-    let address = |listener: &config::Listener| {
-        let config::Transport::Udp = listener.transport;
-        listener.address
-    };
-    let mut sip = SipSockets::bind(config.listeners.iter().map(address))
-        .map_err(|refused| RunError::Listen { address: refused.address, source: refused.source })?;
+    let numbered = (0..).map(ListenerId).zip(&config.listeners);
+    let datagrams = numbered.filter(|(_, listener)| listener.transport == Transport::Udp);
+    let mut sip =
+        SipSockets::bind(datagrams.map(|(id, listener)| (id, listener.address))).map_err(|refused| {
+            RunError::Listen { transport: Transport::Udp, address: refused.address, source: refused.source }
+        })?;
     for (index, listening) in sip.iter_mut().enumerate() {
         poll.registry()
             .register(&mut listening.socket, Token(index), Interest::READABLE)
@@ -438,13 +494,36 @@ fn listen(config: &Config, poll: &Poll) -> Result<SipSockets, RunError> {
     Ok(sip)
 }
 
-fn start_media(config: &Config, waker: Arc<Waker>) -> Result<Media, RunError> {
-    let on_report = move || {
+fn start_connections(config: &Config, tls: Option<Tls>, waker: Arc<Waker>) -> Result<Connections, RunError> {
+    Connections::start(config, tls, random::bytes()?, wake(waker)).map_err(|error| match error {
+        StartError::Listen(ListenError { listening, source }) => {
+            RunError::Listen { transport: listening.transport, address: listening.address, source }
+        }
+        StartError::NoCertificate(listening) => RunError::Listen {
+            transport: listening.transport,
+            address: listening.address,
+            source: io::Error::other("no certificate"),
+        },
+        StartError::System(source) => RunError::System { what: "a thread for connections", source },
+    })
+}
+
+/// Wakes the loop.
+fn wake(waker: Arc<Waker>) -> impl Fn() + Send + 'static {
+    move || {
         if let Err(error) = waker.wake() {
             error!(%error, "core not woken");
         }
-    };
-    Media::start(&config.media, random::bytes()?, on_report).map_err(refused("a media thread"))
+    }
+}
+
+/// What phones send through a router to keep it open: line ends (RFC 5626 §3.5.1), in the field also zeros.
+fn is_keep_alive(datagram: &[u8]) -> bool {
+    datagram.len() <= 4 && datagram.iter().all(|octet| matches!(octet, b'\r' | b'\n' | 0))
+}
+
+fn start_media(config: &Config, waker: Arc<Waker>) -> Result<Media, RunError> {
+    Media::start(&config.media, random::bytes()?, wake(waker)).map_err(refused("a media thread"))
 }
 
 fn start_log((place, key): (LogPlace, Key)) -> Result<Recorder<LogFile>, RunError> {

@@ -52,7 +52,7 @@ impl Listening {
     }
 }
 
-/// All of them, by [`ListenerId`].
+/// All of them.
 #[derive(Debug)]
 pub(super) struct SipSockets {
     listening: Vec<Listening>,
@@ -61,15 +61,16 @@ pub(super) struct SipSockets {
 }
 
 impl SipSockets {
-    /// Binds every address, in the order of the configuration.
-    pub(super) fn bind(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<SipSockets, ListenError> {
-        let bind = |(index, address): (usize, SocketAddr)| {
+    /// Binds the address of every listener.
+    pub(super) fn bind(
+        listeners: impl IntoIterator<Item = (ListenerId, SocketAddr)>,
+    ) -> Result<SipSockets, ListenError> {
+        let bind = |(id, address): (ListenerId, SocketAddr)| {
             let socket = open(address).map_err(|source| ListenError { address, source })?;
             let bound = socket.local_addr().map_err(|source| ListenError { address, source })?;
-            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             Ok(Listening { socket: UdpSocket::from_std(socket), bound, id })
         };
-        let listening = addresses.into_iter().enumerate().map(bind).collect::<Result<_, _>>()?;
+        let listening = listeners.into_iter().map(bind).collect::<Result<_, _>>()?;
         Ok(SipSockets { listening, crowded_out: 0 })
     }
 
@@ -83,14 +84,15 @@ impl SipSockets {
         self.listening.iter_mut()
     }
 
-    /// The addresses that are listened on.
+    /// The addresses that are listened on, in the order of the configuration.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.listening.iter().map(|listening| listening.bound).collect()
     }
 
     /// Sends a message from the local address of its flow; `false` when the system refused for a reason that will last.
     pub(super) fn send(&mut self, transmit: &Transmit) -> bool {
-        let Some(listening) = self.listening.get(usize::from(transmit.flow.listener.0)) else { return false };
+        let of_flow = |listening: &&Listening| listening.id == transmit.flow.listener;
+        let Some(listening) = self.listening.iter().find(of_flow) else { return false };
         match send_from(listening, transmit) {
             Ok(()) => true,
             Err(error) if is_crowded(&error) => {
@@ -209,7 +211,7 @@ mod tests {
     use std::time::Duration;
 
     fn listening(address: &str) -> SipSockets {
-        SipSockets::bind([address.parse().unwrap()]).unwrap()
+        SipSockets::bind([(ListenerId(0), address.parse().unwrap())]).unwrap()
     }
 
     fn peer(address: &str) -> std::net::UdpSocket {
@@ -269,7 +271,7 @@ mod tests {
     fn a_taken_port_is_an_error_that_names_it() {
         let taken = peer("127.0.0.1:0");
         let address = taken.local_addr().unwrap();
-        let error = SipSockets::bind([address]).unwrap_err();
+        let error = SipSockets::bind([(ListenerId(0), address)]).unwrap_err();
         assert_eq!((error.address, error.source.kind()), (address, io::ErrorKind::AddrInUse));
     }
 

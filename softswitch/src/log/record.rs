@@ -168,6 +168,7 @@ pub fn write_input(
         }
         Input::Received { .. }
         | Input::Unsent { .. }
+        | Input::Disconnected { .. }
         | Input::Media(_)
         | Input::WallClock { .. }
         | Input::Interfaces(_)

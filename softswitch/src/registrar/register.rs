@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::endpoint::Request;
 use sip_stack::header::{Contact, Contacts, HeaderName};
-use sip_stack::message::{Status, Writer};
+use sip_stack::message::{Status, Uri, Writer};
 use sip_stack::table::{Id, KeyIndex, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use smallvec::SmallVec;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// All bindings.
@@ -304,6 +305,32 @@ impl Registrar {
         }
     }
 
+    /// A connection has ended. A phone that can be connected to is from now on reached at its contact; any other is
+    /// not bound any more, until it comes back.
+    pub(crate) fn flow_lost(&mut self, env: &mut Environment, flow: &Flow) {
+        let lost: Vec<Id<AddressOfRecord>> = self
+            .table
+            .iter()
+            .filter(|(_, aor)| aor.bindings.iter().any(|binding| binding.flow == *flow))
+            .map(|(id, _)| id)
+            .collect();
+        for id in lost {
+            let Some(aor) = self.table.get_mut(id) else { continue };
+            let domain =
+                env.config.domains.get(&aor.domain).map_or_else(Arc::default, |domain| domain.name.clone());
+            while let Some(at) = aor.bindings.iter().position(|binding| binding.flow == *flow) {
+                match listening_at(&aor.bindings[at]) {
+                    Some(peer) => aor.bindings[at].flow.peer = peer,
+                    None => {
+                        let old = aor.bindings.remove(at);
+                        forget(env, &domain, &aor.user, &old, false);
+                    }
+                }
+            }
+            self.drop_if_empty(env, id);
+        }
+    }
+
     /// Rebuilds what is derived from the table.
     pub(crate) fn rebuild(&mut self, hasher: &KeyHasher) {
         for (id, aor) in self.table.iter() {
@@ -388,6 +415,18 @@ fn refuse(env: &Environment, request: &Request, refusal: &Refusal) -> (Status, W
         response.number(HeaderName::MinExpires, u64::from(*min_expires_s));
     }
     (status, response)
+}
+
+/// Where a phone whose connection is gone can be connected to: at its contact, if that is its real address and not the
+/// end of the connection.
+fn listening_at(binding: &Binding) -> Option<SocketAddr> {
+    let uri = Uri::parse(&binding.contact).ok()?;
+    let (peer, port) = (binding.flow.peer, uri.port.unwrap_or(binding.flow.transport.default_port()));
+    let is_real = uri.ip()?.to_canonical() == peer.ip().to_canonical() && port != peer.port();
+    match binding.flow.transport {
+        Transport::Tcp | Transport::Tls if is_real => Some(SocketAddr::new(peer.ip(), port)),
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => None,
+    }
 }
 
 fn forget(env: &mut Environment, domain: &Arc<str>, user: &Arc<str>, binding: &Binding, expired: bool) {
