@@ -157,7 +157,9 @@ impl Composition<'_, '_> {
             let mut members = group.mids().flat_map(of_mid);
             let (mid, media) = members.next()?;
             let is_mux = media.attributes().is_some_and(|attributes| attributes.rtcp.mux);
-            (is_mux && members.next().is_none()).then_some(*mid)
+            // RFC 5888 §4: a tag stands for one line.
+            let is_unique = lines.media.iter().filter(|line| line.mid() == Some(*mid)).count() == 1;
+            (is_mux && is_unique && members.next().is_none()).then_some(*mid)
         })
     }
 
