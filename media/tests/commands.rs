@@ -39,6 +39,16 @@ fn legs_of_one_command_are_bound_together_and_reported_together() {
 }
 
 #[test]
+fn a_leg_on_ports_that_are_bound_opens_without_a_report() {
+    let mut scene = Scene::empty();
+    let key = scene.shard.adopt(scene.now, A);
+    assert!(key.is_some() && scene.shard.key(A) == key);
+    assert_eq!(scene.shard.adopt(scene.now, A), None);
+    assert_eq!(scene.shard.ignored_commands(), 1);
+    assert_eq!(scene.reports(), []);
+}
+
+#[test]
 fn a_refusal_opens_nothing_and_the_ids_are_free_again() {
     let mut scene = Scene::empty();
     scene.shard.handle_command(scene.now, open(&[1, 2]));

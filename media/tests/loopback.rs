@@ -1,5 +1,6 @@
 //! The media thread with real sockets on the loopback interface.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -49,29 +50,32 @@ impl Peer {
 struct Media {
     handle: MediaHandle,
     signal: Receiver<()>,
+    /// Given at once and not read yet.
+    answers: VecDeque<Report>,
 }
 
 impl Media {
     fn start(config: MediaConfig) -> Self {
         let (sender, signal) = channel();
-        let on_report = move || {
+        let on_report = move |_urgency| {
             // The receiver is gone when the test is over.
             let _ = sender.send(());
         };
         Self {
             handle: start(config, [3; 32], on_report).expect("the system gives a thread and a poll"),
             signal,
+            answers: VecDeque::new(),
         }
     }
 
     fn send(&mut self, command: Command) {
-        self.handle.send(command).expect("a few commands fit the ring");
+        self.answers.extend(self.handle.send(command).expect("a few commands fit the ring"));
         self.handle.wake();
     }
 
     fn report(&mut self) -> Report {
         loop {
-            if let Some(report) = self.handle.poll_report() {
+            if let Some(report) = self.answers.pop_front().or_else(|| self.handle.poll_report()) {
                 return report;
             }
             self.signal.recv_timeout(DEADLINE).expect("a report comes before the deadline");
@@ -271,6 +275,44 @@ fn a_port_just_closed_is_not_given_out_at_once() {
 }
 
 #[test]
+fn a_leg_is_opened_at_once_where_others_were_before() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(config(22_000, 22_199));
+    media.open(&[LegId(8), LegId(9)], LOCAL);
+    // The thread leases pairs before it obeys what comes on a later wake.
+    media.close(LegId(8));
+    media.close(LegId(9));
+    let ports = media.relay(&a, &b);
+    assert!(media.answers.is_empty());
+    a.send(ports[0], &packet(0, 1, &[7]));
+    let (source, bytes) = b.receive();
+    assert_eq!((source, payload_type(&bytes)), (ports[1], 8));
+    let command = Command::Open { legs: smallvec![(LegId(4), LOCAL), (LegId(5), LOCAL)] };
+    let answer = media.handle.send(command).expect("the ring is empty");
+    assert!(matches!(answer, Some(Report::Opened { .. })), "{answer:?}");
+    assert!(media.close(LegId(4)).packets_in == 0);
+}
+
+#[test]
+fn a_pair_that_packets_reach_after_its_leg_is_closed() {
+    let peer = Peer::new("127.0.0.1:0");
+    let mut media = Media::start(config(22_200, 22_299));
+    let Report::Opened { legs } = media.open(&[A], LOCAL) else { panic!("not opened") };
+    media.close(A);
+    let port = legs[0].1;
+    #[expect(clippy::disallowed_methods, reason = "only to see that the port is taken")]
+    let bind = || std::net::UdpSocket::bind((LOCAL, port));
+    assert!(bind().is_err(), "the pair rests");
+    peer.send(port, &packet(0, 1, &[1]));
+    // The wake that saw the packet is over once a command of a later wake is answered.
+    for leg in [LegId(3), LegId(4)] {
+        media.open(&[leg], LOCAL);
+        media.close(leg);
+    }
+    assert!(bind().is_ok(), "the pair is closed");
+}
+
+#[test]
 fn commands_and_the_end_do_not_wait_for_packets_to_gather() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
     let mut media = Media::start(MediaConfig { gathering: 10 * DEADLINE, ..config(47_100, 47_199) });
@@ -292,7 +334,10 @@ fn unread_reports_hold_commands_back_and_nothing_is_lost() {
     let mut accepted = 0;
     let returned = loop {
         match media.handle.send(command.clone()) {
-            Ok(()) => accepted += 1,
+            Ok(answer) => {
+                assert_eq!(answer, None);
+                accepted += 1;
+            }
             Err(full) => break full.0,
         }
         media.handle.wake();

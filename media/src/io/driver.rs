@@ -8,12 +8,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use smallvec::SmallVec;
@@ -22,13 +21,14 @@ use tracing::debug;
 use super::batch::{Batch, Received};
 use super::clock;
 use super::pace::Pace;
-use super::ports::{PortPair, Ports};
-use super::thread::{AWAKE, PAUSED, POLLING, Shared, WAKER};
-use crate::shard::{Command, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report, Shard};
+use super::sockets::{PairId, Readable, Role, Sockets};
+use super::stock::{LeasedLegs, Lessor};
+use super::thread::{AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
+use crate::shard::{LegAddresses, LegPorts, Output, RefusalReason, Report, Shard};
 use crate::time::Time;
 
-/// Commands obeyed per wake; opening a leg costs some ten system calls.
-const COMMANDS_PER_WAKE: usize = 32;
+/// Orders obeyed per wake; opening a leg may cost a dozen system calls.
+const ORDERS_PER_WAKE: usize = 32;
 /// Batches taken from one socket before the others have their turn.
 const BATCHES_PER_TURN: usize = 4;
 /// Events taken from one poll.
@@ -38,46 +38,36 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// The thread's ends of the rings.
 pub(super) struct Link {
-    commands: HeapCons<Command>,
+    orders: HeapCons<Order>,
     reports: HeapProd<Report>,
+    lessor: Lessor,
     shared: Arc<Shared>,
-    /// Reports were put into the ring and the core has not been woken yet.
-    unannounced: bool,
+    /// Reports were put into the ring and the core has not been told yet.
+    unannounced: Option<Urgency>,
 }
 
 impl Link {
     pub(super) const fn new(
-        commands: HeapCons<Command>,
+        orders: HeapCons<Order>,
         reports: HeapProd<Report>,
+        lessor: Lessor,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { commands, reports, shared, unannounced: false }
-    }
-}
-
-/// The sockets of a leg and what is needed to use them.
-struct LegSockets {
-    key: LegKey,
-    ipv6: bool,
-    pair: PortPair,
-}
-
-/// Which of a leg's sockets an event is for. Packed into a token: slot × 2, plus one for RTCP.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Readable {
-    Rtp(usize),
-    Rtcp(usize),
-}
-
-impl Readable {
-    const fn from_token(token: Token) -> Self {
-        if token.0.is_multiple_of(2) { Self::Rtp(token.0 / 2) } else { Self::Rtcp(token.0 / 2) }
+        Self { orders, reports, lessor, shared, unannounced: None }
     }
 
-    const fn token(self) -> Token {
-        match self {
-            Self::Rtp(slot) => Token(slot * 2),
-            Self::Rtcp(slot) => Token(slot * 2 + 1),
+    /// Puts a report into the ring, which has room: nobody else produces.
+    fn report(&mut self, report: Report) {
+        let urgency = match report {
+            Report::Opened { .. } | Report::Refused { .. } => Urgency::Now,
+            Report::Latched { .. } | Report::Silent { .. } | Report::Heard { .. } | Report::Closed { .. } => {
+                Urgency::Later
+            }
+        };
+        if self.reports.try_push(report).is_ok() {
+            let crowded = self.reports.occupied_len() * 2 > self.reports.capacity().get();
+            let urgency = if crowded { Urgency::Now } else { urgency };
+            self.unannounced = self.unannounced.max(Some(urgency));
         }
     }
 }
@@ -86,9 +76,7 @@ impl Readable {
 pub(super) struct Driver {
     poll: Poll,
     shard: Shard,
-    ports: Ports,
-    /// By the slot of the leg's key.
-    sockets: Vec<Option<LegSockets>>,
+    sockets: Sockets,
     batch: Batch,
     /// Sockets that had more than their turn allowed.
     undrained: VecDeque<Readable>,
@@ -99,22 +87,12 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(poll: Poll, shard: Shard, ports: Ports, pace: Pace, link: Link) -> Self {
-        Self {
-            poll,
-            shard,
-            ports,
-            sockets: Vec::new(),
-            batch: Batch::new(),
-            undrained: VecDeque::new(),
-            pace,
-            round: 0,
-            link,
-        }
+    pub(super) fn new(poll: Poll, shard: Shard, sockets: Sockets, pace: Pace, link: Link) -> Self {
+        Self { poll, shard, sockets, batch: Batch::new(), undrained: VecDeque::new(), pace, round: 0, link }
     }
 
     /// Runs until it is told to stop.
-    pub(super) fn run(mut self, on_report: impl Fn()) {
+    pub(super) fn run(mut self, on_report: impl Fn(Urgency)) {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.wait(&mut events);
@@ -123,7 +101,7 @@ impl Driver {
             }
             let now = clock::now();
             // Commands first: what they open and relay is ready for the packets of this wake.
-            self.handle_commands(now);
+            self.handle_orders(now);
             for _ in 0..self.undrained.len() {
                 if let Some(readable) = self.undrained.pop_front() {
                     self.handle_readable(now, readable);
@@ -134,8 +112,8 @@ impl Driver {
             }
             self.shard.tick(now);
             self.handle_news(now);
-            if std::mem::take(&mut self.link.unannounced) {
-                on_report();
+            if let Some(urgency) = self.link.unannounced.take() {
+                on_report(urgency);
             }
             let packets = std::mem::take(&mut self.round);
             if let Some(pause) = self.pace.handle_round(now, packets) {
@@ -164,7 +142,7 @@ impl Driver {
         let shared = &self.link.shared;
         shared.waiting.store(PAUSED, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        let idle = self.undrained.is_empty() && self.link.commands.is_empty();
+        let idle = self.undrained.is_empty() && self.link.orders.is_empty();
         if idle && !shared.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(pause);
         }
@@ -176,7 +154,7 @@ impl Driver {
             Some(Duration::ZERO)
         } else if self.link.reports.is_full() {
             Some(RETRY)
-        } else if !self.link.commands.is_empty() {
+        } else if !self.link.orders.is_empty() {
             Some(Duration::ZERO)
         } else {
             self.shard.poll_timeout().map(|due| due.since(clock::now()))
@@ -204,50 +182,63 @@ impl Driver {
     /// Takes one batch from a socket and relays it.
     fn receive(&mut self, now: Time, readable: Readable) -> Received {
         let gone = Received { count: 0, drained: true };
-        match readable {
-            Readable::Rtp(slot) => {
-                let Some(Some(leg)) = self.sockets.get(slot) else { return gone };
-                let received = self.batch.receive(&leg.pair.rtp, leg.ipv6);
+        let (Readable::Rtp(id) | Readable::Rtcp(id)) = readable;
+        let Some(bound) = self.sockets.get(id) else { return gone };
+        let ipv6 = bound.local.is_ipv6();
+        match (readable, bound.role) {
+            (Readable::Rtp(_), Role::Leg(leg)) => {
+                let received = self.batch.receive(&bound.pair.rtp, ipv6);
                 for datagram in self.batch.datagrams(received) {
                     if datagram.truncated {
-                        self.shard.handle_oversized(leg.key);
+                        self.shard.handle_oversized(leg);
                         continue;
                     }
-                    let Some(forward) = self.shard.receive(now, leg.key, datagram.source, datagram.octets)
-                    else {
+                    let Some(forward) = self.shard.receive(now, leg, datagram.source, datagram.octets) else {
                         continue;
                     };
-                    let Some(Some(partner)) = self.sockets.get(forward.leg.index()) else { continue };
+                    let Some(partner) = self.sockets.of_leg(forward.leg) else { continue };
                     if partner.pair.rtp.send_to(datagram.octets, forward.destination).is_err() {
                         self.shard.handle_unsent(forward.leg);
                     }
                 }
                 received
             }
-            Readable::Rtcp(slot) => {
-                let Some(Some(leg)) = self.sockets.get(slot) else { return gone };
-                let received = self.batch.receive(&leg.pair.rtcp, leg.ipv6);
+            (Readable::Rtcp(_), Role::Leg(leg)) => {
+                let received = self.batch.receive(&bound.pair.rtcp, ipv6);
                 for _ in 0..received.count {
-                    self.shard.receive_rtcp(leg.key);
+                    self.shard.receive_rtcp(leg);
                 }
                 received
+            }
+            // What comes before the leg is there is nobody's.
+            (Readable::Rtp(_), Role::Promised) => self.batch.receive(&bound.pair.rtp, ipv6),
+            (Readable::Rtcp(_), Role::Promised) => self.batch.receive(&bound.pair.rtcp, ipv6),
+            (_, Role::Resting(_)) => {
+                debug!(port = bound.pair.port, "media pair closed: packets still come");
+                self.sockets.close(id);
+                gone
             }
         }
     }
 
-    /// Obeys some commands, as long as their answers find room.
-    fn handle_commands(&mut self, now: Time) {
+    /// Obeys some orders, as long as their answers find room.
+    fn handle_orders(&mut self, now: Time) {
         let mut flowing = self.handle_outputs(now);
-        for _ in 0..COMMANDS_PER_WAKE {
-            if !flowing {
-                break;
+        let mut obeyed = 0;
+        while flowing && obeyed < ORDERS_PER_WAKE {
+            let Some(order) = self.link.orders.try_pop() else { break };
+            match order {
+                Order::Command(command) => self.shard.handle_command(now, command),
+                Order::Adopt(legs) => self.adopt(now, legs),
             }
-            let Some(command) = self.link.commands.try_pop() else { break };
-            self.shard.handle_command(now, command);
             flowing = self.handle_outputs(now);
+            obeyed += 1;
         }
         if !flowing {
             self.link.shared.reports_blocked.fetch_add(1, Ordering::Relaxed);
+        }
+        if obeyed > 0 {
+            self.link.lessor.lease(now, &mut self.sockets);
         }
     }
 
@@ -267,77 +258,55 @@ impl Driver {
                 Some(Output::Bind { legs }) => self.bind(now, &legs),
                 Some(Output::Release { key, leg }) => {
                     debug!(%leg, "media leg closed");
-                    self.release(key);
+                    self.sockets.take_back(now, key);
                 }
-                Some(Output::Report(report)) => {
-                    // There is room, and nobody else produces.
-                    self.link.unannounced |= self.link.reports.try_push(report).is_ok();
-                }
+                Some(Output::Report(report)) => self.link.report(report),
             }
         }
         false
     }
 
-    /// Binds a pair for each leg, or none at all.
+    /// Finds a pair for each leg, or none at all.
     fn bind(&mut self, now: Time, legs: &LegAddresses) {
-        let mut pairs: SmallVec<[PortPair; 2]> = SmallVec::new();
+        let mut pairs: SmallVec<[(PairId, u16); 2]> = SmallVec::new();
         for (_, local) in legs {
-            match self.ports.bind(*local) {
+            self.link.lessor.note(*local);
+            match self.sockets.promise(now, *local) {
                 Ok(pair) => pairs.push(pair),
                 Err(reason) => {
-                    self.give_up(legs, &pairs, reason);
+                    self.give_up(now, legs, &pairs, reason);
                     return;
                 }
             }
         }
-        let ports: LegPorts = legs.iter().zip(&pairs).map(|((leg, _), pair)| (*leg, pair.port)).collect();
+        let ports: LegPorts = legs.iter().zip(&pairs).map(|((leg, _), (_, port))| (*leg, *port)).collect();
         self.shard.handle_bound(now, ports);
-        for ((leg, local), pair) in legs.iter().zip(pairs) {
-            debug!(%leg, %local, port = pair.port, "media leg opened");
+        for ((leg, local), (pair, port)) in legs.iter().zip(pairs) {
+            debug!(%leg, %local, port, "media leg opened");
             if let Some(key) = self.shard.key(*leg) {
-                self.listen(key, *local, pair);
+                self.sockets.give(pair, key);
             }
         }
     }
 
-    fn give_up(&mut self, legs: &LegAddresses, bound: &[PortPair], reason: RefusalReason) {
-        for pair in bound {
-            self.ports.release(pair.port);
+    fn give_up(&mut self, now: Time, legs: &LegAddresses, bound: &[(PairId, u16)], reason: RefusalReason) {
+        for (pair, _) in bound {
+            self.sockets.rest(now, *pair);
         }
         debug!(?reason, "media legs refused");
         self.shard.handle_refused(legs, reason);
     }
-}
 
-impl Driver {
-    /// Has the poll watch a leg's sockets.
-    fn listen(&mut self, key: LegKey, local: IpAddr, mut pair: PortPair) {
-        let slot = key.index();
-        let registry = self.poll.registry();
-        for (socket, readable) in
-            [(&mut pair.rtp, Readable::Rtp(slot)), (&mut pair.rtcp, Readable::Rtcp(slot))]
-        {
-            if let Err(error) = registry.register(socket, readable.token(), Interest::READABLE) {
-                debug!(%error, port = pair.port, "media socket not watched");
-            }
-        }
-        if self.sockets.len() <= slot {
-            self.sockets.resize_with(slot + 1, || None);
-        }
-        if let Some(entry) = self.sockets.get_mut(slot) {
-            *entry = Some(LegSockets { key, ipv6: local.is_ipv6(), pair });
-        }
-    }
-
-    /// Closes a leg's sockets.
-    fn release(&mut self, key: LegKey) {
-        let Some(leg) = self.sockets.get_mut(key.index()).and_then(Option::take) else { return };
-        self.ports.release(leg.pair.port);
-        // The poll forgets what is closed (epoll(7), kqueue(2)); Windows wants it told.
-        #[cfg(windows)]
-        for mut socket in [leg.pair.rtp, leg.pair.rtcp] {
-            if let Err(error) = self.poll.registry().deregister(&mut socket) {
-                debug!(%error, "media socket still watched");
+    /// Opens legs on pairs that were leased to the core.
+    fn adopt(&mut self, now: Time, legs: LeasedLegs) {
+        for (leg, lease) in legs {
+            self.link.lessor.take_back(&lease);
+            match self.shard.adopt(now, leg) {
+                Some(key) => {
+                    debug!(%leg, port = lease.port, "media leg opened");
+                    self.sockets.give(lease.pair, key);
+                }
+                None => self.sockets.rest(now, lease.pair),
             }
         }
     }

@@ -7,6 +7,8 @@ mod clock;
 mod driver;
 mod pace;
 mod ports;
+mod sockets;
+mod stock;
 mod thread;
 
-pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, start};
+pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, Urgency, start};

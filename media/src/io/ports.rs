@@ -1,7 +1,7 @@
 //! RTP and RTCP ports: an even port and the next one up (RFC 3550 §11), from a configured range.
 //!
-//! Pairs are given out in rotating order, so that a port just closed is not used again at once: late packets of the old
-//! call do not reach the new one. A port that another program holds is skipped.
+//! Pairs are given out in rotating order, so that a port just closed is not used again at once. A port that another program
+//! holds is skipped.
 //!
 //! Left out on purpose: both protocols on one port (RFC 5761), which is negotiated.
 
@@ -22,7 +22,7 @@ const MAX_SKIPPED: u32 = 256;
 /// only be played too late.
 const RECEIVE_BUFFER: usize = 128 * 1024;
 
-/// The two sockets of a leg.
+/// The two sockets of a pair.
 #[derive(Debug)]
 pub(super) struct PortPair {
     /// The RTP port; RTCP is the next one.
@@ -46,6 +46,11 @@ impl Ports {
         let pairs = (u32::from(*range.end()) + 1).saturating_sub(first) / 2;
         // A range that begins at 65535 has no pair, so its first port is never looked at.
         Self { first: u16::try_from(first).unwrap_or(u16::MAX), held: vec![false; pairs as usize], next: 0 }
+    }
+
+    /// How many pairs there are.
+    pub(super) const fn capacity(&self) -> usize {
+        self.held.len()
     }
 
     /// Binds the next free pair on `local`.

@@ -8,7 +8,8 @@
 //!   lost, and counts the wakes on which that happened. Packets are relayed all the while.
 //!
 //! The core wakes the thread once after a batch of commands; that costs a system call only when the thread sleeps or
-//! pauses (`pace`).
+//! pauses (`pace`). Legs are mostly opened on ports that the core holds already (`stock`), without waiting or waking; and
+//! the thread tells which of its reports are worth waking the core for ([`Urgency`]).
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 use thiserror::Error;
 use tracing::debug;
@@ -26,6 +27,8 @@ use tracing::debug;
 use super::driver::{Driver, Link};
 use super::pace::Pace;
 use super::ports::Ports;
+use super::sockets::Sockets;
+use super::stock::{self, LeasedLegs, Lessee};
 use crate::shard::{Command, Report, Shard, ShardConfig};
 
 /// Commands the ring holds.
@@ -73,6 +76,22 @@ pub struct Overflows {
     pub commands_ignored: u64,
 }
 
+/// Whether reports can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// They can, for as long as the owner of the calls likes: news of the sources of legs, and what closed legs counted.
+    Later,
+    /// Calls wait for them (opened or refused legs), or the ring is more than half full.
+    Now,
+}
+
+/// What crosses to the thread.
+pub(super) enum Order {
+    Command(Command),
+    /// [`Command::Open`], on ports that were leased and with an answer that was given.
+    Adopt(LeasedLegs),
+}
+
 /// The thread runs and will look at the command ring before it waits.
 pub(super) const AWAKE: u8 = 0;
 /// The thread waits in the poll.
@@ -93,8 +112,9 @@ pub(super) struct Shared {
 
 /// The core's end: commands in, reports out. Dropping it stops the thread and closes all ports.
 pub struct MediaHandle {
-    commands: HeapProd<Command>,
+    orders: HeapProd<Order>,
     reports: HeapCons<Report>,
+    lessee: Lessee,
     commands_refused: u64,
     shared: Arc<Shared>,
     waker: Waker,
@@ -104,41 +124,57 @@ pub struct MediaHandle {
 /// Starts the media thread, named `media-0`.
 ///
 /// `seed` feeds the shard's generator of SSRCs and first numbers. `on_report` is called on the media thread after reports
-/// were put into the ring, once per wake: it should wake the core and return.
+/// were put into the ring, once per wake: it should wake the core if that is worth it, and return.
 ///
 /// # Errors
 /// What the system says when it gives no poll, no waker or no thread.
 pub fn start(
     config: MediaConfig,
     seed: [u8; 32],
-    on_report: impl Fn() + Send + 'static,
+    on_report: impl Fn(Urgency) + Send + 'static,
 ) -> io::Result<MediaHandle> {
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), WAKER)?;
-    let (commands, command_ends) = HeapRb::new(COMMANDS).split();
+    let sockets = Sockets::new(poll.registry().try_clone()?, Ports::new(&config.ports));
+    let (orders, order_ends) = HeapRb::new(COMMANDS).split();
+    let (lessor, lessee) = stock::ring();
     let (report_starts, reports) = HeapRb::new(REPORTS).split();
     let shared = Arc::new(Shared::default());
     let theirs = Arc::clone(&shared);
     let run = move || {
         let shard = Shard::new(ShardConfig { silence: config.silence }, seed);
-        let link = Link::new(command_ends, report_starts, theirs);
-        let driver = Driver::new(poll, shard, Ports::new(&config.ports), Pace::new(config.gathering), link);
+        let link = Link::new(order_ends, report_starts, lessor, theirs);
+        let driver = Driver::new(poll, shard, sockets, Pace::new(config.gathering), link);
         driver.run(on_report);
     };
     let thread = std::thread::Builder::new().name("media-0".to_owned()).spawn(run)?;
-    Ok(MediaHandle { commands, reports, commands_refused: 0, shared, waker, thread: Some(thread) })
+    Ok(MediaHandle { orders, reports, lessee, commands_refused: 0, shared, waker, thread: Some(thread) })
 }
 
 impl MediaHandle {
-    /// Puts a command into the ring. Call [`Self::wake`] after the last one of a batch.
+    /// Puts a command into the ring. Call [`Self::wake`] after the last one of a batch, unless it was answered.
+    ///
+    /// Returns the answer to a [`Command::Open`] that ports were at hand for; it needs no wake. A command that names a leg
+    /// twice, or one that is open, must not be sent: legs it opens so are lost.
     ///
     /// # Errors
     /// [`QueueFull`] gives the command back.
-    pub fn send(&mut self, command: Command) -> Result<(), QueueFull> {
-        self.commands.try_push(command).map_err(|command| {
+    pub fn send(&mut self, command: Command) -> Result<Option<Report>, QueueFull> {
+        if self.orders.is_full() {
             self.commands_refused += 1;
-            QueueFull(Box::new(command))
-        })
+            return Err(QueueFull(Box::new(command)));
+        }
+        let leased = match &command {
+            Command::Open { legs } => self.lessee.take(legs),
+            Command::Configure { .. }
+            | Command::Relay { .. }
+            | Command::Part { .. }
+            | Command::Close { .. } => None,
+        };
+        let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });
+        let order = leased.map_or(Order::Command(command), Order::Adopt);
+        assert!(self.orders.try_push(order).is_ok(), "there is room, and nobody else produces");
+        Ok(answer)
     }
 
     /// Lets the thread see the commands sent so far. A system call only when it sleeps.

@@ -136,13 +136,29 @@ impl Shard {
     pub fn handle_bound(&mut self, now: Time, legs: LegPorts) {
         for (leg, _) in &legs {
             if self.opening.remove(leg) {
-                let [ssrc, sequence, timestamp] = [(); 3].map(|()| self.rng.next_u32());
-                let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
-                self.keys.insert(*leg, self.legs.insert(Leg::new(*leg, egress)));
+                self.insert(now, *leg);
             }
         }
-        self.next_scan.get_or_insert(now + SCAN_INTERVAL);
         self.outbox.push(Output::Report(Report::Opened { legs }));
+    }
+
+    /// Opens a leg whose ports are bound already. Nothing is reported; a leg that is open, or about to be, is left alone
+    /// and counted in [`Self::ignored_commands`].
+    pub fn adopt(&mut self, now: Time, leg: LegId) -> Option<LegKey> {
+        if self.keys.contains_key(&leg) || self.opening.contains(&leg) {
+            self.ignored_commands += 1;
+            return None;
+        }
+        Some(self.insert(now, leg))
+    }
+
+    fn insert(&mut self, now: Time, leg: LegId) -> LegKey {
+        let [ssrc, sequence, timestamp] = [(); 3].map(|()| self.rng.next_u32());
+        let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
+        let key = self.legs.insert(Leg::new(leg, egress));
+        self.keys.insert(leg, key);
+        self.next_scan.get_or_insert(now + SCAN_INTERVAL);
+        key
     }
 
     /// The driver could not bind the ports of one [`Output::Bind`].

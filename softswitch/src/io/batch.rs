@@ -85,6 +85,9 @@ mod system {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
     use std::os::fd::AsRawFd;
 
+    /// Datagrams asked for while few come.
+    const NARROW: usize = 4;
+
     /// Headers for each kind of socket: the kernel cuts the room for addresses and control messages to what it used,
     /// and that is the same for every datagram of one kind.
     pub(super) struct Receiver {
@@ -92,6 +95,8 @@ mod system {
         ipv4_any: MultiHeaders<SockaddrIn>,
         ipv6: MultiHeaders<SockaddrIn6>,
         ipv6_any: MultiHeaders<SockaddrIn6>,
+        /// Datagrams to ask for: preparing a whole batch costs more than the one datagram that mostly comes.
+        width: usize,
     }
 
     impl Receiver {
@@ -103,6 +108,7 @@ mod system {
                 ipv4_any: MultiHeaders::preallocate(BATCH, Some(ipv4_room)),
                 ipv6: MultiHeaders::preallocate(BATCH, None),
                 ipv6_any: MultiHeaders::preallocate(BATCH, Some(ipv6_room)),
+                width: NARROW,
             }
         }
 
@@ -114,12 +120,21 @@ mod system {
         ) -> (usize, bool) {
             let v4 = |peer: SockaddrIn| SocketAddr::V4(SocketAddrV4::from(peer));
             let v6 = |peer: SockaddrIn6| SocketAddr::V6(SocketAddrV6::from(peer));
-            match (listening.bound.ip(), listening.is_wildcard()) {
+            let envelopes = &mut envelopes[..self.width];
+            let (count, drained) = match (listening.bound.ip(), listening.is_wildcard()) {
                 (IpAddr::V4(_), false) => batch(&mut self.ipv4, listening, octets, envelopes, v4),
                 (IpAddr::V4(_), true) => batch(&mut self.ipv4_any, listening, octets, envelopes, v4),
                 (IpAddr::V6(_), false) => batch(&mut self.ipv6, listening, octets, envelopes, v6),
                 (IpAddr::V6(_), true) => batch(&mut self.ipv6_any, listening, octets, envelopes, v6),
-            }
+            };
+            self.width = if count == self.width {
+                BATCH
+            } else if count < NARROW {
+                NARROW
+            } else {
+                self.width
+            };
+            (count, drained)
         }
     }
 
@@ -127,16 +142,18 @@ mod system {
         headers: &mut MultiHeaders<S>,
         listening: &Listening,
         octets: &mut [u8],
-        envelopes: &mut [Envelope; BATCH],
+        envelopes: &mut [Envelope],
         peer_of: impl Fn(S) -> SocketAddr,
     ) -> (usize, bool) {
-        let mut chunks = octets.chunks_mut(STRIDE);
+        let width = envelopes.len();
+        let mut buffers = octets.chunks_mut(STRIDE);
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = core::array::from_fn(|_| {
-            let chunk = chunks.next().and_then(|chunk| chunk.get_mut(..DATAGRAM));
-            [IoSliceMut::new(chunk.unwrap_or_default())]
+            let buffer = buffers.next().and_then(|buffer| buffer.get_mut(..DATAGRAM));
+            [IoSliceMut::new(buffer.unwrap_or_default())]
         });
+        let asked = slices.iter_mut().take(width);
         let fd = listening.socket.as_raw_fd();
-        let messages = match recvmmsg(fd, headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+        let messages = match recvmmsg(fd, headers, asked, MsgFlags::MSG_DONTWAIT, None) {
             Ok(messages) => messages,
             Err(error) => return (0, error != Errno::EINTR),
         };
@@ -147,7 +164,7 @@ mod system {
             *envelope = Envelope { peer: peer_of(peer), local, length: message.bytes };
             count += 1;
         }
-        (count, count < BATCH)
+        (count, count < width)
     }
 
     /// Where a datagram was sent to.

@@ -1,12 +1,16 @@
 //! The core's way to the media thread: commands that its ring has no room for wait here, bounded.
 //!
+//! Not every report of the thread wakes the core. What closed legs counted is looked for [`LOOK_AFTER`] the first of them
+//! was closed, if nothing else wakes the core before; other news wait for the look once a second at the latest.
+//!
 //! Overflow: while commands wait, new legs are refused, so that nothing is added but what ends or changes legs that
 //! are up. What is beyond [`WAITING`] even so is dropped and counted.
 
 use crate::config;
 use core::time::Duration;
-use media::io::{MediaConfig, MediaHandle};
+use media::io::{MediaConfig, MediaHandle, Urgency};
 use media::{Command, RefusalReason, Report};
+use sip_stack::Time;
 use std::collections::VecDeque;
 use std::io;
 use tracing::error;
@@ -14,12 +18,16 @@ use tracing::error;
 /// Commands that may wait: some for each leg of as many calls as ports allow.
 const WAITING: usize = 262_144;
 
+/// When to look for the figures of closed legs.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+
 /// The handle and what waits for it.
 pub(super) struct Media {
     handle: MediaHandle,
     waiting: VecDeque<Command>,
     dropped: u64,
     unannounced: bool,
+    look_at: Option<Time>,
 }
 
 impl Media {
@@ -27,21 +35,26 @@ impl Media {
     pub(super) fn start(
         config: &config::Media,
         seed: [u8; 32],
-        on_report: impl Fn() + Send + 'static,
+        on_report: impl Fn(Urgency) + Send + 'static,
     ) -> io::Result<Media> {
         let silence = config.silence_s.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()));
         let ports = config.ports.first..=config.ports.last;
         let config = MediaConfig { silence, ..MediaConfig::new(ports) };
         let handle = ::media::io::start(config, seed, on_report)?;
-        Ok(Media { handle, waiting: VecDeque::new(), dropped: 0, unannounced: false })
+        Ok(Media { handle, waiting: VecDeque::new(), dropped: 0, unannounced: false, look_at: None })
     }
 
-    /// Takes a command; what cannot be done at all is reported at once.
-    pub(super) fn send(&mut self, command: Command) -> Option<Report> {
-        self.unannounced = true;
+    /// Takes a command; returns the answer if there is one at once.
+    pub(super) fn send(&mut self, now: Time, command: Command) -> Option<Report> {
+        if let Command::Close { .. } = command {
+            self.look_at.get_or_insert(now + LOOK_AFTER);
+        }
         let refused = if self.waiting.is_empty() {
             match self.handle.send(command) {
-                Ok(()) => return None,
+                Ok(answer) => {
+                    self.unannounced |= answer.is_none();
+                    return answer;
+                }
                 Err(full) => *full.0,
             }
         } else {
@@ -66,6 +79,7 @@ impl Media {
     /// Moves on what waits and wakes the thread, once per turn of the loop.
     pub(super) fn wake(&mut self) {
         while let Some(command) = self.waiting.pop_front() {
+            // Only commands without an answer wait.
             if let Err(full) = self.handle.send(command) {
                 self.waiting.push_front(*full.0);
                 break;
@@ -79,6 +93,16 @@ impl Media {
     /// Whether commands wait for room.
     pub(super) fn is_crowded(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// When to look for reports that wake nobody.
+    pub(super) const fn poll_timeout(&self) -> Option<Time> {
+        self.look_at
+    }
+
+    /// Reports have been looked for.
+    pub(super) fn handle_look(&mut self, now: Time) {
+        self.look_at = self.look_at.filter(|at| *at > now);
     }
 
     /// The next report.

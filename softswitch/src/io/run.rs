@@ -21,6 +21,7 @@ use crate::log::{Bounds, Key, Recorder, Sealer};
 use crate::store::{StoreHandle, StoreOp, StoredBinding};
 use bytes::Bytes;
 use core::time::Duration;
+use media::io::Urgency;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sip_stack::Time;
 use sip_stack::io::{ListenError, StartError, Tls};
@@ -208,7 +209,7 @@ impl Core {
                         self.echoes.push(Input::Unsent { transaction });
                     }
                 }
-                Output::Media(command) => self.echoes.extend(self.media.send(command).map(Input::Media)),
+                Output::Media(command) => self.echoes.extend(self.media.send(now, command).map(Input::Media)),
                 Output::Store(op) => self.ops.push(op),
                 Output::Event(event) => tell::event(&event),
             }
@@ -231,7 +232,7 @@ impl Core {
 
     fn poll_timeout(&self) -> Option<Time> {
         let log = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        [self.switch.poll_timeout(), log].into_iter().flatten().min()
+        [self.switch.poll_timeout(), self.media.poll_timeout(), log].into_iter().flatten().min()
     }
 
     /// Writes what is left to write.
@@ -370,6 +371,7 @@ impl Loop {
     fn turn(&mut self, now: Time) -> Result<(), RunError> {
         self.receive(now);
         self.behind = self.take_reports(now);
+        self.core.media.handle_look(now);
         while let Ok(control) = self.control.try_recv() {
             self.obey(now, control);
         }
@@ -523,7 +525,12 @@ fn is_keep_alive(datagram: &[u8]) -> bool {
 }
 
 fn start_media(config: &Config, waker: Arc<Waker>) -> Result<Media, RunError> {
-    Media::start(&config.media, random::bytes()?, wake(waker)).map_err(refused("a media thread"))
+    let wake = wake(waker);
+    let on_report = move |urgency| match urgency {
+        Urgency::Now => wake(),
+        Urgency::Later => {}
+    };
+    Media::start(&config.media, random::bytes()?, on_report).map_err(refused("a media thread"))
 }
 
 fn start_log((place, key): (LogPlace, Key)) -> Result<Recorder<LogFile>, RunError> {

@@ -1,0 +1,274 @@
+//! The bound port pairs: those of legs, those promised to the core, and those at rest.
+//!
+//! Binding a pair costs a dozen system calls and a wake of this thread. So a pair whose leg has closed stays bound and
+//! rests, for [`REST`] at least, before another leg has it: late packets of the old call do not reach the new one. A pair
+//! that packets reach while it rests is closed instead, so that their sender is told that nobody listens (ICMP).
+//!
+//! At most [`RESTING`] pairs rest; the one that has rested longest is closed for one more. When the range has no other
+//! pair left, one at rest is used early.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+use tracing::debug;
+
+use super::ports::{PortPair, Ports};
+use crate::shard::{LegKey, RefusalReason};
+use crate::time::Time;
+
+/// How long a pair rests before it is used again.
+const REST: Duration = Duration::from_secs(1);
+/// How many pairs may rest.
+const RESTING: usize = 512;
+/// How many of them are looked at for one on the right address.
+const LOOKED_AT: usize = 8;
+
+/// Names a bound pair.
+pub(super) type PairId = usize;
+
+/// A bound pair.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) local: IpAddr,
+    pub(super) pair: PortPair,
+    pub(super) role: Role,
+}
+
+/// What a bound pair is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// The core was told of it, or is about to be.
+    Promised,
+    /// A leg has it.
+    Leg(LegKey),
+    /// Nobody has it, since then.
+    Resting(Time),
+}
+
+/// Which socket of a pair an event is for. Packed into a token: id × 2, plus one for RTCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Readable {
+    Rtp(PairId),
+    Rtcp(PairId),
+}
+
+impl Readable {
+    pub(super) const fn from_token(token: Token) -> Self {
+        if token.0.is_multiple_of(2) { Self::Rtp(token.0 / 2) } else { Self::Rtcp(token.0 / 2) }
+    }
+
+    const fn token(self) -> Token {
+        match self {
+            Self::Rtp(id) => Token(id * 2),
+            Self::Rtcp(id) => Token(id * 2 + 1),
+        }
+    }
+}
+
+/// All bound pairs of a thread.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    registry: Registry,
+    ports: Ports,
+    pairs: Slab<Bound>,
+    /// By the slot of a leg's key.
+    legs: Vec<Option<PairId>>,
+    /// In the order in which they went to rest. Those that are closed or in use since are skipped.
+    resting: VecDeque<(Time, PairId)>,
+}
+
+impl Sockets {
+    /// Pairs of `ports`, watched by the poll that `registry` belongs to.
+    pub(super) const fn new(registry: Registry, ports: Ports) -> Self {
+        Self { registry, ports, pairs: Slab::new(), legs: Vec::new(), resting: VecDeque::new() }
+    }
+
+    /// How many pairs the range has.
+    pub(super) const fn capacity(&self) -> usize {
+        self.ports.capacity()
+    }
+
+    pub(super) fn get(&self, id: PairId) -> Option<&Bound> {
+        self.pairs.get(id)
+    }
+
+    /// The pair of a leg.
+    pub(super) fn of_leg(&self, leg: LegKey) -> Option<&Bound> {
+        self.pairs.get((*self.legs.get(leg.index())?)?)
+    }
+
+    /// A pair on `local` that is promised from now on, with its RTP port.
+    pub(super) fn promise(&mut self, now: Time, local: IpAddr) -> Result<(PairId, u16), RefusalReason> {
+        let id = match self.wake_resting(now, local) {
+            Some(id) => id,
+            None => match self.ports.bind(local) {
+                Ok(pair) => self.watch(local, pair),
+                Err(RefusalReason::NoFreePort) => self.wake_early(local)?,
+                Err(reason) => return Err(reason),
+            },
+        };
+        let bound = self.pairs.get_mut(id).ok_or(RefusalReason::NoFreePort)?;
+        bound.role = Role::Promised;
+        Ok((id, bound.pair.port))
+    }
+
+    /// Hands a promised pair to a leg.
+    pub(super) fn give(&mut self, id: PairId, leg: LegKey) {
+        let slot = leg.index();
+        if self.legs.len() <= slot {
+            self.legs.resize(slot + 1, None);
+        }
+        if let (Some(bound), Some(entry)) = (self.pairs.get_mut(id), self.legs.get_mut(slot)) {
+            bound.role = Role::Leg(leg);
+            *entry = Some(id);
+        }
+    }
+
+    /// Takes the pair of a closed leg back.
+    pub(super) fn take_back(&mut self, now: Time, leg: LegKey) {
+        if let Some(id) = self.legs.get_mut(leg.index()).and_then(Option::take) {
+            self.rest(now, id);
+        }
+    }
+
+    /// Lets a pair rest that nobody needs.
+    pub(super) fn rest(&mut self, now: Time, id: PairId) {
+        let Some(bound) = self.pairs.get_mut(id) else { return };
+        bound.role = Role::Resting(now);
+        self.resting.push_back((now, id));
+        if self.resting.len() > RESTING
+            && let Some(oldest) = self.pop_resting()
+        {
+            self.close(oldest);
+        }
+    }
+
+    /// Closes a pair.
+    pub(super) fn close(&mut self, id: PairId) {
+        let Some(bound) = self.pairs.try_remove(id) else { return };
+        self.ports.release(bound.pair.port);
+        // The poll forgets what is closed (epoll(7), kqueue(2)); Windows wants it told.
+        #[cfg(windows)]
+        for mut socket in [bound.pair.rtp, bound.pair.rtcp] {
+            if let Err(error) = self.registry.deregister(&mut socket) {
+                debug!(%error, "media socket still watched");
+            }
+        }
+    }
+
+    /// One of the pairs that have rested longest, if that was long enough and it is on `local`.
+    fn wake_resting(&mut self, now: Time, local: IpAddr) -> Option<PairId> {
+        while self.resting.front().is_some_and(|&(since, id)| !self.is_resting(since, id)) {
+            self.resting.pop_front();
+        }
+        let rested = |&(since, id): &(Time, PairId)| {
+            now.since(since) >= REST
+                && self.is_resting(since, id)
+                && self.pairs.get(id).is_some_and(|bound| bound.local == local)
+        };
+        let place = self.resting.iter().take(LOOKED_AT).position(rested)?;
+        self.resting.remove(place).map(|(_, id)| id)
+    }
+
+    /// The pair that has rested longest, bound anew where it was on another address.
+    fn wake_early(&mut self, local: IpAddr) -> Result<PairId, RefusalReason> {
+        let id = self.pop_resting().ok_or(RefusalReason::NoFreePort)?;
+        if self.pairs.get(id).is_some_and(|bound| bound.local == local) {
+            return Ok(id);
+        }
+        self.close(id);
+        let pair = self.ports.bind(local)?;
+        Ok(self.watch(local, pair))
+    }
+
+    fn pop_resting(&mut self) -> Option<PairId> {
+        while let Some((since, id)) = self.resting.pop_front() {
+            if self.is_resting(since, id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn is_resting(&self, since: Time, id: PairId) -> bool {
+        self.pairs.get(id).is_some_and(|bound| bound.role == Role::Resting(since))
+    }
+
+    /// Has the poll watch a pair.
+    fn watch(&mut self, local: IpAddr, mut pair: PortPair) -> PairId {
+        let entry = self.pairs.vacant_entry();
+        let id = entry.key();
+        let watch = |socket: &mut UdpSocket, readable: Readable| {
+            if let Err(error) = self.registry.register(socket, readable.token(), Interest::READABLE) {
+                debug!(%error, "media socket not watched");
+            }
+        };
+        watch(&mut pair.rtp, Readable::Rtp(id));
+        watch(&mut pair.rtcp, Readable::Rtcp(id));
+        entry.insert(Bound { local, pair, role: Role::Promised });
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+    const NOW: Time = Time(5_000_000_000);
+
+    /// Sockets on some of the ports from `first` on, and the poll that watches them.
+    fn sockets(first: u16, last: u16) -> (Sockets, Poll) {
+        let poll = Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        (Sockets::new(registry, Ports::new(&(first..=last))), poll)
+    }
+
+    #[test]
+    fn a_pair_is_used_again_after_its_rest_and_not_before() {
+        let (mut sockets, _poll) = sockets(21_000, 21_099);
+        let (first, port) = sockets.promise(NOW, LOCAL).unwrap();
+        sockets.rest(NOW, first);
+        let (_, early) = sockets.promise(NOW + REST / 2, LOCAL).unwrap();
+        assert_ne!(early, port);
+        assert_eq!(sockets.promise(NOW + REST, LOCAL).unwrap(), (first, port));
+    }
+
+    #[test]
+    fn a_pair_is_used_on_its_own_address_only() {
+        let (mut sockets, _poll) = sockets(21_100, 21_199);
+        let (first, port) = sockets.promise(NOW, LOCAL).unwrap();
+        sockets.rest(NOW, first);
+        let (_, other) = sockets.promise(NOW + REST, OTHER).unwrap();
+        assert_ne!(other, port);
+        assert_eq!(sockets.promise(NOW + REST, LOCAL).unwrap(), (first, port));
+    }
+
+    #[test]
+    fn the_last_pairs_of_a_range_are_used_without_a_rest_and_on_any_address() {
+        let (mut sockets, _poll) = sockets(21_200, 21_201);
+        for local in [LOCAL, LOCAL, OTHER] {
+            let (pair, port) = sockets.promise(NOW, local).unwrap();
+            assert_eq!(port, 21_200);
+            assert_eq!(sockets.promise(NOW, local), Err(RefusalReason::NoFreePort));
+            sockets.rest(NOW, pair);
+        }
+    }
+
+    #[test]
+    fn more_than_may_rest_are_closed_longest_rested_first() {
+        let (mut sockets, _poll) = sockets(23_000, 24_999);
+        let pairs: Vec<_> = (0..=RESTING).map(|_| sockets.promise(NOW, LOCAL).unwrap().0).collect();
+        for (pair, nanos) in pairs.iter().zip(0..) {
+            sockets.rest(Time(NOW.0 + nanos), *pair);
+        }
+        assert!(sockets.get(pairs[0]).is_none());
+        assert!(pairs[1..].iter().all(|pair| sockets.get(*pair).is_some()));
+    }
+}
