@@ -109,13 +109,12 @@ fn every_message_has_its_outcome() {
 #[test]
 fn the_index_names_the_same_outcomes() {
     let index = std::fs::read_to_string(corpus().join("index.tsv")).unwrap();
-    let rows: Vec<(&str, &str)> = index
-        .lines()
-        .skip(1)
+    let mut lines = index.lines();
+    let column = lines.next().unwrap().split('\t').position(|name| name == "our_outcome").unwrap();
+    let rows: Vec<(&str, &str)> = lines
         .map(|line| {
-            let (file, rest) = line.split_once('\t').unwrap();
-            // The last column is what the switch answers; this is the one before it.
-            (file.strip_suffix(".dat").unwrap(), rest.rsplit('\t').nth(1).unwrap())
+            let (file, _) = line.split_once('\t').unwrap();
+            (file.strip_suffix(".dat").unwrap(), line.split('\t').nth(column).unwrap())
         })
         .collect();
     let ours: Vec<(&str, String)> = OUTCOMES

@@ -1,6 +1,8 @@
-//! RFC 4475 against the running switch: its fifty messages as datagrams, and what comes back.
+//! RFC 4475 against the switch: its fifty messages as datagrams and over streams, and what comes back.
 //!
-//! Column `our_response` of `tests/corpora/rfc4475/index.tsv` says what we answer: a status, or `none`. The switch has
+//! Columns `our_response` and `our_response_tcp` of `tests/corpora/rfc4475/index.tsv` say what we answer: a status, or
+//! `none`. They differ where a message says too much or too little about its length, which delimits it on a stream
+//! (RFC 3261 §18.3): a datagram may lack it, a stream may not, and what follows it is the next message. The switch has
 //! the domain `example.com`, which also stands for the other domains of the messages, and no users; so a request that is
 //! in order ends with 401 where somebody has to prove who he is. Responses are sought by the Call-ID of each message,
 //! because many ask for their answer elsewhere than where it can be received.
@@ -8,12 +10,14 @@
 use sip_stack::Time;
 use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
+use sip_stack::transport::stream::{Connection, Limits, Output as StreamOutput, Side};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// The domains that the Request-URIs of the messages name.
@@ -30,13 +34,13 @@ struct Case {
     bytes: Vec<u8>,
 }
 
-fn corpus() -> Vec<Case> {
+/// The messages, with what the column says that we answer.
+fn corpus(column: &str) -> Vec<Case> {
     let folder = tests::root().join("tests/corpora/rfc4475");
     let index = fs::read_to_string(folder.join("index.tsv")).expect("the index of the corpus");
     let mut lines = index.lines();
     let columns: Vec<&str> = lines.next().expect("a line of column names").split('\t').collect();
-    let response =
-        columns.iter().position(|column| *column == "our_response").expect("the column our_response");
+    let response = columns.iter().position(|name| *name == column).expect("the column of answers");
     let cases: Vec<Case> = lines
         .map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
@@ -48,41 +52,95 @@ fn corpus() -> Vec<Case> {
     cases
 }
 
+impl Case {
+    fn check(self, answers: &[String], wrong: &mut BTreeMap<String, String>) {
+        let got = if answers.is_empty() { "none".into() } else { answers.join(" ") };
+        if got != self.expected {
+            wrong.insert(self.file, format!("{got}, not {}", self.expected));
+        }
+    }
+}
+
 fn status_of(message: &Message) -> String {
     message.status().map_or_else(|| "a request".into(), |status| status.code().to_string())
 }
 
 #[test]
 fn every_torture_message_gets_the_answer_written_down_for_it() {
-    let text = format!("[[listener]]\naddress = \"127.0.0.1:5060\"\n{DOMAIN}");
     let mut wrong = BTreeMap::new();
-    for case in corpus() {
-        let mut switch = Switch::new([4; 32], config::parse("torture.toml", &text).unwrap());
-        let flow = Flow {
-            listener: ListenerId(0),
-            transport: Transport::Udp,
-            local: SocketAddr::from(([127, 0, 0, 1], 5060)),
-            peer: SocketAddr::from(([127, 0, 0, 1], 5070)),
-        };
-        switch.handle_input(Time(1), Input::Received { flow, bytes: case.bytes.into() });
-        let mut answers = Vec::new();
-        while let Some(output) = switch.poll_output() {
-            if let Output::Transmit(transmit) = output {
-                assert!(
-                    transmit.flow.peer.ip().is_loopback(),
-                    "{} sends us to {}",
-                    case.file,
-                    transmit.flow.peer
-                );
-                answers.push(status_of(&Message::parse(transmit.bytes).unwrap()));
-            }
-        }
-        let got = if answers.is_empty() { "none".into() } else { answers.join(" ") };
-        if got != case.expected {
-            wrong.insert(case.file, format!("{got}, not {}", case.expected));
-        }
+    for case in corpus("our_response") {
+        let mut switch = switch();
+        let answers = answers(&mut switch, flow(Transport::Udp), case.bytes.clone());
+        case.check(&answers, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_torture_message_on_a_stream_gets_the_answer_written_down_for_it() {
+    let mut wrong = BTreeMap::new();
+    for case in corpus("our_response_tcp") {
+        let mut switch = switch();
+        let flow = flow(Transport::Tcp);
+        let mut connection = Connection::sip(Time(1), Side::Accepted, Limits::default());
+        connection.handle_bytes(Time(1), &case.bytes);
+        let mut replies = Vec::new();
+        let mut is_closed = false;
+        loop {
+            while let Some(output) = connection.poll_output() {
+                match output {
+                    StreamOutput::Message(bytes) => {
+                        replies.extend(answers(&mut switch, flow, bytes.to_vec()));
+                    }
+                    StreamOutput::Defective(defective) => {
+                        let answer = defective.answer(b"t", flow.peer);
+                        replies.extend(answer.map(|bytes| status_of(&Message::parse(bytes).unwrap())));
+                    }
+                    StreamOutput::Close(_) => is_closed = true,
+                    StreamOutput::Upgrade(_)
+                    | StreamOutput::Established
+                    | StreamOutput::Pong
+                    | StreamOutput::Write(_) => {}
+                }
+            }
+            let Some(due) = connection.poll_timeout() else { break };
+            connection.handle_timeout(due);
+        }
+        assert!(is_closed, "{}: the connection stays for ever", case.file);
+        case.check(&replies, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn switch() -> Switch {
+    let text = format!(
+        "[[listener]]\naddress = \"127.0.0.1:5060\"\n\
+         [[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n{DOMAIN}"
+    );
+    Switch::new([4; 32], config::parse("torture.toml", &text).unwrap())
+}
+
+fn flow(transport: Transport) -> Flow {
+    Flow {
+        listener: ListenerId(u16::from(transport.is_reliable())),
+        transport,
+        local: SocketAddr::from(([127, 0, 0, 1], 5060)),
+        peer: SocketAddr::from(([127, 0, 0, 1], 5070)),
+    }
+}
+
+/// What the switch sends when it is handed a message; nothing of it goes to strangers.
+fn answers(switch: &mut Switch, flow: Flow, bytes: Vec<u8>) -> Vec<String> {
+    switch.handle_input(Time(1), Input::Received { flow, bytes: bytes.into() });
+    let mut answers = Vec::new();
+    while let Some(output) = switch.poll_output() {
+        if let Output::Transmit(transmit) = output {
+            assert!(transmit.flow.peer.ip().is_loopback(), "we are sent to {}", transmit.flow.peer);
+            assert_eq!(transmit.flow.transport, flow.transport);
+            answers.push(status_of(&Message::parse(transmit.bytes).unwrap()));
+        }
+    }
+    answers
 }
 
 /// Responses go to the port in the Via of the request, on the address it came from: so the messages are sent from an
@@ -91,7 +149,7 @@ fn every_torture_message_gets_the_answer_written_down_for_it() {
 #[test]
 fn the_running_switch_answers_every_torture_message_and_lives() {
     let switch = tests::switch::Switch::start_with(DOMAIN);
-    let corpus = corpus();
+    let corpus = corpus("our_response");
     let ports: BTreeSet<u16> = corpus.iter().map(|case| via_port(&case.bytes)).chain([5060]).collect();
     let [_, b, c, d] = std::process::id().to_be_bytes();
     let address = Ipv4Addr::new(127, b | 64, c, d.clamp(1, 254));
@@ -119,12 +177,40 @@ fn the_running_switch_answers_every_torture_message_and_lives() {
                 answers.push(status_of(&parsed(&buffer[..length])));
             }
         }
-        let got = if answers.is_empty() { "none".into() } else { answers.join(" ") };
-        if got != case.expected {
-            wrong.insert(case.file, format!("{got}, not {}", case.expected));
-        }
+        case.check(&answers, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    switch.stop_and_replay();
+}
+
+/// What is answered depends on whether the end of the stream or of the message is seen first; that the switch lives and
+/// lets go of every connection does not.
+#[test]
+fn the_running_switch_survives_every_torture_message_on_a_stream_of_its_own() {
+    let switch = tests::switch::Switch::start_with(DOMAIN);
+    let connect = || {
+        let stream = TcpStream::connect(switch.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    };
+    for case in corpus("our_response_tcp") {
+        let mut stream = connect();
+        stream.write_all(&case.bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        assert!(ended.is_ok(), "{}: {ended:?}", case.file);
+        assert!(answer.is_empty() || answer.starts_with(b"SIP/2.0 "), "{}", case.file);
+    }
+    let mut stream = connect();
+    let options = "OPTIONS sip:example.com SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKlast\r\n\
+                   Max-Forwards: 70\r\nFrom: <sip:t@example.com>;tag=1\r\nTo: <sip:example.com>\r\nCall-ID: last\r\n\
+                   CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(options.as_bytes()).unwrap();
+    let mut answer = [0; 11];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"SIP/2.0 200");
+    drop(stream);
     switch.stop_and_replay();
 }
 
