@@ -16,6 +16,7 @@ pub mod sipp;
 pub mod skip;
 pub mod speech;
 pub mod switch;
+pub mod web_phone;
 
 use std::path::{Path, PathBuf};
 

@@ -29,6 +29,21 @@ pub fn missing(test: &str, programs: &[&str]) -> bool {
     true
 }
 
+/// As [`missing`], for what is no program: a package in a folder of its own.
+///
+/// # Panics
+/// As [`missing`].
+#[must_use]
+pub fn missing_files(test: &str, files: &[PathBuf]) -> bool {
+    let absent = files.iter().filter(|file| !file.exists()).filter_map(|file| file.file_name());
+    let absent: Vec<_> = absent.map(|name| name.to_string_lossy()).collect();
+    if absent.is_empty() {
+        return false;
+    }
+    report(test, &format!("not installed: {}", absent.join(", ")));
+    true
+}
+
 fn report(test: &str, reason: &str) {
     println!("SKIP {test}: {reason}");
     let file = std::env::var_os("SKIPS").map_or_else(|| crate::target().join("skips"), PathBuf::from);

@@ -31,9 +31,10 @@ pub struct Switch {
     /// Ports for the other programs of the test.
     pub ports: Ports,
     address: SocketAddr,
-    /// Where it listens with TLS, and with WebSocket.
+    /// Where it listens with TLS, with WebSocket, and with both.
     tls: SocketAddr,
     web_socket: SocketAddr,
+    secure_web_socket: SocketAddr,
     certificates: Certificates,
     /// The port of 127.0.0.1 where the static peer behind 8XXX is expected.
     pub peer_port: u16,
@@ -65,20 +66,46 @@ impl Switch {
         if let Ok(address) = std::env::var("SWITCH_ADDRESS") {
             let address = address.parse().expect("SWITCH_ADDRESS is an IP address and a port");
             let certificates = Certificates::make(folder.path());
-            let (tls, web_socket, peer_port) = (address, address, 15_080);
-            return Self { program: None, folder, ports, address, tls, web_socket, certificates, peer_port };
+            return Self {
+                program: None,
+                folder,
+                ports,
+                address,
+                tls: address,
+                web_socket: address,
+                secure_web_socket: address,
+                certificates,
+                peer_port: 15_080,
+            };
         }
         let peer_port = ports.udp(1);
         let mut address = || SocketAddr::from(([127, 0, 0, 1], ports.udp(1)));
-        let (tls, web_socket, address) = (address(), address(), address());
+        let (tls, web_socket, secure_web_socket, address) = (address(), address(), address(), address());
         let certificates = Certificates::make(folder.path());
         let media = ports.udp(MEDIA_PORTS);
         let config = folder.path().join("softswitch.toml");
-        let text = configuration(address, tls, web_socket, media) + &domains(peer_port);
+        let listeners = [
+            ("udp", address),
+            ("tcp", address),
+            ("tls", tls),
+            ("ws", web_socket),
+            ("wss", secure_web_socket),
+        ];
+        let text = configuration(&listeners, media) + &domains(peer_port);
         fs::write(&config, text).expect("the configuration is written");
         let program = Program::start("softswitch", command(&binary(), &config, folder.path()).arg("--trace"));
         program.expect("ready");
-        Self { program: Some(program), folder, ports, address, tls, web_socket, certificates, peer_port }
+        Self {
+            program: Some(program),
+            folder,
+            ports,
+            address,
+            tls,
+            web_socket,
+            secure_web_socket,
+            certificates,
+            peer_port,
+        }
     }
 
     /// Where it listens, over UDP and TCP.
@@ -97,6 +124,23 @@ impl Switch {
     #[must_use]
     pub fn web_socket(&self) -> SocketAddr {
         self.web_socket
+    }
+
+    /// Where it listens for WebSocket in TLS.
+    #[must_use]
+    pub fn secure_web_socket(&self) -> SocketAddr {
+        self.secure_web_socket
+    }
+
+    /// Waits until its log has a line with `text`; a server that was running before has none to show.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn expect(&self, text: &str) {
+        if let Some(program) = &self.program {
+            program.expect(text);
+        }
     }
 
     /// Its certificates.
@@ -173,14 +217,12 @@ fn command(binary: &Path, config: &Path, folder: &Path) -> Command {
     command
 }
 
-fn configuration(address: SocketAddr, tls: SocketAddr, web_socket: SocketAddr, media: u16) -> String {
+fn configuration(listeners: &[(&str, SocketAddr)], media: u16) -> String {
     let media_end = media + MEDIA_PORTS - 1;
-    let listener = |transport: &str, address: SocketAddr| {
+    let listener = |(transport, address): &(&str, SocketAddr)| {
         format!("[[listener]]\ntransport = \"{transport}\"\naddress = \"{address}\"\n\n")
     };
-    let listeners = [("udp", address), ("tcp", address), ("tls", tls), ("ws", web_socket)];
-    let listeners: String =
-        listeners.into_iter().map(|(transport, address)| listener(transport, address)).collect();
+    let listeners: String = listeners.iter().map(listener).collect();
     format!(
         "{listeners}[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\n\
          [media]\nports = \"{media}-{media_end}\"\n"

@@ -117,7 +117,7 @@ fn switch() -> Switch {
         "[[listener]]\naddress = \"127.0.0.1:5060\"\n\
          [[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n{DOMAIN}"
     );
-    Switch::new([4; 32], config::parse("torture.toml", &text).unwrap())
+    Switch::new([4; 32], config::parse("torture.toml", &text).expect("the configuration is in order"))
 }
 
 fn flow(transport: Transport) -> Flow {
@@ -137,7 +137,7 @@ fn answers(switch: &mut Switch, flow: Flow, bytes: Vec<u8>) -> Vec<String> {
         if let Output::Transmit(transmit) = output {
             assert!(transmit.flow.peer.ip().is_loopback(), "we are sent to {}", transmit.flow.peer);
             assert_eq!(transmit.flow.transport, flow.transport);
-            answers.push(status_of(&Message::parse(transmit.bytes).unwrap()));
+            answers.push(status_of(&parsed(&transmit.bytes)));
         }
     }
     answers
