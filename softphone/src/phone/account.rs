@@ -84,9 +84,14 @@ impl Account {
         [&display[..], b"<", &self.address_of_record(), b">"].concat()
     }
 
+    /// Our contact URI.
+    pub(super) fn contact_uri(&self) -> Vec<u8> {
+        format!("sip:{}@{}", escaped_user(&self.user), self.server.local).into_bytes()
+    }
+
     /// Our Contact value.
     pub(super) fn contact(&self) -> Vec<u8> {
-        format!("<sip:{}@{}>", escaped_user(&self.user), self.server.local).into_bytes()
+        [b"<", &self.contact_uri()[..], b">"].concat()
     }
 
     /// The sent-by of our Vias.

@@ -8,12 +8,12 @@ use super::{
     Account, AccountError, AutoAnswer, CallId, Command, CommandError, Ending, Event, Input, MediaReport,
     Output, Reason,
 };
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::DigestClient;
 use sip_stack::endpoint::{self, Request};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Method, Status};
+use sip_stack::registration::{self, Loss};
 use sip_stack::transaction::TransactionId;
 use sip_stack::{Endpoint, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -72,10 +72,11 @@ impl Phone {
     pub fn new(seed: [u8; 32], account: Account, settings: Settings) -> Result<Phone, AccountError> {
         account.check()?;
         let mut endpoint = Endpoint::new(seed);
-        let call_id = Bytes::copy_from_slice(&endpoint.random().token::<24>());
+        let contact = account.contact_uri().into();
+        let machine = registration::Registration::plain(contact, account.expires_s, endpoint.random());
         let tag = endpoint.random().tag();
         let from = [&account.from()[..], b";tag=", &tag].concat().into();
-        let registration = Registration::new(call_id, from, account.expires_s);
+        let registration = Registration::new(machine, from);
         Ok(Phone {
             account,
             settings,
@@ -267,18 +268,18 @@ impl Phone {
                 self.on_unacknowledged(now, CallId(owner), dialog);
             }
             endpoint::Event::TimedOut { transaction, owner } => {
-                self.on_lost(now, transaction, owner, Reason::NoAnswer);
+                self.on_lost(now, transaction, owner, Loss::TimedOut, Reason::NoAnswer);
             }
             endpoint::Event::TransportFailed { transaction, owner } => {
-                self.on_lost(now, transaction, owner, Reason::Unreachable);
+                self.on_lost(now, transaction, owner, Loss::TransportFailed, Reason::Unreachable);
             }
         }
     }
 
-    fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, reason: Reason) {
+    fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, loss: Loss, reason: Reason) {
         if self.on_bye_lost(transaction) {
         } else if owner == REGISTRATION {
-            self.on_register_lost(now, transaction, reason);
+            self.on_register_lost(now, transaction, loss);
         } else {
             self.on_invite_lost(CallId(owner), transaction, reason);
         }

@@ -61,6 +61,9 @@ impl Phone {
             max_forwards: 70,
         };
         let mut draft = self.endpoint.draft(heading, self.account.server);
+        for route in self.registration.service_route() {
+            draft.writer.header(HeaderName::Route, route);
+        }
         draft.writer.header(HeaderName::Contact, &self.account.contact());
         draft.writer.header(HeaderName::Allow, ALLOW);
         draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());

@@ -88,32 +88,6 @@ impl Reason {
             code => Reason::Other { status: code, phrase: Escaped(response.reason()).to_string().into() },
         }
     }
-
-    /// Whether trying again later may help without anybody's doing.
-    pub(super) const fn is_passing(&self) -> bool {
-        match self {
-            Reason::NoAnswer
-            | Reason::Unreachable
-            | Reason::Unavailable
-            | Reason::ServerBusy
-            | Reason::ServerFailed(_)
-            | Reason::Nonsense => true,
-            Reason::WrongPassword
-            | Reason::UnknownAuthentication
-            | Reason::UnknownUser
-            | Reason::Forbidden
-            | Reason::Busy
-            | Reason::Declined
-            | Reason::NotAnswered
-            | Reason::UnknownNumber
-            | Reason::NoCommonFormat
-            | Reason::Terminated
-            | Reason::Moved
-            | Reason::Lost
-            | Reason::NoMediaPort
-            | Reason::Other { .. } => false,
-        }
-    }
 }
 
 impl fmt::Display for Reason {

@@ -37,6 +37,19 @@ fn an_invite_leaves_when_rtp_has_its_port_and_offers_it() {
 }
 
 #[test]
+fn a_call_takes_the_service_route_of_the_registration() {
+    let mut rig = Rig::new();
+    rig.command(Command::Register);
+    rig.answer(Method::Register, 200, |writer| {
+        writer.header(HeaderName::ServiceRoute, b"<sip:p1.a.example;lr>, <sip:p2.a.example;lr>");
+    });
+    rig.command(Command::Call { target: "1002".into() });
+    let invite = rig.last();
+    let routes: Vec<_> = invite.list(HeaderName::Route).collect();
+    assert_eq!(routes, [&b"<sip:p1.a.example;lr>"[..], b"<sip:p2.a.example;lr>"]);
+}
+
+#[test]
 fn ringing_is_told_once_and_an_answer_connects() {
     let mut rig = calling();
     rig.answer(Method::Invite, 100, |_| {});
