@@ -4,6 +4,7 @@ use super::ring::Ring;
 use super::session::Session;
 use crate::config::{DomainId, Latching};
 use crate::core::environment::Environment;
+use crate::registrar::Way;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use media::{LegFigures, LegId};
@@ -79,12 +80,11 @@ pub(super) struct Invitation {
     pub(super) contact: Bytes,
 }
 
-/// Where an INVITE to the callee goes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A phone of the callee.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Target {
-    /// The Request-URI.
-    pub(super) uri: Bytes,
-    pub(super) flow: Flow,
+    /// The ways to it, tried one after the other (RFC 5626 §7); at least one.
+    pub(super) ways: SmallVec<[Way; 1]>,
 }
 
 /// Whom the call is for.

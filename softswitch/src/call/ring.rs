@@ -1,11 +1,12 @@
-//! Waiting for an answer: one INVITE to each contact of the callee, the first 2xx wins (RFC 3261 §16.6, §16.7, §13.2.2).
+//! Waiting for an answer: one INVITE to each phone of the callee, the first 2xx wins (RFC 3261 §16.6, §16.7, §13.2.2). A
+//! phone with several flows gets it over one of them, and over the next when that fails (RFC 5626 §7).
 
 use super::agreement::{Agreement, Proposal};
 use super::call::{Call, Leg, Phase, Side};
 use super::session::{SDP, Session, read};
 use crate::core::Event;
-use crate::core::environment::escape_user;
-use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use crate::core::environment::{ALLOW, Environment, escape_user, sign_request, sign_response};
+use crate::registrar::Way;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
@@ -45,6 +46,9 @@ struct Early {
 /// One INVITE of ours.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Branch {
+    /// The phone, and the way to it, by their places in the destination.
+    target: usize,
+    way: usize,
     pub(super) transaction: TransactionId,
     flow: Flow,
     session: Session,
@@ -58,37 +62,27 @@ impl Call {
     /// The ports are there: every contact rings.
     pub(super) fn ring(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;
-        let proposal = Proposal::for_callee(self.caller_leg.session.remote.as_ref());
-        let ptime_ms = self.caller_leg.session.remote.as_ref().and_then(|remote| remote.ptime_ms);
         let mut branches = SmallVec::new();
-        for index in 0..self.destination.targets.len() {
-            branches.push(self.open_branch(env, index, &proposal, ptime_ms));
+        for target in 0..self.destination.targets.len() {
+            branches.extend(self.open_branch(env, target, 0));
         }
         let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
         self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
     }
 
-    fn open_branch(
-        &self,
-        env: &mut Environment,
-        index: usize,
-        proposal: &Proposal,
-        ptime_ms: Option<u16>,
-    ) -> Branch {
-        let target = &self.destination.targets[index];
-        let sent_by = env.sent_by(&target.flow);
-        let host = env.uri_host(self.domain, &target.flow);
+    /// Sends an INVITE on one of the ways to a phone; `None` when there is no such way.
+    fn open_branch(&self, env: &mut Environment, target: usize, way: usize) -> Option<Branch> {
+        let Way { uri, flow, path } = self.destination.targets.get(target)?.ways.get(way)?;
+        let flow = *flow;
+        let sent_by = env.sent_by(&flow);
+        let host = env.uri_host(self.domain, &flow);
         let caller = escape_user(self.caller.as_bytes());
         let from = [&self.caller_name[..], b" <sip:", &caller, b"@", &host, b">"].concat();
         let to = [b"<sip:", escape_user(&self.destination.user).as_slice(), b"@", &host, b">"].concat();
         let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
-        let flow = match sip_stack::message::Uri::parse(&target.uri) {
-            Ok(uri) => sip_stack::transport::next_hop(target.flow, &uri),
-            Err(_) => target.flow,
-        };
         let heading = Heading {
             method: Method::Invite,
-            uri: &target.uri,
+            uri,
             from: from.trim_ascii_start(),
             to: &to,
             sent_by: &sent_by,
@@ -96,15 +90,21 @@ impl Call {
             sequence: None,
         };
         let mut draft = env.endpoint.draft(heading, flow);
-        draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &target.flow));
+        // RFC 3327 §5.4
+        for hop in path {
+            draft.writer.header(HeaderName::Route, hop);
+        }
+        draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &flow));
         draft.writer.header(HeaderName::Allow, ALLOW);
         sign_request(&mut draft.writer);
         let mut session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
         session.port = self.media(Side::Callee).port;
-        let offer = session.offer(proposal, ptime_ms);
+        let caller = self.caller_leg.session.remote.as_ref();
+        let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
+        let offer = session.offer(&Proposal::for_callee(caller), ptime_ms);
         draft.writer.body(SDP, &offer);
         let transaction = env.endpoint.request(env.now, draft, self.owner());
-        Branch { transaction, flow, session, dialogs: SmallVec::new(), failed: false }
+        Some(Branch { target, way, transaction, flow, session, dialogs: SmallVec::new(), failed: false })
     }
 
     /// A response to one of our INVITEs. Returns whether it was this call's business.
@@ -131,6 +131,8 @@ impl Call {
             (200..300, Some(dialog)) => self.on_answer(env, index, dialog, response),
             // A 2xx without a To tag confirms no dialog: as if it had failed.
             (200..300, None) => self.on_failure(env, index, Status::BAD_GATEWAY),
+            // RFC 5626 §7: any other final response is the phone's own, however it was reached.
+            (408 | 430, _) if self.try_next_way(env, index) => {}
             (300.., _) => self.on_failure(env, index, status),
         }
         true
@@ -276,6 +278,21 @@ impl Call {
         }
     }
 
+    /// The way to a phone has failed, not the phone: the INVITE goes over another of its flows (RFC 5626 §7). Returns
+    /// whether there was one.
+    fn try_next_way(&mut self, env: &mut Environment, index: usize) -> bool {
+        let Phase::Ringing(ring) = &self.phase else { return false };
+        let Some(branch) = ring.branches.get(index).filter(|branch| !branch.failed) else { return false };
+        let (target, way) = (branch.target, branch.way + 1);
+        let Some(next) = self.open_branch(env, target, way) else { return false };
+        let Phase::Ringing(ring) = &mut self.phase else { return false };
+        if let Some(branch) = ring.branches.get_mut(index) {
+            let failed = core::mem::replace(branch, next);
+            failed.dialogs.into_iter().for_each(|early| env.endpoint.end_dialog(early));
+        }
+        true
+    }
+
     /// One of our INVITEs got no final response at all, or could not be sent.
     pub(super) fn handle_ring_failure(
         &mut self,
@@ -284,7 +301,9 @@ impl Call {
         status: Status,
     ) {
         let Phase::Ringing(ring) = &self.phase else { return };
-        if let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) {
+        if let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction)
+            && !self.try_next_way(env, index)
+        {
             self.on_failure(env, index, status);
         }
     }
@@ -324,11 +343,11 @@ fn better(known: Option<Status>, new: Status) -> Status {
     }
 }
 
-/// What a failure on the callee's side means to the caller, who is on another dialog: redirections and challenges are
-/// between us and the callee, and a 503 would silence us altogether (§16.7 step 6).
+/// What a failure on the callee's side means to the caller, who is on another dialog: redirections, challenges and failed
+/// flows are between us and the callee, and a 503 would silence us altogether (§16.7 step 6).
 fn for_caller(status: Status) -> Status {
     match status.code() {
-        300..=399 | 401 | 407 => Status::TEMPORARILY_UNAVAILABLE,
+        300..=399 | 401 | 407 | 430 => Status::TEMPORARILY_UNAVAILABLE,
         503 => Status::SERVER_INTERNAL_ERROR,
         _ => status,
     }
@@ -352,7 +371,9 @@ mod tests {
 
     #[test]
     fn a_callees_challenge_redirection_or_overload_is_not_passed_on() {
-        for (theirs, ours) in [(302, 480), (401, 480), (407, 480), (503, 500), (486, 486), (603, 603)] {
+        for (theirs, ours) in
+            [(302, 480), (401, 480), (407, 480), (430, 480), (503, 500), (486, 486), (603, 603)]
+        {
             assert_eq!(for_caller(status(theirs)), status(ours));
         }
     }

@@ -6,7 +6,7 @@ use super::session::{SDP, SdpFault, Session, read};
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
-use crate::registrar::Registrar;
+use crate::registrar::{Registrar, Way};
 use bytes::Bytes;
 use media::{Command, LegId};
 use sip_stack::endpoint::Request;
@@ -144,7 +144,8 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
-        let mut locals = self.destination.targets.iter().map(|target| target.flow.local.ip().to_canonical());
+        let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
+        let mut locals = ways.map(|way| way.flow.local.ip().to_canonical());
         let first = locals.next().unwrap_or(caller);
         // Phones of one user may be reached through several of our addresses: then the port is bound on all.
         let callee = if locals.all(|local| local == first) { first } else { unspecified(first) };
@@ -181,13 +182,8 @@ fn destination(
     let target = env.domain(domain).and_then(|domain| domain.route(callee));
     match target.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))? {
         config::Target::User { id, user } => {
-            let aor = registrar.find(env, domain, id);
-            let mut bindings: SmallVec<[_; 2]> = aor.iter().flat_map(|aor| &aor.bindings).collect();
-            bindings.sort_by_key(|binding| core::cmp::Reverse(binding.q));
-            let targets: SmallVec<[Target; 1]> = bindings
-                .into_iter()
-                .map(|binding| Target { uri: binding.contact.clone(), flow: binding.flow })
-                .collect();
+            let phones = registrar.phones(env, domain, id);
+            let targets: SmallVec<[Target; 1]> = phones.into_iter().map(|ways| Target { ways }).collect();
             if targets.is_empty() {
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
@@ -195,11 +191,13 @@ fn destination(
             Ok(Destination { targets, user: callee.clone(), latching, ring_s })
         }
         config::Target::Peer { peer, .. } => {
-            let flow = env.flow_to(peer).ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
+            let flow = env.flow_to(peer.transport, peer.address);
+            let flow = flow.ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
             let uri =
                 [b"sip:", escape_user(callee).as_slice(), b"@", peer.address.to_string().as_bytes()].concat();
+            let way = Way { uri: uri.into(), flow, path: Box::default() };
             Ok(Destination {
-                targets: smallvec![Target { uri: uri.into(), flow }],
+                targets: smallvec![Target { ways: smallvec![way] }],
                 user: callee.clone(),
                 latching: peer.latching.clone(),
                 ring_s: PEER_RING_S,

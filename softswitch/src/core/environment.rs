@@ -1,7 +1,7 @@
 //! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
 
 use super::{Event, Interfaces, Output};
-use crate::config::{Config, Domain, DomainId, Listener, Peer};
+use crate::config::{Config, Domain, DomainId, Listener};
 use crate::store::StoreOp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -149,22 +149,23 @@ impl Environment {
         Some(SocketAddr::new(facing, flow.local.port()))
     }
 
-    /// The flow to a static peer: from the first listener of its transport and family, at the address that faces it.
-    pub(crate) fn flow_to(&self, peer: &Peer) -> Option<Flow> {
+    /// The flow to an address that has not come to us: from the first listener of the transport and family, at the
+    /// address of ours that faces it.
+    pub(crate) fn flow_to(&self, transport: Transport, peer: SocketAddr) -> Option<Flow> {
         let serves = |listener: &Listener| {
-            listener.transport == peer.transport && listener.address.is_ipv4() == peer.address.is_ipv4()
+            listener.transport == transport && listener.address.is_ipv4() == peer.is_ipv4()
         };
         let index = self.config.listeners.iter().position(serves)?;
         let listener = self.config.listeners.get(index)?;
         let ip = match listener.address.ip() {
-            ip if ip.is_unspecified() => self.interfaces.facing(peer.address.ip())?,
+            ip if ip.is_unspecified() => self.interfaces.facing(peer.ip())?,
             ip => ip,
         };
         Some(Flow {
             listener: ListenerId(u16::try_from(index).ok()?),
-            transport: peer.transport,
+            transport,
             local: SocketAddr::new(ip, listener.address.port()),
-            peer: peer.address,
+            peer,
         })
     }
 }

@@ -31,8 +31,8 @@ pub enum Event {
         user: Arc<str>,
         /// The contact URI.
         contact: Bytes,
-        /// Whether it ran out, rather than being removed by the user.
-        expired: bool,
+        /// Why.
+        reason: Unbound,
     },
     /// Credentials were wrong. Not told for requests without any.
     AuthenticationFailed {
@@ -84,6 +84,17 @@ pub enum Event {
         /// Users in it, of all domains.
         users: u64,
     },
+}
+
+/// Why a contact is no longer bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unbound {
+    /// Nobody refreshed it.
+    Expired,
+    /// The phone or the operator removed it, or another contact took its place.
+    Removed,
+    /// The connection that alone led to it was closed (RFC 5626 §7).
+    ConnectionLost,
 }
 
 /// Why a call was not accepted.

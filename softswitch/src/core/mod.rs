@@ -12,7 +12,7 @@ mod output;
 mod requests;
 mod switch;
 
-pub use event::{Event, Refusal};
+pub use event::{Event, Refusal, Unbound};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

@@ -3,6 +3,7 @@
 use super::environment::{ALLOW, Environment, sign_response};
 use super::switch::Switch;
 use crate::config::DomainId;
+use crate::registrar;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Method, Status, Uri};
@@ -80,7 +81,9 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Met
     if message.max_forwards().ok().flatten() == Some(0) && method == Method::Invite {
         return Err(Fault::of(Status::TOO_MANY_HOPS));
     }
-    let unknown: Vec<&[u8]> = message.require().chain(message.proxy_require()).collect();
+    let served = |tag: &&[u8]| method == Method::Register && registrar::understands(tag);
+    let unknown: Vec<&[u8]> =
+        message.require().filter(|tag| !served(tag)).chain(message.proxy_require()).collect();
     if !unknown.is_empty() {
         let unsupported = (HeaderName::Unsupported, unknown.join(&b", "[..]));
         return Err(Fault { status: Status::BAD_EXTENSION, header: Some(unsupported) });
@@ -151,7 +154,7 @@ fn answer_options(env: &mut Environment, request: &Request) {
     response.header(HeaderName::Accept, ACCEPT);
     response.header(HeaderName::AcceptEncoding, b"identity");
     response.header(HeaderName::AcceptLanguage, b"en");
-    response.header(HeaderName::Supported, b"");
+    response.header(HeaderName::Supported, registrar::SUPPORTED);
     sign_response(&mut response);
     env.endpoint.reply(request, response.finish());
 }

@@ -11,8 +11,8 @@ pub(super) fn event(event: &Event) {
         Event::Registered { domain, user, contact, source, expires_s } => {
             info!(user = %address(domain, user), contact = %Escaped(contact), %source, expires_s, "registered");
         }
-        Event::Unregistered { domain, user, contact, expired } => {
-            info!(user = %address(domain, user), contact = %Escaped(contact), expired, "unregistered");
+        Event::Unregistered { domain, user, contact, reason } => {
+            info!(user = %address(domain, user), contact = %Escaped(contact), ?reason, "unregistered");
         }
         Event::AuthenticationFailed { domain, user, source } => {
             warn!(domain = %Escaped(domain.as_bytes()), user = %Escaped(user), %source, "authentication failed");

@@ -5,8 +5,10 @@
 
 use crate::config::Latching;
 use bytes::Bytes;
+use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::Ha1;
+use sip_stack::transport::Transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -42,14 +44,25 @@ pub struct BindingKey {
     pub user: Arc<str>,
     /// The contact URI.
     pub contact: Bytes,
+    /// The phone's flow, where that tells bindings apart: several may have the same contact.
+    pub flow: Option<FlowKey>,
+}
+
+/// One of the flows of a phone (RFC 5626 §6).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FlowKey {
+    /// `+sip.instance`, with its quotes.
+    pub instance: Bytes,
+    /// `reg-id`.
+    pub reg_id: NonZeroU32,
 }
 
 /// One contact of an address of record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredBinding {
-    /// Domain, user and contact.
+    /// Domain, user, contact and flow.
     pub key: BindingKey,
-    /// `+sip.instance` (RFC 5626 §4.1), without the quotes.
+    /// `+sip.instance` (RFC 5626 §4.1), with its quotes.
     pub instance: Option<Bytes>,
     /// Call-ID of the last REGISTER.
     pub call_id: Bytes,
@@ -59,6 +72,8 @@ pub struct StoredBinding {
     pub q: u16,
     /// When the binding ends, in Unix milliseconds.
     pub expires_at_unix_ms: u64,
+    /// Over what the REGISTER came.
+    pub transport: Transport,
     /// Where the REGISTER came from.
     pub source: SocketAddr,
     /// The listener it came in on.

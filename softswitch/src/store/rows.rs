@@ -1,10 +1,12 @@
 //! Rows of the tables: which columns a record has, and statements that write many rows at a time.
 
 use super::pending::UserKey;
-use super::record::{BindingKey, CallRecord, EndedBy, MediaFigures, StoredBinding, StoredUser};
+use super::record::{BindingKey, CallRecord, EndedBy, FlowKey, MediaFigures, StoredBinding, StoredUser};
 use crate::config::Latching;
 use bytes::Bytes;
+use core::num::NonZeroU32;
 use sip_stack::auth::{Algorithm, Ha1};
+use sip_stack::transport::Transport;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 
@@ -178,15 +180,34 @@ impl Key for BindingKey {
     type Of = StoredBinding;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
-        query.bind(&*self.domain).bind(&*self.user).bind(&self.contact[..])
+        let (instance, reg_id) = match &self.flow {
+            Some(flow) => (&flow.instance[..], flow.reg_id.get()),
+            None => (&[][..], 0),
+        };
+        query
+            .bind(&*self.domain)
+            .bind(&*self.user)
+            .bind(&self.contact[..])
+            .bind(instance)
+            .bind(i64::from(reg_id))
     }
 }
 
 impl Table for StoredBinding {
     const NAME: &'static str = "bindings";
-    const KEYS: &'static [&'static str] = &["domain", "user", "contact"];
-    const VALUES: &'static [&'static str] =
-        &["instance", "call_id", "cseq", "q", "expires_at_unix_ms", "source", "local", "user_agent", "path"];
+    const KEYS: &'static [&'static str] = &["domain", "user", "contact", "flow_instance", "reg_id"];
+    const VALUES: &'static [&'static str] = &[
+        "instance",
+        "call_id",
+        "cseq",
+        "q",
+        "expires_at_unix_ms",
+        "transport",
+        "source",
+        "local",
+        "user_agent",
+        "path",
+    ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         Key::bind(&self.key, query)
@@ -195,6 +216,7 @@ impl Table for StoredBinding {
             .bind(i64::from(self.cseq))
             .bind(i64::from(self.q))
             .bind(integer(self.expires_at_unix_ms))
+            .bind(self.transport.name())
             .bind(self.source.to_string())
             .bind(self.local.to_string())
             .bind(&self.user_agent[..])
@@ -207,18 +229,30 @@ impl Table for StoredBinding {
                 domain: row.text("domain")?,
                 user: row.text("user")?,
                 contact: row.bytes("contact")?,
+                flow: match NonZeroU32::new(row.number("reg_id")?) {
+                    Some(reg_id) => Some(FlowKey { instance: row.bytes("flow_instance")?, reg_id }),
+                    None => None,
+                },
             },
             instance: row.optional_bytes("instance")?,
             call_id: row.bytes("call_id")?,
             cseq: row.number("cseq")?,
             q: row.number("q")?,
             expires_at_unix_ms: row.number("expires_at_unix_ms")?,
+            transport: transport(&row.text::<String>("transport")?)?,
             source: row.text::<String>("source")?.parse().ok()?,
             local: row.text::<String>("local")?.parse().ok()?,
             user_agent: row.bytes("user_agent")?,
             path: split_path(&row.bytes("path")?),
         })
     }
+}
+
+/// The transport of that name (RFC 3261 §20.42).
+fn transport(name: &str) -> Option<Transport> {
+    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
+        .into_iter()
+        .find(|transport| transport.name() == name)
 }
 
 /// Path values one to a line: a header value holds no line end that is not folding, and the parser has unfolded it.

@@ -3,6 +3,7 @@
 use super::record::*;
 use crate::config::Latching;
 use sip_stack::auth::{Algorithm, Ha1};
+use sip_stack::transport::Transport;
 
 pub(super) fn binding(user: &str, cseq: u32) -> StoredBinding {
     StoredBinding {
@@ -10,12 +11,14 @@ pub(super) fn binding(user: &str, cseq: u32) -> StoredBinding {
             domain: "a.example".into(),
             user: user.into(),
             contact: format!("sip:{user}@192.0.2.10:5060;transport=udp").into(),
+            flow: None,
         },
         instance: Some(b"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>".as_slice().into()),
         call_id: b"843817637684230@998sdasdh09".as_slice().into(),
         cseq,
         q: 700,
         expires_at_unix_ms: 1_800_000_000_123,
+        transport: Transport::Udp,
         source: "192.0.2.10:5060".parse().unwrap(),
         local: "[2001:db8::1]:5060".parse().unwrap(),
         user_agent: b"Tester/\xff".as_slice().into(),

@@ -7,7 +7,7 @@ use super::error::{StoreError, StoreFault};
 use sqlx::{Connection as _, SqliteConnection};
 use std::path::Path;
 
-const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &["
     CREATE TABLE bindings (
         domain TEXT NOT NULL,
         user TEXT NOT NULL,
@@ -62,6 +62,36 @@ const STEPS: &[&str] = &["
     CREATE INDEX calls_by_end ON calls (ended_unix_ms);
 
     PRAGMA user_version = 1;
+", "
+    CREATE TABLE bindings_of_flows (
+        domain TEXT NOT NULL,
+        user TEXT NOT NULL,
+        contact BLOB NOT NULL,
+        flow_instance BLOB NOT NULL,
+        reg_id INTEGER NOT NULL,
+        instance BLOB,
+        call_id BLOB NOT NULL,
+        cseq INTEGER NOT NULL,
+        q INTEGER NOT NULL,
+        expires_at_unix_ms INTEGER NOT NULL,
+        transport TEXT NOT NULL,
+        source TEXT NOT NULL,
+        local TEXT NOT NULL,
+        user_agent BLOB NOT NULL,
+        path BLOB NOT NULL,
+        PRIMARY KEY (domain, user, contact, flow_instance, reg_id)
+    ) STRICT, WITHOUT ROWID;
+
+    INSERT INTO bindings_of_flows
+        SELECT domain, user, contact, x'', 0, instance, call_id, cseq, q, expires_at_unix_ms, 'UDP', source, local,
+            user_agent, path
+        FROM bindings;
+
+    DROP TABLE bindings;
+
+    ALTER TABLE bindings_of_flows RENAME TO bindings;
+
+    PRAGMA user_version = 2;
 "];
 
 /// Brings the database to this version; all steps or none.

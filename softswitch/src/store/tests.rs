@@ -3,8 +3,10 @@
 use super::samples::{binding, record, user};
 use super::thread::{Timing, open_with};
 use super::*;
+use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use sip_stack::transport::Transport;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +78,52 @@ fn bindings_and_users_outlive_a_restart_in_every_field() {
     assert_eq!(loaded.bindings, [binding("1001", u32::MAX), plain]);
     assert_eq!(loaded.users, [user("1003")]);
     assert_eq!(loaded.unreadable, 0);
+}
+
+#[test]
+fn flows_of_a_phone_with_one_contact_are_kept_side_by_side_with_their_transports() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    let flow = |reg_id: u32, transport| {
+        let mut flow = binding("1001", 1);
+        let instance = flow.instance.clone().unwrap();
+        flow.key.flow = NonZeroU32::new(reg_id).map(|reg_id| FlowKey { instance, reg_id });
+        flow.transport = transport;
+        flow
+    };
+    let flows =
+        [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss].into_iter().zip(0..);
+    let flows: Vec<StoredBinding> = flows.map(|(transport, reg_id)| flow(reg_id, transport)).collect();
+    store.submit(flows.iter().cloned().map(StoreOp::PutBinding));
+    store.close().unwrap();
+    let (store, loaded) = open(&directory).unwrap();
+    assert_eq!(loaded.bindings, flows);
+    store.submit([StoreOp::RemoveBinding(flows[1].key.clone())]);
+    store.close().unwrap();
+    assert_eq!(directory.reopened().bindings.len(), 4);
+}
+
+#[test]
+fn a_database_of_the_first_version_opens_and_its_bindings_came_over_udp() {
+    let directory = Scratch::new();
+    std::fs::create_dir_all(&*directory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().create_if_missing(true);
+        let mut connection = options.filename(directory.join(DATABASE)).connect().await.unwrap();
+        let bindings =
+            "INSERT INTO bindings VALUES ('a.example', '1001', CAST('sip:1001@192.0.2.10' AS BLOB), NULL,
+            CAST('call' AS BLOB), 3, 700, 1800000000123, '192.0.2.10:5060', '192.0.2.1:5060', x'', x'')";
+        for statements in [schema::STEPS[0], bindings] {
+            sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    });
+    let loaded = directory.reopened();
+    let [kept] = &loaded.bindings[..] else { panic!("one binding, not {:?}", loaded.bindings) };
+    assert_eq!((&kept.key.contact[..], kept.cseq), (&b"sip:1001@192.0.2.10"[..], 3));
+    assert_eq!((kept.transport, &kept.key.flow, loaded.unreadable), (Transport::Udp, &None, 0));
+    assert_eq!(directory.reopened().bindings.len(), 1, "once");
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The registrar as a phone sees it: REGISTER against the pure switch, in virtual time (RFC 3261 §10.3, RFC 7616).
 
+mod calls;
+mod flows;
+mod memory;
+mod path;
 mod phone;
 
 use phone::{Phone, contacts};
-use softswitch::core::{Event, Input, Output};
+use softswitch::core::{Event, Input, Output, Unbound};
 use softswitch::store::{StoreOp, StoredBinding};
 
 const CONTACT: &str = "Contact: <sip:1001@192.0.2.7:5070>\r\n";
 
-fn events(outputs: &[Output]) -> Vec<&Event> {
+pub(crate) fn events(outputs: &[Output]) -> Vec<&Event> {
     let mut events = Vec::new();
     for output in outputs {
         if let Output::Event(event) = output {
@@ -18,7 +22,7 @@ fn events(outputs: &[Output]) -> Vec<&Event> {
     events
 }
 
-fn stored(outputs: &[Output]) -> Vec<&StoreOp> {
+pub(crate) fn stored(outputs: &[Output]) -> Vec<&StoreOp> {
     let mut ops = Vec::new();
     for output in outputs {
         if let Output::Store(op) = output {
@@ -123,6 +127,56 @@ fn a_lifetime_below_the_minimum_is_refused_with_min_expires() {
 }
 
 #[test]
+fn a_lifetime_of_an_hour_is_never_too_brief() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.reload(
+        "[[listener]]\naddress = \"192.0.2.1:5060\"\n[[domain]]\nname = \"a.example\"\ndefault = true\n\
+         digest = [\"MD5\"]\n[domain.registration]\nmin_expires_s = 7200\ndefault_expires_s = 7200\nmax_expires_s = 9000\n\
+         [[user]]\nid = \"1001\"\npassword = \"secret\"\n",
+    );
+    let refused = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=3599\r\n");
+    assert_eq!(refused.status().unwrap().code(), 423);
+    let bound = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=3600\r\n");
+    assert_eq!(contacts(&bound), ["<sip:1001@192.0.2.7:5070>;expires=3600"]);
+}
+
+#[test]
+fn a_malformed_lifetime_counts_as_an_hour() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=soon\r\n");
+    assert_eq!(contacts(&response), ["<sip:1001@192.0.2.7:5070>;expires=3600"]);
+}
+
+#[test]
+fn a_star_beside_a_contact_is_malformed_and_removes_nothing() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    let response = phone.register("Contact: *, <sip:1001@192.0.2.7:5070>\r\nExpires: 0\r\n");
+    assert_eq!(response.status().unwrap().code(), 400);
+    assert_eq!(contacts(&phone.register("")).len(), 1);
+}
+
+#[test]
+fn one_contact_too_brief_and_none_of_the_request_is_bound() {
+    let mut phone = Phone::new("1001", "secret");
+    let response = phone.register("Contact: <sip:1001@192.0.2.7:1>, <sip:1001@192.0.2.7:2>;expires=5\r\n");
+    assert_eq!(response.status().unwrap().code(), 423);
+    assert!(contacts(&phone.register("")).is_empty());
+}
+
+#[test]
+fn contacts_of_one_phone_in_one_register_stand_side_by_side_and_go_one_by_one() {
+    let mut phone = Phone::new("1001", "secret");
+    let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\"";
+    let both = format!("Contact: <sip:1001@192.0.2.7:1>;{instance}, <sip:1001@192.0.2.7:2>;{instance}\r\n");
+    assert_eq!(contacts(&phone.register(&both)).len(), 2);
+    assert_eq!(contacts(&phone.register(&both)).len(), 2);
+    assert!(events(&phone.outputs).is_empty(), "a refresh");
+    let response = phone.register(&format!("Contact: <sip:1001@192.0.2.7:1>;{instance};expires=0\r\n"));
+    assert_eq!(contacts(&response).len(), 1);
+}
+
+#[test]
 fn a_lifetime_above_the_maximum_is_cut() {
     let mut phone = Phone::new("1001", "secret");
     let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=999999\r\n");
@@ -191,11 +245,34 @@ fn beyond_the_limit_the_contact_that_ends_first_makes_room() {
 }
 
 #[test]
+fn texts_and_lists_longer_than_are_kept_are_too_large_and_bind_nothing() {
+    let x = "x".repeat(1_024);
+    let contacts: Vec<String> = (1..=21).map(|port| format!("<sip:1001@192.0.2.7:{port}>")).collect();
+    for contact in [
+        format!("<sip:{x}@192.0.2.7>"),
+        format!("<sip:1001@192.0.2.7>;+sip.instance=\"<{x}>\""),
+        contacts.join(", "),
+    ] {
+        let mut phone = Phone::new("1001", "secret");
+        let response = phone.register(&format!("Contact: {contact}\r\n"));
+        assert_eq!(response.status().unwrap().code(), 513, "{contact}");
+        assert!(contacts_of(&mut phone).is_empty(), "{contact}");
+    }
+    let mut phone = Phone::new("1001", "secret");
+    phone.call_id(&x.repeat(2));
+    assert_eq!(phone.register(CONTACT).status().unwrap().code(), 513);
+}
+
+fn contacts_of(phone: &mut Phone) -> Vec<String> {
+    contacts(&phone.register(""))
+}
+
+#[test]
 fn a_binding_ends_when_its_time_is_up() {
     let mut phone = Phone::new("1001", "secret");
     phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=60\r\n");
     phone.pass(61);
-    assert!(matches!(events(&phone.outputs)[..], [Event::Unregistered { expired: true, .. }]));
+    assert!(matches!(events(&phone.outputs)[..], [Event::Unregistered { reason: Unbound::Expired, .. }]));
     assert!(matches!(stored(&phone.outputs)[..], [StoreOp::RemoveBinding(_)]));
     assert!(contacts(&phone.register("")).is_empty());
 }

@@ -1,11 +1,12 @@
 //! A phone of few words: it writes REGISTER by hand and answers challenges.
 
 use bytes::Bytes;
+use media::{Command, Report};
 use sip_stack::Time;
 use sip_stack::auth::{Algorithm, Answer, Challenge, Secret};
 use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
-use sip_stack::transport::{Flow, ListenerId, Transport};
+use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
 use std::net::SocketAddr;
@@ -13,6 +14,12 @@ use std::net::SocketAddr;
 const CONFIG: &str = r#"
 [[listener]]
 address = "192.0.2.1:5060"
+[[listener]]
+address = "192.0.2.1:5060"
+transport = "tcp"
+[[listener]]
+address = "192.0.2.1:8080"
+transport = "ws"
 [[domain]]
 name = "a.example"
 default = true
@@ -47,12 +54,20 @@ pub(crate) struct Phone {
     branch: u32,
     call_id: Option<String>,
     digest_uri: Option<String>,
+    /// Vias of proxies.
+    vias: String,
+    flow: Flow,
     last: Bytes,
 }
 
 impl Phone {
     pub(crate) fn new(user: &str, password: &str) -> Phone {
-        let config = config::parse("test.toml", CONFIG).expect("the configuration is valid");
+        Phone::of(CONFIG, user, password)
+    }
+
+    /// A phone of a switch that is configured so.
+    pub(crate) fn of(config: &str, user: &str, password: &str) -> Phone {
+        let config = config::parse("test.toml", config).expect("the configuration is valid");
         let mut phone = Phone {
             switch: Switch::new([1; 32], config),
             outputs: Vec::new(),
@@ -67,6 +82,8 @@ impl Phone {
             branch: 0,
             call_id: None,
             digest_uri: None,
+            vias: String::new(),
+            flow: flow(Transport::Udp, "192.0.2.7:5070"),
             last: Bytes::new(),
         };
         phone.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
@@ -92,6 +109,12 @@ impl Phone {
         self.challenge = None;
     }
 
+    /// Becomes the phone of another user with the same password.
+    pub(crate) fn user(&mut self, user: &str) {
+        (self.user, self.aor) = (user.into(), user.into());
+        self.challenge = None;
+    }
+
     /// Registers for another user than the one it authenticates as.
     pub(crate) fn address_of_record(&mut self, aor: &str) {
         self.aor = aor.into();
@@ -104,6 +127,18 @@ impl Phone {
     /// Computes its digests over this URI instead of the Request-URI.
     pub(crate) fn digest_uri(&mut self, uri: Option<&str>) {
         self.digest_uri = uri.map(str::to_owned);
+    }
+
+    /// Sends from another address, or over another transport.
+    pub(crate) fn over(&mut self, transport: Transport, peer: &str) -> Flow {
+        self.flow = flow(transport, peer);
+        self.flow
+    }
+
+    /// Registers through a proxy from now on.
+    pub(crate) fn behind_proxy(&mut self) {
+        self.vias = "Via: SIP/2.0/UDP 192.0.2.8:5060;branch=z9hG4bKproxy-N\r\n".into();
+        self.flow = flow(Transport::Udp, "192.0.2.8:5060");
     }
 
     pub(crate) fn rewind_cseq(&mut self) {
@@ -137,18 +172,22 @@ impl Phone {
             let response = self.send_plain(headers);
             return self.answer(&response, headers);
         }
-        let credentials = self.credentials();
+        let credentials = self.credentials("REGISTER", &format!("sip:{}", self.domain));
         self.send(headers, &credentials)
     }
 
     /// Answers the challenge in `response`.
     pub(crate) fn answer(&mut self, response: &Message, headers: &str) -> Message {
+        self.take_challenge(response);
+        self.register(headers)
+    }
+
+    fn take_challenge(&mut self, response: &Message) {
         let md5 = response.headers(HeaderName::WwwAuthenticate).find(|value| {
             Challenge::parse(value).is_ok_and(|challenge| challenge.algorithm == Algorithm::Md5)
         });
         self.challenge = Some(md5.expect("an MD5 challenge").to_vec());
         self.count = 0;
-        self.register(headers)
     }
 
     /// The last datagram once more.
@@ -157,13 +196,13 @@ impl Phone {
         self.deliver(last)
     }
 
-    fn credentials(&mut self) -> String {
+    fn credentials(&mut self, method: &str, uri: &str) -> String {
         self.count += 1;
         let challenge = self.challenge.clone().expect("a challenge is known");
-        let uri = self.digest_uri.clone().unwrap_or(format!("sip:{}", self.domain));
+        let uri = self.digest_uri.clone().unwrap_or(uri.into());
         let mut value = Vec::new();
         let answer = Answer {
-            method: b"REGISTER",
+            method: method.as_bytes(),
             uri: uri.as_bytes(),
             user: self.user.as_bytes(),
             secret: Secret::Password(self.password.as_bytes()),
@@ -179,31 +218,97 @@ impl Phone {
     fn send(&mut self, headers: &str, credentials: &str) -> Message {
         self.cseq += 1;
         self.branch += 1;
-        let Phone { aor, domain, cseq, branch, .. } = &*self;
+        let Phone { aor, domain, cseq, branch, vias, .. } = &*self;
+        let vias = vias.replace("-N", &format!("-{branch}"));
         let call_id = self.call_id.clone().unwrap_or(format!("{branch}@192.0.2.7"));
         let text = format!(
-            "REGISTER sip:{domain} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bK{branch}\r\n\
+            "REGISTER sip:{domain} SIP/2.0\r\n{vias}Via: SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bK{branch}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{aor}@{domain}>;tag=1\r\nTo: <sip:{aor}@{domain}>\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n{headers}{credentials}Content-Length: 0\r\n\r\n"
         );
         self.deliver(text.into())
     }
 
+    /// 1002 calls 1001, and the media ports are there at once; the INVITEs that leave then.
+    pub(crate) fn is_called(&mut self) -> Vec<Transmit> {
+        self.user("1002");
+        self.over(Transport::Udp, "192.0.2.66:5060");
+        let challenged = self.invite("");
+        self.take_challenge(&challenged);
+        let credentials = self.credentials("INVITE", "sip:1001@a.example");
+        self.invite(&credentials);
+        let legs = self.outputs.iter().find_map(|output| match output {
+            Output::Media(Command::Open { legs }) => Some(legs.clone()),
+            Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+        });
+        let legs = legs.expect("the call asks for ports").into_iter();
+        let legs = legs.zip([40_000, 40_002]).map(|((leg, _), port)| (leg, port)).collect();
+        self.input(Input::Media(Report::Opened { legs }));
+        self.invites()
+    }
+
+    fn invite(&mut self, credentials: &str) -> Message {
+        self.branch += 1;
+        let branch = self.branch;
+        self.deliver(
+            format!(
+                "INVITE sip:1001@a.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK{branch}\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:1002@a.example>;tag=2\r\nTo: <sip:1001@a.example>\r\n\
+                 Call-ID: call\r\nCSeq: {branch} INVITE\r\nContact: <sip:1002@192.0.2.66:5060>\r\n{credentials}\
+                 Content-Length: 0\r\n\r\n"
+            )
+            .into(),
+        )
+    }
+
+    /// The INVITEs that the switch sent in the last step.
+    pub(crate) fn invites(&self) -> Vec<Transmit> {
+        let sent = self.outputs.iter().filter_map(|output| match output {
+            Output::Transmit(transmit) => Some(transmit.clone()),
+            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+        });
+        sent.filter(|transmit| transmit.bytes.starts_with(b"INVITE ")).collect()
+    }
+
+    /// Whoever got an INVITE answers it.
+    pub(crate) fn replies(&mut self, invite: &Transmit, status: &str) {
+        let request = Message::parse(invite.bytes.clone()).expect("the switch writes SIP");
+        let field = |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();
+        let [via, from, to, call_id, cseq] =
+            [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+                .map(field);
+        let text = format!(
+            "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag=b\r\nCall-ID: {call_id}\r\n\
+             CSeq: {cseq}\r\nContact: <sip:1001@192.0.2.7>\r\nContent-Length: 0\r\n\r\n"
+        );
+        self.now.0 += 1_000_000;
+        self.input(Input::Received { flow: invite.flow, bytes: text.into() });
+    }
+
     fn deliver(&mut self, bytes: Bytes) -> Message {
         self.last = bytes.clone();
         self.now.0 += 1_000_000;
-        let flow = Flow {
-            listener: ListenerId(0),
-            transport: Transport::Udp,
-            local: SocketAddr::from(([192, 0, 2, 1], 5060)),
-            peer: SocketAddr::from(([192, 0, 2, 7], 5070)),
-        };
+        let flow = self.flow;
         self.input(Input::Received { flow, bytes });
         let sent = self.outputs.iter().find_map(|output| match output {
             Output::Transmit(transmit) => Some(transmit.bytes.clone()),
             Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
         });
         Message::parse(sent.expect("an answer")).expect("it parses")
+    }
+}
+
+fn flow(transport: Transport, peer: &str) -> Flow {
+    let (listener, port) = match transport {
+        Transport::Udp => (0, 5060),
+        Transport::Tcp | Transport::Tls => (1, 5060),
+        Transport::Ws | Transport::Wss => (2, 8080),
+    };
+    Flow {
+        listener: ListenerId(listener),
+        transport,
+        local: SocketAddr::from(([192, 0, 2, 1], port)),
+        peer: peer.parse().expect("an address"),
     }
 }
 
