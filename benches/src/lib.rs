@@ -166,6 +166,37 @@ impl Driver {
         assert_eq!(status.map(|status| status.code()), Some(200));
     }
 
+    /// An INVITE of 1000 (port 7000) to 1001, with credentials once a challenge is known.
+    pub fn invite_text(&mut self) -> String {
+        let credentials = self.credentials("INVITE", "1000", "sip:1001@127.0.0.1:5090");
+        self.invite_with(&credentials)
+    }
+
+    /// The same, always without.
+    pub fn invite_text_without_credentials(&mut self) -> String {
+        self.invite_with("")
+    }
+
+    fn invite_with(&mut self, credentials: &str) -> String {
+        let n = self.next();
+        format!(
+            "INVITE sip:1001@127.0.0.1:5090 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:7000;rport;branch=z9hG4bKi{n}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5090>;tag=c{n}\r\nTo: <sip:1001@127.0.0.1:5090>\r\n\
+             Call-ID: c{n}@bench\r\nCSeq: 1 INVITE\r\nContact: <sip:1000@127.0.0.1:7000>\r\n{credentials}\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+            SDP.len(),
+        )
+    }
+
+    /// Tells the switch that messages wait long, and asks it for more for two seconds: it takes hardly anything new then.
+    pub fn overload(&mut self, request: &Bytes) {
+        self.input(Input::Backlog { delay_us: 500_000 });
+        for _ in 0..200 {
+            self.now.0 += 10_000_000;
+            self.feed_bytes(7000, request.clone());
+        }
+    }
+
     /// One whole call of 1000 (port 7000) to 1001 (port 7001), INVITE to BYE: eleven messages in, and what they cause.
     /// `media` opens and closes the legs as a shard would.
     pub fn call(&mut self) {

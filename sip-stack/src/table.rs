@@ -182,6 +182,20 @@ impl<V> Table<V> {
         }
     }
 
+    /// Slots, occupied or not: the bound of the places of [`Table::at`].
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The occupant of the slot at this place, for walks that pause.
+    pub fn at(&self, place: usize) -> Option<(Id<V>, &V)> {
+        let slot = self.slots.get(place)?;
+        match &slot.occupancy {
+            Occupancy::Occupied(value) => Some((Id::new(u32::try_from(place).ok()?, slot.generation), value)),
+            Occupancy::Vacant { .. } => None,
+        }
+    }
+
     /// All occupants in slot order.
     pub fn iter(&self) -> impl Iterator<Item = (Id<V>, &V)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.occupancy {

@@ -8,5 +8,6 @@ pub mod config;
 pub mod core;
 pub mod io;
 pub mod log;
+pub mod nat;
 pub mod registrar;
 pub mod store;

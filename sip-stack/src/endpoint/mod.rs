@@ -14,6 +14,7 @@ pub use send::{Draft, Heading};
 
 use crate::dialog::{Dialog, DialogId, UsageAction};
 use crate::message::Message;
+use crate::overload::{Downstream, Upstream};
 use crate::random::Random;
 use crate::table::{KeyIndex, LoadError, Table};
 use crate::time::Time;
@@ -22,6 +23,7 @@ use crate::transaction::{
 };
 use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
+use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -67,6 +69,13 @@ pub struct Request {
     pub dialog: Option<DialogId>,
     reply_to: Flow,
     key: TransactionKey,
+}
+
+impl Request {
+    /// A number that its sender cannot know, the same for every copy of the request.
+    pub fn draw(&self) -> u64 {
+        (self.key.0 >> 64) as u64
+    }
 }
 
 /// What happened. `owner` is the number that the user gave the transaction or dialog.
@@ -150,6 +159,8 @@ pub struct Endpoint {
     dialog_keys: KeyIndex<Dialog>,
     dialog_timers: TimerQueue<Dialog>,
     counters: Counters,
+    upstream: Upstream,
+    downstream: Downstream,
     /// BYEs leave at once, ACK or not.
     leaving: bool,
     #[serde(skip)]
@@ -174,6 +185,8 @@ impl Endpoint {
             dialog_keys: KeyIndex::default(),
             dialog_timers: TimerQueue::default(),
             counters: Counters::default(),
+            upstream: Upstream::default(),
+            downstream: Downstream::default(),
             leaving: false,
             outputs: VecDeque::new(),
         }
@@ -187,6 +200,26 @@ impl Endpoint {
     /// The keyed hash of the core.
     pub fn hasher(&self) -> &KeyHasher {
         &self.hasher
+    }
+
+    /// The neighbours that hear in our responses how loaded we are.
+    pub fn upstream(&mut self) -> &mut Upstream {
+        &mut self.upstream
+    }
+
+    /// The servers to whose overload feedback we listen.
+    pub fn downstream(&mut self) -> &mut Downstream {
+        &mut self.downstream
+    }
+
+    /// Whether a new request must not be sent to this server, which has asked for fewer (RFC 7339 §5.5): as if it had
+    /// answered 503.
+    pub fn sheds(&mut self, now: Time, server: SocketAddr) -> bool {
+        if !self.downstream.is_announced_to(server) {
+            return false;
+        }
+        let draw = self.random.next_u32();
+        self.downstream.sheds(now, server, draw)
     }
 
     /// What was dropped or answered without the user.

@@ -2,7 +2,7 @@
 
 use super::{Endpoint, Event, Output, Request};
 use crate::dialog::{Dialog, DialogId};
-use crate::message::{Mandatory, Message, Method, Status, response};
+use crate::message::{Mandatory, Message, Method, Status, response_of};
 use crate::time::Time;
 use crate::transaction::{Matched, StatusClass, TransactionId, TransactionKey};
 use crate::transport::{Flow, Transmit, response_flow};
@@ -17,14 +17,20 @@ impl Endpoint {
         if message.is_request() {
             self.receive_request(now, flow, message)
         } else {
-            self.receive_response(now, message)
+            self.receive_response(now, flow, message)
         }
     }
 
-    fn receive_response(&mut self, now: Time, message: Message) {
+    fn receive_response(&mut self, now: Time, flow: Flow, message: Message) {
         // §18.1.2: a response that does not parse is dropped, as is one for nobody.
         match message.status().zip(message.validate().ok()) {
             Some((status, fields)) if self.transactions.handle_response(now, &message, &fields, status) => {
+                // RFC 7339 §5.4
+                if self.downstream.is_announced_to(flow.peer)
+                    && let Some(feedback) = fields.via.feedback()
+                {
+                    self.downstream.handle_feedback(now, flow.peer, feedback);
+                }
                 let before = self.outputs.len();
                 self.collect(Some(&message));
                 self.counters.absorbed += u64::from(self.outputs.len() == before);
@@ -71,7 +77,8 @@ impl Endpoint {
     fn reject(&mut self, request: &Message, flow: Flow, status: Status, reason: Option<&str>) {
         let reply_to = request.via().map_or(flow, |via| response_flow(flow, &via));
         let tag = self.stateless_tag(request);
-        let bytes = response(request, status, reason, Some(&tag), flow.peer).finish();
+        let bytes =
+            response_of(request, status, reason, Some(&tag), flow.peer, Some(&self.upstream)).finish();
         self.outputs.push_back(Output::Transmit(Transmit { flow: reply_to, bytes, transaction: None }));
     }
 
@@ -118,7 +125,8 @@ impl Endpoint {
             return self.reject(cancel, flow, Status::CALL_DOES_NOT_EXIST, None);
         };
         let tag = self.stateless_tag(cancel);
-        let bytes = response(cancel, Status::OK, None, Some(&tag), flow.peer).finish();
+        let bytes =
+            response_of(cancel, Status::OK, None, Some(&tag), flow.peer, Some(&self.upstream)).finish();
         let reply_to = response_flow(flow, &fields.via);
         let transaction = self.transactions.open_server(now, key, cancel, reply_to, 0);
         self.respond(now, transaction, Status::OK, bytes);

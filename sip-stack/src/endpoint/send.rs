@@ -3,7 +3,8 @@
 use super::{Endpoint, Output, Request};
 use crate::dialog::{Dialog, DialogId, Origin};
 use crate::header::{HeaderError, HeaderName, NameAddr};
-use crate::message::{Message, Method, Status, Writer, response};
+use crate::message::{Message, Method, Status, Writer, response_of};
+use crate::overload::ANNOUNCEMENT;
 use crate::time::Time;
 use crate::transaction::TransactionId;
 use crate::transport::{Flow, Transmit};
@@ -52,12 +53,14 @@ impl Endpoint {
     /// Begins a response (§8.2.6). With no `tag`, To gets one derived from the request, the same every time.
     pub fn response(&self, request: &Request, status: Status, tag: Option<&[u8]>) -> Writer {
         match tag {
-            Some(tag) => response(&request.message, status, None, Some(tag), request.flow.peer),
-            None => {
-                let derived = self.stateless_tag(&request.message);
-                response(&request.message, status, None, Some(&derived), request.flow.peer)
-            }
+            Some(tag) => self.response_tagged(request, status, tag),
+            None => self.response_tagged(request, status, &self.stateless_tag(&request.message)),
         }
+    }
+
+    fn response_tagged(&self, request: &Request, status: Status, tag: &[u8]) -> Writer {
+        let Request { message, flow, .. } = request;
+        response_of(message, status, None, Some(tag), flow.peer, Some(&self.upstream))
     }
 
     /// Sends a response in its transaction. A 2xx to INVITE is sent with [`Endpoint::answer_invite`] instead.
@@ -159,7 +162,9 @@ impl Endpoint {
         let token = self.random.token::<16>();
         let branch = Bytes::from([COOKIE.as_bytes(), &token].concat());
         let transport = flow.transport.name().as_bytes();
-        let via = [b"SIP/2.0/", transport, b" ", sent_by, b";rport;branch=", &branch].concat();
+        // RFC 7339 §4.1: in every request, that of a CANCEL or ACK included, which repeat the Via of their INVITE.
+        let announcement = if self.downstream.is_announced_to(flow.peer) { ANNOUNCEMENT } else { b"" };
+        let via = [b"SIP/2.0/", transport, b" ", sent_by, b";rport;branch=", &branch, announcement].concat();
         (via.into(), branch)
     }
 
@@ -169,6 +174,9 @@ impl Endpoint {
     /// being sent. Otherwise the BYE could overtake the 2xx, and the caller be left in a call with nobody.
     pub fn request(&mut self, now: Time, draft: Draft<'_>, owner: u64) -> TransactionId {
         let bytes = draft.writer.finish();
+        if draft.dialog.is_some() {
+            self.downstream.count_established(now, draft.flow.peer);
+        }
         if draft.method == Method::Bye
             && !self.leaving
             && let Some(dialog) = draft.dialog.and_then(|id| self.dialogs.get_mut(id))

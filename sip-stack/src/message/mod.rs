@@ -26,6 +26,7 @@ pub use method::Method;
 pub use params::{Param, Params};
 pub use parser::{MAX_HEADERS, MAX_MESSAGE};
 pub use response::response;
+pub(crate) use response::response_of;
 pub use status::Status;
 pub use uri::{Scheme, Uri};
 pub use validate::Mandatory;

@@ -1,4 +1,5 @@
-//! Responses (RFC 3261 §8.2.6) with the address the request came from in the topmost Via (§18.2.1, RFC 3581 §4).
+//! Responses (RFC 3261 §8.2.6) with the address the request came from in the topmost Via (§18.2.1, RFC 3581 §4), and
+//! our load where the client asks for it (RFC 7339 §5.2).
 
 use super::grammar::TOKEN;
 use super::list::Elements;
@@ -6,6 +7,7 @@ use super::params::split_first;
 use super::writer::{Text, Writer};
 use super::{Message, Status};
 use crate::header::{HeaderName, Rport, Via};
+use crate::overload::{Feedback, Upstream};
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
@@ -21,8 +23,20 @@ pub fn response(
     to_tag: Option<&[u8]>,
     source: SocketAddr,
 ) -> Writer {
+    response_of(request, status, reason, to_tag, source, None)
+}
+
+/// As [`response`]; the neighbours of `upstream` read in the topmost Via how loaded we are.
+pub(crate) fn response_of(
+    request: &Message,
+    status: Status,
+    reason: Option<&str>,
+    to_tag: Option<&[u8]>,
+    source: SocketAddr,
+    upstream: Option<&Upstream>,
+) -> Writer {
     let mut writer = Writer::status(status, reason.unwrap_or(status.reason()).as_bytes());
-    copy_vias(&mut writer, request, source);
+    copy_vias(&mut writer, request, source, upstream);
     copy_first(&mut writer, request, HeaderName::From);
     copy_to(&mut writer, request, to_tag.filter(|_| status != Status::TRYING));
     copy_first(&mut writer, request, HeaderName::CallId);
@@ -46,8 +60,10 @@ fn copy_to(writer: &mut Writer, request: &Message, tag: Option<&[u8]>) {
     let Some(value) = request.header(HeaderName::To) else { return };
     writer.open(HeaderName::To);
     writer.unfolded(value);
+    // Without a parameter there is no tag: most requests outside a dialog need no parsing here.
+    let may_have_tag = memchr::memchr(b';', value).is_some();
     if let Some(tag) = tag
-        && !request.to().is_ok_and(|to| to.tag().is_some())
+        && !(may_have_tag && request.to().is_ok_and(|to| to.tag().is_some()))
     {
         writer.text(b";tag=");
         writer.text(tag);
@@ -55,11 +71,11 @@ fn copy_to(writer: &mut Writer, request: &Message, tag: Option<&[u8]>) {
     writer.end_line();
 }
 
-fn copy_vias(writer: &mut Writer, request: &Message, source: SocketAddr) {
+fn copy_vias(writer: &mut Writer, request: &Message, source: SocketAddr, upstream: Option<&Upstream>) {
     let mut values = request.headers(HeaderName::Via);
     if let Some(top) = values.next() {
         writer.open(HeaderName::Via);
-        copy_top_via(writer, top, source);
+        copy_top_via(writer, top, source, upstream);
         writer.end_line();
     }
     for value in values {
@@ -70,16 +86,29 @@ fn copy_vias(writer: &mut Writer, request: &Message, source: SocketAddr) {
 }
 
 /// The field of the topmost Via; what follows its first comma belongs to earlier hops and stays untouched.
-fn copy_top_via(writer: &mut Writer, value: &[u8], source: SocketAddr) {
+fn copy_top_via(writer: &mut Writer, value: &[u8], source: SocketAddr, upstream: Option<&Upstream>) {
     let element = Elements::new(value).next().unwrap_or_default();
-    match Via::parse(element) {
-        Ok(via) if needs_source(&via, source) => {
-            write_with_source(writer, &via, source);
-            // Elements are trimmed, and so is the value: the first one is its prefix.
-            writer.unfolded(value.get(element.len()..).unwrap_or_default());
-        }
-        Ok(_) | Err(_) => writer.unfolded(value),
+    let Ok(via) = Via::parse(element) else { return writer.unfolded(value) };
+    let feedback = upstream.and_then(|upstream| upstream.feedback_for(&via, source.ip()));
+    if feedback.is_none() && !needs_source(&via, source) {
+        return writer.unfolded(value);
     }
+    write_with_source(writer, &via, source, feedback.is_some());
+    if let Some(feedback) = feedback {
+        write_feedback(writer, feedback);
+    }
+    // Elements are trimmed, and so is the value: the first one is its prefix.
+    writer.unfolded(value.get(element.len()..).unwrap_or_default());
+}
+
+/// RFC 7339 §5.1, §5.2: what the client left open.
+fn write_feedback(writer: &mut Writer, feedback: Feedback) {
+    let Feedback { loss, validity_ms, sequence } = feedback;
+    let (whole, fraction) = sequence.unwrap_or_default().parts();
+    let _ = write!(
+        Text(writer),
+        ";oc={loss};oc-algo=\"loss\";oc-validity={validity_ms};oc-seq={whole}.{fraction:03}"
+    );
 }
 
 /// §18.2.1: `received` when sent-by is not the source address. RFC 3581 §4: always when `rport` is there. A `received`
@@ -90,12 +119,16 @@ fn needs_source(via: &Via<'_>, source: SocketAddr) -> bool {
         || via.sent_by_ip().map(|ip| ip.to_canonical()) != Some(source.ip().to_canonical())
 }
 
-fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr) {
+/// Without the parameters that are written anew: those of the source, and of overload control before feedback.
+fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has_feedback: bool) {
     writer.unfolded(via.head);
     let mut rest = via.params.raw();
     while let Ok(Some((param, next))) = split_first(rest, TOKEN) {
         rest = next;
-        if param.name.eq_ignore_ascii_case(b"received") || param.name.eq_ignore_ascii_case(b"rport") {
+        let of_source = [&b"received"[..], b"rport"];
+        let of_overload = [&b"oc"[..], b"oc-algo", b"oc-validity", b"oc-seq"];
+        let is_in = |names: &[&[u8]]| names.iter().any(|name| param.name.eq_ignore_ascii_case(name));
+        if is_in(&of_source) || (has_feedback && is_in(&of_overload)) {
             continue;
         }
         writer.unfolded(b";");

@@ -3,7 +3,7 @@
 //! A key is the 128-bit SipHash, under a key that peers do not know, of the fields that the RFC compares. Two
 //! transactions with the same key are less likely than a memory error, and nobody can provoke them.
 
-use crate::header::HeaderError;
+use crate::header::{CSeq, HeaderError, NameAddr};
 use crate::message::{Mandatory, Message, Method};
 use core::hash::Hasher;
 use serde::{Deserialize, Serialize};
@@ -80,10 +80,13 @@ impl KeyHasher {
     /// # Errors
     /// A mandatory header field does not parse.
     pub fn merged(&self, request: &Message) -> Result<u128, HeaderError> {
-        let from = request.from()?;
-        let cseq = request.cseq()?;
+        Ok(self.merged_of(&request.from()?, request.call_id()?, &request.cseq()?))
+    }
+
+    /// As [`KeyHasher::merged`], of fields that have been read.
+    pub fn merged_of(&self, from: &NameAddr<'_>, call_id: &[u8], cseq: &CSeq<'_>) -> u128 {
         let number = cseq.number.to_be_bytes();
         let tag = from.tag().unwrap_or_default();
-        Ok(self.hash(&[b"merged", tag, request.call_id()?, &number, cseq.method.as_bytes()]))
+        self.hash(&[b"merged", tag, call_id, &number, cseq.method.as_bytes()])
     }
 }

@@ -204,7 +204,7 @@ impl Transactions {
         let Some(id) = self.keys.get(key.0) else {
             return match method {
                 Method::Ack => Matched::Ack,
-                Method::Invite if fields.to.tag().is_none() && self.is_merged(request) => Matched::Merged,
+                Method::Invite if fields.to.tag().is_none() && self.is_merged(fields) => Matched::Merged,
                 _ => Matched::New(key),
             };
         };
@@ -225,8 +225,9 @@ impl Transactions {
         if acknowledged { Matched::Ack } else { Matched::Absorbed }
     }
 
-    fn is_merged(&self, request: &Message) -> bool {
-        self.hasher.merged(request).is_ok_and(|key| self.merged.get(key).is_some())
+    fn is_merged(&self, fields: &Mandatory<'_>) -> bool {
+        let key = self.hasher.merged_of(&fields.from, fields.call_id, &fields.cseq);
+        self.merged.get(key).is_some()
     }
 
     /// The INVITE server transaction that `cancel` asks to cancel (§9.2), and its owner.

@@ -63,11 +63,20 @@ impl Call {
     pub(super) fn ring(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;
         let mut branches = SmallVec::new();
+        let mut best = None;
         for target in 0..self.destination.targets.len() {
             branches.extend(self.open_branch(env, target, 0));
         }
         let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
-        self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
+        let nobody = branches.is_empty();
+        self.phase = Phase::Ringing(Ring { branches, deadline, best, early: None });
+        if nobody {
+            self.refuse_caller(
+                env,
+                best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller),
+                EndedBy::Switch,
+            );
+        }
     }
 
     /// Sends an INVITE on one of the ways to a phone; `None` when there is no such way.

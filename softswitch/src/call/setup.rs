@@ -43,7 +43,7 @@ impl Calls {
         caller: &str,
     ) {
         let callee = dialled(&request);
-        let prepared = self.admit(env).and_then(|()| {
+        let prepared = admit(env).and_then(|()| {
             let remote = read(&request.message).map_err(refused_for)?;
             let destination = destination(env, registrar, domain, &request, &callee)?;
             Ok((remote, destination))
@@ -58,16 +58,6 @@ impl Calls {
             call.announce(env);
             call.reserve(env);
         }
-    }
-
-    fn admit(&self, env: &Environment) -> Result<(), Refused> {
-        if env.stopping {
-            return Err(Refused::told(Status::SERVICE_UNAVAILABLE, Refusal::Stopping));
-        }
-        if self.table.len() >= env.config.limits.calls as usize {
-            return Err(Refused::told(Status::SERVICE_UNAVAILABLE, Refusal::TooManyCalls));
-        }
-        Ok(())
     }
 
     /// Opens transaction, dialog and call, and tells the caller that we are at it.
@@ -152,6 +142,13 @@ impl Call {
         let legs = smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
         env.media(Command::Open { legs });
     }
+}
+
+fn admit(env: &Environment) -> Result<(), Refused> {
+    if env.stopping {
+        return Err(Refused::told(Status::SERVICE_UNAVAILABLE, Refusal::Stopping));
+    }
+    Ok(())
 }
 
 fn unspecified(address: IpAddr) -> IpAddr {
@@ -240,9 +237,9 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Ref
         Status::NOT_ACCEPTABLE_HERE => {
             response.header(HeaderName::Accept, SDP);
         }
-        // RFC 3261 §21.5.4. Short, because it silences a proxy in front of us for everybody.
+        // RFC 3261 §21.5.4
         Status::SERVICE_UNAVAILABLE => {
-            response.number(HeaderName::RetryAfter, 2);
+            response.number(HeaderName::RetryAfter, env.retry_after_s(request));
         }
         _ => {}
     }

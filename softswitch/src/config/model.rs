@@ -38,6 +38,9 @@ pub struct Config {
     pub hosts: BTreeMap<Box<str>, DomainId>,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
+    /// How often phones behind translators are asked whether they are there; half a minute by default, because
+    /// translators forget a flow of UDP after a minute or two, some after half a minute (RFC 5626 §4.4.2).
+    pub keep_alive_s: u32,
 }
 
 /// One SIP socket.
@@ -159,6 +162,10 @@ pub struct Domain {
     pub nonce_lifetime_s: u32,
     /// Bounds of a registration.
     pub registration: Registration,
+    /// Whether the way to phones behind translators is kept open.
+    pub nat: Nat,
+    /// Where a call to a phone goes.
+    pub contact: ContactPolicy,
     /// Users by the user part of their address of record (case-sensitive, RFC 3261 §19.1.4).
     pub users: BTreeMap<Box<str>, User>,
     /// Static SIP peers by id.
@@ -205,6 +212,29 @@ pub enum Target<'a> {
         /// The peer.
         peer: &'a Peer,
     },
+}
+
+/// What is done about phones behind address translators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Nat {
+    /// A phone over UDP whose REGISTER came from another host than its Contact names is asked for its OPTIONS every
+    /// [`Config::keep_alive_s`].
+    #[default]
+    Auto,
+    /// Nothing: phones keep the way open themselves.
+    Off,
+}
+
+/// The address that a call to a phone is sent to. The Request-URI is the registered Contact in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContactPolicy {
+    /// The source of the REGISTER, unless the Contact names the same host: then the port of the Contact.
+    #[default]
+    Auto,
+    /// The address in the Contact; the source where that is a name.
+    AsSent,
+    /// The source of the REGISTER.
+    Source,
 }
 
 /// Bounds of a registration (RFC 3261 §10.3).
@@ -272,6 +302,9 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Over what.
     pub transport: Transport,
+    /// Whether we announce RFC 7339 to it in our Vias, and obey what it answers. Off by default: some servers choke on
+    /// Via parameters they do not know.
+    pub overload_control: bool,
     /// From where its media may come.
     pub latching: Latching,
 }

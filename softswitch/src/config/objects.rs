@@ -51,6 +51,7 @@ const ADDRESS: Key = Key {
     expected: "an IP address with a port (names are not looked up)",
     example: "\"192.0.2.10:5060\"",
 };
+const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
 const PATTERN: Key = Key {
     name: "pattern",
     expected: "digits (and + * #), X for any digit, N for 2-9, Z for 1-9, and a . at the end for one or more of anything",
@@ -264,6 +265,7 @@ pub(super) fn resolve_peers(
         if let Some(address) = &address {
             note_unreachable(section.line, transport, address.value, listeners, faults);
         }
+        let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
@@ -274,7 +276,7 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let address = address.map_or(SocketAddr::from(([0; 4], 0)), |address| address.value);
-        domain.peers.insert(id, Peer { address, transport, latching });
+        domain.peers.insert(id, Peer { address, transport, overload_control, latching });
     }
 }
 

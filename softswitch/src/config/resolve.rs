@@ -43,6 +43,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
     resolve_routes(&mut root, &mut tenants, faults);
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
+    let keep_alive_s = root.table("nat", "[nat]").map_or(KEEP_ALIVE_S, resolve_keep_alive);
     root.finish();
     if tenants.domains.len() > MAX_DOMAINS {
         faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
@@ -56,6 +57,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
         domains: tenants.domains,
         limits,
+        keep_alive_s,
     }
 }
 
@@ -79,4 +81,14 @@ fn resolve_limits(mut section: Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// How often phones behind translators are asked when the file does not say.
+const KEEP_ALIVE_S: u32 = 30;
+
+fn resolve_keep_alive(mut section: Section<'_>) -> u32 {
+    let key = Key { name: "keep_alive_s", expected: "a whole number", example: "30" };
+    let keep_alive_s = section.number(key, 10, 3_600).map_or(KEEP_ALIVE_S, |number| number.value);
+    section.finish();
+    keep_alive_s
 }

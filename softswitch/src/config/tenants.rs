@@ -2,7 +2,9 @@
 
 use super::addresses::is_host_name;
 use super::error::{Fault, Quoted};
-use super::model::{Domain, DomainId, Listener, Registration, canonical_host, parse_ip_literal};
+use super::model::{
+    ContactPolicy, Domain, DomainId, Listener, Nat, Registration, canonical_host, parse_ip_literal,
+};
 use super::nearest::nearest;
 use super::table::{Faults, Key, Located, Section};
 use sip_stack::auth::Algorithm;
@@ -14,6 +16,9 @@ const ALIASES: Key =
 const DEFAULT: Key = Key { name: "default", expected: "true or false", example: "true" };
 const DIGEST: Key = Key { name: "digest", expected: "a digest algorithm", example: "[\"SHA-256\", \"MD5\"]" };
 const NONCE_LIFETIME: Key = Key { name: "nonce_lifetime_s", expected: "a whole number", example: "3600" };
+const NAT: Key = Key { name: "nat", expected: "\"auto\" or \"off\"", example: "\"auto\"" };
+const CONTACT: Key =
+    Key { name: "contact", expected: "\"auto\", \"as-sent\" or \"source\"", example: "\"auto\"" };
 const MIN_EXPIRES: Key = Key { name: "min_expires_s", expected: "a whole number", example: "60" };
 const DEFAULT_EXPIRES: Key = Key { name: "default_expires_s", expected: "a whole number", example: "3600" };
 const MAX_EXPIRES: Key = Key { name: "max_expires_s", expected: "a whole number", example: "7200" };
@@ -109,6 +114,8 @@ fn empty_domain(name: &str) -> Domain {
         digest: vec![Algorithm::Md5],
         nonce_lifetime_s: 3_600,
         registration: Registration::default(),
+        nat: Nat::default(),
+        contact: ContactPolicy::default(),
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
         routes: Vec::new(),
@@ -132,6 +139,12 @@ fn resolve_domain(mut section: Section<'_>, faults: &Faults) -> Option<Located<D
     }
     if let Some(lifetime) = section.number(NONCE_LIFETIME, 1, 86_400) {
         domain.nonce_lifetime_s = lifetime.value;
+    }
+    if let Some(nat) = section.parsed(NAT, parse_nat) {
+        domain.nat = nat.value;
+    }
+    if let Some(contact) = section.parsed(CONTACT, parse_contact) {
+        domain.contact = contact.value;
     }
     if let Some(registration) = section.table("registration", "[domain.registration]") {
         domain.registration = resolve_registration(registration, faults);
@@ -167,6 +180,23 @@ fn resolve_registration(mut section: Section<'_>, faults: &Faults) -> Registrati
     }
     section.finish();
     registration
+}
+
+fn parse_nat(text: &str) -> Option<Nat> {
+    match text {
+        "auto" => Some(Nat::Auto),
+        "off" => Some(Nat::Off),
+        _ => None,
+    }
+}
+
+fn parse_contact(text: &str) -> Option<ContactPolicy> {
+    match text {
+        "auto" => Some(ContactPolicy::Auto),
+        "as-sent" => Some(ContactPolicy::AsSent),
+        "source" => Some(ContactPolicy::Source),
+        _ => None,
+    }
 }
 
 fn parse_host(text: &str) -> Option<Box<str>> {

@@ -321,6 +321,8 @@ name = "a.example"
 aliases = ["10.0.0.5", "[2001:DB8::5]"]
 digest = ["MD5"]
 nonce_lifetime_s = 600
+nat = "off"
+contact = "source"
 [domain.registration]
 min_expires_s = 30
 default_expires_s = 60
@@ -352,6 +354,7 @@ id = "uas"
 domain = "a.example"
 address = "127.0.0.1:15080"
 transport = "UDP"
+overload_control = true
 latching = "192.0.2.1"
 [[peer]]
 id = "other"
@@ -369,6 +372,8 @@ peer = "uas"
 transactions = 1_000
 calls = 0x64
 nonces = 500
+[nat]
+keep_alive_s = 20
 "#;
 
 #[test]
@@ -380,9 +385,11 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.media.ports, PortRange { first: 10_000, last: 19_999 });
     assert_eq!(config.media.silence_s, Some(30));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
+    assert_eq!(config.keep_alive_s, 20);
     let a = first_domain(&config);
     assert_eq!(a.digest, [Algorithm::Md5]);
     assert_eq!(a.nonce_lifetime_s, 600);
+    assert_eq!((a.nat, a.contact), (Nat::Off, ContactPolicy::Source));
     assert_eq!(
         a.registration,
         Registration { min_expires_s: 30, default_expires_s: 60, max_expires_s: 120, max_contacts: 3 }
@@ -394,6 +401,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(a.users.len(), 4);
     assert_eq!(a.users["2002"].ring_s, 5);
     assert!(matches!(&a.peers["uas"].latching, Latching::AnyOf(networks) if networks.len() == 1));
+    assert!(a.peers["uas"].overload_control && !a.peers["other"].overload_control);
 }
 
 #[test]
@@ -541,7 +549,7 @@ fn users_made_by_command_join_those_of_the_file() {
     config.merge_stored(vec![stored("a.example", "3000"), stored("b.example", "2000")]).unwrap();
     assert_eq!(first_domain(&config).users["3000"].origin, Origin::Store);
     assert_eq!(config.domains[&DomainId(1)].users["2000"].latching, Latching::SdpOnly);
-    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 28 });
+    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 30 });
 }
 
 #[test]
@@ -554,7 +562,7 @@ fn a_user_in_the_file_and_in_the_store_is_a_fault_of_the_line_in_the_file() {
         errors.to_string(),
         "softswitch.toml: user \"7\" was made by command in domain \"gone.example\", which this file does not have; \
          add a [[domain]] of this name, or remove the user with: softswitch user remove \"7\" --domain \"gone.example\"\n\
-         softswitch.toml:28: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
+         softswitch.toml:30: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
          here, or there with: softswitch user remove \"1001\" --domain \"a.example\""
     );
     assert_eq!(config, before);

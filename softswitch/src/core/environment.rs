@@ -1,5 +1,6 @@
 //! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
 
+use super::overload::Overload;
 use super::{Event, Interfaces, Output};
 use crate::config::{Config, Domain, DomainId, Listener};
 use crate::store::StoreOp;
@@ -28,6 +29,7 @@ pub(crate) struct Environment {
     pub(crate) config: Arc<Config>,
     pub(crate) endpoint: Endpoint,
     pub(crate) interfaces: Interfaces,
+    pub(crate) overload: Overload,
     /// No new calls: the switch is about to stop.
     pub(crate) stopping: bool,
     #[serde(skip)]
@@ -36,15 +38,18 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new(seed: [u8; 32], config: Config) -> Environment {
-        Environment {
+        let mut env = Environment {
             now: Time::default(),
             epoch_unix_ms: 0,
             config: Arc::new(config),
             endpoint: Endpoint::new(seed),
             interfaces: Interfaces::default(),
+            overload: Overload::default(),
             stopping: false,
             outputs: VecDeque::new(),
-        }
+        };
+        env.meet_neighbours();
+        env
     }
 
     pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {

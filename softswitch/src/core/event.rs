@@ -79,6 +79,25 @@ pub enum Event {
         /// Why.
         reason: Refusal,
     },
+    /// New work is being refused.
+    Overloaded {
+        /// Why the first of it was.
+        cause: OverloadCause,
+    },
+    /// No new work was refused for five seconds.
+    OverloadEnded {
+        /// Requests that were refused since it began.
+        refused: u64,
+    },
+    /// A phone behind a translator no longer answers.
+    Unreachable {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// The contact URI.
+        contact: Bytes,
+    },
     /// A new configuration is in force.
     Configured {
         /// Users in it, of all domains.
@@ -97,6 +116,17 @@ pub enum Unbound {
     ConnectionLost,
 }
 
+/// Why new work is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverloadCause {
+    /// Messages wait too long before they are read.
+    Delay,
+    /// The limit of simultaneous transactions is reached.
+    Transactions,
+    /// The limit of simultaneous calls is reached.
+    Calls,
+}
+
 /// Why a call was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
@@ -106,8 +136,6 @@ pub enum Refusal {
     UnknownNumber,
     /// The user exists but no phone is registered.
     NotRegistered,
-    /// The limit of simultaneous calls is reached.
-    TooManyCalls,
     /// The switch is stopping.
     Stopping,
     /// No media port could be had.

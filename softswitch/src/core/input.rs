@@ -27,6 +27,12 @@ pub enum Input {
         /// The flow of what was received over it.
         flow: Flow,
     },
+    /// For how long there has always been a message waiting to be read: none has waited longer. Told when that is of
+    /// another [`sip_stack::overload::DelayClass`] than it was, once per turn at most.
+    Backlog {
+        /// Microseconds.
+        delay_us: u32,
+    },
     /// News from a media shard.
     Media(media::Report),
     /// The time of day: at start, once a minute, and when the clock was stepped.

@@ -9,10 +9,11 @@ mod event;
 mod input;
 mod interface;
 mod output;
+mod overload;
 mod requests;
 mod switch;
 
-pub use event::{Event, Refusal, Unbound};
+pub use event::{Event, OverloadCause, Refusal, Unbound};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

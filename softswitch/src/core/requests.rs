@@ -25,6 +25,9 @@ impl Fault {
 
 impl Switch {
     pub(super) fn handle_request(&mut self, request: Request) {
+        if self.is_refused(&request) {
+            return;
+        }
         if let Some(dialog) = request.dialog {
             return self.calls.handle_request(&mut self.env, dialog, &request);
         }
@@ -90,10 +93,6 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Met
     }
     if method == Method::Invite {
         inspect_content(request)?;
-    }
-    if env.endpoint.transactions() >= env.config.limits.transactions as usize {
-        let retry = (HeaderName::RetryAfter, b"2".to_vec());
-        return Err(Fault { status: Status::SERVICE_UNAVAILABLE, header: Some(retry) });
     }
     let domain = env.config.domain_of_host(uri.host).ok_or(Fault::of(Status::NOT_FOUND))?;
     Ok((domain, method))

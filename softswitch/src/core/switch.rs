@@ -5,6 +5,7 @@ use super::environment::Environment;
 use super::{Event, Input, Output};
 use crate::call::Calls;
 use crate::config::Config;
+use crate::nat::KeepAlives;
 use crate::registrar::Registrar;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
@@ -52,6 +53,7 @@ pub struct Switch {
     pub(super) authenticator: Authenticator,
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
+    keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
     slicing: bool,
@@ -67,6 +69,7 @@ impl Switch {
             authenticator,
             registrar: Registrar::default(),
             calls: Calls::default(),
+            keep_alives: KeepAlives::default(),
             slicing: false,
         }
     }
@@ -82,6 +85,7 @@ impl Switch {
                 self.env.endpoint.handle_input(now, endpoint::Input::Unsent { transaction });
             }
             Input::Disconnected { flow } => self.registrar.flow_lost(&mut self.env, &flow),
+            Input::Backlog { delay_us } => self.env.handle_backlog(delay_us),
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
             Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
             Input::Interfaces(interfaces) => {
@@ -97,6 +101,7 @@ impl Switch {
             }
         }
         self.drain_endpoint();
+        self.keep_alives.schedule(&mut self.env, &self.registrar);
     }
 
     /// Fires every timer that is due.
@@ -106,6 +111,8 @@ impl Switch {
         self.drain_endpoint();
         self.registrar.handle_timeout(&mut self.env);
         self.calls.handle_timeout(&mut self.env);
+        self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
+        self.env.handle_overload_timeout();
         self.drain_endpoint();
     }
 
@@ -116,8 +123,13 @@ impl Switch {
 
     /// When [`Switch::handle_timeout`] wants to be called; possibly for a timer that no longer counts.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let deadlines =
-            [self.env.endpoint.poll_timeout(), self.registrar.poll_timeout(), self.calls.poll_timeout()];
+        let deadlines = [
+            self.env.endpoint.poll_timeout(),
+            self.env.overload.poll_timeout(),
+            self.registrar.poll_timeout(),
+            self.calls.poll_timeout(),
+            self.keep_alives.poll_timeout(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -139,6 +151,7 @@ impl Switch {
     fn configure(&mut self, config: Config) {
         let users = config.domains.values().map(|domain| domain.users.len() as u64).sum();
         let before = core::mem::replace(&mut self.env.config, Arc::new(config));
+        self.env.meet_neighbours();
         self.registrar.reconfigure(&mut self.env, &before);
         self.env.event(Event::Configured { users });
     }
@@ -155,6 +168,9 @@ impl Switch {
 
     fn handle_event(&mut self, event: endpoint::Event) {
         let (env, calls) = (&mut self.env, &mut self.calls);
+        if self.keep_alives.handle_event(env, &event) {
+            return;
+        }
         match event {
             endpoint::Event::Request(request) => self.handle_request(request),
             endpoint::Event::Response { transaction, owner, dialog, response } => {

@@ -25,6 +25,7 @@ use media::io::Urgency;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sip_stack::Time;
 use sip_stack::io::{ListenError, StartError, Tls};
+use sip_stack::overload::DelayClass;
 use sip_stack::transport::{ListenerId, Transmit, Transport, stun};
 use std::io;
 use std::net::SocketAddr;
@@ -259,6 +260,10 @@ struct Loop {
     undrained: Vec<bool>,
     /// Whether threads may have reports that nothing wakes the loop for any more.
     behind: bool,
+    /// When nothing was left to read for the last time.
+    drained_at: Time,
+    /// What the switch was told last of how late we are.
+    delay: DelayClass,
     look_at: Time,
     interfaces_at: Time,
     /// When stopping ends at the latest.
@@ -290,6 +295,8 @@ impl Loop {
             batch: Batch::new(),
             undrained,
             behind: false,
+            drained_at: now,
+            delay: DelayClass::default(),
             core: Core {
                 switch,
                 recorder,
@@ -340,6 +347,7 @@ impl Loop {
                 Ok(()) | Err(_) => {}
             }
             now = clock::now();
+            self.tell_backlog(now);
             for event in &events {
                 if let Some(undrained) = self.undrained.get_mut(event.token().0) {
                     *undrained = true;
@@ -348,6 +356,20 @@ impl Loop {
             self.turn(now)?;
         }
         Ok(())
+    }
+
+    /// Tells the switch for how long messages have been waiting without a break, when that is of another class. What came
+    /// while the poll waited has not: it is read in this turn.
+    fn tell_backlog(&mut self, now: Time) {
+        if !self.behind && !self.undrained.contains(&true) {
+            self.drained_at = now;
+        }
+        let delay_us = u32::try_from(now.since(self.drained_at).as_micros()).unwrap_or(u32::MAX);
+        let delay = DelayClass::of(delay_us);
+        if delay != self.delay {
+            self.delay = delay;
+            self.core.feed(now, Input::Backlog { delay_us });
+        }
     }
 
     fn is_over(&self, now: Time) -> bool {

@@ -26,6 +26,11 @@ pub(super) fn event(event: &Event) {
         Event::CallRefused { source, callee, reason } => {
             info!(%source, callee = %Escaped(callee), ?reason, "call refused");
         }
+        Event::Overloaded { cause } => warn!(?cause, "overload: new work is refused, what is up goes on"),
+        Event::OverloadEnded { refused } => info!(refused, "overload is over"),
+        Event::Unreachable { domain, user, contact } => {
+            warn!(user = %address(domain, user), contact = %Escaped(contact), "phone does not answer");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }

@@ -1,0 +1,235 @@
+//! Where a peer is: its servers are located and tried one after the other, until one gives a final response other than 503
+//! (RFC 3263 §4, §4.3).
+//!
+//! A request that is too large for a datagram goes over a stream where the configuration leaves that open (RFC 3261
+//! §18.1.1): then the servers are located again without UDP; and when no stream leads anywhere, it goes over UDP after all.
+//!
+//! A location lives from [`Call::locate`] to the final response, or to the end of the call.
+
+use super::call::{Call, CallId, Phase, Target};
+use super::calls::Calls;
+use crate::config::{Listener, Peer};
+use crate::core::environment::{Environment, escape_user};
+use crate::core::{Event, Output, Refusal};
+use crate::registrar::Way;
+use crate::store::EndedBy;
+use bytes::Bytes;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Status};
+use sip_stack::resolve::{self, Exhausted, Failure, Host, LocationId, TransportSet};
+use sip_stack::table::Id;
+use sip_stack::transport::Transport;
+use smallvec::smallvec;
+
+/// Octets beyond which a request does not go over UDP (RFC 3261 §18.1.1: the path MTU is not known), less the
+/// Content-Length that is still to come.
+const LARGEST_DATAGRAM: usize = 1_300 - 26;
+
+/// A peer that a call is for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Located {
+    pub(super) destination: resolve::Destination,
+    /// The Request-URI, the same for every server of the peer.
+    pub(super) uri: Bytes,
+    pub(super) over: Over,
+    /// What the server tried last failed with.
+    pub(super) failed: Status,
+}
+
+/// What may be used on the way to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Over {
+    /// Whatever the peer offers.
+    Any,
+    /// Streams alone: the request is large.
+    Streams,
+    /// Whatever the peer offers, large or not.
+    AnyAfterAll,
+}
+
+impl Located {
+    /// Dials a number of a peer's.
+    pub(super) fn new(peer: &Peer, number: &[u8]) -> Located {
+        Located {
+            destination: peer.destination(),
+            uri: [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat().into(),
+            over: Over::Any,
+            failed: Status::SERVER_INTERNAL_ERROR,
+        }
+    }
+
+    /// Whether all its servers are behind one address of ours.
+    pub(super) const fn has_one_address(&self) -> bool {
+        matches!(self.destination.target, Host::Ip(_))
+    }
+}
+
+impl Calls {
+    /// Hands what the resolver found to the calls that asked; whether it had anything to tell.
+    pub(crate) fn drain_locations(&mut self, env: &mut Environment) -> bool {
+        let mut any = false;
+        while let Some(output) = env.resolver.poll_output() {
+            any = true;
+            match output {
+                resolve::Output::Query(query) => env.push(Output::Resolve(query)),
+                resolve::Output::Target { id, target } => {
+                    let id = call_at(id);
+                    if let Some(call) = self.table.get_mut(id) {
+                        call.handle_target(env, &target);
+                    }
+                    self.settle(env, Some(id));
+                }
+                resolve::Output::Exhausted { id, reason } => {
+                    let id = call_at(id);
+                    if let Some(call) = self.table.get_mut(id) {
+                        call.handle_exhausted(env, reason);
+                    }
+                    self.settle(env, Some(id));
+                }
+            }
+        }
+        any
+    }
+}
+
+impl Call {
+    /// Looks for the servers of the peer; what is found comes by [`Call::handle_target`].
+    pub(super) fn locate(&mut self, env: &mut Environment) {
+        let Some((peer, id)) = self.destination.peer.as_ref().zip(self.location()) else { return };
+        let ours = env.config.listeners.iter().map(|listener| listener.transport);
+        let ours = TransportSet::from_iter(ours).without(Transport::Ws).without(Transport::Wss);
+        let transports = match peer.over {
+            Over::Any | Over::AnyAfterAll => ours,
+            Over::Streams => ours.without(Transport::Udp),
+        };
+        let destination = peer.destination.clone();
+        let locate = resolve::Input::Locate { id, destination, transports };
+        if env.resolver.handle_input(env.now, locate).is_err() {
+            self.handle_exhausted(env, Exhausted::Unresolved);
+        }
+    }
+
+    /// A server of the peer to try.
+    fn handle_target(&mut self, env: &mut Environment, target: &resolve::Target) {
+        let Some(peer) = &self.destination.peer else { return };
+        let Some(flow) = env.flow_to(target.transport, target.address) else {
+            self.fail_target(env, Failure::Transport, Status::SERVICE_UNAVAILABLE);
+            return;
+        };
+        if let (Transport::Tls, Host::Name(name)) = (flow.transport, &target.identity) {
+            env.push(Output::Identify { flow, name: name.as_str().into() });
+        }
+        let way = Way { uri: peer.uri.clone(), flow, path: Box::default() };
+        match &self.phase {
+            Phase::Locating => {
+                self.destination.targets = smallvec![Target { ways: smallvec![way] }];
+                self.phase = Phase::Reserving;
+                self.reserve(env);
+            }
+            Phase::Ringing(_) => {
+                let Some(target) = self.destination.targets.first_mut() else { return };
+                // The port of the callee's leg is of one family.
+                if target.ways.first().is_some_and(|first| first.flow.local.is_ipv4() != flow.local.is_ipv4()) {
+                    let failure = Failure::Unavailable { retry_after: None };
+                    self.fail_target(env, failure, Status::SERVICE_UNAVAILABLE);
+                    return;
+                }
+                target.ways.push(way);
+                self.ring_at_last_way(env);
+            }
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => self.abandon_location(env),
+        }
+    }
+
+    /// There is no further server.
+    fn handle_exhausted(&mut self, env: &mut Environment, reason: Exhausted) {
+        let Some(peer) = &mut self.destination.peer else { return };
+        if peer.over == Over::Streams {
+            peer.over = Over::AnyAfterAll;
+            return self.locate(env);
+        }
+        let status = peer.failed;
+        match &self.phase {
+            Phase::Locating => {
+                let (source, callee) = (self.caller_leg.flow.peer, self.callee.clone());
+                env.event(Event::CallRefused { source, callee, reason: Refusal::PeerNotFound });
+                // Not 503, which would turn a proxy in front of us away from us for everything (§21.5.4).
+                let status = match reason {
+                    Exhausted::Unresolved => Status::SERVER_TIME_OUT,
+                    Exhausted::Unsupported | Exhausted::NotFound | Exhausted::Unreachable => {
+                        Status::SERVER_INTERNAL_ERROR
+                    }
+                };
+                self.refuse_caller(env, status, EndedBy::Switch);
+            }
+            Phase::Ringing(_) => self.handle_no_more_ways(env, status),
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// Whether an INVITE of this size should rather not go over UDP.
+    pub(super) fn avoids_datagrams(&self, env: &Environment, octets: usize) -> bool {
+        let streams = |listener: &Listener| matches!(listener.transport, Transport::Tcp | Transport::Tls);
+        let open = |peer: &Located| peer.over == Over::Any && peer.destination.transport.is_none();
+        octets > LARGEST_DATAGRAM
+            && self.destination.peer.as_ref().is_some_and(open)
+            && env.config.listeners.iter().any(streams)
+    }
+
+    /// Looks for the servers of the peer that take streams.
+    pub(super) fn locate_streams(&mut self, env: &mut Environment) {
+        self.abandon_location(env);
+        if let Some(peer) = &mut self.destination.peer {
+            peer.over = Over::Streams;
+        }
+        self.locate(env);
+    }
+
+    /// The server tried last has failed with `status`: the next one is on its way, or the end. False when there is no peer
+    /// to locate.
+    pub(super) fn fail_target(&mut self, env: &mut Environment, failure: Failure, status: Status) -> bool {
+        let Some((peer, id)) = self.destination.peer.as_mut().zip(location(self.id)) else { return false };
+        peer.failed = status;
+        env.resolver.handle_input(env.now, resolve::Input::Failed { id, failure }).is_ok()
+    }
+
+    /// The server tried last gave a final response.
+    pub(super) fn reach_target(&self, env: &mut Environment) {
+        if let (Some(_), Some(id)) = (&self.destination.peer, self.location()) {
+            // It is over already when this is the response to a CANCEL of ours.
+            let _over = env.resolver.handle_input(env.now, resolve::Input::Reached(id));
+        }
+    }
+
+    /// No more servers are wanted.
+    pub(super) fn abandon_location(&self, env: &mut Environment) {
+        if let (Some(_), Some(id)) = (&self.destination.peer, self.location()) {
+            // It may be over already.
+            let _over = env.resolver.handle_input(env.now, resolve::Input::Abandon(id));
+        }
+    }
+
+    fn location(&self) -> Option<LocationId> {
+        location(self.id)
+    }
+}
+
+/// How a 503 of a server counts: with its Retry-After, if it can be read (RFC 3261 §20.33).
+pub(super) fn unavailable(response: &Message) -> Failure {
+    let digits = response.header(HeaderName::RetryAfter).map(|value| {
+        let end = value.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(value.len());
+        value.get(..end).unwrap_or_default()
+    });
+    let seconds = digits.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
+    Failure::Unavailable { retry_after: seconds.map(Duration::from_secs) }
+}
+
+fn location(call: Option<CallId>) -> Option<LocationId> {
+    call.map(|id| LocationId(id.as_u64()))
+}
+
+fn call_at(id: LocationId) -> CallId {
+    Id::from_u64(id.0)
+}

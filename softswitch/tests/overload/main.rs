@@ -1,0 +1,7 @@
+//! Too much work, neighbours with too much work, and phones behind translators, against the pure switch in virtual time
+//! (RFC 3261 §21.5.4, RFC 7339, RFC 4787 §4.3).
+
+mod feedback;
+mod intake;
+mod nat;
+mod world;
