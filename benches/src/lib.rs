@@ -111,7 +111,11 @@ impl Driver {
     pub fn sent(&self) -> impl Iterator<Item = Message> {
         self.outputs.iter().filter_map(|output| match output {
             Output::Transmit(transmit) => Message::parse(transmit.bytes.clone()).ok(),
-            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         })
     }
 
@@ -219,7 +223,12 @@ impl Driver {
                 let port = |index: usize| 40_000 + 2 * index as u16;
                 Some(legs.iter().enumerate().map(|(index, (leg, _))| (*leg, port(index))).collect())
             }
-            Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Transmit(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         });
         let legs = opened.expect("the call asks for ports");
         self.report(media::Report::Opened { legs });
@@ -238,7 +247,12 @@ impl Driver {
             .iter()
             .filter_map(|output| match output {
                 Output::Media(media::Command::Close { leg }) => Some(*leg),
-                Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+                Output::Identify { .. }
+                | Output::Resolve(_)
+                | Output::Media(_)
+                | Output::Transmit(_)
+                | Output::Store(_)
+                | Output::Event(_) => None,
             })
             .collect();
         self.feed(7001, reply(&bye, "200 OK", n, ""));

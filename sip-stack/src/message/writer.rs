@@ -118,6 +118,11 @@ impl Writer {
         self
     }
 
+    /// Octets written so far, the body included; what [`Writer::finish`] adds is missing.
+    pub fn octets(&self) -> usize {
+        self.buffer.len() + self.body.len()
+    }
+
     /// Adds Content-Length, the empty line and the body, and hands the message out.
     pub fn finish(mut self) -> Bytes {
         self.number(HeaderName::ContentLength, self.body.len() as u64);

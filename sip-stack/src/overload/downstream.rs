@@ -19,6 +19,9 @@ const USUAL_MIX: u32 = 80;
 /// For how long the number of a "no demand" is remembered, so that an older demand that arrives late does not count.
 const REMEMBERED: Duration = Duration::from_millis(500);
 
+/// Servers, so that a name whose addresses change does not fill the memory.
+const MOST: usize = 4_096;
+
 /// The servers to which we announce loss control, and what they ask for. As many as were configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Downstream(BTreeMap<SocketAddr, Server>);
@@ -58,6 +61,13 @@ impl Downstream {
         let mut before = core::mem::take(&mut self.0);
         self.0 =
             servers.into_iter().map(|server| (server, before.remove(&server).unwrap_or_default())).collect();
+    }
+
+    /// Adds a server that was found by name; there may be [`MOST`] of all kinds.
+    pub fn add_server(&mut self, server: SocketAddr) {
+        if self.0.len() < MOST {
+            self.0.entry(server).or_default();
+        }
     }
 
     /// Whether our Via to this server carries [`super::ANNOUNCEMENT`].

@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 /// For how long a demand holds. It is renewed at every window of the [`super::Intake`] while there is one.
 const VALIDITY_MS: u32 = 500;
 
+/// Neighbours, so that a name whose addresses change does not fill the memory.
+const MOST: usize = 4_096;
+
 /// The neighbours that may hear our feedback, and the feedback.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {
@@ -24,6 +27,13 @@ impl Upstream {
     /// Replaces the neighbours. By address alone: over a stream a neighbour's port is another one each time.
     pub fn set_neighbours(&mut self, neighbours: impl IntoIterator<Item = IpAddr>) {
         self.neighbours = neighbours.into_iter().map(|address| address.to_canonical()).collect();
+    }
+
+    /// Adds a neighbour that was found by name; there may be [`MOST`] of all kinds.
+    pub fn add_neighbour(&mut self, address: IpAddr) {
+        if self.neighbours.len() < MOST {
+            self.neighbours.insert(address.to_canonical());
+        }
     }
 
     /// Whether requests from this address come from a neighbour.

@@ -1,5 +1,6 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
+use super::locate::Located;
 use super::ring::Ring;
 use super::session::Session;
 use crate::config::{DomainId, Latching};
@@ -91,6 +92,8 @@ pub(super) struct Target {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Destination {
     pub(super) targets: SmallVec<[Target; 1]>,
+    /// The peer whose servers are the ways, found one by one.
+    pub(super) peer: Option<Box<Located>>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -101,6 +104,8 @@ pub(super) struct Destination {
 /// What the call is doing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
+    /// Waiting for the first server of a peer.
+    Locating,
     /// Waiting for media ports.
     Reserving,
     /// Waiting for an answer.
@@ -173,7 +178,9 @@ impl Call {
         match &self.phase {
             _ if self.caller_leg.dialog == dialog => Some(Side::Caller),
             Phase::Talking { callee } if callee.dialog == dialog => Some(Side::Callee),
-            Phase::Reserving | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended => {
+                None
+            }
         }
     }
 
@@ -182,7 +189,7 @@ impl Call {
         match (side, &mut self.phase) {
             (Side::Caller, _) => Some(&mut self.caller_leg),
             (Side::Callee, Phase::Talking { callee }) => Some(callee),
-            (Side::Callee, Phase::Reserving | Phase::Ringing(_) | Phase::Ended) => None,
+            (Side::Callee, Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Ended) => None,
         }
     }
 
@@ -203,7 +210,7 @@ impl Call {
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
         }
     }
 

@@ -254,7 +254,7 @@ impl Calls {
     }
 
     /// Arms the timer of a call that something happened to; a call that is over leaves its record and goes.
-    fn settle(&mut self, env: &mut Environment, id: Option<CallId>) {
+    pub(super) fn settle(&mut self, env: &mut Environment, id: Option<CallId>) {
         let Some(id) = id else { return };
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
@@ -284,7 +284,7 @@ impl Call {
                     env.media(Command::Close { leg: self.media(side).id });
                 }
             }
-            (Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended, _) => {}
+            (Phase::Locating | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended, _) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ impl Call {
     pub(super) fn handle_cancel(&mut self, env: &mut Environment) {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving => {}
             // §9.2: after the final response a CANCEL has no effect.
             Phase::Talking { .. } | Phase::Ended => return,
         }
@@ -34,7 +34,7 @@ impl Call {
     pub(super) fn handle_lost_caller(&mut self, env: &mut Environment, status: Status) {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving => {}
             // A 2xx is sent again until its ACK comes, or word that none came ends the call.
             Phase::Talking { .. } | Phase::Ended => return,
         }
@@ -53,7 +53,7 @@ impl Call {
                 bye
             }
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
-            Phase::Ringing(_) | Phase::Reserving => {
+            Phase::Ringing(_) | Phase::Locating | Phase::Reserving => {
                 self.handle_cancel(env);
                 None
             }
@@ -65,7 +65,7 @@ impl Call {
     pub(super) fn terminate(&mut self, env: &mut Environment, status: Status) -> [Option<TransactionId>; 2] {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving => {}
             Phase::Talking { .. } => {
                 let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up(env, side));
                 self.finish(env, Status::OK, EndedBy::Switch);
@@ -92,6 +92,7 @@ impl Call {
     fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
         if self.ending.is_none() {
             self.ending = Some(Ending { at: env.now, status, by });
+            self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.
                 if self.media(side).port != 0 {

@@ -30,17 +30,19 @@ const LARGEST_DATAGRAM: usize = 1_300 - 26;
 /// A peer that a call is for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Located {
-    pub(super) destination: resolve::Destination,
+    destination: resolve::Destination,
     /// The Request-URI, the same for every server of the peer.
-    pub(super) uri: Bytes,
-    pub(super) over: Over,
+    uri: Bytes,
+    over: Over,
+    /// Whether its servers may ask us to send less (RFC 7339).
+    overload_control: bool,
     /// What the server tried last failed with.
-    pub(super) failed: Status,
+    failed: Status,
 }
 
 /// What may be used on the way to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Over {
+enum Over {
     /// Whatever the peer offers.
     Any,
     /// Streams alone: the request is large.
@@ -56,6 +58,7 @@ impl Located {
             destination: peer.destination(),
             uri: [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat().into(),
             over: Over::Any,
+            overload_control: peer.overload_control,
             failed: Status::SERVER_INTERNAL_ERROR,
         }
     }
@@ -121,6 +124,10 @@ impl Call {
         if let (Transport::Tls, Host::Name(name)) = (flow.transport, &target.identity) {
             env.push(Output::Identify { flow, name: name.as_str().into() });
         }
+        env.endpoint.upstream().add_neighbour(target.address.ip());
+        if peer.overload_control {
+            env.endpoint.downstream().add_server(target.address);
+        }
         let way = Way { uri: peer.uri.clone(), flow, path: Box::default() };
         match &self.phase {
             Phase::Locating => {
@@ -131,7 +138,8 @@ impl Call {
             Phase::Ringing(_) => {
                 let Some(target) = self.destination.targets.first_mut() else { return };
                 // The port of the callee's leg is of one family.
-                if target.ways.first().is_some_and(|first| first.flow.local.is_ipv4() != flow.local.is_ipv4()) {
+                if target.ways.first().is_some_and(|first| first.flow.local.is_ipv4() != flow.local.is_ipv4())
+                {
                     let failure = Failure::Unavailable { retry_after: None };
                     self.fail_target(env, failure, Status::SERVICE_UNAVAILABLE);
                     return;
@@ -174,7 +182,7 @@ impl Call {
         let streams = |listener: &Listener| matches!(listener.transport, Transport::Tcp | Transport::Tls);
         let open = |peer: &Located| peer.over == Over::Any && peer.destination.transport.is_none();
         octets > LARGEST_DATAGRAM
-            && self.destination.peer.as_ref().is_some_and(open)
+            && self.destination.peer.as_deref().is_some_and(open)
             && env.config.listeners.iter().any(streams)
     }
 

@@ -5,6 +5,7 @@ mod agreement;
 mod call;
 mod calls;
 mod end;
+mod locate;
 mod midcall;
 mod ring;
 mod session;

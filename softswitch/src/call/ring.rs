@@ -3,6 +3,7 @@
 
 use super::agreement::{Agreement, Proposal};
 use super::call::{Call, Leg, Phase, Side};
+use super::locate::unavailable;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, escape_user, sign_request, sign_response};
@@ -17,9 +18,10 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
+use sip_stack::resolve::Failure;
 use sip_stack::sdp::{AudioCodec, AudioOffer, TelephoneEvent};
 use sip_stack::transaction::TransactionId;
-use sip_stack::transport::Flow;
+use sip_stack::transport::{Flow, Transport};
 use smallvec::SmallVec;
 
 /// The callee's phones.
@@ -58,30 +60,51 @@ pub(super) struct Branch {
     failed: bool,
 }
 
+/// A server that is spared counts as one that has too much to do now.
+const SHED: Failure = Failure::Unavailable { retry_after: None };
+
+/// What became of an INVITE of ours.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+enum Invited {
+    Sent(Branch),
+    /// Too large for a datagram.
+    TooLarge,
+    /// The server has asked to be sent less (RFC 7339 §5.10: as if it had answered 503).
+    Shed,
+    /// There is no such way.
+    NoWay,
+}
+
 impl Call {
     /// The ports are there: every contact rings.
     pub(super) fn ring(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;
         let mut branches = SmallVec::new();
-        let mut best = None;
+        let mut too_large = false;
+        let mut shed = false;
         for target in 0..self.destination.targets.len() {
-            branches.extend(self.open_branch(env, target, 0));
+            match self.open_branch(env, target, 0) {
+                Invited::Sent(branch) => branches.push(branch),
+                Invited::TooLarge => too_large = true,
+                Invited::Shed => shed = true,
+                Invited::NoWay => {}
+            }
         }
         let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
-        let nobody = branches.is_empty();
-        self.phase = Phase::Ringing(Ring { branches, deadline, best, early: None });
-        if nobody {
-            self.refuse_caller(
-                env,
-                best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller),
-                EndedBy::Switch,
-            );
+        self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
+        if too_large {
+            self.locate_streams(env);
+        } else if shed {
+            self.fail_target(env, SHED, Status::SERVICE_UNAVAILABLE);
         }
     }
 
-    /// Sends an INVITE on one of the ways to a phone; `None` when there is no such way.
-    fn open_branch(&self, env: &mut Environment, target: usize, way: usize) -> Option<Branch> {
-        let Way { uri, flow, path } = self.destination.targets.get(target)?.ways.get(way)?;
+    /// Sends an INVITE on one of the ways to a phone.
+    fn open_branch(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+        let ways = self.destination.targets.get(target).map(|target| &target.ways);
+        let Some(Way { uri, flow, path }) = ways.and_then(|ways| ways.get(way)) else {
+            return Invited::NoWay;
+        };
         let flow = *flow;
         let sent_by = env.sent_by(&flow);
         let host = env.uri_host(self.domain, &flow);
@@ -112,8 +135,15 @@ impl Call {
         let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
         let offer = session.offer(&Proposal::for_callee(caller), ptime_ms);
         draft.writer.body(SDP, &offer);
+        if flow.transport == Transport::Udp && self.avoids_datagrams(env, draft.writer.octets()) {
+            return Invited::TooLarge;
+        }
+        if env.endpoint.sheds(env.now, flow.peer) {
+            return Invited::Shed;
+        }
         let transaction = env.endpoint.request(env.now, draft, self.owner());
-        Some(Branch { target, way, transaction, flow, session, dialogs: SmallVec::new(), failed: false })
+        let dialogs = SmallVec::new();
+        Invited::Sent(Branch { target, way, transaction, flow, session, dialogs, failed: false })
     }
 
     /// A response to one of our INVITEs. Returns whether it was this call's business.
@@ -133,6 +163,12 @@ impl Call {
             && !ring.branches[index].dialogs.contains(&dialog)
         {
             ring.branches[index].dialogs.push(dialog);
+        }
+        if status == Status::SERVICE_UNAVAILABLE && self.fail_target(env, unavailable(response), status) {
+            return true;
+        }
+        if status.is_final() {
+            self.reach_target(env);
         }
         match (status.code(), dialog) {
             (100, _) => {}
@@ -293,13 +329,48 @@ impl Call {
         let Phase::Ringing(ring) = &self.phase else { return false };
         let Some(branch) = ring.branches.get(index).filter(|branch| !branch.failed) else { return false };
         let (target, way) = (branch.target, branch.way + 1);
-        let Some(next) = self.open_branch(env, target, way) else { return false };
+        let next = self.open_branch(env, target, way);
+        self.replace_branch(env, index, next)
+    }
+
+    /// A further server of the peer is the last of the ways.
+    pub(super) fn ring_at_last_way(&mut self, env: &mut Environment) {
+        let last = self.destination.targets.first().map_or(0, |target| target.ways.len().saturating_sub(1));
+        let next = self.open_branch(env, 0, last);
+        self.replace_branch(env, 0, next);
+    }
+
+    /// Puts a new INVITE in the place of one that has failed; whether there is something to wait for.
+    fn replace_branch(&mut self, env: &mut Environment, index: usize, next: Invited) -> bool {
         let Phase::Ringing(ring) = &mut self.phase else { return false };
-        if let Some(branch) = ring.branches.get_mut(index) {
-            let failed = core::mem::replace(branch, next);
-            failed.dialogs.into_iter().for_each(|early| env.endpoint.end_dialog(early));
+        match next {
+            Invited::Sent(next) => {
+                if let Some(branch) = ring.branches.get_mut(index) {
+                    let failed = core::mem::replace(branch, next);
+                    failed.dialogs.into_iter().for_each(|early| env.endpoint.end_dialog(early));
+                } else {
+                    ring.branches.push(next);
+                }
+                true
+            }
+            Invited::TooLarge => {
+                self.locate_streams(env);
+                true
+            }
+            Invited::Shed => self.fail_target(env, SHED, Status::SERVICE_UNAVAILABLE),
+            Invited::NoWay => false,
         }
-        true
+    }
+
+    /// No server of the peer is left.
+    pub(super) fn handle_no_more_ways(&mut self, env: &mut Environment, status: Status) {
+        match &self.phase {
+            Phase::Ringing(ring) if ring.branches.is_empty() => {
+                self.refuse_caller(env, for_caller(status), EndedBy::Switch);
+            }
+            Phase::Ringing(_) => self.on_failure(env, 0, status),
+            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Ended => {}
+        }
     }
 
     /// One of our INVITEs got no final response at all, or could not be sent.
@@ -310,9 +381,11 @@ impl Call {
         status: Status,
     ) {
         let Phase::Ringing(ring) = &self.phase else { return };
-        if let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction)
-            && !self.try_next_way(env, index)
-        {
+        let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) else {
+            return;
+        };
+        let failure = if status == Status::REQUEST_TIMEOUT { Failure::Timeout } else { Failure::Transport };
+        if !self.fail_target(env, failure, status) && !self.try_next_way(env, index) {
             self.on_failure(env, index, status);
         }
     }

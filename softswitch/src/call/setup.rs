@@ -2,11 +2,12 @@
 
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
 use super::calls::Calls;
+use super::locate::Located;
 use super::session::{SDP, SdpFault, Session, read};
 use crate::config::{self, DomainId};
-use crate::core::environment::{ALLOW, Environment, escape_user, sign_response};
+use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
-use crate::registrar::{Registrar, Way};
+use crate::registrar::Registrar;
 use bytes::Bytes;
 use media::{Command, LegId};
 use sip_stack::endpoint::Request;
@@ -56,7 +57,12 @@ impl Calls {
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.remote = remote;
             call.announce(env);
-            call.reserve(env);
+            if call.destination.peer.is_some() {
+                call.phase = Phase::Locating;
+                call.locate(env);
+            } else {
+                call.reserve(env);
+            }
         }
     }
 
@@ -132,13 +138,16 @@ impl Call {
     }
 
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
-    fn reserve(&self, env: &mut Environment) {
+    pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
         let mut locals = ways.map(|way| way.flow.local.ip().to_canonical());
         let first = locals.next().unwrap_or(caller);
-        // Phones of one user may be reached through several of our addresses: then the port is bound on all.
-        let callee = if locals.all(|local| local == first) { first } else { unspecified(first) };
+        // Phones of one user, and the servers of a peer, may be reached through several of our addresses: then the port is
+        // bound on all.
+        let one = locals.all(|local| local == first)
+            && self.destination.peer.as_ref().is_none_or(|peer| peer.has_one_address());
+        let callee = if one { first } else { unspecified(first) };
         let legs = smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
         env.media(Command::Open { legs });
     }
@@ -185,21 +194,15 @@ fn destination(
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
             let (latching, ring_s) = (user.latching.clone(), user.ring_s);
-            Ok(Destination { targets, user: callee.clone(), latching, ring_s })
+            Ok(Destination { targets, peer: None, user: callee.clone(), latching, ring_s })
         }
-        config::Target::Peer { peer, .. } => {
-            let flow = env.flow_to(peer.transport, peer.address);
-            let flow = flow.ok_or(Refused::silent(Status::SERVER_INTERNAL_ERROR))?;
-            let uri =
-                [b"sip:", escape_user(callee).as_slice(), b"@", peer.address.to_string().as_bytes()].concat();
-            let way = Way { uri: uri.into(), flow, path: Box::default() };
-            Ok(Destination {
-                targets: smallvec![Target { ways: smallvec![way] }],
-                user: callee.clone(),
-                latching: peer.latching.clone(),
-                ring_s: PEER_RING_S,
-            })
-        }
+        config::Target::Peer { peer, .. } => Ok(Destination {
+            targets: SmallVec::new(),
+            peer: Some(Box::new(Located::new(peer, callee))),
+            user: callee.clone(),
+            latching: peer.latching.clone(),
+            ring_s: PEER_RING_S,
+        }),
     }
 }
 

@@ -4,6 +4,7 @@ use super::error::{Fault, Quoted};
 use super::model::{Advertise, Listener, Media, PortRange, Transport, parse_ip_literal};
 use super::network::Network;
 use super::table::{Faults, Key, Located, Section};
+use sip_stack::resolve::Host;
 use std::net::{IpAddr, SocketAddr};
 
 const ADDRESS: Key = Key {
@@ -57,7 +58,7 @@ pub(super) fn resolve_listeners(root: &mut Section<'_>, faults: &Faults) -> Vec<
 
 fn resolve_listener(mut section: Section<'_>) -> Option<Located<Listener>> {
     let address = section.required(ADDRESS, parse_address);
-    let transport = resolve_transport(&mut section);
+    let transport = resolve_given_transport(&mut section).unwrap_or(Transport::Udp);
     let advertise = section.parsed(ADVERTISE, parse_advertise).map(|advertise| advertise.value);
     let local_networks = resolve_networks(&mut section)
         .unwrap_or_else(|| if advertise.is_some() { Network::private() } else { Vec::new() });
@@ -66,9 +67,9 @@ fn resolve_listener(mut section: Section<'_>) -> Option<Located<Listener>> {
     Some(Located { value: Listener { address, transport, advertise, local_networks }, line })
 }
 
-/// `transport` of a listener or peer; UDP when it is not given.
-pub(super) fn resolve_transport(section: &mut Section<'_>) -> Transport {
-    section.parsed(TRANSPORT, parse_transport).map_or(Transport::Udp, |transport| transport.value)
+/// `transport` of a listener or peer.
+pub(super) fn resolve_given_transport(section: &mut Section<'_>) -> Option<Transport> {
+    section.parsed(TRANSPORT, parse_transport).map(|transport| transport.value)
 }
 
 fn parse_transport(text: &str) -> Option<Transport> {
@@ -154,6 +155,18 @@ fn inherit_advertise(media: &mut Media, listeners: &[Located<Listener>], faults:
 /// An IP address with a port that is not 0.
 pub(super) fn parse_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+/// Where a peer is: an IP address or a host name, each with or without a port.
+pub(super) fn parse_peer(text: &str) -> Option<(Host, Option<u16>)> {
+    if let Some(address) = parse_address(text) {
+        return Some((Host::Ip(address.ip()), Some(address.port())));
+    }
+    if let Some(ip) = parse_usable_ip(text) {
+        return Some((Host::Ip(ip), None));
+    }
+    let Advertise { host, port } = parse_advertise(text)?;
+    Some((Host::new(host.as_bytes())?, port))
 }
 
 /// An IP address peers can send to.

@@ -8,6 +8,7 @@ use super::network::{Network, canonical};
 use super::pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
+use sip_stack::resolve::{Destination, Host};
 pub use sip_stack::transport::Transport;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -298,15 +299,48 @@ pub enum Latching {
 /// A SIP peer that does not register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Where its requests go.
-    pub address: SocketAddr,
-    /// Over what.
-    pub transport: Transport,
+    /// Where its requests go: an address, or a name that is located (RFC 3263).
+    pub host: Host,
+    /// The port; a name without one is looked for with SRV records.
+    pub port: Option<u16>,
+    /// Over what; where the file leaves it open, what RFC 3263 §4.1 finds.
+    pub transport: Option<Transport>,
     /// Whether we announce RFC 7339 to it in our Vias, and obey what it answers. Off by default: some servers choke on
     /// Via parameters they do not know.
     pub overload_control: bool,
     /// From where its media may come.
     pub latching: Latching,
+}
+
+impl Peer {
+    /// What has to be located.
+    #[must_use]
+    pub fn destination(&self) -> Destination {
+        Destination {
+            target: self.host.clone(),
+            identity: self.host.clone(),
+            port: self.port,
+            transport: self.transport,
+            secure: false,
+            first: None,
+        }
+    }
+
+    /// What follows the user part in its URIs: host, port, and the transport if it is not UDP.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = match &self.host {
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            Host::Ip(ip) => ip.to_string(),
+            Host::Name(name) => name.to_string(),
+        };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let transport = match self.transport {
+            None | Some(Transport::Udp) => String::new(),
+            Some(transport) => format!(";transport={}", transport.name().to_ascii_lowercase()),
+        };
+        host + &port + &transport
+    }
 }
 
 /// Numbers that lead to a peer.

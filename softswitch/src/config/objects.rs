@@ -1,6 +1,6 @@
 //! `[[user]]`, `[[users]]`, `[[peer]]` and `[[route]]`: what a domain is filled with.
 
-use super::addresses::{parse_address, resolve_transport};
+use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
 use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Route, Transport, User};
@@ -9,8 +9,9 @@ use super::pattern::Pattern;
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
 use sip_stack::auth::{Algorithm, Ha1};
+use sip_stack::resolve::Host;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 const ID: Key = Key {
     name: "id",
@@ -48,8 +49,8 @@ const FROM: Key = Key { name: "from", expected: "a whole number", example: "1000
 const TO: Key = Key { name: "to", expected: "a whole number", example: "1999" };
 const ADDRESS: Key = Key {
     name: "address",
-    expected: "an IP address with a port (names are not looked up)",
-    example: "\"192.0.2.10:5060\"",
+    expected: "an IP address or a host name, with or without a port",
+    example: "\"sip.example.com\"",
 };
 const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
 const PATTERN: Key = Key {
@@ -257,13 +258,13 @@ pub(super) fn resolve_peers(
     for mut section in root.tables("peer", "[[peer]]") {
         let id = section.required(ID, parse_id);
         let domain = tenants.domain_of(&mut section, faults);
-        let address = section.required(ADDRESS, parse_address);
-        let transport = resolve_transport(&mut section);
-        if let Transport::Ws | Transport::Wss = transport {
+        let address = section.required(ADDRESS, parse_peer);
+        let transport = resolve_given_transport(&mut section);
+        if let Some(transport @ (Transport::Ws | Transport::Wss)) = transport {
             faults.note(section.line, Fault::PeerOverWebSocket { transport: transport.name() });
         }
-        if let Some(address) = &address {
-            note_unreachable(section.line, transport, address.value, listeners, faults);
+        if let (Some(address), Some(transport)) = (&address, transport) {
+            note_unreachable(section.line, transport, &address.value.0, listeners, faults);
         }
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
@@ -275,8 +276,8 @@ pub(super) fn resolve_peers(
             faults.note(line, Fault::DuplicatePeer { id, domain, first });
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
-        let address = address.map_or(SocketAddr::from(([0; 4], 0)), |address| address.value);
-        domain.peers.insert(id, Peer { address, transport, overload_control, latching });
+        let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
+        domain.peers.insert(id, Peer { host, port, transport, overload_control, latching });
     }
 }
 
@@ -284,16 +285,21 @@ pub(super) fn resolve_peers(
 fn note_unreachable(
     line: u32,
     transport: Transport,
-    peer: SocketAddr,
+    peer: &Host,
     listeners: &[Located<Listener>],
     faults: &Faults,
 ) {
+    let ip = match peer {
+        Host::Ip(ip) => Some(ip),
+        Host::Name(_) => None,
+    };
     let serves = |listener: &Located<Listener>| {
-        listener.value.transport == transport && listener.value.address.is_ipv4() == peer.is_ipv4()
+        listener.value.transport == transport
+            && ip.is_none_or(|ip| listener.value.address.is_ipv4() == ip.is_ipv4())
     };
     match transport {
         Transport::Tcp | Transport::Tls if !listeners.iter().any(serves) => {
-            let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
+            let family = if ip.is_none_or(IpAddr::is_ipv4) { "IPv4" } else { "IPv6" };
             let transport = transport.name().to_ascii_lowercase();
             faults.note(line, Fault::PeerWithoutListener { transport, family });
         }

@@ -157,9 +157,9 @@ const FAULTS: &[(&str, &str)] = &[
         "softswitch.toml:5: default_expires_s is more than max_expires_s; make default_expires_s the smaller",
     ),
     (
-        "[[peer]]\nid = \"uas\"\naddress = \"sip.example.com\"\n[[route]]\npattern = \"8XXX\"\npeer = \"uas\"\n",
-        "softswitch.toml:4: address = \"sip.example.com\" is not an IP address with a port (names are not looked up); \
-         for example address = \"192.0.2.10:5060\"",
+        "[[peer]]\nid = \"uas\"\naddress = \"sip example com\"\n[[route]]\npattern = \"8XXX\"\npeer = \"uas\"\n",
+        "softswitch.toml:4: address = \"sip example com\" is not an IP address or a host name, with or without a port; \
+         for example address = \"sip.example.com\"",
     ),
     (
         "[[peer]]\nid = \"uas\"\naddress = \"192.0.2.1:5060\"\n[[peer]]\nid = \"uas\"\naddress = \"192.0.2.2:5060\"\n",
@@ -577,7 +577,7 @@ fn the_laboratory_differs_from_the_first_configuration_in_users_ports_and_extens
     assert_eq!(domain.users["1999"].credentials, ha1_of_password("1999", "default", "secret"));
     assert!(matches!(domain.route(b"1500"), Some(Target::User { id: "1500", .. })));
     let Some(Target::Peer { peer, .. }) = domain.route(b"8001") else { panic!("8001 leads nowhere") };
-    assert_eq!(peer.address, "127.0.0.1:15080".parse().unwrap());
+    assert_eq!(peer.authority(), "127.0.0.1:15080");
 
     let mut first = load(&first::generate(&[3; 32]).text);
     first.file.clone_from(&lab.file);

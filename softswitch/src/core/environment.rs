@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::header::HeaderName;
 use sip_stack::message::Writer;
+use sip_stack::random::Random;
+use sip_stack::resolve::{Families, Resolver, Settings};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use sip_stack::{Endpoint, Time};
 use std::collections::VecDeque;
@@ -28,6 +30,8 @@ pub(crate) struct Environment {
     epoch_unix_ms: i64,
     pub(crate) config: Arc<Config>,
     pub(crate) endpoint: Endpoint,
+    /// Where peers are.
+    pub(crate) resolver: Resolver,
     pub(crate) interfaces: Interfaces,
     pub(crate) overload: Overload,
     /// No new calls: the switch is about to stop.
@@ -38,11 +42,19 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new(seed: [u8; 32], config: Config) -> Environment {
+        let mut endpoint = Endpoint::new(seed);
+        let mut lots = [0; 32];
+        for part in lots.chunks_exact_mut(8) {
+            part.copy_from_slice(&endpoint.random().next_u64().to_le_bytes());
+        }
+        let lots = Random::new(lots);
+        let settings = Settings { families: families(&config), ..Settings::default() };
         let mut env = Environment {
             now: Time::default(),
             epoch_unix_ms: 0,
             config: Arc::new(config),
-            endpoint: Endpoint::new(seed),
+            endpoint,
+            resolver: Resolver::new(settings, lots),
             interfaces: Interfaces::default(),
             overload: Overload::default(),
             stopping: false,
@@ -172,6 +184,16 @@ impl Environment {
             local: SocketAddr::new(ip, listener.address.port()),
             peer,
         })
+    }
+}
+
+/// The families of addresses that we send from.
+fn families(config: &Config) -> Families {
+    let has = |ipv4: bool| config.listeners.iter().any(|listener| listener.address.is_ipv4() == ipv4);
+    match (has(true), has(false)) {
+        (_, false) => Families::Ipv4,
+        (false, true) => Families::Ipv6,
+        (true, true) => Families::Ipv4First,
     }
 }
 

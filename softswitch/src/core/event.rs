@@ -136,6 +136,8 @@ pub enum Refusal {
     UnknownNumber,
     /// The user exists but no phone is registered.
     NotRegistered,
+    /// The peer's name leads to no server that we can send to.
+    PeerNotFound,
     /// The switch is stopping.
     Stopping,
     /// No media port could be had.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::store::StoredBinding;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip_stack::resolve::{Answer, Query};
 use sip_stack::transport::Flow;
 
 /// One thing that happened outside.
@@ -32,6 +33,13 @@ pub enum Input {
     Backlog {
         /// Microseconds.
         delay_us: u32,
+    },
+    /// The DNS answered a question of [`super::Output::Resolve`].
+    Resolved {
+        /// The question.
+        query: Query,
+        /// The answer.
+        answer: Answer,
     },
     /// News from a media shard.
     Media(media::Report),

@@ -18,6 +18,8 @@ use sip_stack::endpoint::Request;
 use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Method, Status};
 use sip_stack::overload::{Intake, Work};
+use sip_stack::resolve::Host;
+use sip_stack::transport::Transport;
 use std::net::SocketAddr;
 
 /// After so long without a refusal the overload is over.
@@ -189,8 +191,15 @@ fn is_new_work(request: &Request) -> bool {
     }
 }
 
-/// Address of every peer, and whether we obey its feedback.
+/// Address of every peer that is known by one, and whether we obey its feedback. Servers of names follow as they are found.
 fn peers(config: &Config) -> impl Iterator<Item = (SocketAddr, bool)> {
     let peers = config.domains.values().flat_map(|domain| domain.peers.values());
-    peers.map(|peer| (peer.address, peer.overload_control))
+    peers.filter_map(|peer| match peer.host {
+        Host::Ip(ip) => {
+            let transport = peer.transport.unwrap_or(Transport::Udp);
+            let address = SocketAddr::new(ip, peer.port.unwrap_or(transport.default_port()));
+            Some((address, peer.overload_control))
+        }
+        Host::Name(_) => None,
+    })
 }

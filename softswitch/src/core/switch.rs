@@ -9,7 +9,7 @@ use crate::nat::KeepAlives;
 use crate::registrar::Registrar;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
-use sip_stack::{Time, endpoint};
+use sip_stack::{Time, endpoint, resolve};
 use std::sync::Arc;
 
 /// The head of a snapshot: everything but the tables.
@@ -86,6 +86,11 @@ impl Switch {
             }
             Input::Disconnected { flow } => self.registrar.flow_lost(&mut self.env, &flow),
             Input::Backlog { delay_us } => self.env.handle_backlog(delay_us),
+            Input::Resolved { query, answer } => {
+                let answer = resolve::Input::Answer { query, answer };
+                // An answer names no location, so it cannot name a wrong one.
+                let _taken = self.env.resolver.handle_input(now, answer);
+            }
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
             Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
             Input::Interfaces(interfaces) => {
@@ -100,7 +105,7 @@ impl Switch {
                 self.calls.shut_down(&mut self.env);
             }
         }
-        self.drain_endpoint();
+        self.drain();
         self.keep_alives.schedule(&mut self.env, &self.registrar);
     }
 
@@ -108,12 +113,13 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Time) {
         self.env.now = now;
         self.env.endpoint.handle_timeout(now);
-        self.drain_endpoint();
+        self.drain();
+        self.env.resolver.handle_timeout(now);
         self.registrar.handle_timeout(&mut self.env);
         self.calls.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
         self.env.handle_overload_timeout();
-        self.drain_endpoint();
+        self.drain();
     }
 
     /// The next thing to do, in the order it came about.
@@ -125,6 +131,7 @@ impl Switch {
     pub fn poll_timeout(&self) -> Option<Time> {
         let deadlines = [
             self.env.endpoint.poll_timeout(),
+            self.env.resolver.poll_timeout(),
             self.env.overload.poll_timeout(),
             self.registrar.poll_timeout(),
             self.calls.poll_timeout(),
@@ -154,6 +161,14 @@ impl Switch {
         self.env.meet_neighbours();
         self.registrar.reconfigure(&mut self.env, &before);
         self.env.event(Event::Configured { users });
+    }
+
+    /// Hands the news of endpoint and resolver to their owners until there are no more.
+    fn drain(&mut self) {
+        self.drain_endpoint();
+        while self.calls.drain_locations(&mut self.env) {
+            self.drain_endpoint();
+        }
     }
 
     /// Hands the endpoint's events to their owners until it has no more.

@@ -11,7 +11,7 @@ use sip_stack::io::{
 };
 use sip_stack::transport::stream::Limits;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use tracing::{debug, error};
@@ -19,11 +19,16 @@ use tracing::{debug, error};
 /// How much longer a silent connection stays than the longest registration over it.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// How many names of servers are kept.
+const NAMES: usize = 4_096;
+
 /// The handle; there is no thread where nothing listens for streams.
 pub(super) struct Connections {
     streams: Option<Streams>,
     /// Those that are up.
     open: BTreeSet<Flow>,
+    /// What certificates of servers have to name, where they were looked up by name. At most [`NAMES`].
+    names: BTreeMap<Flow, Box<str>>,
     unannounced: bool,
 }
 
@@ -37,7 +42,12 @@ impl Connections {
     ) -> Result<Connections, StartError> {
         let listeners = listeners_of(config);
         if listeners.is_empty() {
-            return Ok(Connections { streams: None, open: BTreeSet::new(), unannounced: false });
+            return Ok(Connections {
+                streams: None,
+                open: BTreeSet::new(),
+                names: BTreeMap::new(),
+                unannounced: false,
+            });
         }
         let lifetimes = config.domains.values().map(|domain| domain.registration.max_expires_s);
         let longest = Duration::from_secs(lifetimes.max().unwrap_or_default().into());
@@ -49,7 +59,12 @@ impl Connections {
             bounds: sip_stack::io::Bounds::default(),
         };
         let streams = sip_stack::io::start(config, seed, super::clock::now, on_report)?;
-        Ok(Connections { streams: Some(streams), open: BTreeSet::new(), unannounced: false })
+        Ok(Connections {
+            streams: Some(streams),
+            open: BTreeSet::new(),
+            names: BTreeMap::new(),
+            unannounced: false,
+        })
     }
 
     /// What is listened on.
@@ -65,8 +80,21 @@ impl Connections {
         // that it has opened (RFC 5626 §5.3), and shows no certificate for that.
         let is_response = transmit.bytes.starts_with(b"SIP/");
         let is_up = self.open.contains(&flow);
-        let reach = if is_response || is_up { Reach::Flow } else { Reach::Peer { name: None } };
+        let reach = if is_response || is_up {
+            Reach::Flow
+        } else {
+            Reach::Peer { name: self.names.get(&flow).cloned() }
+        };
         self.command(Command::Send { flow, bytes: transmit.bytes.clone(), transaction, reach })
+    }
+
+    /// The server at the other end of `flow` has to show a certificate of this name.
+    pub(super) fn identify(&mut self, flow: Flow, name: Box<str>) {
+        if self.names.len() >= NAMES && !self.names.contains_key(&flow) {
+            // It is told again before the next call goes there.
+            self.names.clear();
+        }
+        self.names.insert(flow, name);
     }
 
     /// Uses other certificates for the connections that come.

@@ -10,6 +10,7 @@ pub mod limits;
 mod lines;
 mod log_file;
 mod media;
+mod names;
 pub mod random;
 mod run;
 mod sip;

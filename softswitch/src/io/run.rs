@@ -11,6 +11,7 @@ use super::control::{self, Control, Loaded, Reload};
 use super::lines::Lines;
 use super::log_file::{LogFile, LogPlace};
 use super::media::Media;
+use super::names::Names;
 use super::random::{self, NoRandomness};
 use super::sip::SipSockets;
 use super::trace::{self, Direction};
@@ -141,6 +142,7 @@ struct Core {
     recorder: Option<Recorder<LogFile>>,
     sip: SipSockets,
     connections: Connections,
+    names: Names,
     media: Media,
     store: StoreHandle,
     ops: Vec<StoreOp>,
@@ -210,6 +212,8 @@ impl Core {
                         self.echoes.push(Input::Unsent { transaction });
                     }
                 }
+                Output::Identify { flow, name } => self.connections.identify(flow, name),
+                Output::Resolve(query) => self.echoes.extend(self.names.ask(query)),
                 Output::Media(command) => self.echoes.extend(self.media.send(now, command).map(Input::Media)),
                 Output::Store(op) => self.ops.push(op),
                 Output::Event(event) => tell::event(&event),
@@ -279,6 +283,7 @@ impl Loop {
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
         let connections = start_connections(&config, tls, Arc::clone(&waker))?;
+        let names = Names::new(Arc::new(wake(Arc::clone(&waker))));
         let media = start_media(&config, Arc::clone(&waker))?;
         let control =
             control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
@@ -302,6 +307,7 @@ impl Loop {
                 recorder,
                 sip,
                 connections,
+                names,
                 media,
                 store,
                 ops: Vec::new(),
@@ -409,9 +415,14 @@ impl Loop {
     /// Takes what the other threads report; tells whether they may have more.
     fn take_reports(&mut self, now: Time) -> bool {
         for _ in 0..REPORTS {
-            let (input, report) = (self.core.connections.poll_input(), self.core.media.poll_report());
-            if input.is_none() && report.is_none() {
+            let core = &mut self.core;
+            let (input, report) = (core.connections.poll_input(), core.media.poll_report());
+            let answer = core.names.poll_input();
+            if input.is_none() && report.is_none() && answer.is_none() {
                 return false;
+            }
+            if let Some(answer) = answer {
+                self.core.feed(now, answer);
             }
             if let Some(input) = input {
                 self.core.take(now, input);
@@ -533,7 +544,7 @@ fn start_connections(config: &Config, tls: Option<Tls>, waker: Arc<Waker>) -> Re
 }
 
 /// Wakes the loop.
-fn wake(waker: Arc<Waker>) -> impl Fn() + Send + 'static {
+fn wake(waker: Arc<Waker>) -> impl Fn() + Send + Sync + 'static {
     move || {
         if let Err(error) = waker.wake() {
             error!(%error, "core not woken");

@@ -169,6 +169,7 @@ pub fn write_input(
         Input::Received { .. }
         | Input::Unsent { .. }
         | Input::Disconnected { .. }
+        | Input::Resolved { .. }
         | Input::Backlog { .. }
         | Input::Media(_)
         | Input::WallClock { .. }

@@ -5,12 +5,12 @@
 //! | with a Path | at its topmost hop: over the flow of the REGISTER where that came from the address of the hop, else at the address in the hop |
 //! | registered with `reg-id` | over the flow of the REGISTER (RFC 5626 §7) |
 //! | registered over a stream | over that connection, whatever transport the contact names |
-//! | registered over UDP | at the port of the contact, if its host is the address that the REGISTER came from, over the transport that the contact names if there is a listener of it; else where the REGISTER came from |
+//! | registered over UDP | by the `contact` of the domain; where it says `auto`, at the port of the contact, if its host is the address that the REGISTER came from, over the transport that the contact names if there is a listener of it; else where the REGISTER came from |
 //!
 //! Left out on purpose: names. A hop with a host name is taken for the proxy that the REGISTER came from.
 
 use super::{Binding, table::Registrar};
-use crate::config::DomainId;
+use crate::config::{ContactPolicy, DomainId};
 use crate::core::environment::Environment;
 use bytes::Bytes;
 use core::cmp::Reverse;
@@ -59,17 +59,19 @@ impl Registrar {
             phone.sort_by_key(|binding| Reverse(binding.q));
         }
         phones.sort_by_key(|phone| phone.first().map(|binding| Reverse(binding.q)));
-        let way = |binding: &Binding| binding.way(env);
+        let policy = env.domain(domain).map_or_else(Default::default, |domain| domain.contact);
+        let way = |binding: &Binding| binding.way(env, policy);
         phones.into_iter().map(|phone| phone.into_iter().map(way).collect()).collect()
     }
 }
 
 impl Binding {
-    fn way(&self, env: &Environment) -> Way {
-        Way { uri: self.contact.clone(), flow: self.flow_to_first_hop(env), path: self.path.clone() }
+    fn way(&self, env: &Environment, policy: ContactPolicy) -> Way {
+        let flow = self.flow_to_first_hop(env, policy);
+        Way { uri: self.contact.clone(), flow, path: self.path.clone() }
     }
 
-    fn flow_to_first_hop(&self, env: &Environment) -> Flow {
+    fn flow_to_first_hop(&self, env: &Environment, policy: ContactPolicy) -> Flow {
         let flow = self.flow;
         let streams = flow.transport.is_reliable();
         match (self.first_hop(), self.reg_id) {
@@ -79,11 +81,8 @@ impl Binding {
             },
             (None, Some(_)) => flow,
             (None, None) => match Uri::parse(&self.contact) {
-                Ok(contact) => match contact.ip().filter(|ip| !streams && same_host(*ip, &flow)) {
-                    Some(ip) => towards(flow, &contact, ip, env),
-                    None => flow,
-                },
-                Err(_) => flow,
+                Ok(contact) if !streams => flow_to_contact(policy, flow, &contact, env),
+                Ok(_) | Err(_) => flow,
             },
         }
     }
@@ -125,6 +124,21 @@ impl Binding {
         }
         if let Some(local) = env.local_for(&self.flow) {
             self.flow.local = local;
+        }
+    }
+}
+
+/// The flow to the phone that registered `contact` over UDP, by the policy of its domain.
+fn flow_to_contact(policy: ContactPolicy, flow: Flow, contact: &Uri<'_>, env: &Environment) -> Flow {
+    match (policy, contact.ip()) {
+        (ContactPolicy::Source, _) | (_, None) => flow,
+        (ContactPolicy::Auto, Some(ip)) if !same_host(ip, &flow) => flow,
+        (ContactPolicy::Auto, Some(ip)) => towards(flow, contact, ip, env),
+        (ContactPolicy::AsSent, Some(ip)) if same_host(ip, &flow) => towards(flow, contact, ip, env),
+        (ContactPolicy::AsSent, Some(ip)) => {
+            let transport = transport_of(contact);
+            let port = contact.port.unwrap_or(transport.default_port());
+            env.flow_to(transport, SocketAddr::new(ip, port)).unwrap_or(flow)
         }
     }
 }

@@ -5,6 +5,7 @@ use sip_stack::Time;
 use sip_stack::auth::{Answer, Challenge, Secret};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
+use sip_stack::resolve::Query;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
 use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
@@ -26,6 +27,8 @@ pub(crate) struct Stage {
     count: u32,
     cseq: u32,
     legs: Vec<LegId>,
+    /// Whom the caller calls.
+    number: String,
     /// To of the caller's dialog, once the switch has answered.
     to: String,
 }
@@ -45,7 +48,13 @@ fn text(message: &Message, name: HeaderName) -> String {
 impl Stage {
     /// 1000 and 1001 are registered, the latter with this many phones.
     pub(crate) fn new(phones: u16) -> Stage {
-        let config = config::parse("calls.toml", CONFIG).expect("the configuration is valid");
+        Stage::with("", "1001", phones)
+    }
+
+    /// The same with more configuration; the caller calls `number`.
+    pub(crate) fn with(more: &str, number: &str, phones: u16) -> Stage {
+        let text = format!("{CONFIG}{more}");
+        let config = config::parse("calls.toml", &text).expect("the configuration is valid");
         let mut stage = Stage {
             switch: Switch::new([5; 32], config),
             now: Time(1),
@@ -54,7 +63,8 @@ impl Stage {
             count: 0,
             cseq: 0,
             legs: Vec::new(),
-            to: "<sip:1001@127.0.0.1:5060>".into(),
+            number: number.into(),
+            to: format!("<sip:{number}@127.0.0.1:5060>"),
         };
         stage.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
         for phone in 0..phones {
@@ -64,7 +74,7 @@ impl Stage {
         stage
     }
 
-    fn input(&mut self, input: Input) {
+    pub(crate) fn input(&mut self, input: Input) {
         self.now.0 += 1_000_000;
         self.switch.handle_input(self.now, input);
         self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
@@ -83,7 +93,11 @@ impl Stage {
     fn transmits(&self) -> impl Iterator<Item = &Transmit> {
         self.outputs.iter().filter_map(|output| match output {
             Output::Transmit(transmit) => Some(transmit),
-            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         })
     }
 
@@ -155,7 +169,7 @@ impl Stage {
     }
 
     fn caller_sends(&mut self, method: &str, cseq: u32, to: &str, body: &str) {
-        let uri = "sip:1001@127.0.0.1:5060";
+        let uri = &format!("sip:{}@127.0.0.1:5060", self.number);
         let credentials =
             if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
@@ -170,15 +184,97 @@ impl Stage {
 
     /// The caller's INVITE; the media ports are there at once.
     pub(crate) fn invite(&mut self, body: &str) {
+        self.dial(body);
+        self.open_media();
+    }
+
+    /// The caller's INVITE.
+    pub(crate) fn dial(&mut self, body: &str) {
         self.cseq = 1;
         let to = self.to.clone();
         self.caller_sends("INVITE", 1, &to, body);
+    }
+
+    /// The caller gives up.
+    pub(crate) fn cancel(&mut self) {
+        let invite = self.now.0;
+        self.feed(CALLER, format!(
+            "CANCEL sip:{}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bKINVITE{}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: <sip:{}@127.0.0.1:5060>\r\n\
+             Call-ID: call\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n",
+            self.number, invite - 1_000_000, self.number,
+        ));
+    }
+
+    /// What the last step asked the DNS.
+    pub(crate) fn questions(&self) -> Vec<Query> {
+        self.outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Resolve(query) => Some(query.clone()),
+                Output::Identify { .. }
+                | Output::Media(_)
+                | Output::Transmit(_)
+                | Output::Store(_)
+                | Output::Event(_) => None,
+            })
+            .collect()
+    }
+
+    /// The names that certificates must have, of the last step.
+    pub(crate) fn identified(&self) -> Vec<String> {
+        self.outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Identify { name, .. } => Some(name.to_string()),
+                Output::Resolve(_)
+                | Output::Media(_)
+                | Output::Transmit(_)
+                | Output::Store(_)
+                | Output::Event(_) => None,
+            })
+            .collect()
+    }
+
+    /// The INVITEs of the last step, with where they went.
+    pub(crate) fn invites(&self) -> Vec<(Transport, SocketAddr, Message)> {
+        self.transmits()
+            .map(|transmit| {
+                let message = Message::parse(transmit.bytes.clone()).expect("the switch writes SIP");
+                (transmit.flow.transport, transmit.flow.peer, message)
+            })
+            .filter(|(_, _, message)| message.method() == Some(Method::Invite))
+            .collect()
+    }
+
+    /// An INVITE of the last step could not be sent.
+    pub(crate) fn invite_is_not_sent(&mut self) {
+        let transaction = self.transmits().find_map(|transmit| transmit.transaction);
+        self.input(Input::Unsent { transaction: transaction.expect("a request") });
+    }
+
+    /// Lets time pass until the switch asks the DNS.
+    pub(crate) fn wait_for_questions(&mut self) {
+        while self.questions().is_empty() {
+            self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
+            self.switch.handle_timeout(self.now);
+            self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+        }
+    }
+
+    /// The media ports that the last step asked for are there.
+    pub(crate) fn open_media(&mut self) {
         let opened: Vec<LegId> = self
             .outputs
             .iter()
             .flat_map(|output| match output {
                 Output::Media(Command::Open { legs }) => legs.iter().map(|(leg, _)| *leg).collect(),
-                Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => Vec::new(),
+                Output::Identify { .. }
+                | Output::Resolve(_)
+                | Output::Media(_)
+                | Output::Transmit(_)
+                | Output::Store(_)
+                | Output::Event(_) => Vec::new(),
             })
             .collect();
         assert_eq!(opened.len(), 2, "the call asks for its ports: {:?}", self.outputs);
@@ -231,7 +327,11 @@ impl Stage {
     fn commands(&self) -> impl Iterator<Item = &Command> {
         self.outputs.iter().filter_map(|output| match output {
             Output::Media(command) => Some(command),
-            Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Transmit(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         })
     }
 

@@ -239,7 +239,12 @@ impl World {
                 Output::Media(Command::Open { legs }) => {
                     Some(legs.iter().map(|(leg, _)| (*leg, 40_000)).collect())
                 }
-                Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+                Output::Identify { .. }
+                | Output::Resolve(_)
+                | Output::Media(_)
+                | Output::Transmit(_)
+                | Output::Store(_)
+                | Output::Event(_) => None,
             })
             .expect("the call asks for ports");
         self.input(Input::Media(Report::Opened { legs: legs.into_iter().collect() }));

@@ -239,7 +239,12 @@ impl Phone {
         self.invite(&credentials);
         let legs = self.outputs.iter().find_map(|output| match output {
             Output::Media(Command::Open { legs }) => Some(legs.clone()),
-            Output::Media(_) | Output::Transmit(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Transmit(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         });
         let legs = legs.expect("the call asks for ports").into_iter();
         let legs = legs.zip([40_000, 40_002]).map(|((leg, _), port)| (leg, port)).collect();
@@ -265,7 +270,11 @@ impl Phone {
     pub(crate) fn invites(&self) -> Vec<Transmit> {
         let sent = self.outputs.iter().filter_map(|output| match output {
             Output::Transmit(transmit) => Some(transmit.clone()),
-            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         });
         sent.filter(|transmit| transmit.bytes.starts_with(b"INVITE ")).collect()
     }
@@ -292,7 +301,11 @@ impl Phone {
         self.input(Input::Received { flow, bytes });
         let sent = self.outputs.iter().find_map(|output| match output {
             Output::Transmit(transmit) => Some(transmit.bytes.clone()),
-            Output::Media(_) | Output::Store(_) | Output::Event(_) => None,
+            Output::Identify { .. }
+            | Output::Resolve(_)
+            | Output::Media(_)
+            | Output::Store(_)
+            | Output::Event(_) => None,
         });
         Message::parse(sent.expect("an answer")).expect("it parses")
     }

@@ -374,6 +374,8 @@ impl World {
                 Output::Transmit(Transmit { flow, bytes, .. }) => {
                     self.network.send(self.now, &Datagram { from: flow.local, to: flow.peer, bytes });
                 }
+                Output::Identify { .. } => {}
+                Output::Resolve(query) => panic!("nobody in this world has a name: {query:?}"),
                 Output::Media(command) => self.media.obey(self.now, command),
                 Output::Store(op) => self.database.apply(op),
                 Output::Event(event) => {

@@ -1,0 +1,44 @@
+//! The core's way to the DNS. Its thread is started with the first question, so that a switch whose peers are addresses
+//! needs no DNS.
+//!
+//! Overflow: a question that cannot be put counts as one that failed.
+
+use crate::core::Input;
+use sip_stack::io::dns::{self, Dns, Servers, Wake};
+use sip_stack::resolve::{Answer, Query};
+use tracing::warn;
+
+/// The thread, once there is one.
+pub(super) struct Names {
+    dns: Option<Dns>,
+    wake: Wake,
+}
+
+impl Names {
+    /// `wake` is called from the thread when there is an answer.
+    pub(super) const fn new(wake: Wake) -> Names {
+        Names { dns: None, wake }
+    }
+
+    /// Puts a question; returns the answer when it cannot be put.
+    pub(super) fn ask(&mut self, query: Query) -> Option<Input> {
+        let failed = |query| Some(Input::Resolved { query, answer: Answer::Failed });
+        let dns = match &mut self.dns {
+            Some(dns) => dns,
+            None => match dns::start(&Servers::System, self.wake.clone()) {
+                Ok(dns) => self.dns.insert(dns),
+                Err(error) => {
+                    warn!(%error, "names of peers cannot be looked up");
+                    return failed(query);
+                }
+            },
+        };
+        dns.ask(query).err().and_then(failed)
+    }
+
+    /// The next answer.
+    pub(super) fn poll_input(&mut self) -> Option<Input> {
+        let (query, answer) = self.dns.as_mut()?.poll_answer()?;
+        Some(Input::Resolved { query, answer })
+    }
+}

@@ -1,0 +1,217 @@
+//! Calls to peers that are known by name: how they are found, and which server is next (RFC 3263; RFC 3261 §18.1.1).
+
+use crate::stage::{Stage, sdp};
+use core::time::Duration;
+use sip_stack::message::Message;
+use sip_stack::resolve::{Answer, Kind, Name, Query, Records, Srv};
+use sip_stack::transport::Transport;
+use softswitch::core::Input;
+use std::net::SocketAddr;
+
+const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
+
+/// A stage whose caller calls 8000, which a peer with these lines serves.
+fn stage(peer: &str) -> Stage {
+    let more = format!(
+        "[[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n\
+         [[listener]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n\
+         [tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
+         [[peer]]\nid = \"carrier\"\n{peer}\n[[route]]\npattern = \"8XXX\"\npeer = \"carrier\"\n"
+    );
+    Stage::with(&more, "8000", 0)
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).expect("a name")
+}
+
+fn asked(stage: &Stage) -> Vec<String> {
+    stage.questions().iter().map(Query::to_string).collect()
+}
+
+/// Answers every question until none is left, from this zone: two servers over UDP, the first before the second, and one
+/// over TCP.
+fn answer_all(stage: &mut Stage) {
+    let mut questions = stage.questions();
+    while let Some(query) = questions.pop() {
+        let srv = |priority, host: &str| Srv { priority, weight: 1, port: 5070, target: Some(name(host)) };
+        let records = match (query.kind, query.name.as_str()) {
+            (Kind::Srv, "_sip._udp.carrier.example") => {
+                Some(Records::Srv(vec![srv(1, "a.carrier.example"), srv(2, "b.carrier.example")]))
+            }
+            (Kind::Srv, "_sip._tcp.carrier.example") => Some(Records::Srv(vec![srv(1, "t.carrier.example")])),
+            (Kind::Srv, "_sips._tcp.carrier.example") => {
+                Some(Records::Srv(vec![srv(1, "t.carrier.example")]))
+            }
+            (Kind::A, "a.carrier.example") => Some(Records::A(vec![[127, 0, 0, 21].into()])),
+            (Kind::A, "b.carrier.example") => Some(Records::A(vec![[127, 0, 0, 22].into()])),
+            (Kind::A, "t.carrier.example") => Some(Records::A(vec![[127, 0, 0, 23].into()])),
+            _ => None,
+        };
+        let ttl = Duration::from_secs(300);
+        let answer = records.map_or(Answer::NoSuchName, |records| Answer::Records { records, ttl });
+        stage.input(Input::Resolved { query, answer });
+        if questions.is_empty() || !stage.questions().is_empty() {
+            questions.extend(stage.questions());
+        }
+    }
+}
+
+/// The only INVITE of the last step.
+fn invite(stage: &Stage) -> (Transport, SocketAddr, Message) {
+    let mut invites = stage.invites();
+    assert_eq!(invites.len(), 1, "one INVITE");
+    invites.remove(0)
+}
+
+fn called(stage: &Stage) -> (Transport, String) {
+    let (transport, peer, _) = invite(stage);
+    (transport, peer.to_string())
+}
+
+const FIRST: &str = "127.0.0.21:5070";
+const SECOND: &str = "127.0.0.22:5070";
+/// The server over TCP and TLS.
+const STREAMS: &str = "127.0.0.23:5070";
+
+/// 8000 was dialled and the first server is called.
+fn calling() -> Stage {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&sdp(PCMU));
+    assert_eq!(asked(&stage), ["carrier.example NAPTR"]);
+    answer_all(&mut stage);
+    stage.open_media();
+    assert_eq!(called(&stage), (Transport::Udp, FIRST.into()));
+    stage
+}
+
+#[test]
+fn a_peer_is_found_by_its_name_and_called_by_it() {
+    let stage = calling();
+    let (_, _, invite) = invite(&stage);
+    assert_eq!(invite.uri().expect("a URI").host, b"carrier.example");
+}
+
+#[test]
+fn the_next_server_is_called_when_one_is_busy_with_others() {
+    let mut stage = calling();
+    let (_, _, invite) = invite(&stage);
+    stage.reply(&invite, "503 Service Unavailable\r\nRetry-After: 30", "");
+    answer_all(&mut stage);
+    assert_eq!(called(&stage), (Transport::Udp, SECOND.into()));
+}
+
+#[test]
+fn the_next_server_is_called_when_one_cannot_be_reached() {
+    let mut stage = calling();
+    stage.invite_is_not_sent();
+    answer_all(&mut stage);
+    assert_eq!(called(&stage), (Transport::Udp, SECOND.into()));
+}
+
+#[test]
+fn what_a_server_answers_is_the_answer_of_the_peer() {
+    let mut stage = calling();
+    let (_, _, invite) = invite(&stage);
+    stage.reply(&invite, "486 Busy Here", "");
+    stage.response_to_caller(486);
+    assert!(stage.questions().is_empty() && stage.invites().is_empty());
+}
+
+#[test]
+fn when_every_server_has_failed_the_caller_hears_of_it_and_not_with_503() {
+    let mut stage = calling();
+    let over = |transport, server: &str| (transport, server.to_owned());
+    for server in [
+        over(Transport::Udp, FIRST),
+        over(Transport::Udp, SECOND),
+        over(Transport::Tcp, STREAMS),
+        over(Transport::Tls, STREAMS),
+    ] {
+        assert_eq!(called(&stage), server);
+        let (_, _, invite) = invite(&stage);
+        stage.reply(&invite, "503 Service Unavailable", "");
+        answer_all(&mut stage);
+    }
+    stage.response_to_caller(500);
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_an_error_of_the_switch() {
+    let mut stage = stage("address = \"nowhere.example\"");
+    stage.dial(&sdp(PCMU));
+    answer_all(&mut stage);
+    stage.response_to_caller(500);
+    assert_eq!(stage.switch.calls(), 0);
+}
+
+#[test]
+fn a_caller_may_give_up_while_the_peer_is_looked_for() {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&sdp(PCMU));
+    let questions = stage.questions();
+    stage.cancel();
+    stage.response_to_caller(487);
+    assert_eq!(stage.switch.calls(), 0);
+    for query in questions {
+        stage.input(Input::Resolved { query, answer: Answer::NoSuchName });
+        assert!(stage.invites().is_empty());
+    }
+}
+
+#[test]
+fn the_next_server_is_called_when_one_is_silent() {
+    let mut stage = calling();
+    stage.wait_for_questions();
+    answer_all(&mut stage);
+    assert_eq!(called(&stage), (Transport::Udp, SECOND.into()));
+}
+
+#[test]
+fn a_port_asks_for_addresses_alone_and_a_transport_for_its_services() {
+    let mut by_port = stage("address = \"a.carrier.example:5080\"");
+    by_port.dial(&sdp(PCMU));
+    assert_eq!(asked(&by_port), ["a.carrier.example A"]);
+    answer_all(&mut by_port);
+    by_port.open_media();
+    assert_eq!(called(&by_port), (Transport::Udp, "127.0.0.21:5080".into()));
+
+    let mut over_tls = stage("address = \"carrier.example\"\ntransport = \"tls\"");
+    over_tls.dial(&sdp(PCMU));
+    assert_eq!(asked(&over_tls), ["_sips._tcp.carrier.example SRV"]);
+    answer_all(&mut over_tls);
+    assert_eq!(over_tls.identified(), ["carrier.example"], "its certificate names what was looked up");
+    over_tls.open_media();
+    assert_eq!(called(&over_tls), (Transport::Tls, STREAMS.into()));
+}
+
+/// An offer that makes our own INVITE larger than 1,300 octets.
+fn large() -> String {
+    let formats: String = (96..127).map(|format| format!(" {format}")).collect();
+    let maps: String = (96..127)
+        .map(|format| format!("a=rtpmap:{format} codec-with-a-rather-long-name-{format}/8000\r\n"))
+        .collect();
+    sdp(&format!("m=audio 4000 RTP/AVP 0{formats}\r\n{maps}"))
+}
+
+#[test]
+fn a_large_invite_goes_over_a_stream_and_over_udp_only_when_there_is_none() {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&large());
+    answer_all(&mut stage);
+    stage.open_media();
+    answer_all(&mut stage);
+    for transport in [Transport::Tcp, Transport::Tls] {
+        assert_eq!(called(&stage), (transport, STREAMS.into()));
+        stage.invite_is_not_sent();
+        answer_all(&mut stage);
+    }
+    assert_eq!(called(&stage), (Transport::Udp, FIRST.into()));
+}
+
+#[test]
+fn a_large_invite_stays_on_udp_where_the_configuration_says_udp() {
+    let mut stage = stage("address = \"127.0.0.21:5070\"\ntransport = \"udp\"");
+    stage.invite(&large());
+    assert_eq!(called(&stage), (Transport::Udp, FIRST.into()));
+}
