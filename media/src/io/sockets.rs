@@ -1,8 +1,8 @@
 //! The bound port pairs: those of legs, those promised to the core, and those at rest.
 //!
 //! Binding a pair costs a dozen system calls and a wake of this thread. So a pair whose leg has closed stays bound and
-//! rests, for [`REST`] at least, before another leg has it: late packets of the old call do not reach the new one. A pair
-//! that packets reach while it rests is closed instead, so that their sender is told that nobody listens (ICMP).
+//! rests, for [`REST`] at least, before another leg has it. A pair that packets reach in that time is closed instead: late
+//! packets of the old call do not reach the new one, and their sender is told that nobody listens (ICMP).
 //!
 //! At most [`RESTING`] pairs rest; the one that has rested longest is closed for one more. When the range has no other
 //! pair left, one at rest is used early.
@@ -20,10 +20,10 @@ use super::ports::{PortPair, Ports};
 use crate::shard::{LegKey, RefusalReason};
 use crate::time::Time;
 
-/// How long a pair rests before it is used again.
-const REST: Duration = Duration::from_secs(1);
+/// How long a pair rests before it is used again: a sender that goes on would have sent some ten packets.
+const REST: Duration = Duration::from_millis(250);
 /// How many pairs may rest.
-const RESTING: usize = 512;
+const RESTING: usize = 1_024;
 /// How many of them are looked at for one on the right address.
 const LOOKED_AT: usize = 8;
 
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn more_than_may_rest_are_closed_longest_rested_first() {
-        let (mut sockets, _poll) = sockets(23_000, 24_999);
+        let (mut sockets, _poll) = sockets(23_000, 25_999);
         let pairs: Vec<_> = (0..=RESTING).map(|_| sockets.promise(NOW, LOCAL).unwrap().0).collect();
         for (pair, nanos) in pairs.iter().zip(0..) {
             sockets.rest(Time(NOW.0 + nanos), *pair);
