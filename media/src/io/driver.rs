@@ -270,9 +270,11 @@ impl Driver {
     fn bind(&mut self, now: Time, legs: &LegAddresses) {
         let mut pairs: SmallVec<[(PairId, u16); 2]> = SmallVec::new();
         for (_, local) in legs {
-            self.link.lessor.note(*local);
             match self.sockets.promise(now, *local) {
-                Ok(pair) => pairs.push(pair),
+                Ok(pair) => {
+                    self.link.lessor.note(*local);
+                    pairs.push(pair);
+                }
                 Err(reason) => {
                     self.give_up(now, legs, &pairs, reason);
                     return;
@@ -283,8 +285,9 @@ impl Driver {
         self.shard.handle_bound(now, ports);
         for ((leg, local), (pair, port)) in legs.iter().zip(pairs) {
             debug!(%leg, %local, port, "media leg opened");
-            if let Some(key) = self.shard.key(*leg) {
-                self.sockets.give(pair, key);
+            match self.shard.key(*leg) {
+                Some(key) => self.sockets.give(pair, key),
+                None => self.sockets.rest(now, pair),
             }
         }
     }

@@ -101,16 +101,35 @@ impl Sockets {
         self.pairs.get((*self.legs.get(leg.index())?)?)
     }
 
-    /// A pair on `local` that is promised from now on, with its RTP port.
+    /// A pair on `local` that is promised from now on, with its RTP port: one that has rested, a new one, or when there
+    /// is none of these, one that would have to rest.
     pub(super) fn promise(&mut self, now: Time, local: IpAddr) -> Result<(PairId, u16), RefusalReason> {
+        self.promise_rested(now, local).or_else(|reason| match reason {
+            RefusalReason::NoFreePort | RefusalReason::Os { .. } => {
+                let id = self.wake_early(local).ok_or(reason)?;
+                self.promised(id)
+            }
+            RefusalReason::AddressNotLocal | RefusalReason::AlreadyOpen => Err(reason),
+        })
+    }
+
+    /// The same, but nothing that would have to rest.
+    pub(super) fn promise_rested(
+        &mut self,
+        now: Time,
+        local: IpAddr,
+    ) -> Result<(PairId, u16), RefusalReason> {
         let id = match self.wake_resting(now, local) {
             Some(id) => id,
-            None => match self.ports.bind(local) {
-                Ok(pair) => self.watch(local, pair),
-                Err(RefusalReason::NoFreePort) => self.wake_early(local)?,
-                Err(reason) => return Err(reason),
-            },
+            None => {
+                let pair = self.ports.bind(local)?;
+                self.watch(local, pair)
+            }
         };
+        self.promised(id)
+    }
+
+    fn promised(&mut self, id: PairId) -> Result<(PairId, u16), RefusalReason> {
         let bound = self.pairs.get_mut(id).ok_or(RefusalReason::NoFreePort)?;
         bound.role = Role::Promised;
         Ok((id, bound.pair.port))
@@ -175,14 +194,14 @@ impl Sockets {
     }
 
     /// The pair that has rested longest, bound anew where it was on another address.
-    fn wake_early(&mut self, local: IpAddr) -> Result<PairId, RefusalReason> {
-        let id = self.pop_resting().ok_or(RefusalReason::NoFreePort)?;
+    fn wake_early(&mut self, local: IpAddr) -> Option<PairId> {
+        let id = self.pop_resting()?;
         if self.pairs.get(id).is_some_and(|bound| bound.local == local) {
-            return Ok(id);
+            return Some(id);
         }
         self.close(id);
-        let pair = self.ports.bind(local)?;
-        Ok(self.watch(local, pair))
+        let pair = self.ports.bind(local).ok()?;
+        Some(self.watch(local, pair))
     }
 
     fn pop_resting(&mut self) -> Option<PairId> {

@@ -1,8 +1,9 @@
 //! Port pairs bound in advance, so that the core opens legs without waiting for the media thread.
 //!
 //! The thread leases pairs to the core through a ring, for each of the local addresses that legs were opened on so far; the
-//! core uses them up and the thread leases more, a few on each wake. At most [`LEASES`] pairs of an
-//! address and an eighth of the range are leased, for at most [`ADDRESSES`] addresses: legs beyond that wait for the thread.
+//! core uses them up and the thread leases more, a few on each wake. At most [`LEASES`] pairs of an address are leased, for
+//! at most [`ADDRESSES`] addresses, and an eighth of the range in all; legs on other addresses, and those that come faster,
+//! wait for the thread. An address that is gone keeps its place.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -70,11 +71,11 @@ impl Lessor {
 
     /// Leases some pairs more. Whatever hinders it, legs can do without.
     pub(super) fn lease(&mut self, now: Time, sockets: &mut Sockets) {
-        let most = LEASES.min(sockets.capacity() / 8);
+        let most = LEASES.min(sockets.capacity() / 8 / self.lent.len().max(1));
         let mut left = LEASES_PER_WAKE;
         for (local, lent) in &mut self.lent {
             for _ in 0..most.saturating_sub(*lent).min(left) {
-                let Ok((pair, port)) = sockets.promise(now, *local) else { break };
+                let Ok((pair, port)) = sockets.promise_rested(now, *local) else { break };
                 if self.leases.try_push(Lease { local: *local, port, pair }).is_err() {
                     sockets.rest(now, pair);
                     break;

@@ -5,8 +5,9 @@
 //! counted in windows of 100 ms of the time handed in. A window that ends while that delay is too long makes the limit
 //! of the next one smaller, by an eighth or a half; one that ends without delay lets it grow by a sixteenth, until it is
 //! twice what is asked for and therefore no limit any more. Within the limit requests are taken as they come; of a
-//! surplus, requests are refused by a draw that is the same when a request is sent again, so that a copy of a refused
-//! request is not admitted later by luck.
+//! surplus, requests are refused by a draw that is the same when a request is sent again, so that copies of a refused
+//! request are mostly refused as well. When there is more room by then a copy is admitted: the caller, who has given up,
+//! then hears 2xx responses that it ignores, and the call ends unacknowledged.
 //!
 //! Left out on purpose: queues. What is not admitted is refused at once.
 

@@ -1,6 +1,6 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
-use super::locate::Located;
+use super::locate::{LOCATING, Located};
 use super::ring::Ring;
 use super::session::Session;
 use crate::config::{DomainId, Latching};
@@ -210,7 +210,8 @@ impl Call {
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
-            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Locating => Some(self.started + LOCATING),
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
         }
     }
 

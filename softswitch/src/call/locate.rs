@@ -23,6 +23,9 @@ use sip_stack::table::Id;
 use sip_stack::transport::Transport;
 use smallvec::smallvec;
 
+/// How long the first server of a peer may be looked for: as long as a transaction waits (RFC 3261 §17.1.1.2, Timer B).
+pub(super) const LOCATING: Duration = Duration::from_secs(32);
+
 /// Octets beyond which a request does not go over UDP (RFC 3261 §18.1.1: the path MTU is not known), less the
 /// Content-Length that is still to come.
 const LARGEST_DATAGRAM: usize = 1_300 - 26;
@@ -65,7 +68,7 @@ impl Located {
 
     /// Whether all its servers are behind one address of ours.
     pub(super) const fn has_one_address(&self) -> bool {
-        matches!(self.destination.target, Host::Ip(_))
+        matches!(self.destination.target, Host::Ip(_)) && self.destination.transport.is_some()
     }
 }
 

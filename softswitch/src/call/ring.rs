@@ -83,7 +83,7 @@ impl Call {
         let mut too_large = false;
         let mut shed = false;
         for target in 0..self.destination.targets.len() {
-            match self.open_branch(env, target, 0) {
+            match self.open_next(env, target, 0) {
                 Invited::Sent(branch) => branches.push(branch),
                 Invited::TooLarge => too_large = true,
                 Invited::Shed => shed = true,
@@ -91,12 +91,27 @@ impl Call {
             }
         }
         let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
+        let nobody = branches.is_empty();
         self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
+        let reason = if shed { Status::SERVICE_UNAVAILABLE } else { Status::TEMPORARILY_UNAVAILABLE };
         if too_large {
             self.locate_streams(env);
-        } else if shed {
-            self.fail_target(env, SHED, Status::SERVICE_UNAVAILABLE);
+        } else if nobody && !self.fail_target(env, SHED, reason) {
+            self.refuse_caller(env, for_caller(reason), EndedBy::Switch);
         }
+    }
+
+    /// Sends an INVITE on the first of the ways to a phone, from `way` on, whose server has not asked to be sent less.
+    fn open_next(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+        let ways = self.destination.targets.get(target).map_or(0, |target| target.ways.len());
+        let mut spared = Invited::NoWay;
+        for way in way..ways {
+            match self.open_branch(env, target, way) {
+                Invited::Shed => spared = Invited::Shed,
+                invited @ (Invited::Sent(_) | Invited::TooLarge | Invited::NoWay) => return invited,
+            }
+        }
+        spared
     }
 
     /// Sends an INVITE on one of the ways to a phone.
@@ -165,6 +180,7 @@ impl Call {
             ring.branches[index].dialogs.push(dialog);
         }
         if status == Status::SERVICE_UNAVAILABLE && self.fail_target(env, unavailable(response), status) {
+            self.close_branch(env, index);
             return true;
         }
         if status.is_final() {
@@ -309,12 +325,12 @@ impl Call {
     /// One of our INVITEs has failed; the last one decides.
     pub(super) fn on_failure(&mut self, env: &mut Environment, index: usize, status: Status) {
         let Phase::Ringing(ring) = &mut self.phase else { return };
-        let Some(branch) = ring.branches.get_mut(index) else { return };
-        branch.failed = true;
-        for early in core::mem::take(&mut branch.dialogs) {
-            env.endpoint.end_dialog(early);
+        if index >= ring.branches.len() {
+            return;
         }
         ring.best = Some(better(ring.best, status));
+        self.close_branch(env, index);
+        let Phase::Ringing(ring) = &mut self.phase else { return };
         // §16.7 step 5: a 6xx ends the search.
         if status.code() >= 600 || ring.branches.iter().all(|branch| branch.failed) {
             let best = ring.best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller);
@@ -329,7 +345,7 @@ impl Call {
         let Phase::Ringing(ring) = &self.phase else { return false };
         let Some(branch) = ring.branches.get(index).filter(|branch| !branch.failed) else { return false };
         let (target, way) = (branch.target, branch.way + 1);
-        let next = self.open_branch(env, target, way);
+        let next = self.open_next(env, target, way);
         self.replace_branch(env, index, next)
     }
 
@@ -381,22 +397,39 @@ impl Call {
         status: Status,
     ) {
         let Phase::Ringing(ring) = &self.phase else { return };
-        let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) else {
-            return;
-        };
+        // The ACK of a failure may be lost as well.
+        let lost = |branch: &Branch| branch.transaction == transaction && !branch.failed;
+        let Some(index) = ring.branches.iter().position(lost) else { return };
         let failure = if status == Status::REQUEST_TIMEOUT { Failure::Timeout } else { Failure::Transport };
-        if !self.fail_target(env, failure, status) && !self.try_next_way(env, index) {
+        if self.fail_target(env, failure, status) {
+            self.close_branch(env, index);
+        } else if !self.try_next_way(env, index) {
             self.on_failure(env, index, status);
         }
     }
 
-    /// Nobody answered in time.
+    /// Another INVITE will take the place of one that has failed.
+    fn close_branch(&mut self, env: &mut Environment, index: usize) {
+        let Phase::Ringing(ring) = &mut self.phase else { return };
+        let Some(branch) = ring.branches.get_mut(index) else { return };
+        branch.failed = true;
+        for early in core::mem::take(&mut branch.dialogs) {
+            env.endpoint.end_dialog(early);
+        }
+    }
+
+    /// Nobody answered in time, or no server was found.
     pub(super) fn handle_ring_timeout(&mut self, env: &mut Environment) {
-        if let Phase::Ringing(ring) = &mut self.phase
-            && ring.deadline <= env.now
-        {
-            ring.give_up(env);
-            self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
+        if self.poll_timeout().is_none_or(|due| due > env.now) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Locating => self.refuse_caller(env, Status::SERVER_TIME_OUT, EndedBy::Switch),
+            Phase::Ringing(ring) => {
+                ring.give_up(env);
+                self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
+            }
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => {}
         }
     }
 }

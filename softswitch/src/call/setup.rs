@@ -64,6 +64,7 @@ impl Calls {
                 call.reserve(env);
             }
         }
+        self.settle(env, Some(id));
     }
 
     /// Opens transaction, dialog and call, and tells the caller that we are at it.

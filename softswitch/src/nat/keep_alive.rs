@@ -132,6 +132,9 @@ impl KeepAlives {
         let Some(domain) = env.domain(aor.domain) else { return };
         let wanted = domain.nat == Nat::Auto
             && binding.flow.transport == Transport::Udp
+            // A proxy keeps the way to its phones open, and a phone with outbound its own (RFC 5626 §4.4).
+            && binding.path.is_empty()
+            && binding.reg_id.is_none()
             && is_translated(binding.flow, &binding.contact);
         if !wanted {
             return;

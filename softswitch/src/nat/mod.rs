@@ -1,7 +1,8 @@
 //! Phones behind address translators: how the way there is kept open (RFC 4787 §4.3). Where calls to them go is in
 //! `registrar/reach.rs`.
 //!
-//! Left out on purpose: keep-alives over streams and of phones with outbound (RFC 5626 §4.4), which ping by themselves.
+//! Left out on purpose: keep-alives over streams, of phones with outbound (RFC 5626 §4.4), which ping by themselves,
+//! and of phones behind a proxy (Path), which keeps the way to them open.
 
 mod keep_alive;
 

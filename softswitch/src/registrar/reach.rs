@@ -2,7 +2,7 @@
 //!
 //! | binding | reached |
 //! |---|---|
-//! | with a Path | at its topmost hop: over the flow of the REGISTER where that came from the address of the hop, else at the address in the hop |
+//! | with a Path | at the proxy that the REGISTER came from, by the Path: at the port and over the transport of the topmost hop where that names the proxy's address, else over the flow of the REGISTER |
 //! | registered with `reg-id` | over the flow of the REGISTER (RFC 5626 §7) |
 //! | registered over a stream | over that connection, whatever transport the contact names |
 //! | registered over UDP | by the `contact` of the domain; where it says `auto`, at the port of the contact, if its host is the address that the REGISTER came from, over the transport that the contact names if there is a listener of it; else where the REGISTER came from |
@@ -75,8 +75,9 @@ impl Binding {
         let flow = self.flow;
         let streams = flow.transport.is_reliable();
         match (self.first_hop(), self.reg_id) {
+            // A hop elsewhere would let every phone aim our requests at any host.
             (Some(hop), _) => match hop.ip() {
-                Some(ip) if !(streams && same_host(ip, &flow)) => towards(flow, &hop, ip, env),
+                Some(ip) if !streams && same_host(ip, &flow) => towards(flow, &hop, ip, env),
                 Some(_) | None => flow,
             },
             (None, Some(_)) => flow,

@@ -67,7 +67,8 @@ impl Registrar {
         };
         let message = &request.message;
         let contacts = message.contacts().map_err(|_| Refusal::Malformed)?;
-        let path = path(message)?;
+        let trusted = env.endpoint.upstream().is_neighbour(request.flow.peer.ip());
+        let path = path(message, trusted)?;
         let outbound = outbound(message, contacts.as_slice(), &path)?;
         let wishes = match contacts {
             Contacts::Star if message.expires() == Ok(Some(0)) => self.everything(id, request),

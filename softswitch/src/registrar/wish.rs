@@ -123,8 +123,9 @@ pub(super) fn announces(message: &Message, tag: &[u8]) -> bool {
     message.supported().chain(message.require()).any(|announced| announced.eq_ignore_ascii_case(tag))
 }
 
-/// The proxies that want requests for the contact to pass through them (RFC 3327 §5.3), topmost first.
-pub(super) fn path(message: &Message) -> Result<Box<[Bytes]>, Refusal> {
+/// The proxies that want requests for the contact to pass through them (RFC 3327 §5.3), topmost first. `trusted` is whether
+/// a configured peer sent the request.
+pub(super) fn path(message: &Message, trusted: bool) -> Result<Box<[Bytes]>, Refusal> {
     let mut hops: SmallVec<[Bytes; 2]> = SmallVec::new();
     for value in message.list(HeaderName::Path) {
         // RFC 3327 §4: in the form of a Route, with `lr`.
@@ -135,10 +136,12 @@ pub(super) fn path(message: &Message) -> Result<Box<[Bytes]>, Refusal> {
         if hops.len() == MAX_HOPS || value.len() > MAX_TEXT {
             return Err(Refusal::TooLarge);
         }
-        hops.push(Bytes::copy_from_slice(value));
+        // It is kept for long, and in the database one to a line.
+        hops.push(value.iter().map(|octet| if octet.is_ascii_control() { b' ' } else { *octet }).collect());
     }
-    // The recommended policy: a phone that cannot read the Path in our answer would never learn who stands between.
-    if !hops.is_empty() && !announces(message, PATH) {
+    // The recommended policy: a phone that cannot read the Path in our answer would never learn who stands between. Few
+    // phones announce it, so proxies that the operator knows are taken at their word.
+    if !hops.is_empty() && !trusted && !announces(message, PATH) {
         return Err(Refusal::PathUnsupported);
     }
     Ok(hops.into_vec().into_boxed_slice())

@@ -155,7 +155,7 @@ fn a_caller_may_give_up_while_the_peer_is_looked_for() {
     assert_eq!(stage.switch.calls(), 0);
     for query in questions {
         stage.input(Input::Resolved { query, answer: Answer::NoSuchName });
-        assert!(stage.invites().is_empty());
+        assert!(stage.questions().is_empty(), "nothing is looked for any more");
     }
 }
 
@@ -164,6 +164,32 @@ fn the_next_server_is_called_when_one_is_silent() {
     let mut stage = calling();
     stage.wait_for_questions();
     answer_all(&mut stage);
+    assert_eq!(called(&stage), (Transport::Udp, SECOND.into()));
+}
+
+#[test]
+fn a_name_that_is_not_found_in_time_is_given_up() {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&sdp(PCMU));
+    stage.wait_for_response(504);
+    assert_eq!(stage.switch.calls(), 0);
+}
+
+#[test]
+fn a_lost_acknowledgement_of_a_503_does_not_end_the_search() {
+    let mut stage = calling();
+    let (_, _, invite) = invite(&stage);
+    stage.reply(&invite, "503 Service Unavailable", "");
+    let questions = stage.questions();
+    // The ACK.
+    stage.invite_is_not_sent();
+    for query in questions {
+        let records = Records::A(vec![[127, 0, 0, 22].into()]);
+        stage.input(Input::Resolved {
+            query,
+            answer: Answer::Records { records, ttl: Duration::from_secs(9) },
+        });
+    }
     assert_eq!(called(&stage), (Transport::Udp, SECOND.into()));
 }
 

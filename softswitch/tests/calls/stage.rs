@@ -253,6 +253,16 @@ impl Stage {
         self.input(Input::Unsent { transaction: transaction.expect("a request") });
     }
 
+    /// Lets time pass until the caller gets this response.
+    pub(crate) fn wait_for_response(&mut self, status: u16) {
+        let is_it = |message: &Message| message.status().is_some_and(|code| code.code() == status);
+        while !self.messages_to(CALLER..=CALLER).iter().any(is_it) {
+            self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
+            self.switch.handle_timeout(self.now);
+            self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+        }
+    }
+
     /// Lets time pass until the switch asks the DNS.
     pub(crate) fn wait_for_questions(&mut self) {
         while self.questions().is_empty() {

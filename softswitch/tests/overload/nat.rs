@@ -57,6 +57,19 @@ fn nat_off_asks_nobody() {
 }
 
 #[test]
+fn phones_behind_a_proxy_and_phones_with_outbound_are_not_asked() {
+    let outbound = format!("{INSIDE}>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"");
+    for (contact, headers) in [
+        (INSIDE, "Path: <sip:203.0.113.5;lr>\r\nSupported: path\r\n"),
+        (&*outbound, "Supported: outbound\r\n"),
+    ] {
+        let mut world = World::new(CONFIG);
+        world.register(1001, SOURCE, contact, headers);
+        assert!(options(&world.pass(100_000)).is_empty(), "{headers}");
+    }
+}
+
+#[test]
 fn a_phone_that_misses_three_questions_is_told_once() {
     let mut world = World::new(CONFIG);
     world.register(1001, SOURCE, INSIDE, "");

@@ -209,10 +209,12 @@ impl World {
     pub(crate) fn send_register(&mut self, user: u32, peer: &str, contact: &str, headers: &str) -> Message {
         self.n += 1;
         let n = self.n;
+        // Parameters may follow after an angle bracket.
+        let (contact, params) = contact.split_once('>').unwrap_or((contact, ""));
         self.feed(peer, format!(
             "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch=z9hG4bKr{n}\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@192.0.2.1>;tag=r\r\nTo: <sip:{user}@192.0.2.1>\r\nCall-ID: reg{user}\r\n\
-             CSeq: {n} REGISTER\r\nContact: <sip:{user}@{contact}>\r\n{headers}Content-Length: 0\r\n\r\n"
+             CSeq: {n} REGISTER\r\nContact: <sip:{user}@{contact}>{params}\r\n{headers}Content-Length: 0\r\n\r\n"
         ));
         self.sent_to(peer).pop().expect("an answer")
     }

@@ -98,10 +98,12 @@ fn a_call_goes_through_the_path_in_its_order_to_the_topmost_hop() {
 }
 
 #[test]
-fn the_topmost_hop_of_a_path_may_be_another_host_than_the_sender() {
+fn a_path_leads_to_no_other_host_than_the_sender_of_the_register() {
     for (hop, expected) in [
-        ("sip:192.0.2.50;lr", (Transport::Udp, "192.0.2.50:5060")),
-        ("sip:192.0.2.50;lr;transport=tcp", (Transport::Tcp, "192.0.2.50:5060")),
+        ("sip:192.0.2.8:5080;lr", (Transport::Udp, "192.0.2.8:5080")),
+        ("sip:192.0.2.8;lr;transport=tcp", (Transport::Tcp, "192.0.2.8:5060")),
+        ("sip:192.0.2.50;lr", (Transport::Udp, "192.0.2.8:5060")),
+        ("sip:192.0.2.50;lr;transport=tcp", (Transport::Udp, "192.0.2.8:5060")),
         ("sip:proxy.example.com;lr", (Transport::Udp, "192.0.2.8:5060")),
     ] {
         let mut phone = Phone::new("1001", "secret");

@@ -49,6 +49,17 @@ fn a_path_that_the_phone_cannot_know_of_is_a_bad_extension() {
 }
 
 #[test]
+fn a_configured_peer_may_write_a_path_that_the_phone_says_nothing_of() {
+    let config = "[[listener]]\naddress = \"192.0.2.1:5060\"\n[[domain]]\nname = \"a.example\"\n\
+                  [[users]]\nfrom = 1001\nto = 1002\npassword = \"secret\"\n\
+                  [[peer]]\nid = \"edge\"\naddress = \"192.0.2.8\"\n";
+    let mut phone = Phone::of(config, "1001", "secret");
+    phone.behind_proxy();
+    assert_eq!(status(&phone.register(&format!("{CONTACT}{PATH}"))), 200);
+    assert_eq!(phone.is_called().len(), 1);
+}
+
+#[test]
 fn require_path_is_understood_and_other_extensions_are_not() {
     let mut phone = Phone::new("1001", "secret");
     assert_eq!(status(&phone.register(&format!("{CONTACT}{PATH}Require: path\r\n"))), 200);
