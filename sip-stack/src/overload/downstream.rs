@@ -63,7 +63,7 @@ impl Downstream {
             servers.into_iter().map(|server| (server, before.remove(&server).unwrap_or_default())).collect();
     }
 
-    /// Adds a server that was found by name; there may be [`MOST`] of all kinds.
+    /// Adds a server that was found by name, unless there are 4,096 already.
     pub fn add_server(&mut self, server: SocketAddr) {
         if self.0.len() < MOST {
             self.0.entry(server).or_default();

@@ -29,7 +29,7 @@ impl Upstream {
         self.neighbours = neighbours.into_iter().map(|address| address.to_canonical()).collect();
     }
 
-    /// Adds a neighbour that was found by name; there may be [`MOST`] of all kinds.
+    /// Adds a neighbour that was found by name, unless there are 4,096 already.
     pub fn add_neighbour(&mut self, address: IpAddr) {
         if self.neighbours.len() < MOST {
             self.neighbours.insert(address.to_canonical());
