@@ -141,6 +141,15 @@ fn a_contact_star_stands_alone() {
 }
 
 #[test]
+fn a_retry_after_is_read_without_what_follows_its_seconds() {
+    let wait =
+        |value: &str| options(&format!("Retry-After: {value}\r\n")).retry_after().map(|wait| wait.as_secs());
+    assert_eq!(wait("7200 (tea);duration=1"), Some(7_200));
+    assert_eq!(wait("99999999999999999999"), Some(u64::from(u32::MAX)));
+    assert_eq!((wait("soon"), wait("")), (None, None));
+}
+
+#[test]
 fn a_response_is_not_lost_for_a_field_its_reader_can_do_without() {
     let extra = "Contact: <sip:a@h>;;\r\nDate: yesterday\r\n";
     assert_eq!(parse(format!("SIP/2.0 200 OK\r\n{HEADERS}{extra}\r\n")).validate().map(drop), Ok(()));

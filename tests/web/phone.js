@@ -66,9 +66,6 @@ ua.on('registered', ({ response }) => console.log(`registered ${response.status_
 ua.on('unregistered', () => console.log('unregistered'));
 ua.on('registrationFailed', ({ response, cause }) =>
   console.log(`registration failed: ${response ? response.status_code : cause}`));
-ua.on('newOptions', ({ originator }) => {
-  if (originator === 'remote') console.log('asked by OPTIONS');
-});
 
 readline.createInterface({ input: process.stdin }).on('line', line => {
   const [command, argument] = line.split(' ');

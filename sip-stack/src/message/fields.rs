@@ -5,6 +5,7 @@ use super::{HeaderError, Message, Offence};
 use crate::header::date::Date;
 use crate::header::number::delta_seconds;
 use crate::header::{CSeq, Contacts, HeaderName, MediaType, NameAddr, Via};
+use core::time::Duration;
 
 impl Message {
     /// The topmost Via (§20.42).
@@ -118,6 +119,15 @@ impl Message {
     /// When it is no number.
     pub fn min_expires(&self) -> Result<Option<u32>, HeaderError> {
         self.seconds(HeaderName::MinExpires)
+    }
+
+    /// How long whoever answers so wants to be left alone (§20.33): the seconds, without the comment and parameters that
+    /// may follow. `None` where it is missing or malformed.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.header(HeaderName::RetryAfter)?;
+        let end = value.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(value.len());
+        let seconds = delta_seconds(value.get(..end)?)?;
+        Some(Duration::from_secs(u64::from(seconds)))
     }
 
     fn seconds(&self, name: HeaderName) -> Result<Option<u32>, HeaderError> {

@@ -319,7 +319,7 @@ impl Registration {
                 self.ask_again(now, id, purpose, demands, random);
             }
             (status, _) => {
-                let after = response.header(HeaderName::RetryAfter).and_then(wait::retry_after);
+                let after = response.retry_after();
                 self.fail(now, id, Failure::Refused(status), after, random);
             }
         }

@@ -1,6 +1,5 @@
 //! How long to wait after a failure (RFC 5626 §4.5, RFC 3261 §20.33).
 
-use crate::header::number::delta_seconds;
 use crate::random::Random;
 use core::time::Duration;
 
@@ -30,13 +29,6 @@ pub(super) fn after(
         Some(asked) => delay.max(asked),
         None => delay,
     }
-}
-
-/// The value of Retry-After: seconds, perhaps with a comment and parameters behind.
-pub(super) fn retry_after(value: &[u8]) -> Option<Duration> {
-    let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
-    let seconds = delta_seconds(value.get(..end)?)?;
-    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 #[cfg(test)]
@@ -69,6 +61,6 @@ mod tests {
         let mut random = Random::new([7; 32]);
         assert_eq!(after(1, false, Some(Duration::ZERO), &mut random), Duration::ZERO);
         assert!(after(2, false, Some(Duration::ZERO), &mut random) >= Duration::from_secs(60));
-        assert_eq!(after(2, false, retry_after(b"7200 (tea);duration=1"), &mut random).as_secs(), 7_200);
+        assert_eq!(after(2, false, Some(Duration::from_secs(7_200)), &mut random).as_secs(), 7_200);
     }
 }

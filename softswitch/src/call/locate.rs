@@ -16,8 +16,7 @@ use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use sip_stack::header::HeaderName;
-use sip_stack::message::{Message, Status};
+use sip_stack::message::Status;
 use sip_stack::resolve::{self, Exhausted, Failure, Host, LocationId, TransportSet};
 use sip_stack::table::Id;
 use sip_stack::transport::Transport;
@@ -225,16 +224,6 @@ impl Call {
     fn location(&self) -> Option<LocationId> {
         location(self.id)
     }
-}
-
-/// How a 503 of a server counts: with its Retry-After, if it can be read (RFC 3261 §20.33).
-pub(super) fn unavailable(response: &Message) -> Failure {
-    let digits = response.header(HeaderName::RetryAfter).map(|value| {
-        let end = value.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(value.len());
-        value.get(..end).unwrap_or_default()
-    });
-    let seconds = digits.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
-    Failure::Unavailable { retry_after: seconds.map(Duration::from_secs) }
 }
 
 fn location(call: Option<CallId>) -> Option<LocationId> {

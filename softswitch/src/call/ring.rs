@@ -3,7 +3,6 @@
 
 use super::agreement::{Agreement, Proposal};
 use super::call::{Call, Leg, Phase, Side};
-use super::locate::unavailable;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, escape_user, sign_request, sign_response};
@@ -179,7 +178,8 @@ impl Call {
         {
             ring.branches[index].dialogs.push(dialog);
         }
-        if status == Status::SERVICE_UNAVAILABLE && self.fail_target(env, unavailable(response), status) {
+        let unavailable = Failure::Unavailable { retry_after: response.retry_after() };
+        if status == Status::SERVICE_UNAVAILABLE && self.fail_target(env, unavailable, status) {
             self.close_branch(env, index);
             return true;
         }
