@@ -47,7 +47,7 @@ const OUTCOMES: [(&str, Outcome, &str); 50] = [
     ("trws", Reject(400), "as lwsstart"),
     ("escruri", Reject(400), "a Request-URI has no headers (RFC 3261 table 1)"),
     ("baddate", Reject(400), "no zone but GMT"),
-    ("regbadct", Reject(400), "where URI and header parameters part would be a guess"),
+    ("regbadct", Accept, "400 is for the registrar: where URI and header parameters part would be a guess"),
     ("badaspec", Reject(400), "no URI begins with a blank"),
     ("baddn", Reject(400), "a comma in a display name would have split a Contact"),
     ("badvers", Reject(505), ""),

@@ -54,7 +54,7 @@ impl Endpoint {
     pub fn response(&self, request: &Request, status: Status, tag: Option<&[u8]>) -> Writer {
         match tag {
             Some(tag) => self.response_tagged(request, status, tag),
-            None => self.response_tagged(request, status, &self.stateless_tag(&request.message)),
+            None => self.response_tagged(request, status, &text_of(request.key.0)),
         }
     }
 
@@ -262,11 +262,15 @@ impl Endpoint {
         let via = request.header(HeaderName::Via).unwrap_or_default();
         let call_id = request.header(HeaderName::CallId).unwrap_or_default();
         let cseq = request.header(HeaderName::CSeq).unwrap_or_default();
-        let hash = self.hasher.hash(&[b"tag", via, call_id, cseq]);
-        let mut tag = [0; 16];
-        for (index, character) in tag.iter_mut().enumerate() {
-            *character = b"0123456789abcdef"[(hash >> (4 * index)) as usize & 15];
-        }
-        tag
+        text_of(self.hasher.hash(&[b"tag", via, call_id, cseq]))
     }
+}
+
+/// The lower half of a keyed hash as text.
+fn text_of(hash: u128) -> [u8; 16] {
+    let mut tag = [0; 16];
+    for (index, character) in tag.iter_mut().enumerate() {
+        *character = b"0123456789abcdef"[(hash >> (4 * index)) as usize & 15];
+    }
+    tag
 }

@@ -65,7 +65,7 @@ fn copy_to(writer: &mut Writer, request: &Message, tag: Option<&[u8]>) {
     if let Some(tag) = tag
         && !(may_have_tag && request.to().is_ok_and(|to| to.tag().is_some()))
     {
-        writer.text(b";tag=");
+        writer.plain(b";tag=");
         writer.text(tag);
     }
     writer.end_line();
@@ -131,18 +131,20 @@ fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has
         if is_in(&of_source) || (has_feedback && is_in(&of_overload)) {
             continue;
         }
-        writer.unfolded(b";");
-        writer.unfolded(param.name);
+        writer.plain(b";");
+        writer.plain(param.name);
         if let Some(value) = param.value {
-            writer.unfolded(b"=");
+            writer.plain(b"=");
             writer.unfolded(value);
         }
     }
-    writer.unfolded(b";received=");
+    writer.plain(b";received=");
     match source.ip().to_canonical() {
         IpAddr::V4(ip) => {
             for (index, octet) in ip.octets().into_iter().enumerate() {
-                writer.unfolded(if index == 0 { b"" } else { b"." });
+                if index > 0 {
+                    writer.plain(b".");
+                }
                 writer.decimal(octet.into());
             }
         }
@@ -152,7 +154,7 @@ fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has
         }
     }
     if via.rport != Rport::Absent {
-        writer.unfolded(b";rport=");
+        writer.plain(b";rport=");
         writer.decimal(u64::from(source.port()));
     }
 }

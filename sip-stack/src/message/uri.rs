@@ -52,20 +52,15 @@ impl<'a> Uri<'a> {
     /// # Errors
     /// [`Offence::Uri`] when it does not follow the grammar of its scheme.
     pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, Offence> {
+        // Nearly every one.
+        if let [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] = text {
+            return Uri::empty(text, Scheme::Sip).with_sip_parts(rest);
+        }
         let colon = memchr::memchr(b':', text).ok_or(Offence::Uri)?;
         let (name, rest) = text.split_at(colon);
         let rest = rest.get(1..).unwrap_or_default();
         let scheme = Scheme::parse(name).ok_or(Offence::Uri)?;
-        let empty = Uri {
-            text,
-            scheme,
-            user: None,
-            password: None,
-            host: &[],
-            port: None,
-            params: Params::default(),
-            headers: &[],
-        };
+        let empty = Uri::empty(text, scheme);
         match scheme {
             Scheme::Sip | Scheme::Sips => empty.with_sip_parts(rest),
             Scheme::Tel => empty.with_number(rest),
@@ -74,26 +69,28 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// `[userinfo@]hostport[;params][?headers]`. An unescaped `@` can only end the userinfo, so the first one does.
-    fn with_sip_parts(mut self, rest: &'a [u8]) -> Result<Uri<'a>, Offence> {
-        let mut rest = rest;
-        if let Some(at) = memchr::memchr(b'@', rest) {
-            let (userinfo, host) = rest.split_at(at);
-            rest = host.get(1..).unwrap_or_default();
-            let (user, tail) = grammar::run(userinfo, USER);
-            let password = match tail.split_first() {
-                None => None,
-                Some((b':', password)) if grammar::all(password, USER) => Some(password),
-                Some(_) => return Err(Offence::Uri),
-            };
-            if user.is_empty() || !grammar::escapes_are_whole(userinfo) {
-                return Err(Offence::Uri);
-            }
-            (self.user, self.password) = (Some(user), password);
+    const fn empty(text: &'a [u8], scheme: Scheme<'a>) -> Uri<'a> {
+        Uri {
+            text,
+            scheme,
+            user: None,
+            password: None,
+            host: &[],
+            port: None,
+            params: Params::checked(&[]),
+            headers: &[],
         }
+    }
+
+    /// `[userinfo@]hostport[;params][?headers]`.
+    fn with_sip_parts(mut self, rest: &'a [u8]) -> Result<Uri<'a>, Offence> {
+        let rest = self.take_userinfo(rest)?;
         let (host, rest) = host(rest).ok_or(Offence::Uri)?;
         let (port, rest) = port(rest).ok_or(Offence::Uri)?;
         (self.host, self.port) = (host, port);
+        if rest.is_empty() {
+            return Ok(self);
+        }
         let question = memchr::memchr(b'?', rest).unwrap_or(rest.len());
         let (params, headers) = rest.split_at(question);
         self.params = Params::parse_uri(params).map_err(|_| Offence::Uri)?;
@@ -101,6 +98,25 @@ impl<'a> Uri<'a> {
             self.headers = check_headers(headers)?;
         }
         Ok(self)
+    }
+
+    /// `user [":" password] "@"`, where it is there. An unescaped `@` can only end the userinfo, so the first one does.
+    #[inline]
+    fn take_userinfo(&mut self, text: &'a [u8]) -> Result<&'a [u8], Offence> {
+        let (user, tail) = grammar::run(text, USER);
+        let Some(at) = memchr::memchr(b'@', tail) else { return Ok(text) };
+        let (password, host) = tail.split_at(at);
+        let password = match password.split_first() {
+            None => None,
+            Some((b':', password)) if grammar::all(password, USER) => Some(password),
+            Some(_) => return Err(Offence::Uri),
+        };
+        let whole = grammar::escapes_are_whole(user) && password.is_none_or(grammar::escapes_are_whole);
+        if user.is_empty() || !whole {
+            return Err(Offence::Uri);
+        }
+        (self.user, self.password) = (Some(user), password);
+        Ok(host.get(1..).unwrap_or_default())
     }
 
     fn with_number(mut self, rest: &'a [u8]) -> Result<Uri<'a>, Offence> {

@@ -42,7 +42,8 @@ impl Message {
     /// # Errors
     /// The first offence found: the start line (505 for a version, else 400), the header section (513 when it is too
     /// long), then the fields (400; 501 when an unknown method also contradicts CSeq, RFC 4475 §3.1.2.18). Request-URI,
-    /// Contact, Route, Record-Route and Date are looked at in requests only.
+    /// Contact, Route, Record-Route and Date are looked at in requests only; the contacts of a REGISTER are left to the
+    /// registrar, which reads every one (§10.3 step 6).
     pub fn validate(&self) -> Result<Mandatory<'_>, Rejection> {
         if let Some(error) = self.start_line_error() {
             return Err(start_line_rejection(error));
@@ -142,7 +143,9 @@ impl Message {
     }
 
     fn check_optional(&self) -> Result<(), HeaderError> {
-        self.contacts()?;
+        if self.method() != Some(Method::Register) {
+            self.contacts()?;
+        }
         self.route().try_for_each(|route| route.map(drop))?;
         self.record_route().try_for_each(|route| route.map(drop))?;
         self.date().map(drop)

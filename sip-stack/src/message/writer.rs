@@ -144,6 +144,13 @@ impl Writer {
         self.name(name.as_bytes());
     }
 
+    /// A piece without control characters.
+    #[inline]
+    pub(super) fn plain(&mut self, value: &[u8]) {
+        debug_assert!(!value.iter().any(u8::is_ascii_control), "a piece of ours, or one checked before");
+        self.buffer.put_slice(value);
+    }
+
     /// A piece as it stands, folds turned into a space; a NUL from the network is kept, it may be part of a quoted
     /// string (RFC 4475 §3.1.1.2).
     pub(super) fn unfolded(&mut self, value: &[u8]) {

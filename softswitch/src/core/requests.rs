@@ -5,8 +5,9 @@ use super::switch::Switch;
 use crate::config::DomainId;
 use crate::registrar;
 use sip_stack::endpoint::Request;
-use sip_stack::header::HeaderName;
+use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Method, Status, Uri};
+use std::borrow::Cow;
 
 /// What we read and write (RFC 3261 §20.1).
 const ACCEPT: &[u8] = b"application/sdp";
@@ -32,21 +33,21 @@ impl Switch {
             return self.calls.handle_request(&mut self.env, dialog, &request);
         }
         let env = &mut self.env;
-        let (domain, method) = match inspect(env, &request) {
-            Ok(accepted) => accepted,
+        let Asked { method, uri, domain } = match inspect(env, &request) {
+            Ok(asked) => asked,
             Err(fault) => return refuse(env, &request, fault),
         };
         match method {
             Method::Options => answer_options(env, &request),
             Method::Register => {
-                let aor = match address_of_record(env, &request, domain) {
-                    Ok(aor) => aor,
+                let (aor, contacts) = match registration(env, &request, &uri, domain) {
+                    Ok(registration) => registration,
                     Err(fault) => return refuse(env, &request, fault),
                 };
                 let Some(user) = self.authenticator.authenticate(env, &request, domain) else { return };
                 // §10.3 step 4: we let users register nobody but themselves.
-                if aor == user.as_bytes() {
-                    self.registrar.register(env, &request, domain, &user);
+                if *aor == *user.as_bytes() {
+                    self.registrar.register(env, &request, contacts, domain, &user);
                 } else {
                     refuse(env, &request, Fault::of(Status::FORBIDDEN));
                 }
@@ -61,8 +62,16 @@ impl Switch {
     }
 }
 
-/// §8.2.1–§8.2.3: method, Request-URI, Require, content. The domain is the one the Request-URI names.
-fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Method<'a>), Fault> {
+/// What a request is about, at first sight.
+struct Asked<'a> {
+    method: Method<'a>,
+    uri: Uri<'a>,
+    /// The domain that the Request-URI names.
+    domain: DomainId,
+}
+
+/// §8.2.1–§8.2.3: method, Request-URI, Require, content.
+fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fault> {
     let message = &request.message;
     let method = match message.method() {
         Some(method @ (Method::Invite | Method::Register | Method::Options)) => method,
@@ -81,7 +90,7 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Met
         return Err(Fault::of(Status::UNSUPPORTED_URI_SCHEME));
     }
     // §16.3 step 3. As user agent server we need not, but a call that came round to us for the last time is a loop.
-    if message.max_forwards().ok().flatten() == Some(0) && method == Method::Invite {
+    if method == Method::Invite && message.max_forwards().ok().flatten() == Some(0) {
         return Err(Fault::of(Status::TOO_MANY_HOPS));
     }
     let served = |tag: &&[u8]| method == Method::Register && registrar::understands(tag);
@@ -95,7 +104,7 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<(DomainId, Met
         inspect_content(request)?;
     }
     let domain = env.config.domain_of_host(uri.host).ok_or(Fault::of(Status::NOT_FOUND))?;
-    Ok((domain, method))
+    Ok(Asked { method, uri, domain })
 }
 
 /// §8.2.3 for the body of an INVITE, and whether the sender can read our answer (§20.1).
@@ -129,15 +138,26 @@ fn inspect_content(request: &Request) -> Result<(), Fault> {
 }
 
 /// The user whose bindings a REGISTER is about (§10.3 step 5): the user part of To, in the domain of the Request-URI.
-fn address_of_record(env: &Environment, request: &Request, domain: DomainId) -> Result<Vec<u8>, Fault> {
+/// And its contacts, so that malformed ones are refused before anybody is challenged.
+fn registration<'a>(
+    env: &Environment,
+    request: &'a Request,
+    uri: &Uri<'a>,
+    domain: DomainId,
+) -> Result<(Cow<'a, [u8]>, Contacts<'a>), Fault> {
     let to = request.message.to().map_err(|_| Fault::of(Status::BAD_REQUEST))?;
     if !to.uri.is_sip() {
         return Err(Fault::of(Status::BAD_REQUEST));
     }
-    if env.config.domain_of_host(to.uri.host) != Some(domain) {
+    if to.uri.host != uri.host && env.config.domain_of_host(to.uri.host) != Some(domain) {
         return Err(Fault::of(Status::NOT_FOUND));
     }
-    to.uri.user_unescaped().map(|user| user.into_owned()).ok_or(Fault::of(Status::NOT_FOUND))
+    let user = to.uri.user_unescaped().ok_or(Fault::of(Status::NOT_FOUND))?;
+    let contacts = request.message.contacts().map_err(|_| {
+        let warning = (HeaderName::Warning, b"399 softswitch \"malformed Contact\"".to_vec());
+        Fault { status: Status::BAD_REQUEST, header: Some(warning) }
+    })?;
+    Ok((user, contacts))
 }
 
 /// The domain that the caller claims to be of.

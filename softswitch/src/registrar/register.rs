@@ -33,11 +33,12 @@ impl Registrar {
         &mut self,
         env: &mut Environment,
         request: &Request,
+        contacts: Contacts<'_>,
         domain: DomainId,
         user: &str,
     ) {
         let transaction = env.endpoint.accept(env.now, request, 0);
-        let (status, mut response) = match self.process(env, request, domain, user) {
+        let (status, mut response) = match self.process(env, request, contacts, domain, user) {
             Ok(outcome) => {
                 let mut response = env.endpoint.response(request, Status::OK, None);
                 self.write_contacts(env, outcome.id, &mut response);
@@ -58,6 +59,7 @@ impl Registrar {
         &mut self,
         env: &mut Environment,
         request: &Request,
+        contacts: Contacts<'_>,
         domain: DomainId,
         user: &str,
     ) -> Result<Outcome, Refusal> {
@@ -66,7 +68,6 @@ impl Registrar {
             return Ok(Outcome { id, outbound: false });
         };
         let message = &request.message;
-        let contacts = message.contacts().map_err(|_| Refusal::Malformed)?;
         let trusted = env.endpoint.upstream().is_neighbour(request.flow.peer.ip());
         let path = path(message, trusted)?;
         let outbound = outbound(message, contacts.as_slice(), &path)?;
