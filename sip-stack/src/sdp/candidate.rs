@@ -118,6 +118,10 @@ impl IceCandidate {
         if words.next_if(|word| word.eq_ignore_ascii_case(b"rport")).is_some() {
             related_port = number(words.next()?)?;
         }
+        // Out of its place it would be read as the related address by the next one that we pass the line to.
+        if words.peek().is_some_and(|word| is_related(word)) {
+            return None;
+        }
         let extensions: Vec<&[u8]> = words.collect();
         Some(IceCandidate {
             foundation: foundation.into(),
@@ -169,6 +173,10 @@ pub(super) fn is_ice_text(text: &[u8], least: usize, most: usize) -> bool {
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
+fn is_related(word: &[u8]) -> bool {
+    [&b"raddr"[..], b"rport"].iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
 fn component(text: &[u8]) -> Option<u16> {
     number(text).filter(|component| (1..=256).contains(component))
 }
@@ -218,6 +226,16 @@ mod tests {
             "x_y 1 UDP 1 192.0.2.1 1 typ host",
             "",
         ] {
+            assert_eq!(IceCandidate::read(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_related_address_out_of_its_place_is_no_extension() {
+        for value in
+            ["raddr x.local raddr 192.0.2.3", "rport 9 raddr 192.0.2.3", "raddr x.local RPORT 9 rport 8"]
+        {
+            let value = format!("1 1 UDP 1 192.0.2.1 1 typ srflx {value}");
             assert_eq!(IceCandidate::read(value.as_bytes()), None, "{value}");
         }
     }
