@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets for a moment, on inputs that are the same in every run.
 //!
-//! The long runs are `./dev fuzz message` and `./dev fuzz endpoint`; what they find is added here.
+//! The long runs are `./dev fuzz message`, `./dev fuzz sdp` and `./dev fuzz endpoint`; what they find is added here.
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
@@ -14,9 +14,9 @@ const FOUND_IN_MESSAGES: [&[u8]; 1] = [
     b"sip:a;r=1;r=2",
 ];
 
-/// Messages to start from: those of RFC 4475.
-fn seeds() -> Vec<Vec<u8>> {
-    let folder = tests::root().join("tests/corpora/rfc4475");
+/// What to start from: messages of RFC 4475, descriptions of sessions.
+fn seeds(folder: &str) -> Vec<Vec<u8>> {
+    let folder = tests::root().join("tests/corpora").join(folder);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
     files.sort();
@@ -25,13 +25,26 @@ fn seeds() -> Vec<Vec<u8>> {
 
 #[test]
 fn no_mutation_of_the_torture_messages_breaks_the_parser() {
-    let seeds = seeds();
+    let seeds = seeds("rfc4475");
     assert_eq!(seeds.len(), 50, "RFC 4475 has fifty messages");
     let mut generator = Generator(4475);
     for seed in &seeds {
         fuzz::message(seed);
         for _ in 0..200 {
             fuzz::message(&generator.mutated(seed));
+        }
+    }
+}
+
+#[test]
+fn no_mutation_of_a_description_breaks_the_reading_and_the_answering_of_it() {
+    let seeds = seeds("sdp");
+    assert!(seeds.len() > 20, "the seeds are there");
+    let mut generator = Generator(8866);
+    for seed in &seeds {
+        fuzz::sdp(seed);
+        for _ in 0..200 {
+            fuzz::sdp(&generator.mutated(seed));
         }
     }
 }

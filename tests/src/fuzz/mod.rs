@@ -7,12 +7,14 @@ mod endpoint;
 mod message;
 mod pieces;
 mod script;
+mod sdp;
 mod side;
 mod stream_framing;
 mod web_socket;
 
 pub use endpoint::endpoint;
 pub use message::message;
+pub use sdp::sdp;
 pub use stream_framing::stream_framing;
 pub use web_socket::web_socket;
 
