@@ -109,14 +109,7 @@ impl Driver {
 
     /// The messages that the switch sent in its last step.
     pub fn sent(&self) -> impl Iterator<Item = Message> {
-        self.outputs.iter().filter_map(|output| match output {
-            Output::Transmit(transmit) => Message::parse(transmit.bytes.clone()).ok(),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        })
+        self.outputs.iter().filter_map(|output| Message::parse(output.transmit()?.bytes.clone()).ok())
     }
 
     fn credentials(&mut self, method: &str, user: &str, uri: &str) -> String {
@@ -218,17 +211,10 @@ impl Driver {
             "{}CSeq: 1 INVITE\r\n{contact}{credentials}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
             head("INVITE", "i", "<sip:1001@127.0.0.1:5090>"), SDP.len(),
         ));
-        let opened = self.outputs.iter().find_map(|output| match output {
-            Output::Media(media::Command::Open { legs }) => {
-                let port = |index: usize| 40_000 + 2 * index as u16;
-                Some(legs.iter().enumerate().map(|(index, (leg, _))| (*leg, port(index))).collect())
-            }
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Transmit(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
+        let opened = self.outputs.iter().find_map(|output| {
+            let Some(media::Command::Open { legs }) = output.media() else { return None };
+            let port = |index: usize| 40_000 + 2 * index as u16;
+            Some(legs.iter().enumerate().map(|(index, (leg, _))| (*leg, port(index))).collect())
         });
         let legs = opened.expect("the call asks for ports");
         self.report(media::Report::Opened { legs });
@@ -245,14 +231,8 @@ impl Driver {
         let closed: Vec<_> = self
             .outputs
             .iter()
-            .filter_map(|output| match output {
-                Output::Media(media::Command::Close { leg }) => Some(*leg),
-                Output::Identify { .. }
-                | Output::Resolve(_)
-                | Output::Media(_)
-                | Output::Transmit(_)
-                | Output::Store(_)
-                | Output::Event(_) => None,
+            .filter_map(|output| {
+                if let Some(media::Command::Close { leg }) = output.media() { Some(*leg) } else { None }
             })
             .collect();
         self.feed(7001, reply(&bye, "200 OK", n, ""));

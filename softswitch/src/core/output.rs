@@ -27,3 +27,17 @@ pub enum Output {
     /// Tell whoever listens.
     Event(Event),
 }
+
+impl Output {
+    /// The SIP message to send, if it is one.
+    #[must_use]
+    pub const fn transmit(&self) -> Option<&Transmit> {
+        if let Output::Transmit(transmit) = self { Some(transmit) } else { None }
+    }
+
+    /// What a media shard is told, if it is that.
+    #[must_use]
+    pub const fn media(&self) -> Option<&media::Command> {
+        if let Output::Media(command) = self { Some(command) } else { None }
+    }
+}

@@ -91,14 +91,7 @@ impl Stage {
     }
 
     fn transmits(&self) -> impl Iterator<Item = &Transmit> {
-        self.outputs.iter().filter_map(|output| match output {
-            Output::Transmit(transmit) => Some(transmit),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        })
+        self.outputs.iter().filter_map(Output::transmit)
     }
 
     fn messages_to(&self, ports: core::ops::RangeInclusive<u16>) -> Vec<Message> {
@@ -210,14 +203,7 @@ impl Stage {
     pub(crate) fn questions(&self) -> Vec<Query> {
         self.outputs
             .iter()
-            .filter_map(|output| match output {
-                Output::Resolve(query) => Some(query.clone()),
-                Output::Identify { .. }
-                | Output::Media(_)
-                | Output::Transmit(_)
-                | Output::Store(_)
-                | Output::Event(_) => None,
-            })
+            .filter_map(|output| if let Output::Resolve(query) = output { Some(query.clone()) } else { None })
             .collect()
     }
 
@@ -225,13 +211,8 @@ impl Stage {
     pub(crate) fn identified(&self) -> Vec<String> {
         self.outputs
             .iter()
-            .filter_map(|output| match output {
-                Output::Identify { name, .. } => Some(name.to_string()),
-                Output::Resolve(_)
-                | Output::Media(_)
-                | Output::Transmit(_)
-                | Output::Store(_)
-                | Output::Event(_) => None,
+            .filter_map(|output| {
+                if let Output::Identify { name, .. } = output { Some(name.to_string()) } else { None }
             })
             .collect()
     }
@@ -275,17 +256,9 @@ impl Stage {
     /// The media ports that the last step asked for are there.
     pub(crate) fn open_media(&mut self) {
         let opened: Vec<LegId> = self
-            .outputs
-            .iter()
-            .flat_map(|output| match output {
-                Output::Media(Command::Open { legs }) => legs.iter().map(|(leg, _)| *leg).collect(),
-                Output::Identify { .. }
-                | Output::Resolve(_)
-                | Output::Media(_)
-                | Output::Transmit(_)
-                | Output::Store(_)
-                | Output::Event(_) => Vec::new(),
-            })
+            .commands()
+            .flat_map(|command| if let Command::Open { legs } = command { &legs[..] } else { &[] })
+            .map(|(leg, _)| *leg)
             .collect();
         assert_eq!(opened.len(), 2, "the call asks for its ports: {:?}", self.outputs);
         self.legs.clone_from(&opened);
@@ -335,14 +308,7 @@ impl Stage {
     }
 
     fn commands(&self) -> impl Iterator<Item = &Command> {
-        self.outputs.iter().filter_map(|output| match output {
-            Output::Media(command) => Some(command),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Transmit(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        })
+        self.outputs.iter().filter_map(Output::media)
     }
 
     /// What the last step told the shard to relay.

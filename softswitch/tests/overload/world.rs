@@ -237,16 +237,13 @@ impl World {
         let legs: Vec<_> = self
             .outputs
             .iter()
-            .find_map(|output| match output {
-                Output::Media(Command::Open { legs }) => {
+            .filter_map(Output::media)
+            .find_map(|command| {
+                if let Command::Open { legs } = command {
                     Some(legs.iter().map(|(leg, _)| (*leg, 40_000)).collect())
+                } else {
+                    None
                 }
-                Output::Identify { .. }
-                | Output::Resolve(_)
-                | Output::Media(_)
-                | Output::Transmit(_)
-                | Output::Store(_)
-                | Output::Event(_) => None,
             })
             .expect("the call asks for ports");
         self.input(Input::Media(Report::Opened { legs: legs.into_iter().collect() }));

@@ -237,15 +237,10 @@ impl Phone {
         self.take_challenge(&challenged);
         let credentials = self.credentials("INVITE", "sip:1001@a.example");
         self.invite(&credentials);
-        let legs = self.outputs.iter().find_map(|output| match output {
-            Output::Media(Command::Open { legs }) => Some(legs.clone()),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Transmit(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        });
+        let legs =
+            self.outputs.iter().filter_map(Output::media).find_map(|command| {
+                if let Command::Open { legs } = command { Some(legs.clone()) } else { None }
+            });
         let legs = legs.expect("the call asks for ports").into_iter();
         let legs = legs.zip([40_000, 40_002]).map(|((leg, _), port)| (leg, port)).collect();
         self.input(Input::Media(Report::Opened { legs }));
@@ -268,15 +263,8 @@ impl Phone {
 
     /// The INVITEs that the switch sent in the last step.
     pub(crate) fn invites(&self) -> Vec<Transmit> {
-        let sent = self.outputs.iter().filter_map(|output| match output {
-            Output::Transmit(transmit) => Some(transmit.clone()),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        });
-        sent.filter(|transmit| transmit.bytes.starts_with(b"INVITE ")).collect()
+        let sent = self.outputs.iter().filter_map(Output::transmit);
+        sent.filter(|transmit| transmit.bytes.starts_with(b"INVITE ")).cloned().collect()
     }
 
     /// Whoever got an INVITE answers it.
@@ -299,14 +287,7 @@ impl Phone {
         self.now.0 += 1_000_000;
         let flow = self.flow;
         self.input(Input::Received { flow, bytes });
-        let sent = self.outputs.iter().find_map(|output| match output {
-            Output::Transmit(transmit) => Some(transmit.bytes.clone()),
-            Output::Identify { .. }
-            | Output::Resolve(_)
-            | Output::Media(_)
-            | Output::Store(_)
-            | Output::Event(_) => None,
-        });
+        let sent = self.outputs.iter().find_map(|output| Some(output.transmit()?.bytes.clone()));
         Message::parse(sent.expect("an answer")).expect("it parses")
     }
 }
