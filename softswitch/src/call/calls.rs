@@ -30,6 +30,11 @@ impl Calls {
         self.table.is_empty() && self.byes.is_empty()
     }
 
+    /// BYEs of ours that are not answered yet.
+    pub(crate) fn byes(&self) -> usize {
+        self.byes.len()
+    }
+
     /// A response to a request of ours.
     pub(crate) fn handle_response(
         &mut self,

@@ -17,4 +17,4 @@ pub use event::{Event, OverloadCause, Refusal, Unbound};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;
-pub use switch::{RestoreError, Snapshot, SnapshotPart, Switch};
+pub use switch::{Holdings, RestoreError, Snapshot, SnapshotPart, Switch};

@@ -46,6 +46,28 @@ pub enum RestoreError {
     Slice(#[from] sip_stack::table::LoadError),
 }
 
+/// How much the switch holds at a moment: nothing at all once every call, registration and timer is over. What answers
+/// and failures of servers it remembers has a time, so [`Switch::poll_timeout`] tells of that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Transactions that have not ended.
+    pub transactions: usize,
+    /// Dialogs that have not ended.
+    pub dialogs: usize,
+    /// Calls, ringing ones and those whose media are being closed included.
+    pub calls: usize,
+    /// BYEs of ours that are not answered yet.
+    pub byes: usize,
+    /// Users with a binding, or with a timer of one.
+    pub registered: usize,
+    /// Connections that bindings depend on, once for each user.
+    pub connections: usize,
+    /// Peers whose servers are being located or tried.
+    pub locations: usize,
+    /// Phones that are asked whether they live, or did not answer the last time.
+    pub kept_alive: usize,
+}
+
 /// The PBX without its I/O.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Switch {
@@ -150,9 +172,18 @@ impl Switch {
         self.calls.table.len()
     }
 
-    /// Transactions and dialogs that have not ended.
-    pub fn open_machines(&self) -> (usize, usize) {
-        (self.env.endpoint.transactions(), self.env.endpoint.dialogs())
+    /// How much there is of everything.
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            transactions: self.env.endpoint.transactions(),
+            dialogs: self.env.endpoint.dialogs(),
+            calls: self.calls.table.len(),
+            byes: self.calls.byes(),
+            registered: self.registrar.table.len(),
+            connections: self.registrar.connections(),
+            locations: self.env.resolver.locations(),
+            kept_alive: self.keep_alives.phones(),
+        }
     }
 
     fn configure(&mut self, config: Config) {

@@ -76,6 +76,11 @@ impl KeepAlives {
         self.next
     }
 
+    /// Phones that are being asked, or did not answer the last time.
+    pub(crate) fn phones(&self) -> usize {
+        self.phones.len().max(self.waiting.len())
+    }
+
     /// Begins the rounds when the first phone has registered.
     pub(crate) fn schedule(&mut self, env: &mut Environment, registrar: &Registrar) {
         if self.next.is_none() && !env.stopping && !registrar.table.is_empty() {

@@ -30,6 +30,11 @@ pub(crate) struct Registrar {
 }
 
 impl Registrar {
+    /// Connections with bindings, once for each address of record.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// The address of record of a user, if it was ever bound.
     pub(crate) fn find(&self, env: &Environment, domain: DomainId, user: &str) -> Option<&AddressOfRecord> {
         self.table.get(self.id_of(env, domain, user)?)

@@ -164,20 +164,20 @@ fn in_a_flood_of_ten_times_the_capacity_what_is_admitted_is_prompt_and_refreshes
 #[test]
 fn new_work_is_refused_with_503_before_its_credentials_are_looked_at_and_without_state() {
     let mut world = overloaded(CONFIG);
-    let before = world.switch.open_machines();
+    let before = world.switch.holdings();
     for method in ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE"] {
         let refusal = refusals(&mut world, STRANGER, method, "", 1).remove(0);
         assert!(retry_after(&refusal).is_some(), "{method}");
         assert!(refusal.header(HeaderName::WwwAuthenticate).is_none());
         assert!(refusal.to().unwrap().tag().is_some());
     }
-    assert_eq!(world.switch.open_machines(), before);
+    assert_eq!(world.switch.holdings(), before);
 }
 
 #[test]
 fn a_refusal_goes_back_over_the_transport_of_its_request() {
     let mut world = overloaded(CONFIG);
-    let before = world.switch.open_machines();
+    let before = world.switch.holdings();
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
         let name = transport.name();
         let refused = (0..100).find_map(|n| {
@@ -195,7 +195,7 @@ fn a_refusal_goes_back_over_the_transport_of_its_request() {
         assert_eq!((over, transaction), (transport, None));
         assert!(retry_after(&answer).is_some());
     }
-    assert_eq!(world.switch.open_machines(), before);
+    assert_eq!(world.switch.holdings(), before);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_call_that_is_up_can_be_changed_and_ended() {
 fn with_all_transactions_in_use_new_work_is_refused_and_refreshes_pass() {
     let mut world = World::new(&format!("{CONFIG}[limits]\ntransactions = 1\n"));
     world.register(1001, PHONE, PHONE, "");
-    assert_eq!(world.switch.open_machines().0, 1, "the REGISTER lingers");
+    assert_eq!(world.switch.holdings().transactions, 1, "the REGISTER lingers");
     assert_eq!(code(&world.request(STRANGER, "INVITE", "", "")), 503);
     assert!(matches!(world.events()[..], [Event::Overloaded { cause: OverloadCause::Transactions }]));
     assert_eq!(code(&world.send_register(1002, PHONE, PHONE, "")), 503);

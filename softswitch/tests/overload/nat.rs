@@ -116,7 +116,8 @@ fn when_the_last_binding_has_ended_nothing_is_left_to_do() {
     world.register(1001, SOURCE, INSIDE, "Expires: 60\r\n");
     world.pass(200_000);
     assert_eq!(world.switch.poll_timeout(), None);
-    assert_eq!(world.switch.open_machines(), (0, 0));
+    let held = world.switch.holdings();
+    assert_eq!((held.transactions, held.dialogs), (0, 0));
 }
 
 #[test]

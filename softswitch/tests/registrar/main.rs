@@ -37,7 +37,8 @@ fn a_register_without_credentials_is_challenged_and_leaves_no_state() {
     let mut phone = Phone::new("1001", "secret");
     let response = phone.send_plain(CONTACT);
     assert_eq!(response.status().unwrap().code(), 401);
-    assert_eq!(phone.switch.open_machines(), (0, 0));
+    let held = phone.switch.holdings();
+    assert_eq!((held.transactions, held.dialogs), (0, 0));
     assert!(stored(&phone.outputs).is_empty());
 }
 

@@ -27,7 +27,8 @@ fn a_binding_takes_no_more_than_one_and_a_half_kilobytes() {
         phone.pass(60);
         phone.outputs = Vec::new();
     });
-    assert_eq!(phone.switch.open_machines(), (0, 0));
+    let held = phone.switch.holdings();
+    assert_eq!((held.transactions, held.dialogs), (0, 0));
     let each = u64::try_from(kept.bytes_current).expect("memory is kept") / BINDINGS;
     assert!(each <= BOUND, "{each} bytes for each binding");
 }

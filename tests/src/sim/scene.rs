@@ -103,17 +103,13 @@ pub fn await_ringing(world: &mut World, phone: PhoneId) -> Option<CallId> {
 /// When something of it does not hold.
 pub fn assert_all_over(world: &mut World) {
     let rested = world.run_to_rest(LONG);
-    let left = (world.switch.calls(), world.switch.open_machines(), world.media_legs());
+    let left = (world.switch.holdings(), world.media_legs());
     let phones: Vec<_> = world
         .phones
         .iter()
         .map(|handset| (handset.phone.calls(), handset.phone.transactions(), handset.phone.dialogs()))
         .collect();
-    assert!(
-        rested,
-        "something is left: switch calls, (transactions, dialogs), legs {left:?}; phones {phones:?}\n{}",
-        world.trace.story()
-    );
+    assert!(rested, "something is left: switch, legs {left:?}; phones {phones:?}\n{}", world.trace.story());
     assert_eq!(world.media_legs(), 0, "media legs are left\n{}", world.trace.story());
     for handset in &world.phones {
         for (call, ear) in &handset.ears {

@@ -224,12 +224,13 @@ impl World {
 
     /// Whether nothing is left to do but to keep registrations.
     pub fn is_at_rest(&self) -> bool {
+        let held = self.switch.holdings();
         self.network.is_empty()
             && self.speech.is_empty()
             && self.media.reports.is_empty()
             && self.switch.is_idle()
             && self.switch.calls() == 0
-            && self.switch.open_machines() == (0, 0)
+            && (held.transactions, held.dialogs, held.locations) == (0, 0, 0)
             && self.phones.iter().all(|handset| handset.phone.is_idle())
     }
 
