@@ -95,6 +95,7 @@ impl KeepAlives {
         }
         if env.stopping || registrar.table.is_empty() {
             self.next = None;
+            self.phones.retain(|_, phone| phone.asked);
             return;
         }
         let end = self.place.saturating_add(self.slots).min(registrar.table.slots());
@@ -197,6 +198,11 @@ impl KeepAlives {
 
     fn on_miss(&mut self, env: &mut Environment, question: Question) {
         let Question { phone, domain, user, contact } = question;
+        // Nobody is registered any more.
+        if self.next.is_none() {
+            self.phones.remove(&phone);
+            return;
+        }
         let phone = self.phones.entry(phone).or_default();
         phone.asked = false;
         phone.misses = phone.misses.saturating_add(1);

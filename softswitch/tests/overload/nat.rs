@@ -4,7 +4,7 @@ use crate::world::{CONFIG, World};
 use sip_stack::Time;
 use sip_stack::message::{Message, Method};
 use sip_stack::transport::Transmit;
-use softswitch::core::Event;
+use softswitch::core::{Event, Holdings};
 use std::collections::BTreeMap;
 
 const SOURCE: &str = "203.0.113.5:40123";
@@ -116,8 +116,7 @@ fn when_the_last_binding_has_ended_nothing_is_left_to_do() {
     world.register(1001, SOURCE, INSIDE, "Expires: 60\r\n");
     world.pass(200_000);
     assert_eq!(world.switch.poll_timeout(), None);
-    let held = world.switch.holdings();
-    assert_eq!((held.transactions, held.dialogs), (0, 0));
+    assert_eq!(world.switch.holdings(), Holdings::default());
 }
 
 #[test]
