@@ -5,20 +5,24 @@ use core::time::Duration;
 use sip_stack::message::Message;
 use sip_stack::resolve::{Answer, Kind, Name, Query, Records, Srv};
 use sip_stack::transport::Transport;
-use softswitch::core::Input;
-use std::net::SocketAddr;
+use softswitch::core::{Holdings, Input};
+use std::net::{Ipv6Addr, SocketAddr};
 
 const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
 
+const STREAM_LISTENERS: &str = "[[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n\
+    [[listener]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n\
+    [tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n";
+
 /// A stage whose caller calls 8000, which a peer with these lines serves.
 fn stage(peer: &str) -> Stage {
-    let more = format!(
-        "[[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n\
-         [[listener]]\naddress = \"127.0.0.1:5061\"\ntransport = \"tls\"\n\
-         [tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
-         [[peer]]\nid = \"carrier\"\n{peer}\n[[route]]\npattern = \"8XXX\"\npeer = \"carrier\"\n"
-    );
-    Stage::with(&more, "8000", 0)
+    stage_with(STREAM_LISTENERS, peer)
+}
+
+/// The same with these listeners beside the one of UDP over IPv4.
+fn stage_with(listeners: &str, peer: &str) -> Stage {
+    let route = "[[route]]\npattern = \"8XXX\"\npeer = \"carrier\"\n";
+    Stage::with(&format!("{listeners}[[peer]]\nid = \"carrier\"\n{peer}\n{route}"), "8000", 0)
 }
 
 fn name(text: &str) -> Name {
@@ -32,7 +36,12 @@ fn asked(stage: &Stage) -> Vec<String> {
 /// Answers every question until none is left, from this zone: two servers over UDP, the first before the second, and one
 /// over TCP.
 fn answer_all(stage: &mut Stage) {
-    let mut questions = stage.questions();
+    let questions = stage.questions();
+    answer_these(stage, questions);
+}
+
+/// Answers these questions and what follows from them.
+fn answer_these(stage: &mut Stage, mut questions: Vec<Query>) {
     while let Some(query) = questions.pop() {
         let srv = |priority, host: &str| Srv { priority, weight: 1, port: 5070, target: Some(name(host)) };
         let records = match (query.kind, query.name.as_str()) {
@@ -46,6 +55,7 @@ fn answer_all(stage: &mut Stage) {
             (Kind::A, "a.carrier.example") => Some(Records::A(vec![[127, 0, 0, 21].into()])),
             (Kind::A, "b.carrier.example") => Some(Records::A(vec![[127, 0, 0, 22].into()])),
             (Kind::A, "t.carrier.example") => Some(Records::A(vec![[127, 0, 0, 23].into()])),
+            (Kind::Aaaa, "six.example") => Some(Records::Aaaa(vec![SIX])),
             _ => None,
         };
         let ttl = Duration::from_secs(300);
@@ -56,6 +66,9 @@ fn answer_all(stage: &mut Stage) {
         }
     }
 }
+
+/// The address of a peer that has none of IPv4.
+const SIX: Ipv6Addr = Ipv6Addr::LOCALHOST;
 
 /// The only INVITE of the last step.
 fn invite(stage: &Stage) -> (Transport, SocketAddr, Message) {
@@ -157,6 +170,83 @@ fn a_caller_may_give_up_while_the_peer_is_looked_for() {
         stage.input(Input::Resolved { query, answer: Answer::NoSuchName });
         assert!(stage.questions().is_empty(), "nothing is looked for any more");
     }
+}
+
+#[test]
+fn a_caller_may_give_up_while_the_ports_of_a_call_to_a_peer_are_reserved() {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&sdp(PCMU));
+    answer_all(&mut stage);
+    assert_eq!(stage.switch.holdings().locations, 1);
+    stage.cancel();
+    stage.response_to_caller(487);
+    assert_eq!(stage.switch.holdings().locations, 0, "no server is wanted any more");
+    assert_eq!(stage.switch.calls(), 1, "the ports are on their way");
+    stage.open_media();
+    assert!(stage.invites().is_empty());
+    stage.close_media();
+    assert_eq!(stage.switch.calls(), 0);
+}
+
+#[test]
+fn it_may_ring_no_longer_while_the_next_server_is_looked_for() {
+    let mut stage = calling();
+    let (_, _, invite) = invite(&stage);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.pass(184);
+    stage.reply(&invite, "503 Service Unavailable", "");
+    let questions = stage.questions();
+    assert!(!questions.is_empty(), "the DNS is asked for the second server");
+    stage.wait_for_response(480);
+    assert_eq!(stage.switch.holdings().locations, 0);
+    for query in questions {
+        let (records, ttl) = (Records::A(vec![[127, 0, 0, 22].into()]), Duration::from_secs(9));
+        stage.input(Input::Resolved { query, answer: Answer::Records { records, ttl } });
+        assert!(stage.invites().is_empty(), "nobody is called any more");
+    }
+}
+
+#[test]
+fn a_call_goes_on_to_a_peer_that_a_reload_removes_while_it_is_looked_for() {
+    let mut stage = stage("address = \"carrier.example\"");
+    stage.dial(&sdp(PCMU));
+    let questions = stage.questions();
+    stage.reload(STREAM_LISTENERS);
+    answer_these(&mut stage, questions);
+    stage.open_media();
+    assert_eq!(called(&stage), (Transport::Udp, FIRST.into()));
+    let (_, _, invite) = invite(&stage);
+    stage.reply(&invite, "486 Busy Here", "");
+    stage.response_to_caller(486);
+    stage.close_media();
+    stage.pass(7_200);
+    assert_eq!((stage.switch.poll_timeout(), stage.switch.holdings()), (None, Holdings::default()));
+}
+
+#[test]
+fn a_name_that_has_only_addresses_of_a_family_without_listeners_leads_nowhere() {
+    let mut stage = stage("address = \"six.example:5080\"");
+    stage.dial(&sdp(PCMU));
+    assert_eq!(asked(&stage), ["six.example A"], "we have nothing to send from to an AAAA");
+    answer_all(&mut stage);
+    stage.response_to_caller(500);
+    assert_eq!(stage.switch.calls(), 0);
+}
+
+#[test]
+fn an_address_is_passed_over_when_no_listener_of_its_transport_is_of_its_family() {
+    let over_tcp = "[[listener]]\naddress = \"[::1]:5060\"\ntransport = \"tcp\"\n";
+    let mut tcp = stage_with(over_tcp, "address = \"six.example:5080\"\ntransport = \"tcp\"");
+    tcp.dial(&sdp(PCMU));
+    answer_all(&mut tcp);
+    tcp.open_media();
+    assert_eq!(called(&tcp), (Transport::Tcp, SocketAddr::from((SIX, 5080)).to_string()));
+
+    let mut udp = stage_with(over_tcp, "address = \"six.example:5080\"\ntransport = \"udp\"");
+    udp.dial(&sdp(PCMU));
+    answer_all(&mut udp);
+    udp.response_to_caller(500);
+    assert_eq!((udp.switch.calls(), udp.switch.holdings().locations), (0, 0));
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub(crate) struct Stage {
     challenge: Vec<u8>,
     count: u32,
     cseq: u32,
+    /// The branch of the caller's last INVITE.
+    branch: String,
+    /// The media legs that the switch asked for last.
     legs: Vec<LegId>,
     /// Whom the caller calls.
     number: String,
@@ -62,6 +65,7 @@ impl Stage {
             challenge: Vec::new(),
             count: 0,
             cseq: 0,
+            branch: String::new(),
             legs: Vec::new(),
             number: number.into(),
             to: format!("<sip:{number}@127.0.0.1:5060>"),
@@ -77,7 +81,40 @@ impl Stage {
     pub(crate) fn input(&mut self, input: Input) {
         self.now.0 += 1_000_000;
         self.switch.handle_input(self.now, input);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
         self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+        let opened = self
+            .commands()
+            .find_map(|command| if let Command::Open { legs } = command { Some(legs.clone()) } else { None });
+        if let Some(legs) = opened {
+            self.legs = legs.into_iter().map(|(leg, _)| leg).collect();
+        }
+    }
+
+    /// The next timer fires.
+    fn fire(&mut self) {
+        self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
+        self.switch.handle_timeout(self.now);
+        self.collect();
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        let until = Time(self.now.0 + seconds * 1_000_000_000);
+        while self.switch.poll_timeout().is_some_and(|due| due <= until) {
+            self.fire();
+        }
+        self.now = until;
+    }
+
+    /// The operator reloads the switch with this instead of what it was started with beyond the users.
+    pub(crate) fn reload(&mut self, more: &str) {
+        let config =
+            config::parse("calls.toml", &format!("{CONFIG}{more}")).expect("the configuration is valid");
+        self.input(Input::Configure(Box::new(config)));
     }
 
     fn feed(&mut self, port: u16, text: String) {
@@ -166,9 +203,12 @@ impl Stage {
         let credentials =
             if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let n = self.now.0;
+        let branch = format!("z9hG4bK{method}{}", self.now.0);
+        if method == "INVITE" {
+            self.branch.clone_from(&branch);
+        }
         self.feed(CALLER, format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bK{method}{n}\r\nMax-Forwards: 70\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
@@ -190,13 +230,15 @@ impl Stage {
 
     /// The caller gives up.
     pub(crate) fn cancel(&mut self) {
-        let invite = self.now.0;
-        self.feed(CALLER, format!(
-            "CANCEL sip:{}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bKINVITE{}\r\n\
+        self.feed(
+            CALLER,
+            format!(
+                "CANCEL sip:{}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: <sip:{}@127.0.0.1:5060>\r\n\
              Call-ID: call\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n",
-            self.number, invite - 1_000_000, self.number,
-        ));
+                self.number, self.branch, self.number,
+            ),
+        );
     }
 
     /// What the last step asked the DNS.
@@ -238,30 +280,21 @@ impl Stage {
     pub(crate) fn wait_for_response(&mut self, status: u16) {
         let is_it = |message: &Message| message.status().is_some_and(|code| code.code() == status);
         while !self.messages_to(CALLER..=CALLER).iter().any(is_it) {
-            self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
-            self.switch.handle_timeout(self.now);
-            self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+            self.fire();
         }
     }
 
     /// Lets time pass until the switch asks the DNS.
     pub(crate) fn wait_for_questions(&mut self) {
         while self.questions().is_empty() {
-            self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
-            self.switch.handle_timeout(self.now);
-            self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+            self.fire();
         }
     }
 
-    /// The media ports that the last step asked for are there.
+    /// The media ports that the call asked for are there.
     pub(crate) fn open_media(&mut self) {
-        let opened: Vec<LegId> = self
-            .commands()
-            .flat_map(|command| if let Command::Open { legs } = command { &legs[..] } else { &[] })
-            .map(|(leg, _)| *leg)
-            .collect();
+        let opened = self.legs.clone();
         assert_eq!(opened.len(), 2, "the call asks for its ports: {:?}", self.outputs);
-        self.legs.clone_from(&opened);
         self.input(Input::Media(Report::Opened { legs: opened.into_iter().zip([40_000, 40_002]).collect() }));
     }
 

@@ -86,6 +86,22 @@ fn what_a_server_asks_to_leave_out_is_not_sent_until_the_validity_ends() {
 }
 
 #[test]
+fn a_call_to_a_phone_behind_a_server_that_asks_to_be_sent_less_is_refused() {
+    let mut world = World::new(CONFIG);
+    world.register(1001, TRUNK, TRUNK, "");
+    world.dial("1001");
+    let invite = invites(&world, TRUNK).remove(0);
+    world.reply(TRUNK, &invite, "180 Ringing", ";oc=100;oc-algo=\"loss\";oc-validity=700;oc-seq=5.0");
+    world.dial("1001");
+    assert!(invites(&world, TRUNK).is_empty());
+    let refused = world.sent_to(PHONE).pop().expect("the caller is told");
+    assert_eq!(code(&refused), 500, "a 503 would silence the caller's other calls");
+    world.now.0 += 701_000_000;
+    world.dial("1001");
+    assert_eq!(invites(&world, TRUNK).len(), 1);
+}
+
+#[test]
 fn a_call_that_is_up_is_ended_whatever_the_server_asks() {
     let mut world = World::new(CONFIG);
     world.dial("8001");
