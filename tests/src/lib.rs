@@ -30,6 +30,20 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies below the root")
 }
 
+/// The inputs in a folder of `tests/corpora`, in the order of their names.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn corpus(folder: &str) -> Vec<Vec<u8>> {
+    let folder = root().join("tests/corpora").join(folder);
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
+    files.sort();
+    files.iter().map(|path| std::fs::read(path).expect("it can be read")).collect()
+}
+
 /// The folder cargo builds into: `CARGO_TARGET_DIR`, or `target` in the root.
 #[must_use]
 pub fn target() -> PathBuf {

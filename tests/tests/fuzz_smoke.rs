@@ -2,10 +2,7 @@
 //!
 //! The long runs are `./dev fuzz message`, `./dev fuzz sdp` and `./dev fuzz endpoint`; what they find is added here.
 
-#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
-
-use std::fs;
-
+use tests::corpus;
 use tests::fuzz::{self, Generator};
 
 /// What the fuzzer found in the target `message`, made short.
@@ -14,18 +11,9 @@ const FOUND_IN_MESSAGES: [&[u8]; 1] = [
     b"sip:a;r=1;r=2",
 ];
 
-/// What to start from: messages of RFC 4475, descriptions of sessions.
-fn seeds(folder: &str) -> Vec<Vec<u8>> {
-    let folder = tests::root().join("tests/corpora").join(folder);
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
-    files.sort();
-    files.iter().map(|path| fs::read(path).unwrap()).collect()
-}
-
 #[test]
 fn no_mutation_of_the_torture_messages_breaks_the_parser() {
-    let seeds = seeds("rfc4475");
+    let seeds = corpus("rfc4475");
     assert_eq!(seeds.len(), 50, "RFC 4475 has fifty messages");
     let mut generator = Generator(4475);
     for seed in &seeds {
@@ -38,7 +26,7 @@ fn no_mutation_of_the_torture_messages_breaks_the_parser() {
 
 #[test]
 fn no_mutation_of_a_description_breaks_the_reading_and_the_answering_of_it() {
-    let seeds = seeds("sdp");
+    let seeds = corpus("sdp");
     assert!(seeds.len() > 20, "the seeds are there");
     let mut generator = Generator(8866);
     for seed in &seeds {
@@ -46,6 +34,17 @@ fn no_mutation_of_a_description_breaks_the_reading_and_the_answering_of_it() {
         for _ in 0..200 {
             fuzz::sdp(&generator.mutated(seed));
         }
+    }
+}
+
+/// Inputs that together reach what the long runs have reached.
+#[test]
+fn what_the_long_runs_have_kept_is_taken() {
+    let targets: [(&str, fn(&[u8])); 2] = [("sdp", fuzz::sdp), ("stream_framing", fuzz::stream_framing)];
+    for (target, body) in targets {
+        let kept = corpus(&format!("{target}/kept"));
+        assert!(kept.len() > 100, "{target}: {}", kept.len());
+        kept.iter().for_each(|input| body(input));
     }
 }
 

@@ -2,19 +2,8 @@
 //!
 //! The long runs are `./dev fuzz stream_framing` and `./dev fuzz web_socket`; what they find is added to the seeds.
 
-#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
-
-use std::fs;
-
+use tests::corpus;
 use tests::fuzz::{self, Generator};
-
-fn seeds(folder: &str) -> Vec<Vec<u8>> {
-    let folder = tests::root().join("tests/corpora").join(folder);
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
-    files.sort();
-    files.iter().map(|path| fs::read(path).unwrap()).collect()
-}
 
 /// The seeds, mutations of them, and bytes without sense.
 fn run(body: fn(&[u8]), seeds: &[Vec<u8>], mut generator: Generator) {
@@ -33,13 +22,13 @@ fn run(body: fn(&[u8]), seeds: &[Vec<u8>], mut generator: Generator) {
 
 #[test]
 fn no_stream_breaks_the_framing() {
-    run(fuzz::stream_framing, &seeds("stream_framing"), Generator(3261));
+    run(fuzz::stream_framing, &corpus("stream_framing"), Generator(3261));
 }
 
 #[test]
 fn messages_one_after_another_are_framed_however_they_are_mutated() {
     let mut generator = Generator(18);
-    let seeds = seeds("stream_framing");
+    let seeds = corpus("stream_framing");
     for _ in 0..2000 {
         let one = &seeds[generator.below(seeds.len())];
         let two = &seeds[generator.below(seeds.len())];
@@ -49,5 +38,5 @@ fn messages_one_after_another_are_framed_however_they_are_mutated() {
 
 #[test]
 fn no_stream_breaks_the_web_socket() {
-    run(fuzz::web_socket, &seeds("web_socket"), Generator(6455));
+    run(fuzz::web_socket, &corpus("web_socket"), Generator(6455));
 }
