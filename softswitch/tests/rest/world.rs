@@ -88,6 +88,11 @@ static CONFIGS: LazyLock<[Config; 2]> = LazyLock::new(|| {
     text.map(|text| config::parse("rest.toml", &text).expect("the configuration is valid"))
 });
 
+/// Octets of the snapshot of a switch that nobody has spoken to.
+static NEW: LazyLock<usize> = LazyLock::new(|| Switch::new([0; 32], CONFIGS[0].clone()).snapshot().0.len());
+/// Octets that are left in it of what is not held, but bounded: counts of twenty nonces, and what is counted on for ever.
+const REMEMBERED: usize = 600;
+
 pub(crate) struct World {
     switch: Switch,
     seed: u64,
@@ -402,13 +407,16 @@ impl World {
         if self.switch.poll_timeout().is_some() || !self.closing.is_empty() {
             return self.settle();
         }
-        self.wire.clear();
         let held = self.switch.holdings();
         assert_eq!(held, Holdings::default(), "seed {}", self.seed);
         assert!(self.switch.is_idle() && self.stored.is_empty(), "seed {}: {:?}", self.seed, self.stored);
         let [started, ended, records] = self.calls;
         assert_eq!((started, records), (ended, ended), "seed {}: every call ends, with a record", self.seed);
         assert!(self.open.is_empty() && !self.overloaded, "seed {}: {:?}", self.seed, self.open);
+        // Neighbours that were found by name stay until a reload.
+        self.input(Input::Configure(Box::new(CONFIGS[0].clone())));
+        let octets = self.switch.snapshot().0.len();
+        assert!(octets < *NEW + REMEMBERED, "seed {}: {octets} octets of {}", self.seed, *NEW);
     }
 }
 
