@@ -10,6 +10,7 @@ pub mod compare;
 pub mod freshness;
 pub mod fuzz;
 pub mod linphone;
+pub mod pair;
 pub mod ports;
 pub mod process;
 pub mod sim;

@@ -3,36 +3,20 @@
 //! The phones are real programs on loopback sockets; speech is judged by listening (`tests::compare`), not by
 //! counting packets. Skipped, loudly, only where baresip or the makers of speech cannot be installed.
 
-use tests::audio::Audio;
-use tests::baresip::{self, Phone, Settings, Transport};
-use tests::compare::{Comparison, Limits};
+use tests::baresip::{Phone, Settings, Transport};
+use tests::pair::{self, CALLEE, CALLER, Line, Pair};
 use tests::skip;
-use tests::speech::{self, Speech};
-use tests::switch::{PASSWORD, Switch};
+use tests::switch::Switch;
 
-const CALLER: &str = "1000";
-const CALLEE: &str = "1001";
 const ABSENT: &str = "1002";
 
-/// G.711 costs less than 0.1 dB and leaves correlations above 0.99; the rest is room for a phone that starts
-/// its jitter buffer anew. Speech that was cut, swapped or repeated by the switch is far outside.
-const LIMITS: Limits =
-    Limits { level_db: 1.0, band_db: 3.0, correlation: 0.9, heard: 1.0, delay_spread_ms: 60.0 };
-
-const CALLER_SAYS: &str = "The quick brown fox jumps over the lazy dog. Two phones talk through the switch.";
-const CALLEE_SAYS: &str = "She sells sea shells by the sea shore, and every single word has to come back.";
-
 fn skipped(test: &str) -> bool {
-    let programs = [&baresip::PROGRAMS[..], &speech::PROGRAMS[..]].concat();
-    skip::missing(&format!("interop_baresip::{test}"), &programs)
+    skip::missing(&format!("interop_baresip::{test}"), &pair::programs())
 }
 
-/// A switch with two registered phones; the files they play are `caller_s` and `callee_s` seconds long.
+/// A switch with two registered phones.
 struct Lab {
-    caller: Phone,
-    callee: Phone,
-    said_by_caller: Audio,
-    said_by_callee: Audio,
+    phones: Pair,
     switch: Switch,
 }
 
@@ -45,6 +29,7 @@ enum Over {
 }
 
 impl Lab {
+    /// The files they play are `caller_s` and `callee_s` seconds long.
     fn open(codec: &str, caller_s: u32, callee_s: u32) -> Self {
         Self::over((Over::Udp, Over::Udp), codec, caller_s, callee_s)
     }
@@ -52,53 +37,29 @@ impl Lab {
     /// The caller's transport, then the callee's.
     fn over(over: (Over, Over), codec: &str, caller_s: u32, callee_s: u32) -> Self {
         let mut switch = Switch::start();
-        let say = |name, voice, text, seconds| {
-            let file = speech::make(switch.folder(), name, Speech { voice, text, seconds });
-            (Audio::read(&file).expect("speech is a 16-bit WAV file"), file)
-        };
-        let (said_by_caller, caller_file) = say("caller", "en", CALLER_SAYS, caller_s);
-        let (said_by_callee, callee_file) = say("callee", "en+f3", CALLEE_SAYS, callee_s);
         let (address, tls, folder) = (switch.address(), switch.tls(), switch.folder().to_owned());
         let certificates = switch.certificates().clone();
-        let mut phone = |user, microphone, over| {
+        let line = |over, seconds| {
             let (server, transport) = match over {
                 Over::Udp => (address, Transport::Udp),
                 Over::Tcp => (address, Transport::Tcp),
                 Over::Tls => (tls, Transport::Tls(&certificates)),
             };
-            let settings = Settings { user, password: PASSWORD, server, transport, codec, microphone };
-            Phone::start(&folder, &mut switch.ports, settings)
+            Line { server, transport, seconds }
         };
-        let caller = phone(CALLER, &caller_file, over.0);
-        let callee = phone(CALLEE, &callee_file, over.1);
-        caller.registered();
-        callee.registered();
-        Self { caller, callee, said_by_caller, said_by_callee, switch }
-    }
-
-    fn establish(&mut self) {
-        self.caller.dial(CALLEE);
-        self.callee.rings(CALLER);
-        self.caller.hears_ringing();
-        self.callee.accept();
-        self.callee.talks();
-        self.caller.talks();
+        let (caller, callee) = (line(over.0, caller_s), line(over.1, callee_s));
+        let phones = Pair::register(&folder, &mut switch.ports, codec, caller, callee);
+        Self { phones, switch }
     }
 
     /// Judges both recordings after the call.
     fn listen(self) {
-        let Self { caller, callee, said_by_caller, said_by_callee, switch } = self;
-        let at_callee = Comparison::of(&said_by_caller, &callee.heard());
-        let at_caller = Comparison::of(&said_by_callee, &caller.heard());
-        println!("callee hears: {at_callee}caller hears: {at_caller}");
-        assert!(at_callee.within(&LIMITS), "what the callee heard is not what the caller said: {at_callee}");
-        assert!(at_caller.within(&LIMITS), "what the caller heard is not what the callee said: {at_caller}");
-        switch.stop();
+        self.phones.listen();
+        self.switch.stop();
     }
 
     fn close(mut self) {
-        self.caller.quit();
-        self.callee.quit();
+        self.phones.quit();
         self.switch.stop();
     }
 }
@@ -110,9 +71,9 @@ fn speech_arrives_both_ways_until_the_callee_hangs_up() {
     }
     // the shorter file ends the call; both speeches are over by then
     let mut lab = Lab::open("PCMU", 12, 8);
-    lab.establish();
-    lab.callee.has_said_all();
-    lab.caller.was_hung_up();
+    lab.phones.establish();
+    lab.phones.callee.has_said_all();
+    lab.phones.caller.was_hung_up();
     lab.listen();
 }
 
@@ -122,9 +83,9 @@ fn speech_arrives_both_ways_until_the_caller_hangs_up() {
         return;
     }
     let mut lab = Lab::open("PCMA", 8, 12);
-    lab.establish();
-    lab.caller.has_said_all();
-    lab.callee.was_hung_up();
+    lab.phones.establish();
+    lab.phones.caller.has_said_all();
+    lab.phones.callee.was_hung_up();
     lab.listen();
 }
 
@@ -134,9 +95,9 @@ fn phones_on_tcp_and_on_tls_talk_to_each_other() {
         return;
     }
     let mut lab = Lab::over((Over::Tcp, Over::Tls), "PCMU", 12, 8);
-    lab.establish();
-    lab.callee.has_said_all();
-    lab.caller.was_hung_up();
+    lab.phones.establish();
+    lab.phones.callee.has_said_all();
+    lab.phones.caller.was_hung_up();
     lab.listen();
 }
 
@@ -146,9 +107,9 @@ fn a_phone_on_tls_calls_one_on_udp() {
         return;
     }
     let mut lab = Lab::over((Over::Tls, Over::Udp), "PCMA", 8, 12);
-    lab.establish();
-    lab.caller.has_said_all();
-    lab.callee.was_hung_up();
+    lab.phones.establish();
+    lab.phones.caller.has_said_all();
+    lab.phones.callee.was_hung_up();
     lab.listen();
 }
 
@@ -158,11 +119,11 @@ fn a_refused_call_is_busy_for_the_caller() {
         return;
     }
     let mut lab = Lab::open("PCMU", 5, 5);
-    lab.caller.dial(CALLEE);
-    lab.callee.rings(CALLER);
-    lab.callee.hang_up();
-    lab.caller.closed_with("486");
-    assert!(!lab.caller.was_established());
+    lab.phones.caller.dial(CALLEE);
+    lab.phones.callee.rings(CALLER);
+    lab.phones.callee.hang_up();
+    lab.phones.caller.closed_with("486");
+    assert!(!lab.phones.caller.was_established());
     lab.close();
 }
 
@@ -172,12 +133,12 @@ fn a_cancelled_call_stops_ringing() {
         return;
     }
     let mut lab = Lab::open("PCMU", 5, 5);
-    lab.caller.dial(CALLEE);
-    lab.callee.rings(CALLER);
-    lab.caller.hears_ringing();
-    lab.caller.hang_up();
-    lab.callee.closed_with("Connection reset by peer");
-    assert!(!lab.callee.was_established());
+    lab.phones.caller.dial(CALLEE);
+    lab.phones.callee.rings(CALLER);
+    lab.phones.caller.hears_ringing();
+    lab.phones.caller.hang_up();
+    lab.phones.callee.closed_with("Connection reset by peer");
+    assert!(!lab.phones.callee.was_established());
     lab.close();
 }
 
@@ -187,8 +148,8 @@ fn a_call_to_a_user_without_a_phone_is_temporarily_unavailable() {
         return;
     }
     let mut lab = Lab::open("PCMU", 5, 5);
-    lab.caller.dial(ABSENT);
-    lab.caller.closed_with("480");
+    lab.phones.caller.dial(ABSENT);
+    lab.phones.caller.closed_with("480");
     lab.close();
 }
 
@@ -198,8 +159,8 @@ fn a_call_to_a_number_nobody_has_is_not_found() {
         return;
     }
     let mut lab = Lab::open("PCMU", 5, 5);
-    lab.caller.dial("7777");
-    lab.caller.closed_with("404");
+    lab.phones.caller.dial("7777");
+    lab.phones.caller.closed_with("404");
     lab.close();
 }
 
@@ -209,10 +170,10 @@ fn a_phone_that_has_left_is_temporarily_unavailable() {
         return;
     }
     let mut lab = Lab::open("PCMU", 5, 5);
-    lab.callee.quit();
-    lab.caller.dial(CALLEE);
-    lab.caller.closed_with("480");
-    lab.caller.quit();
+    lab.phones.callee.quit();
+    lab.phones.caller.dial(CALLEE);
+    lab.phones.caller.closed_with("480");
+    lab.phones.caller.quit();
     lab.switch.stop();
 }
 
@@ -222,13 +183,13 @@ fn a_second_call_follows_the_first() {
         return;
     }
     let mut lab = Lab::open("PCMU", 10, 10);
-    lab.establish();
-    lab.caller.hang_up();
-    lab.callee.was_hung_up();
-    lab.callee.forget();
-    lab.establish();
-    lab.callee.hang_up();
-    lab.caller.was_hung_up();
+    lab.phones.establish();
+    lab.phones.caller.hang_up();
+    lab.phones.callee.was_hung_up();
+    lab.phones.callee.forget();
+    lab.phones.establish();
+    lab.phones.callee.hang_up();
+    lab.phones.caller.was_hung_up();
     lab.close();
 }
 
