@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod compare;
 pub mod freshness;
 pub mod fuzz;
+pub mod kamailio;
 pub mod linphone;
 pub mod pair;
 pub mod ports;

@@ -192,16 +192,20 @@ impl Program {
         }
     }
 
+    /// Waits until the program has closed its output, or [`DEADLINE`] passes; its input is closed first. Tells which.
+    pub fn has_ended(&mut self) -> bool {
+        self.stdin = None;
+        self.output.wait(DEADLINE, |seen| (seen.closed_streams == 2).then_some(()));
+        self.output.lock().closed_streams == 2
+    }
+
     /// Waits for the end of the program; its input is closed first.
     ///
     /// # Panics
     /// When it does not end within [`DEADLINE`].
     #[track_caller]
     pub fn finish(&mut self) -> ExitStatus {
-        self.stdin = None;
-        self.output.wait(DEADLINE, |seen| (seen.closed_streams == 2).then_some(()));
-        let closed = self.output.lock().closed_streams == 2;
-        assert!(closed, "{} does not end; it printed:\n  {}", self.name, self.lines().join("\n  "));
+        assert!(self.has_ended(), "{} does not end; it printed:\n  {}", self.name, self.lines().join("\n  "));
         self.child.wait().unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }
