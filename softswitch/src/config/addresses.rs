@@ -169,6 +169,12 @@ pub(super) fn parse_peer(text: &str) -> Option<(Host, Option<u16>)> {
     Some((Host::new(host.as_bytes())?, port))
 }
 
+/// A server of the DNS: an IP address, and a port if it is not 53 (RFC 1035 §4.2).
+pub(super) fn parse_name_server(text: &str) -> Option<SocketAddr> {
+    let address = parse_address(text).filter(|address| !address.ip().is_unspecified());
+    address.or_else(|| Some(SocketAddr::new(parse_usable_ip(text)?, 53)))
+}
+
 /// An IP address peers can send to.
 fn parse_usable_ip(text: &str) -> Option<IpAddr> {
     parse_ip_literal(text).filter(|address| !address.is_unspecified())
@@ -232,6 +238,19 @@ mod tests {
         assert_eq!(read("sip.example.com:5070"), some("sip.example.com", Some(5070)));
         for text in
             ["", "0.0.0.0", "::", "0.0.0.0:5060", "a b", "host:", "host:0", "host:65536", "1.2.3", ":5060"]
+        {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_server_is_an_address_and_listens_at_53_unless_told_otherwise() {
+        let read = |text| parse_name_server(text).map(|address| address.to_string());
+        assert_eq!(read("192.0.2.53").as_deref(), Some("192.0.2.53:53"));
+        assert_eq!(read("127.0.0.1:5353").as_deref(), Some("127.0.0.1:5353"));
+        assert_eq!(read("2001:db8::53").as_deref(), Some("[2001:db8::53]:53"));
+        assert_eq!(read("[::1]:5353").as_deref(), Some("[::1]:5353"));
+        for text in ["", "0.0.0.0", "0.0.0.0:53", "[::]:53", "192.0.2.53:0", "dns.example.com", "192.0.2.53:"]
         {
             assert_eq!(read(text), None, "{text:?}");
         }

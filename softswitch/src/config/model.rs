@@ -42,6 +42,8 @@ pub struct Config {
     /// How often phones behind translators are asked whether they are there; half a minute by default, because
     /// translators forget a flow of UDP after a minute or two, some after half a minute (RFC 5626 §4.4.2).
     pub keep_alive_s: u32,
+    /// Who is asked for the addresses of peers given by name; nobody listed: those the system asks.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// One SIP socket.

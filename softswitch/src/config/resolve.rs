@@ -2,13 +2,14 @@
 //!
 //! Nothing is read but the text: no other file, no environment, no name service.
 
-use super::addresses::{resolve_listeners, resolve_media};
+use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::error::{ConfigErrors, Fault};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::objects::{resolve_peers, resolve_routes, resolve_users};
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
 use super::tls::resolve_tls;
+use std::net::SocketAddr;
 use toml::de::DeTable;
 
 /// Reads a configuration. `file` is its name, for messages.
@@ -44,6 +45,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_routes(&mut root, &mut tenants, faults);
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let keep_alive_s = root.table("nat", "[nat]").map_or(KEEP_ALIVE_S, resolve_keep_alive);
+    let name_servers = root.table("dns", "[dns]").map(resolve_name_servers).unwrap_or_default();
     root.finish();
     if tenants.domains.len() > MAX_DOMAINS {
         faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
@@ -58,6 +60,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         domains: tenants.domains,
         limits,
         keep_alive_s,
+        name_servers,
     }
 }
 
@@ -91,4 +94,12 @@ fn resolve_keep_alive(mut section: Section<'_>) -> u32 {
     let keep_alive_s = section.number(key, 10, 3_600).map_or(KEEP_ALIVE_S, |number| number.value);
     section.finish();
     keep_alive_s
+}
+
+fn resolve_name_servers(mut section: Section<'_>) -> Vec<SocketAddr> {
+    let expected = "an IP address, with or without a port";
+    let key = Key { name: "servers", expected, example: "[\"192.0.2.53\"]" };
+    let servers = section.filled_list(key, parse_name_server).map(|servers| servers.value);
+    section.finish();
+    servers.into_iter().flatten().map(|server| server.value).collect()
 }

@@ -121,6 +121,15 @@ const FAULTS: &[(&str, &str)] = &[
          example ports = \"40000-59999\"",
     ),
     (
+        "[dns]\nservers = [\"dns.example.com\"]\n",
+        "softswitch.toml:3: servers = \"dns.example.com\" is not an IP address, with or without a port; for example \
+         servers = [\"192.0.2.53\"]",
+    ),
+    (
+        "[dns]\nservers = []\n",
+        "softswitch.toml:3: servers is empty; for example servers = [\"192.0.2.53\"], or remove the line",
+    ),
+    (
         "[media]\nadvertise = [\"192.0.2.1\", \"192.0.2.2\"]\n",
         "softswitch.toml:3: advertise holds two addresses of one family; keep one IPv4 and at most one IPv6 address",
     ),
@@ -374,6 +383,8 @@ calls = 0x64
 nonces = 500
 [nat]
 keep_alive_s = 20
+[dns]
+servers = ["192.0.2.53", "[2001:db8::53]:5353"]
 "#;
 
 #[test]
@@ -386,6 +397,10 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.media.silence_s, Some(30));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
     assert_eq!(config.keep_alive_s, 20);
+    assert_eq!(
+        config.name_servers,
+        ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|server| server.parse().unwrap())
+    );
     let a = first_domain(&config);
     assert_eq!(a.digest, [Algorithm::Md5]);
     assert_eq!(a.nonce_lifetime_s, 600);

@@ -6,18 +6,22 @@
 use crate::core::Input;
 use sip_stack::io::dns::{self, Dns, Servers, Wake};
 use sip_stack::resolve::{Answer, Query};
+use std::net::SocketAddr;
 use tracing::warn;
 
 /// The thread, once there is one.
 pub(super) struct Names {
     dns: Option<Dns>,
+    servers: Servers,
     wake: Wake,
 }
 
 impl Names {
-    /// `wake` is called from the thread when there is an answer.
-    pub(super) const fn new(wake: Wake) -> Names {
-        Names { dns: None, wake }
+    /// `listed` are the servers to ask, those of the system when there are none. `wake` is called from the thread when
+    /// there is an answer.
+    pub(super) fn new(listed: &[SocketAddr], wake: Wake) -> Names {
+        let servers = if listed.is_empty() { Servers::System } else { Servers::Listed(listed.to_vec()) };
+        Names { dns: None, servers, wake }
     }
 
     /// Puts a question; returns the answer when it cannot be put.
@@ -25,7 +29,7 @@ impl Names {
         let failed = |query| Some(Input::Resolved { query, answer: Answer::Failed });
         let dns = match &mut self.dns {
             Some(dns) => dns,
-            None => match dns::start(&Servers::System, self.wake.clone()) {
+            None => match dns::start(&self.servers, self.wake.clone()) {
                 Ok(dns) => self.dns.insert(dns),
                 Err(error) => {
                     warn!(%error, "names of peers cannot be looked up");

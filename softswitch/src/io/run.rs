@@ -283,7 +283,7 @@ impl Loop {
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
         let connections = start_connections(&config, tls, Arc::clone(&waker))?;
-        let names = Names::new(Arc::new(wake(Arc::clone(&waker))));
+        let names = Names::new(&config.name_servers, Arc::new(wake(Arc::clone(&waker))));
         let media = start_media(&config, Arc::clone(&waker))?;
         let control =
             control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
