@@ -7,6 +7,7 @@ pub mod audio;
 pub mod baresip;
 pub mod certificates;
 pub mod compare;
+pub mod dnsmasq;
 pub mod freshness;
 pub mod fuzz;
 pub mod kamailio;

@@ -65,6 +65,20 @@ pub fn is_bound(port: u16) -> bool {
     table.lines().filter_map(|line| line.split_whitespace().nth(1)).any(|local| local.ends_with(&suffix))
 }
 
+/// Whether somebody listens at this TCP port of 127.0.0.1 or of the wildcard address, by the kernel's table (Linux).
+#[must_use]
+pub fn listens(port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let suffix = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let mut columns = line.split_whitespace();
+        let local = columns.nth(1);
+        let state = columns.nth(1);
+        local.is_some_and(|local| local.ends_with(&suffix)) && state == Some(LISTEN)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +96,15 @@ mod tests {
         let _holder = UdpSocket::bind((Ipv4Addr::LOCALHOST, ports.next)).unwrap();
         let taken = ports.next;
         assert!(ports.udp(1) > taken);
+    }
+
+    #[test]
+    fn a_port_that_is_listened_at_is_seen() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(listens(port));
+        drop(listener);
+        assert!(!listens(port));
     }
 
     #[test]

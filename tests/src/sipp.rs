@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::ports::{self, Ports};
 use crate::process::Program;
+use rustix::process::Signal;
 
 /// The programs a [`Sipp`] run needs.
 pub const PROGRAMS: [&str; 1] = ["sipp"];
@@ -67,7 +68,8 @@ impl Outcome {
 pub struct Sipp {
     program: Program,
     folder: PathBuf,
-    scenario: String,
+    /// Of its files.
+    name: String,
 }
 
 impl Sipp {
@@ -78,7 +80,8 @@ impl Sipp {
     #[must_use]
     pub fn start(folder: &Path, server: SocketAddr, port: u16, ports: &mut Ports, run: Run<'_>) -> Self {
         let scenarios = crate::root().join("scenarios/sipp");
-        let output = |kind: &str| folder.join(format!("{}.{kind}", run.scenario));
+        let name = format!("{}-{port}", run.scenario);
+        let output = |kind: &str| folder.join(format!("{name}.{kind}"));
         let mut command = Command::new("sipp");
         command.arg(server.to_string()).current_dir(folder).env("TERM", "dumb");
         command.arg("-sf").arg(scenarios.join(format!("{}.xml", run.scenario)));
@@ -101,9 +104,21 @@ impl Sipp {
         command.args(["-trace_err", "-error_file"]).arg(output("errors"));
         let program = Program::start(&format!("sipp {}", run.scenario), &mut command);
         if run.users.is_none() {
-            program.until("listens", || ports::is_bound(port));
+            program.until("listens", || ports::is_bound(port) || ports::listens(port));
         }
-        Self { program, folder: folder.to_owned(), scenario: run.scenario.to_owned() }
+        Self { program, folder: folder.to_owned(), name }
+    }
+
+    /// Ends a scenario that answers before all its calls have come.
+    ///
+    /// # Panics
+    /// As [`Sipp::finish`].
+    #[track_caller]
+    #[must_use]
+    pub fn stop(self) -> Outcome {
+        // as the key `q`: no more calls, an end when those that are up have ended
+        self.program.signal(Signal::USR1);
+        self.finish()
     }
 
     /// Waits for the end of the run.
@@ -114,7 +129,7 @@ impl Sipp {
     #[must_use]
     pub fn finish(mut self) -> Outcome {
         let status = self.program.finish();
-        let read = |kind: &str| fs::read_to_string(self.folder.join(format!("{}.{kind}", self.scenario)));
+        let read = |kind: &str| fs::read_to_string(self.folder.join(format!("{}.{kind}", self.name)));
         let statistics = read("csv").expect("SIPp writes its statistics");
         let errors = read("errors").unwrap_or_default();
         let last =

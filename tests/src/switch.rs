@@ -47,7 +47,7 @@ impl Switch {
     /// When the program is missing or older than its sources, or does not become ready.
     #[must_use]
     pub fn start() -> Self {
-        Self::launch(laboratory)
+        Self::launch(|_, _, peer| laboratory(peer))
     }
 
     /// Starts the switch with domains and users of the test's own, given as TOML.
@@ -56,11 +56,21 @@ impl Switch {
     /// As [`Switch::start`].
     #[must_use]
     pub fn start_with(domains: &str) -> Self {
-        Self::launch(|_| domains.to_owned())
+        Self::launch(|_, _, _| domains.to_owned())
     }
 
-    /// `domains` writes what follows listener and media, given the port of the static peer.
-    fn launch(domains: impl FnOnce(u16) -> String) -> Self {
+    /// As [`Switch::start_with`], for a test that starts other programs before the switch: `prepare` has the folder and
+    /// the ports of the test, and gives back the configuration.
+    ///
+    /// # Panics
+    /// As [`Switch::start`].
+    #[must_use]
+    pub fn start_after(prepare: impl FnOnce(&Path, &mut Ports) -> String) -> Self {
+        Self::launch(|folder, ports, _| prepare(folder, ports))
+    }
+
+    /// `domains` writes what follows listener and media, given the port of the static peer last.
+    fn launch(domains: impl FnOnce(&Path, &mut Ports, u16) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut ports = Ports::claim();
         if let Ok(address) = std::env::var("SWITCH_ADDRESS") {
@@ -91,7 +101,8 @@ impl Switch {
             ("ws", web_socket),
             ("wss", secure_web_socket),
         ];
-        let text = configuration(&listeners, media) + &domains(peer_port);
+        let domains = domains(folder.path(), &mut ports, peer_port);
+        let text = configuration(&listeners, media) + &domains;
         fs::write(&config, text).expect("the configuration is written");
         let program = Program::start("softswitch", command(&binary(), &config, folder.path()).arg("--trace"));
         program.expect("ready");
