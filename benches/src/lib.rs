@@ -8,7 +8,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softswitch::config;
-use softswitch::core::{Input, Output, Switch};
+use softswitch::core::{Event, Input, Output, Switch};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,12 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 impl Driver {
     /// A switch that knows the time of day.
     pub fn new() -> Driver {
-        let config = config::parse("lab.toml", CONFIG).expect("the laboratory configuration is valid");
+        Driver::with_config(CONFIG)
+    }
+
+    /// As [`Driver::new`], with a configuration of the bench's own.
+    pub fn with_config(text: &str) -> Driver {
+        let config = config::parse("bench.toml", text).expect("the configuration is valid");
         let mut switch = Switch::new([7; 32], config);
         switch.handle_input(Time(1), Input::WallClock { unix_ms: 1_800_000_000_000 });
         Driver {
@@ -102,6 +107,16 @@ impl Driver {
         self.now = until;
     }
 
+    /// Fires the timer that is due next, and tells how many bindings expired.
+    pub fn fire(&mut self) -> usize {
+        let Some(due) = self.switch.poll_timeout() else { return 0 };
+        self.now = self.now.max(due);
+        self.switch.handle_timeout(self.now);
+        self.collect();
+        let ended = |output: &&Output| matches!(output, Output::Event(Event::Unregistered { .. }));
+        self.outputs.iter().filter(ended).count()
+    }
+
     fn next(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
@@ -141,13 +156,18 @@ impl Driver {
 
     /// A REGISTER of `user` from `port`, with credentials once a challenge is known.
     pub fn register_text(&mut self, user: &str, port: u16) -> String {
+        self.register_for(user, port, 3_600)
+    }
+
+    /// As [`Driver::register_text`], for so many seconds; 0 takes the binding back.
+    pub fn register_for(&mut self, user: &str, port: u16, expires_s: u32) -> String {
         let n = self.next();
         let credentials = self.credentials("REGISTER", user, "sip:127.0.0.1:5090");
         format!(
             "REGISTER sip:127.0.0.1:5090 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bKr{n}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@127.0.0.1:5090>;tag=f{n}\r\nTo: <sip:{user}@127.0.0.1:5090>\r\n\
              Call-ID: {n}@bench\r\nCSeq: {n} REGISTER\r\nContact: <sip:{user}@127.0.0.1:{port}>\r\n\
-             {credentials}Expires: 3600\r\nContent-Length: 0\r\n\r\n"
+             {credentials}Expires: {expires_s}\r\nContent-Length: 0\r\n\r\n"
         )
     }
 
@@ -248,7 +268,8 @@ impl Driver {
     }
 }
 
-fn reply(request: &Message, status: &str, n: u64, body: &str) -> String {
+/// A response of the phone at port 7001, with what its request says.
+pub fn reply(request: &Message, status: &str, n: u64, body: &str) -> String {
     let text = |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();
     let to = text(HeaderName::To);
     let tag = if to.contains(";tag=") { String::new() } else { format!(";tag=d{n}") };
