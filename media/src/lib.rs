@@ -9,6 +9,7 @@
 //! buffer, mixer or SRTP.
 
 pub mod codec;
+pub mod dsp;
 pub mod io;
 pub mod leg;
 pub mod rtp;
