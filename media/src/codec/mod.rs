@@ -4,6 +4,7 @@
 //! What is not listed here is passed through undecoded. Left out on purpose: G.729 and AMR, whose free implementations are under
 //! licences this project does not take.
 
+pub mod comfort_noise;
 mod decoder;
 mod encoder;
 mod error;
