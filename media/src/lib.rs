@@ -5,8 +5,8 @@
 //! binds the ports, receives and sends, and runs one shard on one thread.
 //!
 //! What is here: plain RTP (RFC 3550), relayed between two legs when a packet arrives, with latching behind NAT, payload
-//! type mapping and µ-law/A-law conversion. What is not: RTCP is received and counted, not interpreted; there is no jitter
-//! buffer, mixer or SRTP.
+//! type mapping and µ-law/A-law conversion; and, for legs that will be decoded, codecs ([`codec`]) and conversion of sample rates
+//! ([`dsp`]). What is not: RTCP is received and counted, not interpreted; there is no jitter buffer, mixer or SRTP.
 
 pub mod codec;
 pub mod dsp;

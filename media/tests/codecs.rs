@@ -241,6 +241,32 @@ fn opus_runs_at_its_own_rates_and_frames_alone() {
 }
 
 #[test]
+fn a_constant_bit_rate_makes_payloads_of_one_length() {
+    let codec = Codec::Opus { rate: SampleRate::Hz16000 };
+    let settings = Settings { constant_bitrate: true, ..Settings::default() };
+    let mut encoder = Encoder::new(codec, settings).unwrap();
+    let sent = payloads(&mut encoder, codec, &voice(SampleRate::Hz16000, 1000), 20);
+    assert!(sent.iter().all(|payload| payload.len() == 24_000 / 8 / 50));
+}
+
+#[test]
+fn nothing_is_sent_above_what_the_peer_can_play() {
+    let codec = Codec::Opus { rate: SampleRate::Hz48000 };
+    for (max_playback_rate, bandwidth) in [
+        (8000, opus::Bandwidth::Narrowband),
+        (16_000, opus::Bandwidth::Wideband),
+        (24_000, opus::Bandwidth::Superwideband),
+    ] {
+        let settings = Settings { bitrate: 64_000, max_playback_rate, ..Settings::default() };
+        let mut encoder = Encoder::new(codec, settings).unwrap();
+        let sent = payloads(&mut encoder, codec, &voice(SampleRate::Hz48000, 400), 20);
+        for payload in &sent {
+            assert_eq!(opus::packet::get_bandwidth(payload).unwrap(), bandwidth, "{max_playback_rate}");
+        }
+    }
+}
+
+#[test]
 fn an_opus_payload_stays_within_the_room_it_is_given() {
     let codec = Codec::Opus { rate: SampleRate::Hz48000 };
     let settings = Settings { bitrate: 510_000, ..Settings::default() };

@@ -51,7 +51,7 @@ fn levels(samples: &[i16], rate: SampleRate, frequency: f64) -> (f64, f64) {
 fn tones_below_nine_tenths_of_nyquist_pass_unchanged_and_without_images() {
     for (from, to) in pairs() {
         let nyquist = f64::from(from.hertz().min(to.hertz())) / 2.0;
-        for part in [0.026, 0.11, 0.37, 0.61, 0.83, 0.899] {
+        for part in [0.026, 0.37, 0.71, 0.899] {
             let out = resampled(from, to, &tone(from, part * nyquist, 120), 20);
             let (level, rest) = levels(&out, to, part * nyquist);
             assert!(level.abs() < 0.06, "{from:?} to {to:?}: {level:.3} dB at {part}");

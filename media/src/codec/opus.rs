@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use opus::{Application, Bitrate, ErrorCode};
+use opus::{Application, Bandwidth, Bitrate, ErrorCode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::opus_packet::{Toc, has_fec};
@@ -35,18 +35,41 @@ pub struct Settings {
     pub expected_loss: u8,
     /// Goes quiet in silence (`usedtx`).
     pub dtx: bool,
+    /// Every packet has the same length (`cbr`), against those who read speech from lengths (RFC 6562).
+    pub constant_bitrate: bool,
+    /// The rate the peer can play, in hertz (`maxplaybackrate`): no bits are spent on what lies above half of it.
+    pub max_playback_rate: u32,
 }
 
 impl Default for Settings {
-    /// 24 kbit/s, complexity 5, redundancy against 5 % loss, no silence suppression.
+    /// 24 kbit/s, complexity 5, redundancy against 5 % loss, no silence suppression, variable bit rate, full band.
     fn default() -> Settings {
-        Settings { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 5, dtx: false }
+        Settings {
+            bitrate: 24_000,
+            complexity: 5,
+            fec: true,
+            expected_loss: 5,
+            dtx: false,
+            constant_bitrate: false,
+            max_playback_rate: 48_000,
+        }
     }
 }
 
 impl Settings {
     fn are_in_range(&self) -> bool {
         (6000..=510_000).contains(&self.bitrate) && self.complexity <= 10 && self.expected_loss <= 100
+    }
+
+    /// The bandwidth for a peer's playback rate (RFC 7587 §6.1).
+    fn bandwidth(&self) -> Bandwidth {
+        match self.max_playback_rate {
+            ..12_000 => Bandwidth::Narrowband,
+            ..16_000 => Bandwidth::Mediumband,
+            ..24_000 => Bandwidth::Wideband,
+            ..48_000 => Bandwidth::Superwideband,
+            48_000.. => Bandwidth::Fullband,
+        }
     }
 }
 
@@ -98,12 +121,14 @@ impl Encoder {
     }
 
     fn apply(&mut self) -> opus::Result<()> {
-        let Settings { bitrate, complexity, fec, expected_loss, dtx } = self.settings;
-        self.native.set_bitrate(Bitrate::Bits(bitrate as i32))?;
-        self.native.set_complexity(i32::from(complexity))?;
-        self.native.set_inband_fec(fec)?;
-        self.native.set_packet_loss_perc(i32::from(expected_loss))?;
-        self.native.set_dtx(dtx)
+        let settings = self.settings;
+        self.native.set_bitrate(Bitrate::Bits(settings.bitrate as i32))?;
+        self.native.set_complexity(i32::from(settings.complexity))?;
+        self.native.set_inband_fec(settings.fec)?;
+        self.native.set_packet_loss_perc(i32::from(settings.expected_loss))?;
+        self.native.set_vbr(!settings.constant_bitrate)?;
+        self.native.set_max_bandwidth(settings.bandwidth())?;
+        self.native.set_dtx(settings.dtx)
     }
 
     /// Encodes one frame of 10, 20, 40 or 60 ms and returns the number of octets, never more than `out` has. See

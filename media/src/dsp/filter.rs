@@ -17,7 +17,9 @@ const LENGTH: usize = 48;
 /// Shape of the window: 73 dB.
 const KAISER: f64 = 7.2;
 /// Taps of a phase come in multiples of so many, for the vector unit.
-const MULTIPLE: usize = 8;
+const MULTIPLE: usize = LANES;
+/// Products summed side by side.
+const LANES: usize = 8;
 
 /// A low-pass filter between two rates.
 pub(super) struct Filter {
@@ -43,7 +45,8 @@ impl Filter {
         FILTERS[from as usize][to as usize].get_or_init(|| Filter::design(from.hertz(), to.hertz()))
     }
 
-    fn design(from: u32, to: u32) -> Filter {
+    /// The filter between two rates in a ratio, `from` to `to`.
+    pub(super) fn design(from: u32, to: u32) -> Filter {
         let divisor = greatest_common_divisor(from, to);
         let (up, down) = ((to / divisor) as usize, (from / divisor) as usize);
         let length = (LENGTH * down.max(up)).div_ceil(up).next_multiple_of(MULTIPLE);
@@ -79,6 +82,26 @@ fn bessel(x: f64) -> f64 {
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// The sum of products, in eight lanes that are added in the end: the order is the same on every machine, and one that a
+/// vector unit has.
+#[inline]
+pub(super) fn dot(samples: &[f32], taps: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    for (samples, taps) in samples.as_chunks::<LANES>().0.iter().zip(taps.as_chunks::<LANES>().0) {
+        for ((lane, sample), tap) in lanes.iter_mut().zip(samples).zip(taps) {
+            *lane += sample * tap;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The nearest 16-bit value, saturated. Truncation of a positive number is all it takes.
+#[inline]
+pub(super) fn rounded(value: f32) -> i16 {
+    ((value + 32768.5) as i32 - 32768).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Signal processing on mono 16-bit samples.
 
+mod drift;
 mod filter;
 mod rate;
 mod resample;
 
+pub use drift::DriftCorrector;
 pub use rate::SampleRate;
 pub use resample::Resampler;

@@ -3,17 +3,17 @@
 //! Any two rates of [`SampleRate`]. Input of 10 ms, or any multiple, gives exactly as much output; at other lengths the
 //! fractions are carried on and nothing is lost. Delay is 24 samples of the lower rate. Output is rounded, and saturated once.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::SampleRate;
-use super::filter::Filter;
+use super::filter::{Filter, dot, rounded};
 
 /// Samples in, converted in one go, so that the history is copied seldom.
 const BLOCK: usize = 480;
-/// Products summed side by side.
-const LANES: usize = 8;
 
 /// A converter with the end of the signal so far.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Resampler {
     from: SampleRate,
     to: SampleRate,
@@ -119,55 +119,28 @@ fn run(filter: &Filter, line: &[f32], next: usize, out: &mut [i16]) {
     }
 }
 
-/// The sum of products, in eight lanes that are added in the end: the order is the same on every machine, and one that a
-/// vector unit has.
-#[inline]
-fn dot(samples: &[f32], taps: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for (samples, taps) in samples.as_chunks::<LANES>().0.iter().zip(taps.as_chunks::<LANES>().0) {
-        for ((lane, sample), tap) in lanes.iter_mut().zip(samples).zip(taps) {
-            *lane += sample * tap;
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
-}
-
-/// The nearest 16-bit value, saturated. Truncation of a positive number is all it takes.
-#[inline]
-fn rounded(value: f32) -> i16 {
-    ((value + 32768.5) as i32 - 32768).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
-}
-
 impl std::fmt::Debug for Resampler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resampler").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
     }
 }
 
-impl Clone for Resampler {
-    fn clone(&self) -> Resampler {
-        Resampler { line: self.line.clone(), ..*self }
+impl From<Resampler> for Stored {
+    fn from(resampler: Resampler) -> Stored {
+        let Resampler { from, to, filter, line: mut history, next } = resampler;
+        history.truncate(filter.map_or(0, |filter| filter.length - 1));
+        Stored { from, to, history, next }
     }
 }
 
-impl Serialize for Resampler {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let history = self.filter.map_or(0, |filter| filter.length - 1);
-        let history = self.line[..history].to_vec();
-        Stored { from: self.from, to: self.to, history, next: self.next }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Resampler {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Resampler, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
+impl From<Stored> for Resampler {
+    fn from(stored: Stored) -> Resampler {
         let mut resampler = Resampler::new(stored.from, stored.to);
         for (sample, stored) in resampler.line.iter_mut().zip(stored.history) {
             *sample = stored;
         }
         // Never further ahead than one step, whatever was stored.
         resampler.next = stored.next.min(resampler.filter.map_or(0, |filter| filter.down));
-        Ok(resampler)
+        resampler
     }
 }
