@@ -65,9 +65,9 @@ impl Settings {
     fn bandwidth(&self) -> Bandwidth {
         match self.max_playback_rate {
             ..12_000 => Bandwidth::Narrowband,
-            ..16_000 => Bandwidth::Mediumband,
-            ..24_000 => Bandwidth::Wideband,
-            ..48_000 => Bandwidth::Superwideband,
+            12_000..16_000 => Bandwidth::Mediumband,
+            16_000..24_000 => Bandwidth::Wideband,
+            24_000..48_000 => Bandwidth::Superwideband,
             48_000.. => Bandwidth::Fullband,
         }
     }

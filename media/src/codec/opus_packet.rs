@@ -143,7 +143,7 @@ mod tests {
 
         #[test]
         fn noise_never_panics(payload in prop::collection::vec(any::<u8>(), 0..40)) {
-            has_fec(&payload);
+            let _ = has_fec(&payload);
         }
     }
 

@@ -159,6 +159,22 @@ fn the_bands_alone_are_bit_exact_under_noise_and_under_overload() {
     }
 }
 
+/// Sequence T1C2 of G.722 Appendix II, which a rule describes, and the hash of its answer T2R2. Both bands get the input, at 15
+/// bits.
+#[test]
+fn the_itu_sequence_of_overload_is_answered_as_the_itu_says() {
+    let input = (0..768usize).map(|n| match n {
+        639 => 0,
+        640 => 0xb1e0_u16 as i16,
+        641 => 0xc000_u16 as i16,
+        ..639 => [i16::MIN, 0x7ffe][n % 2],
+        _ => [i16::MIN, 0x7ffe, i16::MIN][(n - 642) % 3],
+    });
+    let mut encoder = Encoder::new();
+    let octets = input.map(|sample| encoder.encode_bands(i32::from(sample) >> 1, i32::from(sample) >> 1));
+    assert_eq!(fnv(octets), 0xd525_ad28_cad5_30ce);
+}
+
 #[test]
 fn the_length_of_a_payload_changes_no_bit() {
     let samples = signal(4);
