@@ -1,6 +1,8 @@
 //! Every codec through [`Encoder`] and [`Decoder`]: quality, durations, restored states; Opus against libopus' own decoder, with
 //! redundancy, silence and stereo.
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
 use std::f64::consts::TAU;
 
 use media::codec::opus::{DTX_PAYLOAD, Settings};
