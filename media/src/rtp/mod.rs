@@ -1,6 +1,6 @@
 //! RTP as bytes: the header view, its rewriting and sequence numbers (RFC 3550 §5.1, §A.1).
 //!
-//! Left out on purpose: RTCP, which gets a module of its own, and everything that needs more than one packet and is not
+//! Left out on purpose: RTCP, which has a module of its own, and everything that needs more than one packet and is not
 //! a sequence number.
 
 mod header;
