@@ -8,15 +8,17 @@
 //! type mapping and µ-law/A-law conversion; and, for legs that will be decoded, codecs ([`codec`]) and conversion of sample rates
 //! ([`dsp`]). What is not: RTCP is received and counted, not interpreted; there is no jitter buffer, mixer or SRTP.
 //! type mapping and µ-law/A-law conversion; RTCP of a leg as a machine of its own ([`rtcp::Session`]), which the shard does
-//! not drive yet. What is not: a jitter buffer, a mixer, SRTP.
+//! not drive yet; digits as events, tones and SIP INFO ([`dtmf`]). What is not: a jitter buffer, a mixer, SRTP.
 
 pub mod codec;
 pub mod dsp;
+pub mod dtmf;
 pub mod io;
 pub mod leg;
 pub mod rtcp;
 pub mod rtp;
 pub mod shard;
+pub mod source;
 mod time;
 
 pub use leg::{
