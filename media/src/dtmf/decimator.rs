@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Decimator {
     factor: u8,
     phase: u8,
+    /// The cascade multiplies by the cube of the factor; this is its reciprocal, times 2^32.
+    reciprocal: i64,
     /// Sums modulo 2^32: they wrap, and the differences of the combs undo it.
     integrators: [i32; 3],
     combs: [i32; 3],
@@ -20,7 +22,14 @@ pub(super) struct Decimator {
 impl Decimator {
     /// `factor` is 1 to 6.
     pub(super) const fn new(factor: u8) -> Self {
-        Self { factor, phase: 0, integrators: [0; 3], combs: [0; 3] }
+        let gain = (factor as i64).pow(3);
+        let reciprocal = ((1 << 32) + gain / 2) / gain;
+        Self { factor, phase: 0, reciprocal, integrators: [0; 3], combs: [0; 3] }
+    }
+
+    /// Whether every sample comes out as it goes in.
+    pub(super) const fn passes_all(&self) -> bool {
+        self.factor == 1
     }
 
     /// Takes a sample and gives one of every `factor`.
@@ -43,9 +52,8 @@ impl Decimator {
             let before = core::mem::replace(comb, sum);
             sum = sum.wrapping_sub(before);
         }
-        // The cascade multiplies by the cube of the factor, 216 at most, so the result is exact and fits.
-        let gain = i32::from(self.factor).pow(3);
-        Some((sum / gain) as i16)
+        // The cube is 216 at most, so nothing was lost, and the rounded quotient fits.
+        Some(((i64::from(sum) * self.reciprocal + (1 << 31)) >> 32) as i16)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Digits in sound (ITU-T Q.24; tones of Q.23).
 //!
-//! Sound is looked at in windows of 102 samples at 8 kHz (12.75 ms, raised cosine), one every 51 samples (6.375 ms). Goertzel
-//! filters give amplitude and phase at the eight frequencies. Windows overlap so that their weights sum to one: the sum of
+//! Sound is looked at in windows of 102 samples at 8 kHz (12.75 ms, raised cosine), one every 51 samples (6.375 ms). Filters
+//! give amplitude and phase at the eight frequencies. Windows overlap so that their weights sum to one: the sum of
 //! the amplitudes, divided by the greatest, is the duration of a tone, however it lies to the windows. The turn of the
 //! phase from one window to the next is the frequency, to about a hertz.
 //!
@@ -36,6 +36,8 @@ const RATE: u32 = 8000;
 /// Samples from one window to the next: half a window.
 const HOP: usize = 51;
 const WINDOW: usize = 2 * HOP;
+/// How many samples are brought down to 8 kHz at a time.
+const BATCH: usize = 128;
 /// How long a hop lasts.
 const HOP_TIME: Duration = Duration::from_micros(6375);
 
@@ -133,18 +135,46 @@ impl Detector {
     /// Listens to the next samples, mono, any number. Calls `hear` for every digit that begins or ends. Allocates nothing;
     /// silence costs next to nothing, 20 ms of speech at 8 kHz about a microsecond.
     pub fn handle(&mut self, samples: &[i16], mut hear: impl FnMut(Heard)) {
-        for sample in samples {
-            let Some(sample) = self.decimator.push(*sample) else { continue };
-            if let Some(place) = self.filling.as_flattened_mut().get_mut(self.filled) {
-                *place = sample;
+        if self.decimator.passes_all() {
+            return self.listen(samples, &mut hear);
+        }
+        // In a copy of its own the compiler keeps it in registers.
+        let mut decimator = self.decimator;
+        let mut few = [0; BATCH];
+        for batch in samples.chunks(BATCH) {
+            let mut places = few.iter_mut();
+            for sample in batch.iter().filter_map(|sample| decimator.push(*sample)) {
+                if let Some(place) = places.next() {
+                    *place = sample;
+                }
             }
-            self.filled += 1;
-            if self.filled == HOP {
-                self.handle_window(&mut hear);
+            let count = BATCH - places.len();
+            self.listen(few.get(..count).unwrap_or_default(), &mut hear);
+        }
+        self.decimator = decimator;
+    }
+
+    /// Listens at 8 kHz.
+    fn listen(&mut self, samples: &[i16], hear: &mut impl FnMut(Heard)) {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            rest = self.fill(rest);
+            if self.filled >= HOP {
+                self.handle_window(hear);
                 self.previous = self.filling;
                 self.filled = 0;
             }
         }
+    }
+
+    /// Takes samples at 8 kHz into the hop that is being filled; gives those for which there is no room.
+    #[inline]
+    fn fill<'s>(&mut self, samples: &'s [i16]) -> &'s [i16] {
+        let room = self.filling.as_flattened_mut().get_mut(self.filled..).unwrap_or_default();
+        let (taken, rest) = samples.split_at(room.len().min(samples.len()));
+        room.iter_mut().zip(taken).for_each(|(place, sample)| *place = *sample);
+        self.filled += taken.len();
+        rest
     }
 
     /// The sound was interrupted, by hold or another source: a key that is down goes up.
@@ -205,41 +235,47 @@ struct Window {
 impl Window {
     fn new(first: &[i16], second: &[i16]) -> Self {
         let mut samples = [0.0; WINDOW];
-        let sound = first.iter().chain(second).zip(&WEIGHTS);
-        for (place, (sample, weight)) in samples.iter_mut().zip(sound) {
-            *place = f32::from(*sample) * weight;
-        }
-        // The mean square of these weights is 3/8.
-        let sum: f32 = samples.iter().map(|sample| sample * sample).sum();
-        Self { samples, power: sum / (WINDOW as f32 * 0.375) }
-    }
-
-    /// The eight filters side by side (Goertzel's recursion), for the compiler to do them at once.
-    fn spectrum(&self) -> Spectrum {
-        let (mut one, mut two) = ([0f32; 8], [0f32; 8]);
-        for sample in &self.samples {
-            for ((one, two), filter) in one.iter_mut().zip(&mut two).zip(&FILTERS.double_cosine) {
-                let next = sample + filter * *one - *two;
-                *two = core::mem::replace(one, next);
+        let (early, late) = samples.split_at_mut(HOP);
+        let (rising, falling) = WEIGHTS.split_at(HOP);
+        for (places, sound, weights) in [(early, first, rising), (late, second, falling)] {
+            for ((place, sample), weight) in places.iter_mut().zip(sound).zip(weights) {
+                *place = f32::from(*sample) * weight;
             }
         }
-        let mut spectrum = Spectrum::default();
-        for index in 0..8 {
-            let (cosine, sine) = (FILTERS.cosine[index], FILTERS.sine[index]);
-            spectrum.re[index] = (one[index] - cosine * two[index]) * SCALE;
-            spectrum.im[index] = sine * two[index] * SCALE;
+        // Seventeen sums side by side: one alone would wait for each addition.
+        let mut sums = [0f32; 17];
+        for part in samples.as_chunks::<17>().0 {
+            for (sum, sample) in sums.iter_mut().zip(part) {
+                *sum += sample * sample;
+            }
         }
-        spectrum
+        // The mean square of these weights is 3/8.
+        Self { samples, power: sums.iter().sum::<f32>() / (WINDOW as f32 * 0.375) }
     }
 
-    /// The power at one frequency; the phase matters not.
-    fn power_at(&self, double_cosine: f32) -> f32 {
-        let (mut one, mut two) = (0f32, 0f32);
-        for sample in &self.samples {
-            let next = sample + double_cosine * one - two;
-            two = core::mem::replace(&mut one, next);
+    /// The eight filters side by side, real and imaginary parts, for the compiler to do them at once.
+    fn spectrum(&self) -> Spectrum {
+        let (mut re, mut im) = ([0f32; 8], [0f32; 8]);
+        for (sample, (cosines, sines)) in self.samples.iter().zip(&WAVES) {
+            for lane in 0..8 {
+                re[lane] += sample * cosines[lane];
+                im[lane] -= sample * sines[lane];
+            }
         }
-        (one * one + two * two - double_cosine * one * two) * SCALE * SCALE
+        Spectrum { re: re.map(|part| part * SCALE), im: im.map(|part| part * SCALE) }
+    }
+
+    /// The powers at two frequencies by Goertzel's recursion; the phase matters not.
+    fn powers_at(&self, double_cosines: [f32; 2]) -> [f32; 2] {
+        let (mut one, mut two) = ([0f32; 2], [0f32; 2]);
+        for sample in &self.samples {
+            for lane in 0..2 {
+                let next = double_cosines[lane] * one[lane] + (sample - two[lane]);
+                two[lane] = core::mem::replace(&mut one[lane], next);
+            }
+        }
+        let power = |one: f32, two: f32, filter: f32| one * one + two * two - filter * one * two;
+        [0, 1].map(|lane| power(one[lane], two[lane], double_cosines[lane]) * SCALE * SCALE)
     }
 
     /// The key of this window, if levels, twist, share and overtones allow one.
@@ -255,7 +291,8 @@ impl Window {
         // The second overtone of a low tone falls among the high group, so its third is looked at.
         let third = FILTERS.third_of_row.get(row).copied()?;
         let second = FILTERS.second_of_column.get(column).copied()?;
-        let pure = self.power_at(third) < low * OVERTONE && self.power_at(second) < high * OVERTONE;
+        let [third, second] = self.powers_at([third, second]);
+        let pure = third < low * OVERTONE && second < high * OVERTONE;
         pure.then_some(Fit { row, column, share: share.min(1.0) })
     }
 }
@@ -403,23 +440,35 @@ static WEIGHTS: [f32; WINDOW] = {
     weights
 };
 
-/// The constants of the filters, by frequency.
+/// Cosine and sine of the eight frequencies at each sample of a window.
+static WAVES: [([f32; 8], [f32; 8]); WINDOW] = {
+    let mut waves = [([0.0; 8], [0.0; 8]); WINDOW];
+    let mut at = 0;
+    while at < WINDOW {
+        let mut index = 0;
+        while index < 8 {
+            let phase = step(hertz(index)).wrapping_mul(at as u32);
+            waves[at].0[index] = cosine(phase);
+            waves[at].1[index] = sine(phase);
+            index += 1;
+        }
+        at += 1;
+    }
+    waves
+};
+
+/// The constants of the frequencies.
 struct Filters {
-    double_cosine: [f32; 8],
-    cosine: [f32; 8],
-    sine: [f32; 8],
     /// How far the phase of the frequency itself turns in a hop.
     hop_cosine: [f32; 8],
     hop_sine: [f32; 8],
+    /// Twice the cosines of overtones.
     third_of_row: [f32; 4],
     second_of_column: [f32; 4],
 }
 
 static FILTERS: Filters = {
     let mut filters = Filters {
-        double_cosine: [0.0; 8],
-        cosine: [0.0; 8],
-        sine: [0.0; 8],
         hop_cosine: [0.0; 8],
         hop_sine: [0.0; 8],
         third_of_row: [0.0; 4],
@@ -427,11 +476,7 @@ static FILTERS: Filters = {
     };
     let mut index = 0;
     while index < 8 {
-        let hertz = if index < 4 { ROWS[index] } else { COLUMNS[index - 4] };
-        let step = step(hertz);
-        filters.cosine[index] = cosine(step);
-        filters.double_cosine[index] = 2.0 * cosine(step);
-        filters.sine[index] = sine(step);
+        let step = step(hertz(index));
         filters.hop_cosine[index] = cosine(step.wrapping_mul(HOP as u32));
         filters.hop_sine[index] = sine(step.wrapping_mul(HOP as u32));
         if index < 4 {
@@ -443,6 +488,11 @@ static FILTERS: Filters = {
     }
     filters
 };
+
+/// The frequencies, low group first.
+const fn hertz(index: usize) -> f32 {
+    if index < 4 { ROWS[index] } else { COLUMNS[index - 4] }
+}
 
 /// The phase that a frequency turns in a sample.
 const fn step(hertz: f32) -> u32 {

@@ -14,7 +14,7 @@ use super::event::EventCode;
 const DEFAULT: Duration = Duration::from_millis(250);
 /// The longest duration that is believed.
 const LONGEST_MS: u32 = 10_000;
-/// Octets that [`write`] may need.
+/// Octets that [`write()`] may need.
 pub const BODY: usize = 40;
 
 /// The digit of a body of either type; `None` when it has none. A flash is `Signal=hf`, `Signal=flash`, `Signal=!` or 16.

@@ -12,15 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::{MIN_PAUSE, Queue, QueueFull, Stroke};
 use super::{Digit, Heard};
-use crate::source::{Oscillator, amplitude, sine};
+use crate::source::{Oscillator, amplitude, edge_gain, edge_samples};
 
 /// The low group in hertz, by row.
 pub(super) const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 /// The high group in hertz, by column.
 pub(super) const COLUMNS: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
-const EDGE: Duration = Duration::from_millis(5);
-/// A quarter of the turn of [`sine`].
-const QUARTER: u32 = 1 << 30;
 
 /// The levels of both groups.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +40,6 @@ pub struct ToneGenerator {
     rate: u32,
     /// Peaks of the low and the high tone.
     peaks: (f32, f32),
-    /// Samples of an edge.
-    edge: u32,
     queue: Queue,
     state: State,
 }
@@ -68,9 +63,8 @@ impl ToneGenerator {
     /// A generator for `rate` samples per second, 8000 to 48 000.
     #[must_use]
     pub fn new(rate: u32, levels: ToneLevels) -> Self {
-        let edge = (EDGE.as_millis() * u128::from(rate) / 1000) as u32;
         let peaks = (amplitude(levels.low), amplitude(levels.high));
-        Self { rate, peaks, edge: edge.max(1), queue: Queue::default(), state: State::Idle }
+        Self { rate, peaks, queue: Queue::default(), state: State::Idle }
     }
 
     /// Queues a whole digit.
@@ -134,14 +128,15 @@ impl ToneGenerator {
         };
         let length = self.samples(stroke.length());
         // A key that is released only now still needs its fading edge.
-        let end = end.or_else(|| stroke.duration.map(|_| length.max(played + u64::from(self.edge))));
+        let end =
+            end.or_else(|| stroke.duration.map(|_| length.max(played + u64::from(edge_samples(self.rate)))));
         let length = end.unwrap_or(length);
         let mut used = 0;
         for sample in samples {
             if played >= length {
                 break;
             }
-            let loudness = edge(played, length, self.edge);
+            let loudness = edge_gain(played, length, self.rate);
             let value = tones
                 .as_mut()
                 .map_or(0.0, |(low, high)| self.peaks.0 * low.sample() + self.peaks.1 * high.sample());
@@ -167,18 +162,5 @@ impl ToneGenerator {
 
     fn samples(&self, duration: Duration) -> u64 {
         (duration.as_nanos() * u128::from(self.rate) / 1_000_000_000) as u64
-    }
-}
-
-/// How loud a tone of `length` samples is at one of them, 0 to 1: half a cosine up, half a cosine down.
-fn edge(at: u64, length: u64, edge: u32) -> f32 {
-    let inside = at.min((length - 1).saturating_sub(at));
-    match u32::try_from(inside) {
-        Ok(inside) if inside < edge => {
-            // −1 to 1 over half a turn, beginning a quarter before zero.
-            let turned = (u64::from(inside) * 2 * u64::from(QUARTER) / u64::from(edge)) as u32;
-            0.5 + 0.5 * sine(turned.wrapping_sub(QUARTER))
-        }
-        Ok(_) | Err(_) => 1.0,
     }
 }

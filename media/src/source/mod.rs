@@ -1,7 +1,11 @@
-//! Sound that is made and not received.
+//! Sound that is made and not received: tones of the network, and what they are made of.
 //!
 //! Left out on purpose: files, which a thread of their own reads.
 
+mod countries;
 mod oscillator;
+mod tones;
 
-pub use oscillator::{Oscillator, amplitude, sine};
+pub use countries::{COUNTRIES, Country, Pitch, Pulse};
+pub use oscillator::{Oscillator, amplitude, edge_gain, edge_samples, sine};
+pub use tones::{CallTone, TonePlayer};

@@ -1,4 +1,4 @@
-//! A sine oscillator, and what levels in dBm0 are in 16-bit samples (ITU-T G.711 tables 1 and 2, G.100.1 for dBm0).
+//! A sine oscillator, the rounded edges of a tone, and what levels in dBm0 are in 16-bit samples (ITU-T G.711 tables 1 and 2, G.100.1 for dBm0).
 //!
 //! The phase is an integer, so a tone neither drifts nor grows over hours and is the same on every machine.
 //!
@@ -63,6 +63,30 @@ pub const fn sine(phase: u32) -> f32 {
     x * (series * square + std::f32::consts::FRAC_PI_2)
 }
 
+/// A quarter of the turn of [`sine`].
+const QUARTER: u32 = 1 << 30;
+
+/// Samples of an edge: 5 ms.
+#[inline]
+#[must_use]
+pub const fn edge_samples(rate: u32) -> u32 {
+    if rate < 200 { 1 } else { rate / 200 }
+}
+
+/// How loud a tone of `length` samples is at one of them, 0 to 1: half a cosine of 5 ms up, and half a cosine down.
+#[inline]
+#[must_use]
+pub fn edge_gain(at: u64, length: u64, rate: u32) -> f32 {
+    let edge = u64::from(edge_samples(rate));
+    let inside = at.min(length.saturating_sub(1).saturating_sub(at));
+    if inside >= edge {
+        return 1.0;
+    }
+    // −1 to 1 over half a turn, beginning a quarter before zero.
+    let turned = (inside * 2 * u64::from(QUARTER) / edge) as u32;
+    0.5 + 0.5 * sine(turned.wrapping_sub(QUARTER))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +111,15 @@ mod tests {
             let level = 20.0 * ((2.0 * power).sqrt() / amplitude(0.0)).log10();
             assert!(level.abs() < 0.06, "{level}");
         }
+    }
+
+    #[test]
+    fn edges_rise_and_fall_alike_and_the_middle_is_whole() {
+        assert!(edge_gain(0, 800, 8000) < 1e-5 && edge_gain(799, 800, 8000) < 1e-5);
+        assert!((edge_gain(20, 800, 8000) - 0.5).abs() < 1e-5);
+        assert!((edge_gain(40, 800, 8000) - 1.0).abs() < 1e-5);
+        assert!((0..800).all(|at| edge_gain(at, 800, 8000) == edge_gain(799 - at, 800, 8000)));
+        assert!(edge_gain(u64::MAX, 3, 8000) < 1e-5);
     }
 
     #[test]
