@@ -21,6 +21,7 @@ mod queue;
 mod receiver;
 mod sender;
 mod tone;
+mod window;
 
 pub use detector::{Detector, UnsupportedRate};
 pub use event::{Event, EventCode, events};

@@ -11,6 +11,7 @@
 mod bursts;
 mod cname;
 mod compound;
+mod config;
 mod feedback;
 mod figures;
 mod interval;
@@ -27,6 +28,7 @@ mod xr;
 pub use bursts::{BurstFigures, Bursts, GMIN};
 pub use cname::{Cname, InvalidCname};
 pub use compound::{Compound, Goodbye, Packet, Packets, ParseError};
+pub use config::SessionConfig;
 pub use feedback::{Feedback, FeedbackKind, FeedbackMap, Lost, NotForUs, lost_packets};
 pub use figures::{RemoteFigures, RtcpFigures};
 pub use interval::{Interval, Population};
@@ -35,7 +37,7 @@ pub use quality::{Impairment, Quality};
 pub use reception::Reception;
 pub use report::{ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 pub use sdes::{Chunk, Chunks, Item, Items, SourceDescription};
-pub use session::{Conflict, Handled, RtpArrival, Session, SessionConfig};
+pub use session::{Conflict, Handled, RtpArrival, Session};
 pub use writer::{NoRoom, Writer};
 pub use xr::{ExtendedReport, VoipMetrics};
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::bursts::density;
-use super::cname::Cname;
 use super::compound::{Compound, Packet, ParseError};
+use super::config::SessionConfig;
 use super::feedback::FeedbackMap;
 use super::figures::{RemoteFigures, RtcpFigures};
-use super::interval::{Interval, MINIMUM, Population};
+use super::interval::{Interval, Population};
 use super::ntp::WallClock;
-use super::quality::{Impairment, Quality};
+use super::quality::Quality;
 use super::reception::Reception;
 use super::report::{ReportBlock, SenderInfo};
 use super::sending::Sending;
@@ -34,44 +34,6 @@ const MEMBER_INTERVALS: u32 = 5;
 const SENDER_INTERVALS: u32 = 2;
 /// How many intervals a conflict is remembered (RFC 3550 §8.2).
 const CONFLICT_INTERVALS: u32 = 10;
-
-/// What a session is set to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionConfig {
-    /// The SSRC under which the leg sends.
-    pub ssrc: Ssrc,
-    /// The name of this endpoint, the same on all legs that are played in step.
-    pub cname: Cname,
-    /// Ticks of the RTP timestamp per second.
-    pub clock_rate: u32,
-    /// RTCP's bandwidth in bits per second, a twentieth of the session's by default; zero sends nothing (RFC 3556).
-    pub bandwidth: u32,
-    /// The least interval; five seconds unless something else was agreed.
-    pub minimum: Duration,
-    /// Whether the peer takes feedback without a report before it (RFC 5506).
-    pub reduced_size: bool,
-    /// Whether reports carry VoIP metrics (RFC 3611 §5).
-    pub voip_metrics: bool,
-    /// How the codec stands loss.
-    pub impairment: Impairment,
-}
-
-impl SessionConfig {
-    /// A plain audio session: reports every five seconds, in 4 kbit/s, VoIP metrics for G.711.
-    #[must_use]
-    pub const fn audio(ssrc: Ssrc, cname: Cname, clock_rate: u32) -> Self {
-        Self {
-            ssrc,
-            cname,
-            clock_rate,
-            bandwidth: 4000,
-            minimum: MINIMUM,
-            reduced_size: false,
-            voip_metrics: true,
-            impairment: Impairment::G711,
-        }
-    }
-}
 
 /// The fields of an RTP packet that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
