@@ -14,6 +14,7 @@ pub mod codec;
 pub mod dsp;
 pub mod dtmf;
 pub mod io;
+pub mod jitter;
 pub mod leg;
 pub mod rtcp;
 pub mod rtp;
