@@ -9,6 +9,8 @@
 //! ([`dsp`]). What is not: RTCP is received and counted, not interpreted; there is no jitter buffer, mixer or SRTP.
 //! type mapping and µ-law/A-law conversion; RTCP of a leg as a machine of its own ([`rtcp::Session`]), which the shard does
 //! not drive yet; digits as events, tones and SIP INFO ([`dtmf`]). What is not: a jitter buffer, a mixer, SRTP.
+//! type mapping and µ-law/A-law conversion; and [`jitter`], which turns the packets of a leg into samples, for a mixer to come.
+//! What is not: RTCP is received and counted, not interpreted; there is no mixer or SRTP.
 
 pub mod codec;
 pub mod dsp;

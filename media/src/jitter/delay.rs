@@ -196,3 +196,51 @@ pub(super) fn micros(now: Time) -> i64 {
 fn second(now_us: i64) -> u64 {
     u64::try_from(now_us / 1_000_000).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(us: i64) -> Time {
+        Time(us as u64 * 1000)
+    }
+
+    #[test]
+    fn interarrival_jitter_is_the_one_of_rfc_3550() {
+        let mut arrivals = Arrivals::new(8000);
+        let mut expected = 0.0;
+        let lateness = |index: i64| index * 7919 % 11 * 1000;
+        for index in 0..200 {
+            arrivals.handle_arrival(at(1_000_000 + index * 20_000 + lateness(index)), index as u32 * 160);
+            if index > 0 {
+                let change = (lateness(index) - lateness(index - 1)).abs() as f64;
+                expected += (change - expected) / 16.0;
+            }
+        }
+        assert!((f64::from(arrivals.jitter_us()) - expected).abs() < 10.0, "{}", arrivals.jitter_us());
+    }
+
+    #[test]
+    fn the_base_is_the_fastest_packet_of_ten_seconds() {
+        let mut arrivals = Arrivals::new(8000);
+        for index in 0..1000i64 {
+            let late = if index == 300 { 0 } else { 7000 };
+            arrivals.handle_arrival(at(index * 20_000 + late), index as u32 * 160);
+            let expected = arrivals.expected_us(index as u32 * 160).unwrap() - index * 20_000;
+            assert_eq!(expected, if (300..800).contains(&index) { 0 } else { 7000 }, "{index}");
+        }
+    }
+
+    #[test]
+    fn timestamps_go_on_over_the_wrap_and_a_jump_is_told() {
+        let mut arrivals = Arrivals::new(8000);
+        let mut timestamp = u32::MAX - 500;
+        for index in 0..10 {
+            assert!(!arrivals.handle_arrival(at(index * 20_000), timestamp));
+            assert_eq!(arrivals.expected_us(timestamp), Some(index * 20_000));
+            timestamp = timestamp.wrapping_add(160);
+        }
+        assert!(arrivals.handle_arrival(at(200_000), timestamp.wrapping_add(80_000)));
+        assert_eq!(arrivals.expected_us(timestamp.wrapping_add(80_000)), Some(200_000));
+    }
+}

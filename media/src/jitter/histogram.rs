@@ -22,15 +22,17 @@ pub(super) struct Histogram {
     at: u16,
     filled: u16,
     counts: Vec<u16>,
+    /// The latest bin that is not empty.
+    latest: u8,
 }
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        Self { arrivals: vec![0; WINDOW], at: 0, filled: 0, counts: vec![0; BINS] }
+        Self { arrivals: vec![0; WINDOW], at: 0, filled: 0, counts: vec![0; BINS], latest: 0 }
     }
 
     pub(super) fn clear(&mut self) {
-        (self.at, self.filled) = (0, 0);
+        (self.at, self.filled, self.latest) = (0, 0, 0);
         self.counts.fill(0);
     }
 
@@ -51,15 +53,21 @@ impl Histogram {
         }
         change(&mut self.counts, bin, |count| count + 1);
         self.at = (self.at + 1) % WINDOW as u16;
+        self.latest = self.latest.max(bin);
+        while self.latest > 0 && self.counts.get(usize::from(self.latest)) == Some(&0) {
+            self.latest -= 1;
+        }
     }
 
     /// Moves the origin by `bins` to later times: every arrival becomes less late by as much.
     pub(super) fn shift(&mut self, bins: i64) {
         self.counts.fill(0);
+        self.latest = 0;
         for (index, bin) in self.arrivals.iter_mut().enumerate() {
             *bin = (i64::from(*bin) - bins).clamp(0, BINS as i64 - 1) as u8;
             // Until the ring is full once, its entries from `filled` on mean nothing.
             if index < usize::from(self.filled) {
+                self.latest = self.latest.max(*bin);
                 change(&mut self.counts, *bin, |count| count + 1);
             }
         }
@@ -67,16 +75,17 @@ impl Histogram {
 
     /// The lateness that all but one in a hundred stay within, and all but one of the last 25, in microseconds: to half a bin.
     pub(super) fn bound_us(&self) -> i64 {
-        let mut allowed = self.filled / 100;
-        let mut bin = BINS;
-        for (index, count) in self.counts.iter().enumerate().rev() {
+        // One alone is an accident, also when there are few.
+        let mut allowed = (self.filled / 100).max(u16::from(usize::from(self.filled) >= RECENT));
+        let mut bin = i64::from(self.latest) + 1;
+        for count in self.counts.iter().take(usize::from(self.latest) + 1).rev() {
             if *count > allowed {
                 break;
             }
             allowed -= count;
-            bin = index;
+            bin -= 1;
         }
-        (bin as i64).max(self.second_latest_recent() + 1) * BIN_US - BIN_US / 2
+        bin.max(self.second_latest_recent() + 1) * BIN_US - BIN_US / 2
     }
 
     /// The bin of the second latest among the last arrivals.
@@ -98,5 +107,53 @@ impl Histogram {
 fn change(counts: &mut [u16], bin: u8, how: impl FnOnce(u16) -> u16) {
     if let Some(count) = counts.get_mut(usize::from(bin)) {
         *count = how(*count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_a_hundred_may_be_later_than_the_bound() {
+        let mut histogram = Histogram::new();
+        for index in 0..500 {
+            histogram.push(if index % 125 == 0 { 80_000 } else { 21_000 });
+        }
+        assert_eq!(histogram.bound_us(), 21_000);
+        // Now they are eight in 500.
+        for index in 0..100 {
+            histogram.push(if index % 26 == 0 { 80_000 } else { 21_000 });
+        }
+        assert_eq!(histogram.bound_us(), 81_000);
+    }
+
+    #[test]
+    fn two_late_arrivals_in_a_row_raise_the_bound_and_it_forgets_them() {
+        let mut histogram = Histogram::new();
+        for _ in 0..400 {
+            histogram.push(0);
+        }
+        assert_eq!(histogram.bound_us(), 1000);
+        histogram.push(50_500);
+        assert_eq!(histogram.bound_us(), 1000);
+        histogram.push(50_500);
+        assert_eq!(histogram.bound_us(), 51_000);
+        for _ in 0..24 {
+            histogram.push(0);
+        }
+        assert_eq!(histogram.bound_us(), 1000);
+    }
+
+    #[test]
+    fn moving_the_origin_keeps_the_moments() {
+        let mut histogram = Histogram::new();
+        for lateness in [0, 10_000, 30_000] {
+            histogram.push(lateness);
+        }
+        histogram.shift(-3);
+        assert_eq!(histogram.bound_us(), 37_000);
+        histogram.shift(5);
+        assert_eq!(histogram.bound_us(), 27_000);
     }
 }

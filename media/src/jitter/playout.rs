@@ -78,7 +78,7 @@ pub struct JitterBuffer {
 /// What is being heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
-    /// Nothing has been heard of this stream.
+    /// Nothing has been heard yet.
     New,
     /// Sound, or what stands in for it.
     Sound,
@@ -133,15 +133,18 @@ impl JitterBuffer {
         if self.stream != Some(packet.stream) {
             self.restart(packet.stream);
         }
-        if self.arrivals.handle_arrival(now, packet.timestamp) {
-            self.figures.restarts += 1;
-        }
         let inserted = self.ring.insert(packet);
         match inserted {
             Inserted::Kept => {}
             Inserted::Late => self.figures.late += 1,
             Inserted::Duplicate => self.figures.duplicate += 1,
             Inserted::Overflow => self.figures.discarded += 1,
+        }
+        // The second of two equal packets says nothing about how long one must wait, nor does an event, whose packets all
+        // have the timestamp of its beginning (RFC 4733 §2.2.1).
+        let tells = matches!(inserted, Inserted::Kept | Inserted::Late) && !packet.payload.is_empty();
+        if tells && self.arrivals.handle_arrival(now, packet.timestamp) {
+            self.figures.restarts += 1;
         }
         inserted
     }
@@ -179,8 +182,8 @@ impl JitterBuffer {
         }
         self.figures.discarded += self.ring.clear();
         self.arrivals.restart();
+        // What is being heard goes on, or fades, until the first packet of the new stream is due.
         self.settle(false);
-        self.phase = Phase::New;
     }
 
     fn target_us(&self, tick: usize) -> i64 {
@@ -227,27 +230,24 @@ impl JitterBuffer {
             return self.discard(front);
         }
         let gap = self.gap(front);
-        let pause = front.missing == 0 && gap != 0 || gap > tick.moment.samples(LONGEST_BRIDGE_US);
-        if self.phase != Phase::Sound || pause {
-            // The delay can be chosen anew.
+        let silent = front.missing == 0 && gap != 0 || front.marker && gap > 0;
+        if self.phase != Phase::Sound || silent || gap > tick.moment.samples(LONGEST_BRIDGE_US) {
+            // A pause, or loss so long that it is as good as one: the delay can be chosen anew.
             return if standing.excess >= 0 {
                 self.decode(tick, decoder, front, length);
             } else {
                 self.bridge(tick, decoder, usize::MAX);
             };
         }
-        let spare = standing.grain as i64;
-        if gap == 0 {
-            if front.followed && self.bridged >= length && standing.excess >= spare {
-                self.give_up(front, length);
-            } else {
-                self.decode(tick, decoder, front, length);
-            }
-        } else if gap <= self.bridged as i64 || standing.excess - gap >= spare + tick.moment.samples(SPARE_US)
+        let bridged = self.bridged as i64;
+        if gap == 0 && front.followed && bridged >= length as i64 && standing.excess >= standing.grain as i64
         {
+            self.give_up(front, length);
+        } else if gap <= bridged || standing.excess >= tick.moment.samples(SPARE_US) {
+            // In the second case the delay is too long anyway: what is missing is left out.
             self.decode(tick, decoder, front, length);
         } else if !self.recover(tick, decoder, front, gap) {
-            self.bridge(tick, decoder, usize::try_from(gap).unwrap_or(0).saturating_sub(self.bridged));
+            self.bridge(tick, decoder, usize::try_from(gap - bridged).unwrap_or(0));
         }
     }
 
@@ -256,6 +256,7 @@ impl JitterBuffer {
         let gap = self.gap(front);
         let seam = match self.phase {
             Phase::New => false,
+            // Where something stood in for sound there is a seam already.
             Phase::Sound => gap != 0,
             Phase::Pause { noise } => noise,
         };

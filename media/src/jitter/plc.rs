@@ -148,3 +148,52 @@ impl Concealer {
         us * self.rate as usize / 1_000_000
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(rate: u32, range: std::ops::Range<usize>) -> Vec<i16> {
+        let wave = |index: usize| (std::f64::consts::TAU * 160.0 * index as f64 / f64::from(rate)).sin();
+        range.map(|index| (wave(index) * 10_000.0) as i16).collect()
+    }
+
+    #[test]
+    fn a_tone_goes_on_through_a_gap_at_any_rate() {
+        for rate in [8000u32, 16_000, 48_000] {
+            let ms = rate as usize / 1000;
+            let mut concealer = Concealer::new(rate, 50 * ms);
+            concealer.begin(&tone(rate, 0..50 * ms));
+            let mut gap = vec![0; 20 * ms];
+            concealer.conceal(&mut gap);
+            let original = tone(rate, 50 * ms..90 * ms);
+            for (index, (made, real)) in gap.iter().zip(&original).enumerate() {
+                let faded = f64::from(*real) * (1.0 - index as f64 / (60 * ms) as f64);
+                assert!((f64::from(*made) - faded).abs() < 700.0, "{rate} {index}: {made} {faded}");
+            }
+            let mut fresh = original[20 * ms..].to_vec();
+            concealer.merge(&mut fresh);
+            assert_eq!(fresh[8 * ms..], original[28 * ms..]);
+            let joined: Vec<i16> = gap.into_iter().chain(fresh).collect();
+            let step = joined.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max().unwrap();
+            assert!(f64::from(step) < 1.3 * 10_000.0 * std::f64::consts::TAU * 160.0 / f64::from(rate) + 5.0);
+        }
+    }
+
+    #[test]
+    fn a_long_gap_falls_silent_after_60_ms() {
+        let mut concealer = Concealer::new(8000, 400);
+        concealer.begin(&tone(8000, 0..400));
+        let mut gap = vec![1; 800];
+        concealer.conceal(&mut gap);
+        assert!(concealer.is_silent());
+        assert!(gap[480..].iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn without_a_gap_nothing_is_changed() {
+        let (mut concealer, mut fresh) = (Concealer::new(8000, 400), tone(8000, 0..160));
+        concealer.merge(&mut fresh);
+        assert_eq!(fresh, tone(8000, 0..160));
+    }
+}

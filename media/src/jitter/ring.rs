@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub(super) const RING_SLOTS: u64 = 64;
 const SLOTS: u64 = RING_SLOTS;
 
+/// Numbers beyond this have no successors to count with; no ingress comes near.
+const LAST: u64 = u64::MAX / 2;
+
 /// An RTP packet as the ingress hands it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
@@ -38,7 +41,7 @@ pub enum Inserted {
     Late,
     /// It is here already, or was.
     Duplicate,
-    /// There is no room: longer than the whole ring.
+    /// Too long: more than half of the room for payloads.
     Overflow,
 }
 
@@ -126,7 +129,7 @@ impl Ring {
     /// Keeps a packet until its turn. A number that is 64 or more ahead of the next pushes out those 64 before it.
     pub(super) fn insert(&mut self, packet: &Packet<'_>) -> Inserted {
         let sequence = packet.sequence;
-        if packet.payload.len() > self.bytes.len() / 2 {
+        if packet.payload.len() > self.bytes.len() / 2 || sequence > LAST {
             return Inserted::Overflow;
         }
         let next = *self.next.get_or_insert(sequence);
@@ -193,7 +196,7 @@ impl Ring {
             }
         }
         self.next = Some(next + steps);
-        self.lost += missing;
+        self.lost = self.lost.saturating_add(missing);
     }
 
     /// Before anything was played, a packet may turn out not to be the first.
@@ -277,4 +280,98 @@ impl Ring {
 
 const fn bit(sequence: u64) -> u64 {
     1 << (sequence % SLOTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(sequence: u64, payload: &[u8]) -> Packet<'_> {
+        Packet {
+            stream: 1,
+            sequence,
+            timestamp: sequence as u32 * 160,
+            marker: false,
+            payload_type: 0,
+            payload,
+        }
+    }
+
+    /// Takes the packet in front; its number and payload.
+    fn take(ring: &mut Ring) -> Option<(u64, Vec<u8>)> {
+        let front = ring.front()?;
+        let payload = ring.payload(front.sequence).to_vec();
+        ring.skip_to(front.sequence + 1);
+        Some((front.sequence, payload))
+    }
+
+    #[test]
+    fn packets_come_out_in_order_whatever_order_they_came_in() {
+        let mut ring = Ring::new(4096);
+        for sequence in [103, 101, 100, 104, 102] {
+            assert_eq!(ring.insert(&packet(sequence, &[sequence as u8; 20])), Inserted::Kept);
+        }
+        for sequence in 100..105 {
+            assert_eq!(take(&mut ring), Some((sequence, vec![sequence as u8; 20])));
+        }
+        assert_eq!((take(&mut ring), ring.lost()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_past_is_late_once_and_then_a_duplicate() {
+        let mut ring = Ring::new(4096);
+        for sequence in [100, 102] {
+            ring.insert(&packet(sequence, &[1]));
+        }
+        assert_eq!(ring.front().map(|front| (front.missing, front.followed)), Some((0, false)));
+        ring.skip_to(103);
+        assert_eq!(ring.lost(), 1);
+        assert_eq!(ring.insert(&packet(102, &[1])), Inserted::Duplicate);
+        assert_eq!(ring.insert(&packet(101, &[1])), Inserted::Late);
+        assert_eq!(ring.insert(&packet(101, &[1])), Inserted::Duplicate);
+        assert_eq!(ring.lost(), 0);
+        assert_eq!(ring.insert(&packet(30, &[1])), Inserted::Late);
+    }
+
+    #[test]
+    fn a_number_64_ahead_pushes_out_those_before_it() {
+        let mut ring = Ring::new(4096);
+        for sequence in [100, 101, 110] {
+            ring.insert(&packet(sequence, &[1]));
+        }
+        assert_eq!(ring.insert(&packet(168, &[2])), Inserted::Kept);
+        assert_eq!(ring.front().map(|front| (front.sequence, front.missing)), Some((110, 5)));
+        assert_eq!((ring.pushed_out(), ring.lost()), (2, 3));
+        assert_eq!(ring.insert(&packet(1_000_000, &[3])), Inserted::Kept);
+        assert_eq!(take(&mut ring), Some((1_000_000, vec![3])));
+        assert_eq!(ring.pushed_out(), 4);
+        assert_eq!(ring.lost(), 1_000_000 - 100 - 4);
+    }
+
+    #[test]
+    fn payloads_that_do_not_fit_push_out_the_oldest_which_keep_their_turn() {
+        let mut ring = Ring::new(1024);
+        for sequence in 0..10 {
+            assert_eq!(ring.insert(&packet(sequence, &[sequence as u8; 150])), Inserted::Kept);
+        }
+        let lengths: Vec<usize> =
+            std::iter::from_fn(|| take(&mut ring)).map(|(_, payload)| payload.len()).collect();
+        assert_eq!(lengths, [0, 0, 0, 0, 150, 150, 150, 150, 150, 150]);
+        assert_eq!((ring.pushed_out(), ring.lost()), (4, 0));
+        assert_eq!(ring.insert(&packet(11, &[0; 513])), Inserted::Overflow);
+    }
+
+    #[test]
+    fn payloads_survive_any_number_of_turns_of_the_ring() {
+        let mut ring = Ring::new(1024);
+        for sequence in 0..5000u64 {
+            let payload = vec![sequence as u8; (sequence * 7 % 160) as usize];
+            ring.insert(&packet(sequence, &payload));
+            if sequence >= 3 {
+                let oldest = sequence - 3;
+                assert_eq!(take(&mut ring), Some((oldest, vec![oldest as u8; (oldest * 7 % 160) as usize])));
+            }
+        }
+        assert_eq!(ring.pushed_out(), 0);
+    }
 }

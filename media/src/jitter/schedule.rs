@@ -63,3 +63,27 @@ fn greatest_common_divisor(mut a: usize, mut b: usize) -> usize {
     }
     a
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tick of 20 ms at 8 kHz, `ms` after the packet is expected, with a target of 4 ms.
+    fn standing(ms: i64, waiting: usize, packet: usize) -> Standing {
+        Moment { now_us: ms * 1000, rate: 8000, tick: 160 }.standing(waiting, packet, 0, 4000)
+    }
+
+    #[test]
+    fn a_packet_as_long_as_a_tick_gains_no_slack_from_its_place_within() {
+        assert_eq!(standing(9, 0, 160), Standing { delay: 72, excess: 40, idle: 0, grain: 160 });
+        assert_eq!(standing(9, 50, 160), Standing { delay: 122, excess: 40, idle: 50, grain: 160 });
+        assert_eq!(standing(3, 0, 160).excess, -8);
+        assert_eq!(standing(-11, 160, 160).excess, 40, "behind a whole tick it is needed at the next one");
+    }
+
+    #[test]
+    fn packets_of_30_ms_need_slack_for_the_one_that_lies_last_in_its_tick() {
+        let standing = standing(20, 0, 240);
+        assert_eq!((standing.grain, standing.excess), (80, 160 - 32 - 80));
+    }
+}

@@ -131,3 +131,68 @@ fn power(sound: &[i16]) -> f32 {
     let sum: i64 = sound.iter().map(|sample| i64::from(i32::from(*sample) * i32::from(*sample))).sum();
     sum as f32 / sound.len().max(1) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(range: std::ops::Range<usize>) -> Vec<i16> {
+        let wave = |index: usize| (std::f64::consts::TAU * index as f64 / 60.0).sin();
+        range.map(|index| (wave(index) * 10_000.0) as i16).collect()
+    }
+
+    /// A history of a tone with a period of 60 samples, and 400 samples of it that wait.
+    fn samples() -> Samples {
+        let mut samples = Samples::new(8000);
+        samples.append(400).copy_from_slice(&tone(0..400));
+        samples.play(&mut [0; 400]);
+        samples.append(400).copy_from_slice(&tone(400..800));
+        samples
+    }
+
+    fn smooth(samples: &Samples) -> bool {
+        samples.all().windows(2).all(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs() < 1200)
+    }
+
+    #[test]
+    fn a_period_is_left_out_and_nothing_is_heard_of_it() {
+        let mut samples = samples();
+        let removed = Stretch::new(8000).shrink(&mut samples, 100, 160);
+        assert_eq!((removed, samples.len()), (60, 340));
+        assert!(smooth(&samples));
+        assert_eq!(samples.waiting()[60..], tone(520..800));
+    }
+
+    #[test]
+    fn a_period_is_heard_twice_and_nothing_is_heard_of_it() {
+        let mut samples = samples();
+        let inserted = Stretch::new(8000).grow(&mut samples, 100);
+        assert_eq!((inserted, samples.len()), (60, 460));
+        assert!(smooth(&samples));
+        assert_eq!(samples.waiting()[60..], tone(400..800));
+    }
+
+    #[test]
+    fn silence_is_shortened_by_as_much_as_is_wanted() {
+        let mut samples = Samples::new(8000);
+        samples.append(400);
+        assert_eq!(Stretch::new(8000).shrink(&mut samples, 151, 160), 151);
+        assert_eq!(Stretch::new(8000).shrink(&mut samples, 151, 240), 0);
+    }
+
+    #[test]
+    fn what_is_like_nothing_is_left_alone_until_patience_ends() {
+        let mut samples = Samples::new(8000);
+        let mut state = 1u32;
+        for sample in samples.append(400) {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *sample = (state >> 16) as i16 / 4;
+        }
+        let (mut stretch, mut ticks) = (Stretch::new(8000), 0);
+        while stretch.shrink(&mut samples, 100, 160) == 0 {
+            ticks += 1;
+            assert!(ticks < 100);
+        }
+        assert!(ticks > 20, "{ticks}");
+    }
+}
