@@ -68,21 +68,21 @@ fn held_up(jitter: Jitter, random: &mut Random) -> u64 {
 
 #[test]
 fn without_loss_at_most_one_percent_is_concealed_and_the_delay_is_within_its_bar() {
-    let mut rows = Vec::new();
+    let mut wrong = Vec::new();
     for ms in [20.0, 40.0, 60.0, 100.0] {
         for jitter in [Jitter::Independent(ms), Jitter::Queued(ms), Jitter::Spikes(ms)] {
             for seed in 1..=5 {
                 let Outcome { figures, concealed, delay, bar, .. } = outcome(jitter, 0.0, seed);
-                rows.push((
-                    concealed <= 1.0 && delay <= bar,
-                    format!(
-                        "{jitter:?} seed {seed}: {concealed:.2} % delay {delay:.0} bar {bar:.0} {figures:?}"
-                    ),
-                ));
+                let (delay, bar) = (delay / 1000.0, bar / 1000.0);
+                println!(
+                    "{jitter:?} seed {seed}: {concealed:.2} % concealed, delay {delay:.1} ms, bar {bar:.1} ms"
+                );
+                if concealed > 1.0 || delay > bar {
+                    wrong.push(format!("{jitter:?} seed {seed}: {figures:?}"));
+                }
             }
         }
     }
-    let wrong: Vec<_> = rows.iter().filter(|(right, _)| !right).map(|(_, row)| row.as_str()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -4,7 +4,7 @@
 //! fades (ITU-T G.711 Appendix I). Unlike there, nothing is held back for a blend at the beginning: the place to repeat from
 //! is the one whose last moments before it are most like the last ones heard, so that the seam is smooth, and the rest of
 //! the step is spread over a millisecond. What is heard at the seam counts more than a pitch that is right to the sample:
-//! with a window of 20 ms as in the Appendix, PESQ is 0.1 lower at 3 % and 0.2 lower at 10 % of loss
+//! with the window of 20 ms of the Appendix, PESQ is 0.1 lower from 3 % of loss on
 //! (`docs/measurements/2026-11-21-concealment.txt`).
 //!
 //! Left out on purpose: concealment inside a codec, which [`super::Decode::conceal`] offers; a model of the vocal tract.
