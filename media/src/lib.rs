@@ -19,6 +19,7 @@ pub mod io;
 pub mod jitter;
 pub mod leg;
 pub mod rtcp;
+pub mod mix;
 pub mod rtp;
 pub mod shard;
 pub mod source;

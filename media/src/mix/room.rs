@@ -1,0 +1,388 @@
+//! A room: members, what each of them says and hears in the course of one tick.
+//!
+//! A tick is: [`Room::say`] for whoever has sound, [`Room::mix`] once, then [`Room::hear`] for each member. Those
+//! that hear the same are told so, so that it is encoded once for all of them. None of the three allocates.
+//!
+//! The sum of a room is kept with 32 bits and saturated once for each ear. Members whose sound is all zero take no part in
+//! it, which changes no sample and saves most of the work: in a conference nearly everybody is silent.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::accumulate::{Gain, add, saturate, saturate_without};
+use super::level::{Loudness, Talk, Voice};
+use super::plan::Plan;
+use super::role::{MemberId, Role};
+
+/// Members of a room at most: their sum stays within 32 bits whatever their gains.
+const MAX_MEMBERS: usize = 8_191;
+
+/// How much louder somebody else has to be to become the active speaker.
+const OVERTAKES: f32 = 1.5;
+
+/// Names a link between the rooms of a tree.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct LinkId(pub u64);
+
+/// What a member of a room hears in a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hearing {
+    /// Nothing; the frame was filled with zeros.
+    Silence,
+    /// What [`Room::common`] is; the frame was not written.
+    Common,
+    /// Something of its own, which was written into the frame.
+    Own,
+}
+
+/// What a tick brought to light, for the owner of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum News {
+    /// A member began or ceased to talk.
+    Talk(MemberId, Talk),
+    /// Somebody else is the one who speaks now; `None` when everybody is silent.
+    ActiveSpeaker(Option<MemberId>),
+}
+
+/// Why a room refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RoomError {
+    /// The room has a member or link of this id.
+    #[error("the room has such a member already")]
+    Taken,
+    /// The room has no member or link of this id.
+    #[error("the room has no such member")]
+    Unknown,
+    /// The room has as many members as it may have.
+    #[error("the room is full: {MAX_MEMBERS} members")]
+    Full,
+}
+
+/// Members who hear each other as their roles say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Room {
+    /// Samples per second, of all members.
+    rate: u32,
+    /// Samples per tick.
+    frame: usize,
+    members: Vec<Member>,
+    plan: Plan,
+    links: Vec<Link>,
+    /// What the members said, one frame each, in their order. Valid where a member is sounding.
+    said: Vec<i16>,
+    sum: Vec<i32>,
+    common: Vec<i16>,
+    /// Whether anything was added to the sum.
+    sounding: bool,
+    speaker: Option<MemberId>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Member {
+    id: MemberId,
+    role: Role,
+    gain: Gain,
+    voice: Voice,
+    /// How loud it is in this tick; `None` when all samples are zero, or when it said nothing.
+    loudness: Option<Loudness>,
+}
+
+impl Member {
+    const fn is_sounding(&self) -> bool {
+        self.loudness.is_some()
+    }
+}
+
+/// The rest of the tree beyond a link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Link {
+    id: LinkId,
+    said: Vec<i32>,
+    sounding: bool,
+}
+
+impl Room {
+    /// An empty room whose members all have `rate` samples per second, mixed once in each `tick`.
+    #[must_use]
+    pub fn new(rate: u32, tick: Duration) -> Room {
+        let frame = (u64::from(rate) * tick.as_micros() as u64 / 1_000_000) as usize;
+        Room {
+            rate,
+            frame,
+            members: Vec::new(),
+            plan: Plan::default(),
+            links: Vec::new(),
+            said: Vec::new(),
+            sum: vec![0; frame],
+            common: vec![0; frame],
+            sounding: false,
+            speaker: None,
+        }
+    }
+
+    /// Samples per second.
+    #[must_use]
+    pub const fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Samples per tick.
+    #[must_use]
+    pub const fn frame(&self) -> usize {
+        self.frame
+    }
+
+    /// The members in order, each with its role.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (MemberId, Role)> {
+        self.members.iter().map(|member| (member.id, member.role))
+    }
+
+    /// The place of a member, which [`Room::say`] and [`Room::hear`] go by. It changes when members leave.
+    #[must_use]
+    pub fn place(&self, id: MemberId) -> Option<usize> {
+        self.members.iter().position(|member| member.id == id)
+    }
+
+    /// Takes in a member, last in order.
+    ///
+    /// # Errors
+    /// [`RoomError::Taken`], [`RoomError::Full`].
+    pub fn join(&mut self, id: MemberId, role: Role) -> Result<(), RoomError> {
+        if self.place(id).is_some() {
+            return Err(RoomError::Taken);
+        }
+        if self.members.len() == MAX_MEMBERS {
+            return Err(RoomError::Full);
+        }
+        let (gain, voice) = (Gain::UNITY, Voice::default());
+        self.members.push(Member { id, role, gain, voice, loudness: None });
+        self.said.resize(self.members.len() * self.frame, 0);
+        self.replan();
+        Ok(())
+    }
+
+    /// Lets a member go; the last one takes its place.
+    ///
+    /// # Errors
+    /// [`RoomError::Unknown`].
+    pub fn leave(&mut self, id: MemberId) -> Result<(), RoomError> {
+        let place = self.place(id).ok_or(RoomError::Unknown)?;
+        self.members.swap_remove(place);
+        let last = self.members.len() * self.frame;
+        self.said.copy_within(last.., place * self.frame);
+        self.said.truncate(last);
+        self.replan();
+        Ok(())
+    }
+
+    /// Gives members new roles, all at once: between two ticks nobody hears half of a change.
+    ///
+    /// # Errors
+    /// [`RoomError::Unknown`], and then nobody has a new role.
+    pub fn assign(&mut self, roles: &[(MemberId, Role)]) -> Result<(), RoomError> {
+        if roles.iter().any(|(id, _)| self.place(*id).is_none()) {
+            return Err(RoomError::Unknown);
+        }
+        for (id, role) in roles {
+            if let Some(member) = self.members.iter_mut().find(|member| member.id == *id) {
+                member.role = *role;
+            }
+        }
+        self.replan();
+        Ok(())
+    }
+
+    /// Amplifies what a member says.
+    ///
+    /// # Errors
+    /// [`RoomError::Unknown`].
+    pub fn amplify(&mut self, id: MemberId, gain: Gain) -> Result<(), RoomError> {
+        let member = self.members.iter_mut().find(|member| member.id == id).ok_or(RoomError::Unknown)?;
+        member.gain = gain;
+        Ok(())
+    }
+
+    /// Joins this room to another of its tree.
+    ///
+    /// # Errors
+    /// [`RoomError::Taken`].
+    pub fn link(&mut self, id: LinkId) -> Result<(), RoomError> {
+        if self.links.iter().any(|link| link.id == id) {
+            return Err(RoomError::Taken);
+        }
+        self.links.push(Link { id, said: vec![0; self.frame], sounding: false });
+        Ok(())
+    }
+
+    /// Parts this room from another of its tree.
+    ///
+    /// # Errors
+    /// [`RoomError::Unknown`].
+    pub fn unlink(&mut self, id: LinkId) -> Result<(), RoomError> {
+        let place = self.links.iter().position(|link| link.id == id).ok_or(RoomError::Unknown)?;
+        self.links.remove(place);
+        Ok(())
+    }
+
+    fn replan(&mut self) {
+        let members: Vec<(MemberId, Role)> = self.members().collect();
+        self.plan = Plan::compile(&members);
+    }
+
+    /// Takes what the member at `place` says in this tick: `fill` writes one frame and says whether there was any
+    /// sound. A member that is not asked for has been silent.
+    pub fn say(&mut self, place: usize, fill: impl FnOnce(&mut [i16]) -> bool) {
+        let begin = place * self.frame;
+        let frame = self.said.get_mut(begin..begin + self.frame);
+        let (Some(frame), Some(member)) = (frame, self.members.get_mut(place)) else { return };
+        member.loudness = if fill(frame) { Loudness::of(frame) } else { None };
+    }
+
+    /// Takes the frame that came over a link: `fill` writes one frame of sums and says whether there was any sound.
+    pub fn say_linked(&mut self, id: LinkId, fill: impl FnOnce(&mut [i32]) -> bool) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            link.sounding = fill(&mut link.said);
+        }
+    }
+
+    /// Sums up what everybody has said.
+    pub fn mix(&mut self) {
+        self.sum.fill(0);
+        self.sounding = false;
+        let frames = self.said.chunks_exact(self.frame.max(1));
+        for ((member, place), frame) in self.members.iter().zip(self.plan.places()).zip(frames) {
+            if member.is_sounding() && place.in_sum {
+                add(&mut self.sum, frame, member.gain);
+                self.sounding = true;
+            }
+        }
+        for link in self.links.iter().filter(|link| link.sounding) {
+            for (sum, said) in self.sum.iter_mut().zip(&link.said) {
+                *sum = sum.saturating_add(*said);
+            }
+            self.sounding = true;
+        }
+        saturate(&self.sum, &mut self.common);
+    }
+
+    /// The frame that those hear who are not in it themselves.
+    #[must_use]
+    pub fn common(&self) -> &[i16] {
+        &self.common
+    }
+
+    /// What the member at `place` hears in this tick. `out` is one frame.
+    pub fn hear(&self, place: usize, out: &mut [i16]) -> Hearing {
+        let (Some(member), Some(hearing)) = (self.members.get(place), self.plan.places().get(place)) else {
+            out.fill(0);
+            return Hearing::Silence;
+        };
+        let is_sounding =
+            |besides: &&u32| self.members.get(**besides as usize).is_some_and(|member| member.is_sounding());
+        let hears_sum = hearing.hears_sum && self.sounding;
+        let mut besides = hearing.besides.iter().filter(is_sounding).peekable();
+        if besides.peek().is_some() {
+            self.hear_besides(place, hears_sum, besides, out);
+            return Hearing::Own;
+        }
+        if !hears_sum {
+            out.fill(0);
+            return Hearing::Silence;
+        }
+        if !(hearing.in_sum && member.is_sounding()) {
+            return Hearing::Common;
+        }
+        saturate_without(&self.sum, self.said_by(place), member.gain, out);
+        Hearing::Own
+    }
+
+    /// The exceptions: a few samples at a time, so that the sum fits on the stack.
+    fn hear_besides<'a>(
+        &self,
+        place: usize,
+        hears_sum: bool,
+        besides: impl Iterator<Item = &'a u32> + Clone,
+        out: &mut [i16],
+    ) {
+        const PART: usize = 80;
+        let own = self.members.get(place).zip(self.plan.places().get(place));
+        let own =
+            own.filter(|(member, place)| member.is_sounding() && place.in_sum).map(|(member, _)| member.gain);
+        for (part, out) in out.chunks_mut(PART).enumerate() {
+            let range = part * PART..part * PART + out.len();
+            let mut sum = [0; PART];
+            let sum = &mut sum[..out.len()];
+            if let Some(common) = self.sum.get(range.clone()).filter(|_| hears_sum) {
+                sum.copy_from_slice(common);
+            }
+            for place in besides.clone() {
+                let place = *place as usize;
+                let gain = self.members.get(place).map_or(Gain::UNITY, |member| member.gain);
+                add(sum, self.said_by(place).get(range.clone()).unwrap_or_default(), gain);
+            }
+            match own.filter(|_| hears_sum) {
+                Some(gain) => {
+                    saturate_without(sum, self.said_by(place).get(range).unwrap_or_default(), gain, out);
+                }
+                None => saturate(sum, out),
+            }
+        }
+    }
+
+    /// What goes over a link in this tick: everything but what came over it. `false` when that is silence, and then `out`
+    /// is not written. Coaches and announcements to one member stay in their room.
+    pub fn hear_linked(&self, id: LinkId, out: &mut [i32]) -> bool {
+        let Some(link) = self.links.iter().find(|link| link.id == id) else { return false };
+        let others = self.links.iter().any(|other| other.id != id && other.sounding);
+        let places = self.members.iter().zip(self.plan.places());
+        let any = others || places.clone().any(|(member, place)| member.is_sounding() && place.in_sum);
+        if any {
+            let own: &[i32] = if link.sounding { &link.said } else { &[] };
+            for (at, (out, sum)) in out.iter_mut().zip(&self.sum).enumerate() {
+                *out = sum.saturating_sub(own.get(at).copied().unwrap_or(0));
+            }
+        }
+        any
+    }
+
+    fn said_by(&self, place: usize) -> &[i16] {
+        self.said.get(place * self.frame..(place + 1) * self.frame).unwrap_or_default()
+    }
+
+    /// Forgets what was said in this tick, and tells what changed in it.
+    pub fn end_tick(&mut self, mut tell: impl FnMut(News)) {
+        let mut loudest: Option<(MemberId, f32)> = None;
+        let mut speaking = None;
+        for (member, place) in self.members.iter_mut().zip(self.plan.places()) {
+            if let Some(talk) = member.voice.handle_frame(member.loudness.take()) {
+                tell(News::Talk(member.id, talk));
+            }
+            if member.voice.is_talking() && place.in_sum {
+                let loudness = member.voice.loudness().power();
+                if self.speaker == Some(member.id) {
+                    speaking = Some(loudness);
+                }
+                if loudest.is_none_or(|(_, before)| loudness > before) {
+                    loudest = Some((member.id, loudness));
+                }
+            }
+        }
+        for link in &mut self.links {
+            link.sounding = false;
+        }
+        let speaker = match (loudest, speaking) {
+            (Some((id, loudness)), Some(now)) if loudness > now * OVERTAKES => Some(id),
+            (_, Some(_)) => self.speaker,
+            (loudest, None) => loudest.map(|(id, _)| id),
+        };
+        if speaker != self.speaker {
+            self.speaker = speaker;
+            tell(News::ActiveSpeaker(speaker));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+use super::super::role::{Audience, hears};
+use super::*;
+use proptest::prelude::*;
+
+const TICK: Duration = Duration::from_millis(20);
+const FRAME: usize = 160;
+
+fn room() -> Room {
+    Room::new(8_000, TICK)
+}
+
+/// A room of participants with the ids 1 to `members`.
+fn conference(members: u64) -> Room {
+    let mut room = room();
+    for id in 1..=members {
+        room.join(MemberId(id), Role::Participant).unwrap();
+    }
+    room
+}
+
+fn say(room: &mut Room, place: usize, sample: i16) {
+    room.say(place, |frame| {
+        frame.fill(sample);
+        true
+    });
+}
+
+/// What every member hears, in order; one sample stands for the frame.
+fn heard(room: &mut Room) -> Vec<(Hearing, i16)> {
+    room.mix();
+    let heard = (0..room.members().len())
+        .map(|place| {
+            let mut out = [77; FRAME];
+            let hearing = room.hear(place, &mut out);
+            let frame = if hearing == Hearing::Common { room.common() } else { &out };
+            assert!(frame.iter().all(|sample| *sample == frame[0]));
+            (hearing, frame[0])
+        })
+        .collect();
+    room.end_tick(|_| {});
+    heard
+}
+
+#[test]
+fn everybody_hears_the_others_and_listeners_share_one_frame() {
+    let mut room = conference(3);
+    say(&mut room, 0, 100);
+    say(&mut room, 1, 20);
+    assert_eq!(heard(&mut room), [(Hearing::Own, 20), (Hearing::Own, 100), (Hearing::Common, 120)]);
+    assert_eq!(heard(&mut room), [(Hearing::Silence, 0); 3], "what was said is heard once");
+}
+
+#[test]
+fn a_frame_of_zeros_is_silence() {
+    let mut room = conference(2);
+    say(&mut room, 0, 0);
+    say(&mut room, 1, 5);
+    assert_eq!(heard(&mut room), [(Hearing::Common, 5), (Hearing::Own, 0)]);
+}
+
+#[test]
+fn a_member_that_leaves_takes_its_voice_along() {
+    let mut room = conference(3);
+    say(&mut room, 0, 1);
+    say(&mut room, 1, 10);
+    say(&mut room, 2, 100);
+    room.leave(MemberId(1)).unwrap();
+    let places: Vec<MemberId> = room.members().map(|(id, _)| id).collect();
+    assert_eq!(places, [MemberId(3), MemberId(2)]);
+    assert_eq!(heard(&mut room), [(Hearing::Own, 10), (Hearing::Own, 100)]);
+}
+
+#[test]
+fn roles_change_all_at_once_or_not_at_all() {
+    let mut room = conference(2);
+    let unknown = [(MemberId(1), Role::Muted), (MemberId(9), Role::Muted)];
+    assert_eq!(room.assign(&unknown), Err(RoomError::Unknown));
+    assert!(room.members().all(|(_, role)| role == Role::Participant));
+    assert_eq!(room.join(MemberId(2), Role::Muted), Err(RoomError::Taken));
+    assert_eq!(room.leave(MemberId(3)), Err(RoomError::Unknown));
+    assert_eq!(room.amplify(MemberId(3), Gain::UNITY), Err(RoomError::Unknown));
+}
+
+#[test]
+fn the_coach_is_heard_beside_the_customer_by_the_agent_alone() {
+    let mut room = conference(2);
+    room.join(MemberId(3), Role::Whisper { to: MemberId(2) }).unwrap();
+    say(&mut room, 0, 1);
+    say(&mut room, 1, 10);
+    say(&mut room, 2, 100);
+    assert_eq!(heard(&mut room), [(Hearing::Own, 10), (Hearing::Own, 101), (Hearing::Common, 11)]);
+}
+
+#[test]
+fn who_talks_and_who_speaks_is_told_once() {
+    let mut room = conference(2);
+    let mut told = Vec::new();
+    for tick in 0..40 {
+        if tick < 20 {
+            say(&mut room, 0, 2_000);
+        }
+        if tick >= 10 {
+            say(&mut room, 1, 8_000);
+        }
+        room.mix();
+        room.end_tick(|news| told.push((tick, news)));
+    }
+    let (first, second) = (MemberId(1), MemberId(2));
+    assert_eq!(
+        told,
+        [
+            (1, News::Talk(first, Talk::Started)),
+            (1, News::ActiveSpeaker(Some(first))),
+            (11, News::Talk(second, Talk::Started)),
+            (11, News::ActiveSpeaker(Some(second))),
+            (34, News::Talk(first, Talk::Stopped)),
+        ]
+    );
+}
+
+/// A tree of two rooms with a link between them does what one room does.
+#[test]
+fn a_tree_of_rooms_sounds_like_one_room() {
+    let mut one = conference(4);
+    let (mut left, mut right) = (conference(2), room());
+    for id in [3, 4] {
+        right.join(MemberId(id), Role::Participant).unwrap();
+    }
+    let link = LinkId(1);
+    left.link(link).unwrap();
+    right.link(link).unwrap();
+    for tick in 0..50 {
+        let voices = [7, -300, 20_000, 20_000].map(|voice: i16| voice.wrapping_mul(tick % 3));
+        for (place, voice) in voices.into_iter().enumerate() {
+            say(&mut one, place, voice);
+            say(if place < 2 { &mut left } else { &mut right }, place % 2, voice);
+        }
+        // Over shards a frame arrives a tick later; here each side mixes its own first and hands it over at once.
+        let [mut to_left, mut to_right] = [[0; FRAME]; 2];
+        left.mix();
+        right.mix();
+        let sounds_right = left.hear_linked(link, &mut to_right);
+        let sounds_left = right.hear_linked(link, &mut to_left);
+        left.say_linked(link, |frame| {
+            frame.copy_from_slice(&to_left);
+            sounds_left
+        });
+        right.say_linked(link, |frame| {
+            frame.copy_from_slice(&to_right);
+            sounds_right
+        });
+        let expected: Vec<i16> = heard(&mut one).into_iter().map(|(_, sample)| sample).collect();
+        let mut tree = heard(&mut left);
+        tree.extend(heard(&mut right));
+        let tree: Vec<i16> = tree.into_iter().map(|(_, sample)| sample).collect();
+        assert_eq!(tree, expected, "tick {tick}");
+    }
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    let member = (0_u64..8).prop_map(MemberId);
+    prop_oneof![
+        Just(Role::Participant),
+        Just(Role::Muted),
+        Just(Role::Monitor),
+        Just(Role::Barge),
+        proptest::option::of(member.clone()).prop_map(|source| Role::Held { source }),
+        member.clone().prop_map(|to| Role::Whisper { to }),
+        Just(Role::Announce { to: Audience::All }),
+        Just(Role::Announce { to: Audience::Held }),
+        member.prop_map(|to| Role::Announce { to: Audience::One(to) }),
+    ]
+}
+
+type Voices = Vec<(Role, f32, Option<Vec<i16>>)>;
+
+proptest! {
+    #[test]
+    fn every_ear_hears_the_exact_sum_of_those_it_hears(
+        members in proptest::collection::vec(
+            (role(), 0.0_f32..9.0, proptest::option::of(proptest::collection::vec(any::<i16>(), FRAME))),
+            1..8,
+        )
+    ) {
+        let members: Voices = members;
+        let mut room = room();
+        for (id, (role, factor, _)) in members.iter().enumerate() {
+            let id = MemberId(id as u64);
+            room.join(id, *role).unwrap();
+            room.amplify(id, Gain::new(*factor)).unwrap();
+        }
+        for (place, (_, _, voice)) in members.iter().enumerate() {
+            if let Some(voice) = voice {
+                room.say(place, |frame| { frame.copy_from_slice(voice); true });
+            }
+        }
+        room.mix();
+        for sink in 0..members.len() {
+            let mut out = [0; FRAME];
+            let hearing = room.hear(sink, &mut out);
+            let frame = if hearing == Hearing::Common { room.common() } else { &out };
+            let named = |place: usize| (MemberId(place as u64), members[place].0);
+            for (at, sample) in frame.iter().enumerate() {
+                let exact: f64 = (0..members.len())
+                    .filter(|source| hears(named(sink), named(*source)))
+                    .filter_map(|source| {
+                        let (_, factor, voice) = &members[source];
+                        let gain = f64::from((factor * 4096.0).round().min(32_767.0)) / 4096.0;
+                        Some((f64::from(voice.as_ref()?[at]) * gain + 0.5).floor())
+                    })
+                    .sum();
+                prop_assert_eq!(f64::from(*sample), exact.clamp(-32_768.0, 32_767.0), "{}", sink);
+            }
+        }
+    }
+}
