@@ -5,7 +5,7 @@ use allocation_counter::measure;
 use media::codec::comfort_noise::{Analyser, Description, Generator, MAX_PAYLOAD};
 use media::codec::opus::Settings;
 use media::codec::{Channels, Codec, Decoder, Encoder};
-use media::dsp::{Resampler, SampleRate};
+use media::dsp::{DriftCorrector, Resampler, SampleRate};
 
 /// Longest frame here: 60 ms at 48 kHz.
 const LONGEST: usize = 2880;
@@ -67,6 +67,17 @@ fn resampling_allocates_nothing() {
             assert_eq!(info.count_total, 0, "{from:?} to {to:?}");
         }
     }
+}
+
+#[test]
+fn correcting_drift_allocates_nothing() {
+    let samples = sawtooth();
+    let (mut corrector, mut out) = (DriftCorrector::new(), [0; LONGEST]);
+    let info = measure(|| {
+        corrector.set_ppm(-200);
+        corrector.correct(&samples[..960], &mut out);
+    });
+    assert_eq!(info.count_total, 0);
 }
 
 #[test]
