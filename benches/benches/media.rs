@@ -1,4 +1,5 @@
-//! The relay of packets without I/O: the header view, the path of one packet through a shard, G.711 conversion.
+//! Media without I/O: the header view, the path of one packet through a shard, G.711 conversion, what RTCP costs per packet
+//! and per report, digits in sound.
 
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
@@ -6,6 +7,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use media::codec::g711;
+use media::dtmf::{Detector, Digit, EventCode, ToneGenerator, ToneLevels};
+use media::rtcp::{Cname, Compound, RtpArrival, Session, SessionConfig};
 use media::rtp::{Header, Rewrite, Ssrc};
 use media::{
     Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Shard, ShardConfig, StreamParams, Time,
@@ -129,5 +132,76 @@ fn conversion(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, header, relays, conversion);
+/// What RTCP adds to every relayed packet, and what a report costs every few seconds.
+fn rtcp(criterion: &mut Criterion) {
+    let config = SessionConfig::audio(Ssrc(1), Cname::random([1; 12]), 8000);
+    let mut session = Session::new(Time::ZERO, config, 1);
+    let (mut now, mut index) = (Time::ZERO, 0u32);
+    let mut arrival = || {
+        index = index.wrapping_add(1);
+        now = now + Duration::from_millis(20);
+        let timestamp = index.wrapping_mul(160);
+        (now, RtpArrival { ssrc: Ssrc(2), sequence: index as u16, timestamp, octets: 160 })
+    };
+    criterion.bench_function("rtcp/rtp_in", |bencher| {
+        bencher.iter(|| {
+            let (now, arrival) = arrival();
+            session.handle_rtp_in(now, black_box(&arrival))
+        });
+    });
+    criterion.bench_function("rtcp/rtp_out", |bencher| {
+        bencher.iter(|| {
+            let (now, arrival) = arrival();
+            session.handle_rtp_out(now, black_box(arrival.timestamp), 160);
+        });
+    });
+    let (mut report, mut length, mut later) = ([0; 500], 0, now);
+    criterion.bench_function("rtcp/report", |bencher| {
+        bencher.iter(|| {
+            later = later + Duration::from_secs(10);
+            length = session.handle_timeout(later, black_box(&mut report)).unwrap_or(length);
+        });
+    });
+    criterion.bench_function("rtcp/parse", |bencher| {
+        bencher.iter(|| {
+            Compound::parse(black_box(&report[..length])).map(|compound| compound.packets().count())
+        });
+    });
+}
+
+/// Frames of 20 ms through the detector of digits: noise as loud as speech, and digits.
+fn detection(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("dtmf");
+    for rate in [8000u32, 48_000] {
+        let frame = rate as usize / 50;
+        let mut random = 1u64;
+        let noise: Vec<i16> = (0..50 * frame)
+            .map(|_| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (random >> 50) as i16 - 8192
+            })
+            .collect();
+        let mut digits = vec![0; 50 * frame];
+        let mut generator = ToneGenerator::new(rate, ToneLevels::default());
+        for code in 0..7 {
+            let digit = Digit { code: EventCode(code), duration: Duration::from_millis(100) };
+            generator.push(digit).expect("seven digits fit the queue");
+        }
+        generator.fill(&mut digits);
+        for (name, sound) in [("noise", &noise), ("digits", &digits)] {
+            let mut detector = Detector::new(rate).expect("the rate is one of those it takes");
+            let mut frames = sound.chunks(frame).cycle();
+            group.bench_function(format!("detect_{name}_20ms_{rate}"), |bencher| {
+                bencher.iter(|| {
+                    detector.handle(black_box(frames.next().unwrap_or_default()), |heard| {
+                        black_box(heard);
+                    });
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, header, relays, conversion, rtcp, detection);
 criterion_main!(benches);
