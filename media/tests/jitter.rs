@@ -28,6 +28,28 @@ fn regular_packets_are_heard_unchanged_wherever_the_ticks_fall() {
 }
 
 #[test]
+fn packets_and_ticks_that_waver_by_two_milliseconds_make_nothing_missing() {
+    let sound = voice(30, 17);
+    for phase in 0..20 {
+        let mut random = Random::new(phase);
+        let mut arrivals = regular(&sound);
+        for arrival in &mut arrivals {
+            arrival.at_us += (random.uniform() * 2000.0) as u64;
+        }
+        let mut line = Line::narrow(phase * 1000);
+        line.run_unsteadily(&arrivals, 30 * SECOND, || (random.uniform() * 2000.0) as u64);
+        let figures = line.figures();
+        assert_eq!(
+            (figures.concealed, figures.late, line.made_up()),
+            (0, 0, 0),
+            "phase {phase}: {figures:?}"
+        );
+        assert!(figures.target_us < 8000 && figures.max_delay_us < 30_000, "phase {phase}: {figures:?}");
+        assert!(figures.inserted + figures.removed <= 400, "phase {phase}: {figures:?}");
+    }
+}
+
+#[test]
 fn the_delay_told_is_the_delay_heard() {
     for phase in [0, 3, 7, 12, 19] {
         let mut sound = vec![0; 8000];
@@ -300,40 +322,59 @@ fn clocks_that_drift_an_hour_leave_the_delay_steady_without_clicks() {
     }
 }
 
+/// Six seconds of a tone as 16-bit samples, in packets of `packet_ms`, and a buffer with ticks of `tick_ms` for them.
+fn linear(rate: u32, clock: u32, packet_ms: u32, tick_ms: u32) -> (Line<Linear>, Vec<Arrival>) {
+    let config =
+        JitterConfig { payload_octets: 32_768, longest_packet_ms: 120, ..JitterConfig::narrow(rate, clock) };
+    let wave = |index: u32| ((f64::from(index) * 0.05).sin() * 9000.0) as i16;
+    let sound: Vec<i16> = (0..rate * 6).map(wave).collect();
+    let arrivals = (0u32..).zip(sound.chunks_exact((rate * packet_ms / 1000) as usize));
+    let arrivals = arrivals.map(|(index, samples)| Arrival {
+        at_us: u64::from(index * packet_ms) * 1000,
+        stream: 1,
+        sequence: 70_000 + u64::from(index),
+        timestamp: index * packet_ms * (clock / 1000),
+        marker: false,
+        payload_type: 96,
+        payload: samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
+    });
+    (Line::new(config, Linear, (rate * tick_ms / 1000) as usize, 7000), arrivals.collect())
+}
+
 #[test]
 fn any_length_of_packet_and_tick_goes_together() {
-    for (rate, packet_ms, tick_ms) in [
-        (8000, 10, 20),
-        (8000, 30, 20),
-        (8000, 60, 20),
-        (16_000, 20, 10),
-        (16_000, 120, 20),
-        (48_000, 20, 20),
-        (48_000, 10, 10),
+    for (rate, clock, packet_ms, tick_ms) in [
+        (8000, 8000, 10, 20),
+        (8000, 8000, 30, 20),
+        (8000, 8000, 60, 20),
+        (16_000, 8000, 20, 10),
+        (16_000, 16_000, 120, 20),
+        (48_000, 48_000, 20, 20),
+        (16_000, 48_000, 10, 10),
     ] {
-        let config = JitterConfig { payload_octets: 32_768, ..JitterConfig::narrow(rate, rate) };
-        let per_packet = rate as usize * packet_ms / 1000;
-        let mut line = Line::new(config, Linear, rate as usize * tick_ms / 1000, 7000);
-        let sound: Vec<i16> =
-            (0..rate as usize * 6).map(|i| ((i as f64 * 0.05).sin() * 9000.0) as i16).collect();
-        let arrivals: Vec<Arrival> = (0u32..)
-            .zip(sound.chunks_exact(per_packet))
-            .map(|(index, samples)| Arrival {
-                at_us: u64::from(index) * packet_ms as u64 * 1000,
-                stream: 1,
-                sequence: 70_000 + u64::from(index),
-                timestamp: index * per_packet as u32,
-                marker: false,
-                payload_type: 96,
-                payload: samples.iter().flat_map(|sample| sample.to_be_bytes()).collect(),
-            })
-            .collect();
+        let (mut line, arrivals) = linear(rate, clock, packet_ms, tick_ms);
         line.run(&arrivals, 5_800_000);
         let figures = line.figures();
-        assert_eq!((figures.concealed, figures.lost), (0, 0), "{rate} {packet_ms} {tick_ms}: {figures:?}");
-        let most = 30_000 + 1000 * tick_ms as u32;
-        assert!(figures.delay_us < most, "{rate} {packet_ms} {tick_ms}: {figures:?}");
-        assert!(line.largest_step(rate as usize / 2) < 900, "{rate} {packet_ms} {tick_ms}");
+        let case = format!("{rate} {clock} {packet_ms} {tick_ms}: {figures:?}");
+        assert_eq!((figures.concealed, figures.lost, figures.discarded), (0, 0, 0), "{case}");
+        assert!(figures.delay_us < 30_000 + 1000 * tick_ms, "{case}");
+        assert!(line.largest_step(rate as usize / 2) < 900, "{case}");
+    }
+}
+
+#[test]
+fn one_lost_packet_is_one_packet_of_concealment_at_any_clock() {
+    for (rate, clock) in [(8000, 8000), (16_000, 8000), (16_000, 48_000), (48_000, 48_000)] {
+        let (mut line, mut arrivals) = linear(rate, clock, 20, 20);
+        arrivals.remove(100);
+        line.run(&arrivals, 5_800_000);
+        let figures = line.figures();
+        assert_eq!(
+            (figures.lost, figures.concealed),
+            (1, u64::from(rate) / 50),
+            "{rate} {clock}: {figures:?}"
+        );
+        assert_eq!((figures.inserted, figures.removed), (0, 0), "{rate} {clock}");
     }
 }
 
@@ -433,12 +474,14 @@ fn packets_and_ticks_allocate_nothing() {
 }
 
 #[test]
-fn a_narrowband_buffer_takes_less_than_eleven_kilobytes() {
-    let mut buffer = None;
-    let info = measure(|| buffer = Some(JitterBuffer::new(JitterConfig::narrow(8000, 8000))));
-    let bytes = info.bytes_current as usize + size_of::<JitterBuffer>();
-    assert!(bytes < 11 * 1024, "{bytes}");
-    drop(buffer);
+fn a_buffer_takes_less_than_11_kib_at_8_khz_and_13_at_16() {
+    for (rate, kib) in [(8000, 11), (16_000, 13)] {
+        let mut buffer = None;
+        let info = measure(|| buffer = Some(JitterBuffer::new(JitterConfig::narrow(rate, 8000))));
+        let bytes = info.bytes_current as usize + size_of::<JitterBuffer>();
+        assert!(bytes <= kib * 1024, "{rate}: {bytes}");
+        drop(buffer);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -462,35 +505,60 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-proptest! {
-    #[test]
-    fn no_packets_and_ticks_whatever_make_it_panic_or_leave_a_sample_out(steps in prop::collection::vec(step(), 1..300)) {
-        let (mut buffer, mut decoder) = (JitterBuffer::new(JitterConfig::narrow(8000, 8000)), Ulaw::default());
-        let (mut now, mut sequence, mut timestamp, mut asked) = (0u64, 65_600, 0u32, 0);
-        for step in steps {
-            match step {
-                Step::Packet { stream, sequence, timestamp, payload_type, length } => {
-                    let payload = vec![0x3c; length];
-                    let packet = Packet { stream: stream.into(), sequence, timestamp, marker: false, payload_type, payload: &payload };
-                    buffer.insert(Time(now), &packet);
-                }
-                Step::Next { skip, length } => {
-                    sequence += u64::from(skip);
-                    timestamp = timestamp.wrapping_add(u32::from(skip) * 160);
-                    let payload = vec![0x1c; length];
-                    let packet = Packet { stream: 1, sequence, timestamp, marker: false, payload_type: 0, payload: &payload };
-                    let first = buffer.insert(Time(now), &packet);
-                    prop_assert!(first != Inserted::Overflow || length > 2048);
-                }
-                Step::Tick { samples, us } => {
-                    now += u64::from(us) * 1000;
-                    asked += samples as u64;
-                    let mut out = vec![1; samples];
-                    buffer.play(Time(now), &mut decoder, &mut out);
-                }
+/// Does the steps with a buffer; `Err` when what it says cannot be.
+fn walk(config: JitterConfig, mut decoder: impl Decode, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut buffer = JitterBuffer::new(config);
+    let (mut now, mut number, mut time, mut asked) = (0u64, 65_600, 0u32, 0);
+    for step in steps {
+        match *step {
+            Step::Packet { stream, sequence, timestamp, payload_type, length } => {
+                let (stream, payload) = (stream.into(), vec![0x3c; length]);
+                let packet = Packet {
+                    stream,
+                    sequence,
+                    timestamp,
+                    marker: length % 2 == 0,
+                    payload_type,
+                    payload: &payload,
+                };
+                buffer.insert(Time(now), &packet);
             }
-            let figures = buffer.figures();
-            prop_assert!(figures.played <= asked && figures.delay_us < 100_000_000);
+            Step::Next { skip, length } => {
+                number += u64::from(skip);
+                time = time.wrapping_add(u32::from(skip) * 160);
+                let (sequence, timestamp, payload) = (number, time, vec![0x1c; length]);
+                let packet = Packet {
+                    stream: 1,
+                    sequence,
+                    timestamp,
+                    marker: false,
+                    payload_type: 0,
+                    payload: &payload,
+                };
+                let inserted = buffer.insert(Time(now), &packet);
+                prop_assert!(inserted != Inserted::Overflow || length > 512);
+            }
+            Step::Tick { samples, us } => {
+                now += u64::from(us) * 1000;
+                asked += samples as u64;
+                let played = buffer.play(Time(now), &mut decoder, &mut vec![1; samples]);
+                prop_assert!(played.removed <= 10_000 && played.inserted <= 10_000);
+            }
         }
+        let figures = buffer.figures();
+        prop_assert!(figures.played <= asked && figures.delay_us < 1_000_000);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_packets_and_ticks_whatever_make_it_panic(steps in prop::collection::vec(step(), 1..300)) {
+        walk(JitterConfig::narrow(8000, 8000), Ulaw::default(), &steps)?;
+        walk(JitterConfig::narrow(48_000, 48_000), Linear, &steps)?;
+        walk(JitterConfig::narrow(16_000, 8000), Own { redundancy: true }, &steps)?;
+        walk(JitterConfig { payload_octets: 0, max_delay_ms: 0, longest_packet_ms: 0, sample_rate: 0, clock_rate: 0 }, Linear, &steps)?;
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// History kept, in milliseconds: three periods of the lowest voice and the overlap between them.
 const HISTORY_MS: usize = 50;
-/// Room for what is to be played, in milliseconds: the longest packet (120 ms), and what was left of the one before.
-const ROOM_MS: usize = 140;
+/// What may be left of the packet before the longest one, in milliseconds: less than a tick.
+const LEFT_MS: usize = 20;
 
 /// The row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +18,11 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// An empty row behind a history of silence. `rate` in samples per second.
-    pub(super) fn new(rate: u32) -> Self {
+    /// An empty row behind a history of silence, for packets of up to `packet_ms`. `rate` in samples per second.
+    pub(super) fn new(rate: u32, packet_ms: u32) -> Self {
         let per_ms = rate as usize / 1000;
         let history = HISTORY_MS * per_ms;
-        Self { row: vec![0; history + ROOM_MS * per_ms], history, end: history }
+        Self { row: vec![0; history + (packet_ms as usize + LEFT_MS) * per_ms], history, end: history }
     }
 
     /// What was played last, the latest sample last.

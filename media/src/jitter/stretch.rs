@@ -143,7 +143,7 @@ mod tests {
 
     /// A history of a tone with a period of 60 samples, and 400 samples of it that wait.
     fn samples() -> Samples {
-        let mut samples = Samples::new(8000);
+        let mut samples = Samples::new(8000, 60);
         samples.append(400).copy_from_slice(&tone(0..400));
         samples.play(&mut [0; 400]);
         samples.append(400).copy_from_slice(&tone(400..800));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn silence_is_shortened_by_as_much_as_is_wanted() {
-        let mut samples = Samples::new(8000);
+        let mut samples = Samples::new(8000, 60);
         samples.append(400);
         assert_eq!(Stretch::new(8000).shrink(&mut samples, 151, 160), 151);
         assert_eq!(Stretch::new(8000).shrink(&mut samples, 151, 240), 0);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_like_nothing_is_left_alone_until_patience_ends() {
-        let mut samples = Samples::new(8000);
+        let mut samples = Samples::new(8000, 60);
         let mut state = 1u32;
         for sample in samples.append(400) {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -182,23 +182,39 @@ impl<D: Decode> Line<D> {
         }
     }
 
-    /// Lets the packets come, ordered by time here, and ticks until `until_us`.
+    /// Lets the packets come, ordered by time here, and ticks until `until_us`, on time.
     pub(crate) fn run(&mut self, arrivals: &[Arrival], until_us: u64) -> &mut Self {
+        self.run_unsteadily(arrivals, until_us, || 0)
+    }
+
+    /// The same with each tick later than it should be by so many microseconds.
+    pub(crate) fn run_unsteadily(
+        &mut self,
+        arrivals: &[Arrival],
+        until_us: u64,
+        mut lateness_us: impl FnMut() -> u64,
+    ) -> &mut Self {
         let mut order: Vec<&Arrival> = arrivals.iter().collect();
         order.sort_by_key(|arrival| arrival.at_us);
         let mut order = order.into_iter().peekable();
         while self.now_us < until_us {
-            while let Some(arrival) = order.next_if(|arrival| arrival.at_us <= self.now_us) {
+            let late_us = lateness_us();
+            let now_us = self.now_us + late_us;
+            while let Some(arrival) = order.next_if(|arrival| arrival.at_us <= now_us) {
                 self.inserted.push(self.buffer.insert(Time(arrival.at_us * 1000), &arrival.packet()));
             }
-            self.tick();
+            self.tick_late(late_us);
         }
         self
     }
 
     pub(crate) fn tick(&mut self) {
+        self.tick_late(0);
+    }
+
+    fn tick_late(&mut self, late_us: u64) {
         let mut out = vec![0; self.tick];
-        let played = self.buffer.play(Time(self.now_us * 1000), &mut self.decoder, &mut out);
+        let played = self.buffer.play(Time((self.now_us + late_us) * 1000), &mut self.decoder, &mut out);
         self.out.extend(out);
         self.played.push(played);
         let figures = self.buffer.figures();
