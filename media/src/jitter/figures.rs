@@ -42,7 +42,8 @@ pub struct JitterFigures {
     pub drift_ppm: i32,
 }
 
-/// What one tick handed out, in samples. Together the first three are what it asked for, but for stretching.
+/// What one tick added to what is to be heard, in samples. Whole packets are decoded, so some of it may be heard at the next
+/// tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Played {
     /// Decoded in this tick, or recovered by the codec's redundancy.

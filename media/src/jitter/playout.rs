@@ -153,8 +153,10 @@ impl JitterBuffer {
         inserted
     }
 
-    /// Fills `out` (mono, the samples of one tick) with what is heard next. `now` is the time of the tick.
-    pub fn play(&mut self, now: Time, decoder: &mut impl Decode, out: &mut [i16]) -> Played {
+    /// Fills `out` (mono, the samples of one tick) with what is heard next. `now` is the time of the tick. Ticks may last up
+    /// to 20 ms, whatever the packets; of a longer one the end may stay silent. Costs about 0.3 µs besides decoding, and
+    /// 10 µs more where a gap begins.
+    pub fn play(&mut self, now: Time, decoder: &mut (impl Decode + ?Sized), out: &mut [i16]) -> Played {
         let rate = self.config.sample_rate;
         // More than can be held at once is not a tick.
         let (out, beyond) = out.split_at_mut(out.len().min(self.samples.capacity() / 2));
@@ -212,7 +214,7 @@ impl JitterBuffer {
     }
 
     /// Adds something to what waits: the next packet, or what stands in for it.
-    fn fill(&mut self, tick: &mut Tick, decoder: &mut impl Decode) {
+    fn fill(&mut self, tick: &mut Tick, decoder: &mut (impl Decode + ?Sized)) {
         let Some(front) = self.ring.front() else {
             return self.bridge(tick, decoder, usize::MAX);
         };
@@ -227,7 +229,13 @@ impl JitterBuffer {
     }
 
     /// The first packet that waits is sound of `length` samples: is it its turn?
-    fn fill_with(&mut self, tick: &mut Tick, decoder: &mut impl Decode, front: &Front, length: usize) {
+    fn fill_with(
+        &mut self,
+        tick: &mut Tick,
+        decoder: &mut (impl Decode + ?Sized),
+        front: &Front,
+        length: usize,
+    ) {
         let standing = self.standing(tick, front.timestamp, length);
         if front.followed && standing.delay > tick.moment.samples(i64::from(self.config.max_delay_ms) * 1000)
         {
@@ -256,7 +264,13 @@ impl JitterBuffer {
     }
 
     /// Plays a packet.
-    fn decode(&mut self, tick: &mut Tick, decoder: &mut impl Decode, front: &Front, length: usize) {
+    fn decode(
+        &mut self,
+        tick: &mut Tick,
+        decoder: &mut (impl Decode + ?Sized),
+        front: &Front,
+        length: usize,
+    ) {
         let gap = self.gap(front);
         let seam = match self.phase {
             Phase::New => false,
@@ -298,7 +312,13 @@ impl JitterBuffer {
     }
 
     /// Plays the one packet that is missing before `front` from redundancy in `front`.
-    fn recover(&mut self, tick: &mut Tick, decoder: &mut impl Decode, front: &Front, gap: i64) -> bool {
+    fn recover(
+        &mut self,
+        tick: &mut Tick,
+        decoder: &mut (impl Decode + ?Sized),
+        front: &Front,
+        gap: i64,
+    ) -> bool {
         let length = self.packet;
         if self.bridged > 0 || front.missing != 1 || gap != length as i64 || length > self.samples.room() {
             return false;
@@ -319,7 +339,7 @@ impl JitterBuffer {
     }
 
     /// The sender describes the noise of a pause (RFC 3389 §5).
-    fn begin_noise(&mut self, front: &Front, decoder: &mut impl Decode) {
+    fn begin_noise(&mut self, front: &Front, decoder: &mut (impl Decode + ?Sized)) {
         self.settle(front.missing == 0);
         if self.phase == Phase::Sound {
             self.concealer.begin(self.samples.all());
@@ -331,7 +351,7 @@ impl JitterBuffer {
     }
 
     /// Stands in for what is missing, with up to `most` samples of what the tick still needs.
-    fn bridge(&mut self, tick: &mut Tick, decoder: &mut impl Decode, most: usize) {
+    fn bridge(&mut self, tick: &mut Tick, decoder: &mut (impl Decode + ?Sized), most: usize) {
         let needed = tick.moment.tick.saturating_sub(self.samples.len()).min(most);
         match self.phase {
             Phase::Sound => self.conceal(tick, decoder, needed),
@@ -349,7 +369,7 @@ impl JitterBuffer {
         }
     }
 
-    fn conceal(&mut self, tick: &mut Tick, decoder: &mut impl Decode, needed: usize) {
+    fn conceal(&mut self, tick: &mut Tick, decoder: &mut (impl Decode + ?Sized), needed: usize) {
         let packet = self.packet.clamp(1, self.samples.room());
         let made = if !self.concealer.is_active() && decoder.conceal(self.samples.append(packet)) {
             packet
@@ -376,7 +396,7 @@ impl JitterBuffer {
     }
 
     /// Inserts or removes samples, so that the slack comes to its target.
-    fn follow_target(&mut self, tick: &mut Tick, decoder: &mut impl Decode) {
+    fn follow_target(&mut self, tick: &mut Tick, decoder: &mut (impl Decode + ?Sized)) {
         let Standing { excess, idle, grain, .. } = self.standing(tick, self.next_timestamp, self.packet);
         let (grain, spare) = (grain as i64, tick.moment.samples(SPARE_US));
         self.below = if excess < 0 { self.below.saturating_add(1) } else { 0 };
@@ -398,7 +418,7 @@ impl JitterBuffer {
     }
 
     /// Decodes one more packet, if the next one is there, so that there is something to remove from.
-    fn look_ahead(&mut self, tick: &mut Tick, decoder: &mut impl Decode) {
+    fn look_ahead(&mut self, tick: &mut Tick, decoder: &mut (impl Decode + ?Sized)) {
         let Some(front) = self.ring.front() else { return };
         if front.missing > 0 || front.timestamp != self.next_timestamp {
             return;
