@@ -24,7 +24,7 @@ use super::pace::Pace;
 use super::sockets::{PairId, Readable, Role, Sockets};
 use super::stock::{LeasedLegs, Lessor};
 use super::thread::{AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
-use crate::shard::{LegAddresses, LegPorts, Output, RefusalReason, Report, Shard};
+use crate::shard::{Forward, LegAddresses, LegPorts, Output, RefusalReason, Report, Shard};
 use crate::time::Time;
 
 /// Orders obeyed per wake; opening a leg may cost a dozen system calls.
@@ -59,10 +59,13 @@ impl Link {
     /// Puts a report into the ring, which has room: nobody else produces.
     fn report(&mut self, report: Report) {
         let urgency = match report {
-            Report::Opened { .. } | Report::Refused { .. } => Urgency::Now,
-            Report::Latched { .. } | Report::Silent { .. } | Report::Heard { .. } | Report::Closed { .. } => {
-                Urgency::Later
-            }
+            Report::Opened { .. } | Report::Refused { .. } | Report::NotJoined { .. } => Urgency::Now,
+            Report::Latched { .. }
+            | Report::Silent { .. }
+            | Report::Heard { .. }
+            | Report::Closed { .. }
+            | Report::Talk { .. }
+            | Report::Speaker { .. } => Urgency::Later,
         };
         if self.reports.try_push(report).is_ok() {
             let crowded = self.reports.occupied_len() * 2 > self.reports.capacity().get();
@@ -111,6 +114,7 @@ impl Driver {
                 self.handle_readable(now, Readable::from_token(event.token()));
             }
             self.shard.tick(now);
+            self.send();
             self.handle_news(now);
             if let Some(urgency) = self.link.unannounced.take() {
                 on_report(urgency);
@@ -175,6 +179,19 @@ impl Driver {
                     self.undrained.push_back(readable);
                 }
                 return;
+            }
+        }
+    }
+
+    /// Sends what the tick has made.
+    fn send(&mut self) {
+        while let Some((Forward { leg, destination }, octets)) = self.shard.poll_transmit() {
+            let sent = self
+                .sockets
+                .of_leg(leg)
+                .is_some_and(|bound| bound.pair.rtp.send_to(octets, destination).is_ok());
+            if !sent {
+                self.shard.handle_unsent(leg);
             }
         }
     }

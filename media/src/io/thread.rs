@@ -169,6 +169,14 @@ impl MediaHandle {
             Command::Configure { .. }
             | Command::Relay { .. }
             | Command::Part { .. }
+            | Command::Echo { .. }
+            | Command::OpenRoom { .. }
+            | Command::Join { .. }
+            | Command::Play { .. }
+            | Command::Assign { .. }
+            | Command::Amplify { .. }
+            | Command::Leave { .. }
+            | Command::CloseRoom { .. }
             | Command::Close { .. } => None,
         };
         let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rtp::Ssrc;
+use crate::rtp::{FIXED_HEADER, Rewrite, Ssrc};
 use crate::shard::LegKey;
 use crate::time::Time;
 
@@ -39,13 +39,20 @@ struct Sent {
     /// The timestamp sent with it, and when that timestamp was sent first: the packets of an event share one.
     timestamp: u32,
     since: Time,
+    /// By how much the timestamp last went on from one number to the next: what a packet lasts, as far as is known.
+    step: u32,
 }
 
-/// Names a stream that feeds a leg: the leg it comes from and that leg's count of streams.
+/// Longer than any packet of sound lasts: 120 ms at 48 kHz.
+const LONGEST_STEP: u32 = 5_760;
+
+/// Names a stream that feeds a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Feed {
-    pub(crate) leg: LegKey,
-    pub(crate) stream: u32,
+pub(crate) enum Feed {
+    /// What another leg's peer sends: that leg, and its count of streams.
+    Relay { leg: LegKey, stream: u32 },
+    /// What is mixed for this leg: its count of stays in rooms.
+    Mix { run: u32 },
 }
 
 /// A packet's place in our stream.
@@ -56,6 +63,15 @@ pub(crate) struct Placed {
     pub(crate) timestamp: u32,
     /// The packet is the first of a new feed.
     pub(crate) first: bool,
+}
+
+impl Placed {
+    /// The header of a packet in this place.
+    #[inline]
+    pub(crate) fn header(&self, payload_type: u8) -> [u8; FIXED_HEADER] {
+        let Placed { ssrc, sequence, timestamp, first } = *self;
+        Rewrite { marker: first, payload_type, sequence, timestamp, ssrc }.header()
+    }
 }
 
 impl Egress {
@@ -85,7 +101,10 @@ impl Egress {
                 let next = match sent {
                     Some(sent) => {
                         let start = (sent.highest.wrapping_add(1), sent.timestamp_at(now, clock_rate));
-                        Sent::start(now, feed, sent.highest, (sequence, timestamp), start)
+                        Sent {
+                            step: sent.step,
+                            ..Sent::start(now, feed, sent.highest, (sequence, timestamp), start)
+                        }
                     }
                     // Nothing was sent before, so packets that came before the first one may follow it.
                     None => {
@@ -116,6 +135,7 @@ impl Sent {
             highest: start.0,
             timestamp: start.1,
             since: now,
+            step: 1,
         }
     }
 
@@ -129,6 +149,10 @@ impl Sent {
             return None;
         }
         if sequence > self.highest {
+            let step = timestamp.wrapping_sub(self.timestamp);
+            if sequence == self.highest + 1 && (1..=LONGEST_STEP).contains(&step) {
+                self.step = step;
+            }
             self.highest = sequence;
             if timestamp != self.timestamp {
                 self.timestamp = timestamp;
@@ -138,9 +162,10 @@ impl Sent {
         Some((sequence, timestamp))
     }
 
-    /// The timestamp of this moment: the last one advanced by the time since it was sent, by one tick at least.
+    /// The timestamp of this moment: the last one advanced by the time since it was sent, by what a packet lasts at
+    /// least, so that a feed that begins early does not overlap the one before it.
     fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
         let ticks = now.since(self.since).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
-        self.timestamp.wrapping_add((ticks as u32).max(1))
+        self.timestamp.wrapping_add((ticks as u32).max(self.step))
     }
 }

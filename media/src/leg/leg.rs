@@ -10,19 +10,24 @@ use serde::{Deserialize, Serialize};
 use super::egress::{Egress, Feed};
 use super::figures::{Dropped, LegFigures};
 use super::ingress::{Ingress, Refusal};
+use super::mixed::Mixed;
 use super::params::{LegId, StreamParams};
 use super::relay::{Passing, Relay, Undelivered};
 use crate::shard::LegKey;
 use crate::time::Time;
 
 /// A leg and its state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Leg {
     pub(crate) id: LegId,
     pub(crate) params: Option<StreamParams>,
     pub(crate) ingress: Ingress,
     pub(crate) egress: Egress,
     pub(crate) relay: Option<Relay>,
+    /// In a room; then it has no partner.
+    pub(crate) mixed: Option<Box<Mixed>>,
+    /// Stays in rooms so far.
+    pub(crate) stays: u32,
     pub(crate) figures: LegFigures,
     pub(crate) news: News,
 }
@@ -55,6 +60,8 @@ impl Leg {
             ingress: Ingress::default(),
             egress,
             relay: None,
+            mixed: None,
+            stays: 0,
             figures: LegFigures::default(),
             news: News::default(),
         }
@@ -73,15 +80,27 @@ impl Leg {
 
     /// Relays to a partner from now on.
     pub(crate) fn relay_to(&mut self, now: Time, relay: Relay) {
-        if self.relay.is_none() {
+        if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
+        self.mixed = None;
         self.relay = Some(relay);
+    }
+
+    /// In a room from now on.
+    pub(crate) fn mix_in(&mut self, now: Time, mixed: Mixed) {
+        if self.relay.is_none() && self.mixed.is_none() {
+            self.news.expect(now);
+        }
+        self.relay = None;
+        self.stays = self.stays.wrapping_add(1);
+        self.mixed = Some(Box::new(mixed));
     }
 
     /// Whether the peer should have been heard within `silence` and was not, which has not been reported yet.
     pub(crate) fn is_newly_silent(&self, now: Time, silence: Duration) -> bool {
-        let expected = self.relay.is_some() && self.params.as_ref().is_some_and(|params| params.send);
+        let engaged = self.relay.is_some() || self.mixed.is_some();
+        let expected = engaged && self.params.as_ref().is_some_and(|params| params.send);
         let last = self
             .ingress
             .heard()
@@ -120,6 +139,10 @@ impl Leg {
             self.withhold(|dropped| &mut dropped.not_sending);
             return None;
         }
+        if let Some(mixed) = &mut self.mixed {
+            mixed.handle_packet(now, &arrival, datagram);
+            return None;
+        }
         let Some(relay) = &self.relay else {
             self.withhold(|dropped| &mut dropped.unrelayed);
             return None;
@@ -131,7 +154,7 @@ impl Leg {
         };
         Some(Passing {
             partner: relay.partner,
-            feed: Feed { leg: key, stream: arrival.stream },
+            feed: Feed::Relay { leg: key, stream: arrival.stream },
             rule,
             payload_type,
             sequence: arrival.sequence,

@@ -9,15 +9,18 @@ mod ingress;
 mod latch;
 #[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
 mod leg;
+mod mixed;
 mod params;
 mod payload;
 mod relay;
 
 pub use figures::{Dropped, LegFigures};
 pub use latch::{LEARNING_WINDOW, REBINDING_SILENCE, RIVAL_PACKETS};
+pub use mixed::{AudioFormat, FormatError};
 pub use params::{Latching, LegId, Network, PrefixTooLong, StreamParams};
 pub use payload::{PayloadMap, PayloadRule};
 
 pub(crate) use egress::Egress;
 pub(crate) use leg::Leg;
+pub(crate) use mixed::{MAX_FRAME, Mixed};
 pub(crate) use relay::Relay;

@@ -134,6 +134,20 @@ impl Room {
         self.frame
     }
 
+    /// Gives all members another rate. What was said in this tick is lost. Allocates.
+    pub fn retune(&mut self, rate: u32) {
+        let tick = Duration::from_micros(self.frame as u64 * 1_000_000 / u64::from(self.rate.max(1)));
+        let Room { frame, sum, common, .. } = Room::new(rate, tick);
+        (self.rate, self.frame, self.sum, self.common) = (rate, frame, sum, common);
+        self.said.clear();
+        self.said.resize(self.members.len() * frame, 0);
+        self.members.iter_mut().for_each(|member| member.loudness = None);
+        for link in &mut self.links {
+            link.said.clear();
+            link.said.resize(frame, 0);
+        }
+    }
+
     /// The members in order, each with its role.
     pub fn members(&self) -> impl ExactSizeIterator<Item = (MemberId, Role)> {
         self.members.iter().map(|member| (member.id, member.role))

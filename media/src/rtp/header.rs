@@ -1,8 +1,7 @@
 //! The RTP fixed header: a checked view, and its rewriting in place (RFC 3550 §5.1, §5.3.1, §A.1; RFC 5761 §4 for
 //! telling RTP from RTCP).
 //!
-//! Left out on purpose: the content of header extensions and contributing sources, which pass through unread, and
-//! building packets from nothing.
+//! Left out on purpose: the content of header extensions and contributing sources, which pass through unread.
 
 use std::ops::Range;
 
@@ -11,7 +10,8 @@ use thiserror::Error;
 use super::Ssrc;
 
 /// Octets of the header without contributing sources and extension.
-const FIXED: usize = 12;
+pub(crate) const FIXED_HEADER: usize = 12;
+const FIXED: usize = FIXED_HEADER;
 /// Octets of a header extension before its words.
 const EXTENSION: usize = 4;
 const VERSION: u8 = 2;
@@ -171,6 +171,17 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
+    /// A header of these fields alone: no padding, extension or contributing sources.
+    #[inline]
+    #[must_use]
+    pub fn header(&self) -> [u8; FIXED] {
+        let mut header = [0; FIXED];
+        header[0] = VERSION << 6;
+        // It has the length that is asked for.
+        let _written = self.apply(&mut header);
+        header
+    }
+
     /// Writes the fields over those of `packet`; version, padding, extension and contributing sources stay as they are.
     ///
     /// # Errors

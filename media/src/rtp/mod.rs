@@ -6,6 +6,7 @@
 mod header;
 mod sequence;
 
+pub(crate) use header::FIXED_HEADER;
 pub use header::{Header, HeaderError, PacketKind, Rewrite};
 pub use sequence::{MAX_DROPOUT, MAX_MISORDER, SequenceTracker, Sequenced, is_ahead};
 

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::leg::{LegId, PayloadMap, StreamParams};
+use super::rooms::RoomId;
+use crate::leg::{AudioFormat, LegId, PayloadMap, StreamParams};
+use crate::mix::{Gain, MemberId, Role};
+use crate::source::Source;
 
 /// Legs to open, each with the local address to bind.
 pub type LegAddresses = SmallVec<[(LegId, IpAddr); 2]>;
@@ -47,6 +50,69 @@ pub enum Command {
         a: LegId,
         /// The other.
         b: LegId,
+    },
+    /// Sends what the peer of a leg says back to it. A leg that had a partner or a room leaves it.
+    Echo {
+        /// The leg.
+        leg: LegId,
+        /// Payload types from the peer back to it.
+        map: PayloadMap,
+    },
+    /// Open a room without members. One that is open stays as it is, and the command is counted as ignored.
+    OpenRoom {
+        /// The room.
+        room: RoomId,
+    },
+    /// Put a leg into a room, as the member of its own number, which must be free there. It leaves its partner, or the room in
+    /// which it was.
+    Join {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        leg: LegId,
+        /// How its peer speaks and is spoken to.
+        format: AudioFormat,
+        /// What it hears and who hears it.
+        role: Role,
+    },
+    /// Let a source play into a room, as a member.
+    Play {
+        /// The room.
+        room: RoomId,
+        /// The number of the member, which must be free there.
+        member: MemberId,
+        /// What plays.
+        source: Source,
+        /// Who hears it.
+        role: Role,
+    },
+    /// Give members of a room new roles, all at once. When one of them is not there, nothing changes.
+    Assign {
+        /// The room.
+        room: RoomId,
+        /// The members and their roles.
+        roles: Vec<(MemberId, Role)>,
+    },
+    /// Amplify what a member of a room says.
+    Amplify {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+        /// By how much.
+        gain: Gain,
+    },
+    /// Let a member leave a room; a leg stays open.
+    Leave {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+    },
+    /// Close a room; its members leave it.
+    CloseRoom {
+        /// The room.
+        room: RoomId,
     },
     /// Close the leg and give its ports back. Answered by [`Report::Closed`](crate::Report::Closed).
     Close {

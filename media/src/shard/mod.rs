@@ -5,10 +5,12 @@
 mod arena;
 mod command;
 mod report;
+mod rooms;
 #[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
 mod shard;
 
 pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
+pub use rooms::{Lateness, RoomId};
 pub use shard::{Forward, Output, Shard, ShardConfig};

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::rooms::RoomId;
 use crate::leg::{LegFigures, LegId};
+use crate::mix::{MemberId, Talk};
 
 /// Opened legs, each with its RTP port; its RTCP port is the next one up (RFC 3550 §11).
 pub type LegPorts = SmallVec<[(LegId, u16); 2]>;
@@ -41,6 +43,29 @@ pub enum Report {
     Heard {
         /// The leg.
         leg: LegId,
+    },
+    /// A leg could not be put into a room, and is in none.
+    NotJoined {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// A member of a room began or ceased to talk.
+    Talk {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+        /// Which of the two.
+        talk: Talk,
+    },
+    /// Somebody else is the one who speaks in a room now.
+    Speaker {
+        /// The room.
+        room: RoomId,
+        /// The member; `None` when everybody is silent.
+        member: Option<MemberId>,
     },
     /// The leg is closed; its ports are free.
     Closed {

@@ -20,8 +20,12 @@ use serde::{Deserialize, Serialize};
 use super::arena::{Arena, LegKey};
 use super::command::{Command, LegAddresses};
 use super::report::{LegPorts, RefusalReason, Report};
-use crate::leg::{Egress, Leg, LegFigures, LegId, PayloadMap, Relay, StreamParams};
+use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
+use crate::jitter::JitterFigures;
+use crate::leg::{AudioFormat, Egress, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams};
+use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::Ssrc;
+use crate::source::Source;
 use crate::time::Time;
 
 /// Entries of the outbox.
@@ -66,13 +70,16 @@ pub struct Forward {
 }
 
 /// The media of the legs of one thread.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shard {
     config: ShardConfig,
     rng: ChaCha20Rng,
     legs: Arena<Leg>,
     keys: BTreeMap<LegId, LegKey>,
     opening: BTreeSet<LegId>,
+    rooms: BTreeMap<RoomId, Conference>,
+    #[serde(skip)]
+    desk: Desk,
     outbox: Outbox,
     next_scan: Option<Time>,
     ignored_commands: u64,
@@ -88,6 +95,8 @@ impl Shard {
             legs: Arena::new(),
             keys: BTreeMap::new(),
             opening: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+            desk: Desk::default(),
             outbox: Outbox::default(),
             next_scan: None,
             ignored_commands: 0,
@@ -125,6 +134,14 @@ impl Shard {
             Command::Configure { leg, params } => self.configure(now, leg, params),
             Command::Relay { a, b, forward, backward } => self.relay(now, (a, forward), (b, backward)),
             Command::Part { a, b } => self.part(a, b),
+            Command::Echo { leg, map } => self.echo(now, leg, map),
+            Command::OpenRoom { room } => self.open_room(now, room),
+            Command::Join { room, leg, format, role } => self.join(now, room, leg, format, role),
+            Command::Play { room, member, source, role } => self.play(room, member, source, role),
+            Command::Assign { room, roles } => self.assign(room, &roles),
+            Command::Amplify { room, member, gain } => self.amplify(room, member, gain),
+            Command::Leave { room, member } => self.leave(room, member),
+            Command::CloseRoom { room } => self.close_room(room),
             Command::Close { leg } => self.close(leg),
         };
         if obeyed.is_none() {
@@ -220,8 +237,14 @@ impl Shard {
         }
     }
 
-    /// Does what time asks for: reports silent legs and news that waited. Allocates nothing.
+    /// Does what time asks for: mixes the rooms whose tick is due, reports silent legs and news that waited. What is to be
+    /// sent then follows from [`Self::poll_transmit`]. Allocates nothing.
     pub fn tick(&mut self, now: Time) {
+        for room in self.rooms.values_mut() {
+            room.tick(now, &mut self.legs, &mut self.desk, |report| {
+                self.outbox.offer(Output::Report(report))
+            });
+        }
         if self.next_scan.is_none_or(|due| now < due) {
             return;
         }
@@ -239,8 +262,32 @@ impl Shard {
 
     /// When [`Self::tick`] has something to do; `None` without legs.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Time> {
-        self.next_scan
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let rooms = self.rooms.values().map(Conference::next_tick);
+        rooms.chain(self.next_scan).min()
+    }
+
+    /// The next packet that a tick has made, and from which leg it is to be sent.
+    pub fn poll_transmit(&mut self) -> Option<(Forward, &mut [u8])> {
+        self.desk.outgoing.poll()
+    }
+
+    /// How late the ticks of rooms were.
+    #[must_use]
+    pub const fn lateness(&self) -> &Lateness {
+        &self.desk.lateness
+    }
+
+    /// How many ticks of rooms were left out because they were too late.
+    #[must_use]
+    pub const fn ticks_left_out(&self) -> u64 {
+        self.desk.ticks_left_out
+    }
+
+    /// What the jitter buffer of a leg in a room has counted.
+    #[must_use]
+    pub fn jitter_figures(&self, leg: LegKey) -> Option<JitterFigures> {
+        self.legs.get(leg)?.mixed.as_ref().map(|mixed| mixed.figures())
     }
 
     /// The next thing the shard wants of its driver.
@@ -276,6 +323,7 @@ impl Shard {
             return None;
         }
         for (key, partner, map) in [(key_a, key_b, a.1), (key_b, key_a, b.1)] {
+            self.vacate(key);
             if self.partner(key).is_some_and(|old| old != partner) {
                 self.unpair(key);
             }
@@ -292,9 +340,93 @@ impl Shard {
         Some(())
     }
 
+    fn echo(&mut self, now: Time, leg: LegId, map: PayloadMap) -> Option<()> {
+        let key = self.key(leg)?;
+        self.unpair(key);
+        self.vacate(key);
+        self.legs.get_mut(key)?.relay_to(now, Relay { partner: key, table: map.into() });
+        Some(())
+    }
+
+    fn open_room(&mut self, now: Time, room: RoomId) -> Option<()> {
+        if self.rooms.contains_key(&room) {
+            return None;
+        }
+        self.rooms.insert(room, Conference::new(now, room));
+        Some(())
+    }
+
+    fn join(&mut self, now: Time, room: RoomId, leg: LegId, format: AudioFormat, role: Role) -> Option<()> {
+        let key = self.key(leg)?;
+        self.unpair(key);
+        self.vacate(key);
+        let stays = self.legs.get(key)?.stays;
+        let places = self.rooms.get_mut(&room).zip(Mixed::new(room, format, stays).ok());
+        let joined = places
+            .and_then(|(conference, mixed)| conference.join(MemberId(leg.0), role, key).then_some(mixed));
+        let Some(mixed) = joined else {
+            self.outbox.push(Output::Report(Report::NotJoined { room, leg }));
+            return Some(());
+        };
+        self.desk.outgoing.make_room(mixed.at_most(TICK_MS));
+        self.legs.get_mut(key)?.mix_in(now, mixed);
+        self.rooms.get_mut(&room)?.tune(&mut self.legs);
+        Some(())
+    }
+
+    fn play(&mut self, room: RoomId, member: MemberId, source: Source, role: Role) -> Option<()> {
+        self.rooms.get_mut(&room)?.play(member, role, source).then_some(())
+    }
+
+    fn assign(&mut self, room: RoomId, roles: &[(MemberId, Role)]) -> Option<()> {
+        self.rooms.get_mut(&room)?.room_mut().assign(roles).ok()
+    }
+
+    fn amplify(&mut self, room: RoomId, member: MemberId, gain: Gain) -> Option<()> {
+        self.rooms.get_mut(&room)?.room_mut().amplify(member, gain).ok()
+    }
+
+    fn leave(&mut self, room: RoomId, member: MemberId) -> Option<()> {
+        match self.rooms.get_mut(&room)?.leave(member)? {
+            Seat::Leg(key) => self.stand_up(key),
+            Seat::Source(..) => {}
+        }
+        Some(())
+    }
+
+    fn close_room(&mut self, room: RoomId) -> Option<()> {
+        for seat in self.rooms.remove(&room)?.seats() {
+            match seat {
+                Seat::Leg(key) => self.stand_up(*key),
+                Seat::Source(..) => {}
+            }
+        }
+        Some(())
+    }
+
+    /// A leg leaves the room it is in, if any.
+    fn vacate(&mut self, leg: LegKey) {
+        let Some((id, room)) = self.legs.get(leg).and_then(|leg| Some((leg.id, leg.mixed.as_ref()?.room)))
+        else {
+            return;
+        };
+        if let Some(conference) = self.rooms.get_mut(&room) {
+            conference.leave(MemberId(id.0));
+        }
+        self.stand_up(leg);
+    }
+
+    /// A leg is in no room any more.
+    fn stand_up(&mut self, leg: LegKey) {
+        if let Some(mixed) = self.legs.get_mut(leg).and_then(|leg| leg.mixed.take()) {
+            self.desk.outgoing.give_back(mixed.at_most(TICK_MS));
+        }
+    }
+
     fn close(&mut self, id: LegId) -> Option<()> {
         let key = self.keys.remove(&id)?;
         self.unpair(key);
+        self.vacate(key);
         let leg = self.legs.remove(key)?;
         self.outbox.push(Output::Release { key, leg: id });
         self.outbox.push(Output::Report(Report::Closed { leg: id, figures: leg.figures }));

@@ -4,8 +4,10 @@
 
 mod countries;
 mod oscillator;
+mod player;
 mod tones;
 
 pub use countries::{COUNTRIES, Country, Pitch, Pulse};
 pub use oscillator::{Oscillator, amplitude, edge_gain, edge_samples, sine};
+pub use player::{Player, Source};
 pub use tones::{CallTone, TonePlayer};

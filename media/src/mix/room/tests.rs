@@ -1,3 +1,5 @@
+//! What every member of a room hears, against the rule of roles and exact sums.
+
 use super::super::role::{Audience, hears};
 use super::*;
 use proptest::prelude::*;

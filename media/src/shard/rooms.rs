@@ -1,0 +1,364 @@
+//! The rooms of a shard: on each tick the members' frames are gathered, mixed, and sent.
+//!
+//! A room ticks every [`TICK`]. Rooms begin their ticks at different times, so that the work of a shard is spread; a tick that
+//! is late does not move those after it. The tick allocates nothing: room for what it sends is made when members join.
+//!
+//! Left out on purpose: the arithmetic (`mix`), the packets of one leg (`leg/mixed`).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::arena::{Arena, LegKey};
+use super::report::Report;
+use super::shard::Forward;
+use crate::codec::Codec;
+use crate::dsp::SampleRate;
+use crate::leg::{Leg, MAX_FRAME, Mixed};
+use crate::mix::{Hearing, MemberId, News, Role, Room};
+use crate::source::{Player, Source};
+use crate::time::Time;
+
+/// How often a room is mixed.
+pub(super) const TICK: Duration = Duration::from_millis(TICK_MS as u64);
+pub(super) const TICK_MS: u32 = 20;
+/// Rooms begin at so many different times within a tick.
+const PHASES: u64 = 5;
+/// Ticks that are made up for when the thread was held up; those before are left out.
+const CATCH_UP: u32 = 3;
+/// The longest payload.
+const MAX_PAYLOAD: usize = 1_500;
+
+/// Names a room. The owner of the calls chooses it; it is unique for the life of the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RoomId(pub u64);
+
+/// A room and who sits in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Conference {
+    id: RoomId,
+    room: Room,
+    /// In the order of the room's members.
+    seats: Vec<Seat>,
+    next_tick: Time,
+}
+
+/// Where the sound of a member comes from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Seat {
+    Leg(LegKey),
+    Source(Source, Player),
+}
+
+impl Conference {
+    /// An empty room of telephone quality, whose first tick is the next one of its phase.
+    pub(super) fn new(now: Time, id: RoomId) -> Self {
+        let tick = TICK.as_nanos() as u64;
+        let phase = id.0 % PHASES * (tick / PHASES);
+        let begun = now.0.saturating_sub(phase) / tick + 1;
+        Self { id, room: Room::new(8_000, TICK), seats: Vec::new(), next_tick: Time(begun * tick + phase) }
+    }
+
+    pub(super) const fn next_tick(&self) -> Time {
+        self.next_tick
+    }
+
+    pub(super) fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    pub(super) fn room_mut(&mut self) -> &mut Room {
+        &mut self.room
+    }
+
+    /// Takes in a leg that is not there yet. Whether there was a place for it.
+    pub(super) fn join(&mut self, id: MemberId, role: Role, key: LegKey) -> bool {
+        let joined = self.room.join(id, role).is_ok();
+        if joined {
+            self.seats.push(Seat::Leg(key));
+        }
+        joined
+    }
+
+    /// Takes in a source that is not there yet. Whether there was a place for it.
+    pub(super) fn play(&mut self, id: MemberId, role: Role, source: Source) -> bool {
+        let joined = self.room.join(id, role).is_ok();
+        if joined {
+            self.seats.push(Seat::Source(source, Player::new(source, self.room.rate())));
+        }
+        joined
+    }
+
+    /// Brings the room to the rate of its best member, and everybody to that of the room. Allocates.
+    pub(super) fn tune(&mut self, legs: &mut Arena<Leg>) {
+        let rates = self.seats.iter().filter_map(|seat| match seat {
+            Seat::Leg(key) => legs.get(*key)?.mixed.as_ref().map(|mixed| mixed.rate()),
+            Seat::Source(..) => None,
+        });
+        let rate = rates.max().unwrap_or(SampleRate::Hz8000);
+        if rate.hertz() != self.room.rate() {
+            self.room.retune(rate.hertz());
+            for seat in &mut self.seats {
+                if let Seat::Source(source, player) = seat {
+                    *player = Player::new(*source, rate.hertz());
+                }
+            }
+        }
+        for seat in &self.seats {
+            if let Seat::Leg(key) = seat
+                && let Some(mixed) = legs.get_mut(*key).and_then(|leg| leg.mixed.as_mut())
+            {
+                mixed.tune(rate);
+            }
+        }
+    }
+
+    /// Lets a member go.
+    pub(super) fn leave(&mut self, id: MemberId) -> Option<Seat> {
+        let place = self.room.place(id)?;
+        self.room.leave(id).ok()?;
+        Some(self.seats.swap_remove(place))
+    }
+
+    /// Does the ticks that are due.
+    pub(super) fn tick(
+        &mut self,
+        now: Time,
+        legs: &mut Arena<Leg>,
+        desk: &mut Desk,
+        mut tell: impl FnMut(Report) -> bool,
+    ) {
+        for _ in 0..CATCH_UP {
+            if now < self.next_tick {
+                return;
+            }
+            desk.late(now.since(self.next_tick));
+            let due = self.next_tick;
+            self.next_tick = due + TICK;
+            self.gather(due, legs, desk);
+            self.room.mix();
+            self.hand_out(due, legs, desk);
+            let room = self.id;
+            self.room.end_tick(|news| {
+                let report = match news {
+                    News::Talk(member, talk) => Report::Talk { room, member, talk },
+                    News::ActiveSpeaker(member) => Report::Speaker { room, member },
+                };
+                tell(report);
+            });
+        }
+        while self.next_tick <= now {
+            self.next_tick = self.next_tick + TICK;
+            desk.ticks_left_out += 1;
+        }
+    }
+
+    fn gather(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk) {
+        for (place, seat) in self.seats.iter_mut().enumerate() {
+            match seat {
+                Seat::Leg(key) => {
+                    let Some(mixed) = legs.get_mut(*key).and_then(|leg| leg.mixed.as_mut()) else { continue };
+                    let scratch = &mut desk.frame;
+                    self.room.say(place, |frame| mixed.say(now, frame, scratch));
+                }
+                Seat::Source(_, player) => self.room.say(place, |frame| player.fill(frame)),
+            }
+        }
+    }
+
+    fn hand_out(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk) {
+        desk.forget_shared();
+        for (place, seat) in self.seats.iter().enumerate() {
+            let Seat::Leg(key) = seat else { continue };
+            let Some(leg) = legs.get_mut(*key) else { continue };
+            let Some(mixed) = leg.mixed.as_mut() else { continue };
+            let Desk { frame: own, converted, shared, outgoing, .. } = desk;
+            let Some(own) = own.get_mut(..self.room.frame()) else { continue };
+            let heard = self.room.hear(place, own);
+            let frame = match heard {
+                Hearing::Common => self.room.common(),
+                Hearing::Silence | Hearing::Own => own,
+            };
+            if mixed.shares(TICK_MS) {
+                let payload = match heard {
+                    Hearing::Own => shared.encode_own(mixed, frame),
+                    Hearing::Common | Hearing::Silence => shared.encode(heard, mixed, frame),
+                };
+                outgoing.send(now, *key, leg, payload);
+            } else {
+                mixed.hear(frame, converted);
+                while let Some(payload) = leg.mixed.as_mut().and_then(|mixed| shared.encode_pending(mixed)) {
+                    outgoing.send(now, *key, leg, payload);
+                }
+            }
+        }
+    }
+}
+
+/// What the ticks of a shard work with and leave behind.
+#[derive(Debug)]
+pub(super) struct Desk {
+    frame: Vec<i16>,
+    /// A frame at the rate of a member.
+    converted: Vec<i16>,
+    shared: Shared,
+    pub(super) outgoing: Outgoing,
+    pub(super) lateness: Lateness,
+    /// Ticks that were so late that they were left out.
+    pub(super) ticks_left_out: u64,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            frame: vec![0; MAX_FRAME],
+            converted: vec![0; MAX_FRAME],
+            shared: Shared::default(),
+            outgoing: Outgoing::default(),
+            lateness: Lateness::default(),
+            ticks_left_out: 0,
+        }
+    }
+}
+
+impl Desk {
+    fn late(&mut self, by: Duration) {
+        self.lateness.count(by);
+    }
+
+    fn forget_shared(&mut self) {
+        for payload in &mut self.shared.payloads {
+            payload.of = None;
+        }
+    }
+}
+
+/// How late ticks were: counts by powers of two of microseconds, from less than one up to more than half a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    counts: [u64; 20],
+}
+
+impl Lateness {
+    fn count(&mut self, by: Duration) {
+        let bits = u128::BITS - by.as_micros().leading_zeros();
+        if let Some(count) = self.counts.get_mut((bits as usize).min(19)) {
+            *count += 1;
+        }
+    }
+
+    /// How many ticks were late by less than 2^n microseconds, but not by less than half of that, for each n.
+    #[must_use]
+    pub const fn counts(&self) -> &[u64; 20] {
+        &self.counts
+    }
+}
+
+/// Payloads that several members of a room get in one tick.
+#[derive(Debug)]
+struct Shared {
+    payloads: [Payload; 4],
+    own: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Payload {
+    /// What was encoded, and by which codec; `None`: nothing yet.
+    of: Option<(Hearing, Codec)>,
+    octets: Vec<u8>,
+    length: usize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let payload = || Payload { of: None, octets: vec![0; MAX_PAYLOAD], length: 0 };
+        Self { payloads: std::array::from_fn(|_| payload()), own: vec![0; MAX_PAYLOAD] }
+    }
+}
+
+impl Shared {
+    /// Encodes what this member alone hears.
+    fn encode_own(&mut self, mixed: &mut Mixed, frame: &[i16]) -> &[u8] {
+        let length = mixed.encode(frame, &mut self.own);
+        self.own.get(..length).unwrap_or_default()
+    }
+
+    /// Encodes what others hear, too, unless it has been encoded in this tick.
+    fn encode(&mut self, heard: Hearing, mixed: &mut Mixed, frame: &[i16]) -> &[u8] {
+        let wanted = Some((heard, mixed.format().codec));
+        let place = self.payloads.iter().position(|payload| payload.of.is_none() || payload.of == wanted);
+        let Some(payload) = place.and_then(|place| self.payloads.get_mut(place)) else {
+            let length = mixed.encode(frame, &mut self.own);
+            return self.own.get(..length).unwrap_or_default();
+        };
+        if payload.of.is_none() {
+            payload.of = wanted;
+            payload.length = mixed.encode(frame, &mut payload.octets);
+        }
+        payload.octets.get(..payload.length).unwrap_or_default()
+    }
+
+    /// Encodes the next packet that has gathered in `mixed`, if it is full.
+    fn encode_pending(&mut self, mixed: &mut Mixed) -> Option<&[u8]> {
+        let length = mixed.encode_pending(&mut self.own)?;
+        self.own.get(..length)
+    }
+}
+
+/// Packets that a tick made, until the driver has sent them.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    octets: Vec<u8>,
+    packets: Vec<Packet>,
+    sent: usize,
+    /// What all members together may need in one tick.
+    room: (usize, usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Packet {
+    leg: LegKey,
+    destination: SocketAddr,
+    begin: usize,
+    end: usize,
+}
+
+impl Outgoing {
+    /// Makes room for the packets of one more member, as many and as long as one tick may make. Allocates.
+    pub(super) fn make_room(&mut self, (packets, octets): (usize, usize)) {
+        self.room = (self.room.0 + packets, self.room.1 + octets);
+        self.packets.reserve((CATCH_UP as usize * self.room.0).saturating_sub(self.packets.len()));
+        self.octets.reserve((CATCH_UP as usize * self.room.1).saturating_sub(self.octets.len()));
+    }
+
+    /// A member has gone; the room it needed serves the next one.
+    pub(super) fn give_back(&mut self, (packets, octets): (usize, usize)) {
+        self.room = (self.room.0.saturating_sub(packets), self.room.1.saturating_sub(octets));
+    }
+
+    fn send(&mut self, now: Time, key: LegKey, leg: &mut Leg, payload: &[u8]) {
+        let Some(departure) = leg.depart(now, payload.len()) else { return };
+        let begin = self.octets.len();
+        let needed = departure.header.len() + payload.len();
+        // Cannot be full while room was made for every member.
+        if self.packets.len() == self.packets.capacity() || self.octets.capacity() - begin < needed {
+            return;
+        }
+        self.octets.extend_from_slice(&departure.header);
+        self.octets.extend_from_slice(payload);
+        let end = self.octets.len();
+        self.packets.push(Packet { leg: key, destination: departure.destination, begin, end });
+    }
+
+    /// The next packet to be sent.
+    pub(super) fn poll(&mut self) -> Option<(Forward, &mut [u8])> {
+        let Some(packet) = self.packets.get(self.sent).copied() else {
+            (self.sent, _, _) = (0, self.packets.clear(), self.octets.clear());
+            return None;
+        };
+        self.sent += 1;
+        let octets = self.octets.get_mut(packet.begin..packet.end)?;
+        Some((Forward { leg: packet.leg, destination: packet.destination }, octets))
+    }
+}
