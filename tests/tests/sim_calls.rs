@@ -97,6 +97,29 @@ fn a_bye_at_the_moment_of_the_answer_ends_the_call_for_both() {
 }
 
 #[test]
+fn everybody_in_a_conference_gets_one_continuous_stream_until_it_is_over() {
+    let mut world = world();
+    let calls = ["1001", "1002", "1003"].map(|user| {
+        let phone = registered(&mut world, user, AutoAnswer::Never);
+        let call = dial(&mut world, phone, "3001");
+        assert!(await_connected(&mut world, phone, call), "{}", world.trace.story());
+        (phone, call)
+    });
+    let speaks = |world: &mut World, (phone, call): (PhoneId, CallId)| world.speak(phone, call, 100);
+    calls.into_iter().take(2).for_each(|speaker| speaks(&mut world, speaker));
+    world.run_for(Duration::from_secs(3));
+    for (phone, call) in calls {
+        let ear = &world.phone(phone).ears[&call];
+        assert!(ear.heard.len() >= 150, "{}", ear.heard.len());
+        let numbers: Vec<u16> = ear.heard.iter().map(|heard| heard.sequence).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{numbers:?}");
+        world.command(phone, Command::HangUp { call }).unwrap();
+    }
+    scene::assert_all_over(&mut world);
+    assert_eq!(world.database.records.len(), 3);
+}
+
+#[test]
 fn a_caller_who_gives_up_stops_the_ringing() {
     let mut world = world();
     let caller = registered(&mut world, "1001", AutoAnswer::Never);

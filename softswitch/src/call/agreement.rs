@@ -63,6 +63,18 @@ pub(super) struct Agreement {
 }
 
 impl Agreement {
+    /// Between a party and the switch itself, in a codec of the party.
+    pub(super) fn with_us(party: &AudioOffer, codec: &AudioCodec) -> Agreement {
+        let events = party.telephone_events.iter().filter(|event| event.clock_rate == codec.clock_rate);
+        Agreement {
+            codecs: vec![codec.clone()],
+            events: events.take(1).cloned().collect(),
+            forward: PayloadMap::default(),
+            backward: PayloadMap::default(),
+            clock_rate: codec.clock_rate,
+        }
+    }
+
     /// Between the parties' last descriptions. `None` when they share nothing.
     pub(super) fn between(caller: &AudioOffer, callee: &AudioOffer) -> Option<Agreement> {
         let mut rules = Rules::default();

@@ -2,6 +2,7 @@
 
 use super::locate::{LOCATING, Located};
 use super::ring::Ring;
+use super::serve::Served;
 use super::session::Session;
 use crate::config::{DomainId, Latching};
 use crate::core::environment::Environment;
@@ -94,6 +95,8 @@ pub(super) struct Destination {
     pub(super) targets: SmallVec<[Target; 1]>,
     /// The peer whose servers are the ways, found one by one.
     pub(super) peer: Option<Box<Located>>,
+    /// The switch itself; then there are no targets.
+    pub(super) service: Option<Served>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -112,6 +115,8 @@ pub(super) enum Phase {
     Ringing(Ring),
     /// The callee has answered.
     Talking { callee: Leg },
+    /// We have answered: the caller is served.
+    Served,
     /// Over; the media legs are being closed.
     Ended,
 }
@@ -178,9 +183,12 @@ impl Call {
         match &self.phase {
             _ if self.caller_leg.dialog == dialog => Some(Side::Caller),
             Phase::Talking { callee } if callee.dialog == dialog => Some(Side::Callee),
-            Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended => {
-                None
-            }
+            Phase::Locating
+            | Phase::Reserving
+            | Phase::Ringing(_)
+            | Phase::Talking { .. }
+            | Phase::Served
+            | Phase::Ended => None,
         }
     }
 
@@ -189,7 +197,10 @@ impl Call {
         match (side, &mut self.phase) {
             (Side::Caller, _) => Some(&mut self.caller_leg),
             (Side::Callee, Phase::Talking { callee }) => Some(callee),
-            (Side::Callee, Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Ended) => None,
+            (
+                Side::Callee,
+                Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Served | Phase::Ended,
+            ) => None,
         }
     }
 
@@ -211,7 +222,7 @@ impl Call {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
 use super::call::{Call, CallId, Phase, Side, call_of};
+use super::serve::Rooms;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use media::{Command, LegId, Report};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub(crate) struct Calls {
     timers: TimerQueue<Call>,
     /// Calls so far.
     pub(super) opened: u64,
+    pub(super) rooms: Rooms,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
 }
@@ -28,6 +30,11 @@ impl Calls {
     /// Whether every call is over and every BYE answered.
     pub(crate) fn is_idle(&self) -> bool {
         self.table.is_empty() && self.byes.is_empty()
+    }
+
+    /// Rooms that calls are in.
+    pub(crate) fn rooms(&self) -> usize {
+        self.rooms.len()
     }
 
     /// BYEs of ours that are not answered yet.
@@ -199,6 +206,10 @@ impl Calls {
             }
             Report::Latched { leg, .. } | Report::Heard { leg } => self.silence(env, leg, false),
             Report::Silent { leg } => self.silence(env, leg, true),
+            // The caller hears nothing, and nobody hears it.
+            Report::NotJoined { leg, .. } => self.end(env, call_with(leg).0, Status::SERVER_INTERNAL_ERROR),
+            // Nobody has asked for them yet.
+            Report::Talk { .. } | Report::Speaker { .. } => {}
             Report::Closed { leg, figures } => {
                 let (id, side) = call_with(leg);
                 if let Some(call) = self.table.get_mut(id) {
@@ -211,10 +222,16 @@ impl Calls {
 
     fn silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
         let (id, side) = call_with(leg);
-        if let Some(call) = self.table.get_mut(id)
-            && call.handle_silence(side, silent)
-        {
-            let byes = call.terminate(env, Status::REQUEST_TIMEOUT);
+        if self.table.get_mut(id).is_some_and(|call| call.handle_silence(side, silent)) {
+            return self.end(env, id, Status::REQUEST_TIMEOUT);
+        }
+        self.settle(env, Some(id));
+    }
+
+    /// The switch ends a call.
+    fn end(&mut self, env: &mut Environment, id: CallId, status: Status) {
+        if let Some(call) = self.table.get_mut(id) {
+            let byes = call.terminate(env, status);
             self.remember_byes(byes.into_iter().flatten());
         }
         self.settle(env, Some(id));
@@ -224,11 +241,7 @@ impl Calls {
     pub(crate) fn shut_down(&mut self, env: &mut Environment) {
         let ids: Vec<CallId> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {
-            if let Some(call) = self.table.get_mut(id) {
-                let byes = call.terminate(env, Status::SERVICE_UNAVAILABLE);
-                self.remember_byes(byes.into_iter().flatten());
-            }
-            self.settle(env, Some(id));
+            self.end(env, id, Status::SERVICE_UNAVAILABLE);
         }
     }
 
@@ -264,7 +277,9 @@ impl Calls {
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
-            self.table.remove(id);
+            if let Some(call) = self.table.remove(id) {
+                self.rooms.leave(env, call.destination.service);
+            }
             return;
         }
         let due = call.poll_timeout();
@@ -281,15 +296,19 @@ impl Call {
     /// The media ports are there.
     fn handle_opened(&mut self, env: &mut Environment) {
         match (&self.phase, self.ending) {
+            (Phase::Reserving, None) if self.destination.service.is_some() => self.serve(env),
             (Phase::Reserving, None) => self.ring(env),
             // Given up meanwhile.
             (Phase::Reserving, Some(_)) => {
                 self.phase = Phase::Ended;
-                for side in [Side::Caller, Side::Callee] {
-                    env.media(Command::Close { leg: self.media(side).id });
+                for leg in self.media.iter().filter(|leg| leg.port != 0) {
+                    env.media(Command::Close { leg: leg.id });
                 }
             }
-            (Phase::Locating | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Ended, _) => {}
+            (
+                Phase::Locating | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Served | Phase::Ended,
+                _,
+            ) => {}
         }
     }
 }

@@ -15,7 +15,7 @@ impl Call {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving => {}
             // §9.2: after the final response a CANCEL has no effect.
-            Phase::Talking { .. } | Phase::Ended => return,
+            Phase::Talking { .. } | Phase::Served | Phase::Ended => return,
         }
         self.refuse_caller(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
     }
@@ -36,7 +36,7 @@ impl Call {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving => {}
             // A 2xx is sent again until its ACK comes, or word that none came ends the call.
-            Phase::Talking { .. } | Phase::Ended => return,
+            Phase::Talking { .. } | Phase::Served | Phase::Ended => return,
         }
         env.endpoint.end_dialog(self.caller_leg.dialog);
         self.finish(env, status, EndedBy::Switch);
@@ -52,6 +52,11 @@ impl Call {
                 self.finish(env, Status::OK, side.ended_by());
                 bye
             }
+            Phase::Served => {
+                env.endpoint.end_dialog(self.caller_leg.dialog);
+                self.finish(env, Status::OK, side.ended_by());
+                None
+            }
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
             Phase::Ringing(_) | Phase::Locating | Phase::Reserving => {
                 self.handle_cancel(env);
@@ -66,7 +71,7 @@ impl Call {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving => {}
-            Phase::Talking { .. } => {
+            Phase::Talking { .. } | Phase::Served => {
                 let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up(env, side));
                 self.finish(env, Status::OK, EndedBy::Switch);
                 return byes;

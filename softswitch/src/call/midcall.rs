@@ -49,13 +49,17 @@ impl Call {
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         // §14.2: not before the INVITE that came first is answered, and its offer too.
         let pending = leg.awaiting_answer;
-        if pending || !matches!(self.phase, Phase::Talking { .. }) {
+        if pending || !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
             return Err(Status::SERVER_INTERNAL_ERROR);
         }
         let offer = read(&request.message).map_err(|fault| match fault {
             SdpFault::Malformed => Status::BAD_REQUEST,
             SdpFault::NotAcceptable(_) => Status::NOT_ACCEPTABLE_HERE,
         })?;
+        if matches!(self.phase, Phase::Served) {
+            self.caller_leg.flow.peer = request.flow.peer;
+            return self.serve_anew(env, &request.message, offer).ok_or(Status::NOT_ACCEPTABLE_HERE);
+        }
         let Some(offer) = offer else { return self.offer_anew(side).ok_or(Status::NOT_ACCEPTABLE_HERE) };
         if self.would_silence(side, &offer) {
             return Err(Status::NOT_ACCEPTABLE_HERE);
@@ -129,6 +133,9 @@ impl Call {
         }
         let is_first = leg.session.remote.is_none();
         let Ok(Some(answer)) = read(ack) else { return false };
+        if matches!(self.phase, Phase::Served) {
+            return self.serve_offered(env, answer);
+        }
         if self.adopt(env, side, answer).is_none() {
             return false;
         }
@@ -155,6 +162,7 @@ impl Call {
     /// sides are silent.
     pub(super) fn handle_silence(&mut self, side: Side, silent: bool) -> bool {
         self.media_mut(side).silent = silent;
-        matches!(self.phase, Phase::Talking { .. }) && self.media.iter().all(|leg| leg.silent)
+        let is_up = matches!(self.phase, Phase::Talking { .. } | Phase::Served);
+        is_up && self.media.iter().filter(|leg| leg.port != 0).all(|leg| leg.silent)
     }
 }

@@ -1,4 +1,5 @@
-//! Calls between two parties with media anchored here: a back-to-back user agent (RFC 3261 §6, RFC 7092).
+//! Calls between two parties with media anchored here: a back-to-back user agent (RFC 3261 §6, RFC 7092). And calls that
+//! the switch answers itself (`serve`).
 
 mod agreement;
 #[allow(clippy::module_inception)]
@@ -8,6 +9,7 @@ mod end;
 mod locate;
 mod midcall;
 mod ring;
+mod serve;
 mod session;
 mod setup;
 

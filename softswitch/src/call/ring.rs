@@ -309,7 +309,7 @@ impl Call {
         }
     }
 
-    fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {
+    pub(super) fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {
         let mut response = self.response(env, Status::OK);
         response.header(HeaderName::Allow, ALLOW);
         sign_response(&mut response);
@@ -385,7 +385,7 @@ impl Call {
                 self.refuse_caller(env, for_caller(status), EndedBy::Switch);
             }
             Phase::Ringing(_) => self.on_failure(env, 0, status),
-            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Ended => {}
+            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
     }
 
@@ -429,7 +429,7 @@ impl Call {
                 ring.give_up(env);
                 self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
             }
-            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => {}
+            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
     }
 }

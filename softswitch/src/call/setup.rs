@@ -3,6 +3,7 @@
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
 use super::calls::Calls;
 use super::locate::Located;
+use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, sign_response};
@@ -49,13 +50,17 @@ impl Calls {
             let destination = destination(env, registrar, domain, &request, &callee)?;
             Ok((remote, destination))
         });
-        let (remote, destination) = match prepared {
+        let (remote, mut destination) = match prepared {
             Ok(prepared) => prepared,
             Err(refused) => return refuse(env, &request, callee, &refused),
         };
+        let number = callee.clone();
+        let service = destination.service.take();
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
+        let service = service.map(|served| self.rooms.enter(env, domain, number, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.remote = remote;
+            call.destination.service = service;
             call.announce(env);
             if call.destination.peer.is_some() {
                 call.phase = Phase::Locating;
@@ -141,6 +146,9 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
+        if self.destination.service.is_some() {
+            return env.media(Command::Open { legs: smallvec![(self.media(Side::Caller).id, caller)] });
+        }
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
         let mut locals = ways.map(|way| way.flow.local.ip().to_canonical());
         let first = locals.next().unwrap_or(caller);
@@ -195,14 +203,23 @@ fn destination(
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
             let (latching, ring_s) = (user.latching.clone(), user.ring_s);
-            Ok(Destination { targets, peer: None, user: callee.clone(), latching, ring_s })
+            Ok(Destination { targets, peer: None, service: None, user: callee.clone(), latching, ring_s })
         }
         config::Target::Peer { peer, .. } => Ok(Destination {
             targets: SmallVec::new(),
             peer: Some(Box::new(Located::new(peer, callee))),
+            service: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
             ring_s: PEER_RING_S,
+        }),
+        config::Target::Service(service) => Ok(Destination {
+            targets: SmallVec::new(),
+            peer: None,
+            service: Some(Served::new(service)),
+            user: callee.clone(),
+            latching: config::Latching::default(),
+            ring_s: 0,
         }),
     }
 }

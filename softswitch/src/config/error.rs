@@ -327,6 +327,12 @@ pub enum Fault {
         /// Line of the first.
         first: u32,
     },
+    /// A route that leads to two places.
+    #[error("route {pattern} has a peer and a service; keep one of them")]
+    PeerAndService {
+        /// Its pattern.
+        pattern: Quoted,
+    },
     /// A peer that is not defined.
     #[error("domain {domain} has no peer {id}; {}", DidYouMean { nearest: nearest.as_ref(), otherwise: "add a [[peer]] of this id" })]
     UnknownPeer {

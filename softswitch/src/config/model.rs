@@ -187,8 +187,13 @@ impl Domain {
             return Some(Target::User { id, user });
         }
         let route = self.routes.iter().find(|route| route.pattern.matches(user_part))?;
-        let (id, peer) = self.peers.get_key_value(&route.peer)?;
-        Some(Target::Peer { id, peer })
+        match &route.to {
+            RouteTo::Peer(id) => {
+                let (id, peer) = self.peers.get_key_value(id)?;
+                Some(Target::Peer { id, peer })
+            }
+            RouteTo::Service(service) => Some(Target::Service(*service)),
+        }
     }
 
     /// The user of this name.
@@ -215,6 +220,8 @@ pub enum Target<'a> {
         /// The peer.
         peer: &'a Peer,
     },
+    /// The switch itself.
+    Service(Service),
 }
 
 /// What is done about phones behind address translators.
@@ -345,13 +352,33 @@ impl Peer {
     }
 }
 
-/// Numbers that lead to a peer.
+/// Numbers that lead to a peer or a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The numbers.
     pub pattern: Pattern,
+    /// Where they lead.
+    pub to: RouteTo,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteTo {
     /// Key in [`Domain::peers`]; always there.
-    pub peer: Box<str>,
+    Peer(Box<str>),
+    /// The switch itself.
+    Service(Service),
+}
+
+/// What the switch does itself for a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Service {
+    /// Everybody who dials the same number of a domain hears the others.
+    Conference,
+    /// The caller hears what it says.
+    Echo,
+    /// The test tone of telephony: 1004 Hz at 0 dBm0.
+    Milliwatt,
 }
 
 /// Bounds of the whole switch: what is beyond is refused (503), not queued.

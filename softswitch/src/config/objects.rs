@@ -3,7 +3,9 @@
 use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
-use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Route, Transport, User};
+use super::model::{
+    Domain, DomainId, Latching, Listener, Origin, Peer, Route, RouteTo, Service, Transport, User,
+};
 use super::nearest::nearest;
 use super::pattern::Pattern;
 use super::table::{Faults, Key, Located, Section};
@@ -59,6 +61,8 @@ const PATTERN: Key = Key {
     example: "\"8XXX\"",
 };
 const PEER: Key = Key { name: "peer", expected: "the id of a peer", example: "\"trunk\"" };
+const SERVICE: Key =
+    Key { name: "service", expected: "\"conference\", \"echo\" or \"milliwatt\"", example: "\"conference\"" };
 
 /// How long a user's phones ring when the file does not say.
 pub(crate) const DEFAULT_RING_S: u32 = 60;
@@ -312,7 +316,9 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
     for mut section in root.tables("route", "[[route]]") {
         let pattern = section.required(PATTERN, Pattern::parse);
         let domain = tenants.domain_of(&mut section, faults);
-        let peer = section.required_text(PEER);
+        let service = if section.has(SERVICE) { section.parsed(SERVICE, parse_service) } else { None };
+        let serves = section.has(SERVICE);
+        let peer = if serves && !section.has(PEER) { None } else { section.required_text(PEER) };
         section.finish();
         let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -320,16 +326,32 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
             let (pattern, domain) = (Quoted::new(&pattern.to_string()), Quoted::new(&domain.name));
             faults.note(line, Fault::DuplicateRoute { pattern, domain, first });
         }
+        if let (true, Some(peer)) = (serves, &peer) {
+            faults.note(peer.line, Fault::PeerAndService { pattern: Quoted::new(&pattern.to_string()) });
+        }
+        if let Some(service) = service {
+            domain.routes.push(Route { pattern, to: RouteTo::Service(service.value) });
+            continue;
+        }
         let Some(peer) = peer else { continue };
         if !domain.peers.contains_key(peer.value) {
             let nearest = nearest(peer.value, domain.peers.keys().map(|id| &**id)).map(Quoted::new);
             let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
             faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
         }
-        domain.routes.push(Route { pattern, peer: peer.value.into() });
+        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()) });
     }
     for domain in tenants.domains.values_mut() {
         domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+    }
+}
+
+fn parse_service(text: &str) -> Option<Service> {
+    match text {
+        "conference" => Some(Service::Conference),
+        "echo" => Some(Service::Echo),
+        "milliwatt" => Some(Service::Milliwatt),
+        _ => None,
     }
 }
 

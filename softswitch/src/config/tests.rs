@@ -488,6 +488,7 @@ fn a_user_comes_before_a_route_and_a_narrower_route_before_a_wider_one() {
     let reached = |number: &str| match domain.route(number.as_bytes()) {
         Some(Target::User { id, .. }) => format!("user {id}"),
         Some(Target::Peer { id, .. }) => format!("peer {id}"),
+        Some(Target::Service(service)) => format!("{service:?}"),
         None => "nobody".to_owned(),
     };
     assert_eq!(reached("2001"), "user 2001");

@@ -58,6 +58,8 @@ pub struct Holdings {
     pub calls: usize,
     /// BYEs of ours that are not answered yet.
     pub byes: usize,
+    /// Rooms that calls are in.
+    pub rooms: usize,
     /// Users with a binding, or with a timer of one.
     pub registered: usize,
     /// Connections that bindings depend on, once for each user.
@@ -179,6 +181,7 @@ impl Switch {
             dialogs: self.env.endpoint.dialogs(),
             calls: self.calls.table.len(),
             byes: self.calls.byes(),
+            rooms: self.calls.rooms(),
             registered: self.registrar.table.len(),
             connections: self.registrar.connections(),
             locations: self.env.resolver.locations(),

@@ -294,7 +294,7 @@ impl Stage {
     /// The media ports that the call asked for are there.
     pub(crate) fn open_media(&mut self) {
         let opened = self.legs.clone();
-        assert_eq!(opened.len(), 2, "the call asks for its ports: {:?}", self.outputs);
+        assert!(!opened.is_empty(), "the call asks for its ports: {:?}", self.outputs);
         self.input(Input::Media(Report::Opened { legs: opened.into_iter().zip([40_000, 40_002]).collect() }));
     }
 
@@ -338,6 +338,21 @@ impl Stage {
         self.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
         self.response_to_caller(200);
         self.ack("");
+    }
+
+    /// The caller hangs up.
+    pub(crate) fn bye(&mut self) {
+        self.cseq += 1;
+        let (to, cseq) = (self.to.clone(), self.cseq);
+        self.caller_sends("BYE", cseq, &to, "");
+    }
+
+    /// What the last step told the shard, but for ports and parameters.
+    pub(crate) fn mixing(&self) -> Vec<Command> {
+        let plain = |command: &&Command| {
+            !matches!(command, Command::Open { .. } | Command::Configure { .. } | Command::Close { .. })
+        };
+        self.commands().filter(plain).cloned().collect()
     }
 
     fn commands(&self) -> impl Iterator<Item = &Command> {

@@ -1,7 +1,7 @@
 //! The media shard of the simulated world: the real one, with ports given out by the world.
 
 use bytes::{Bytes, BytesMut};
-use media::{LegId, Output, Report, Shard, ShardConfig};
+use media::{Forward, LegId, LegKey, Output, Report, Shard, ShardConfig};
 use sip_stack::Time;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -60,14 +60,25 @@ impl MediaPlane {
         let forward = self.shard.receive(media::Time(now.0), key, from, &mut packet);
         self.drain(now);
         let forward = forward?;
-        let leaving = self.sockets.iter().find(|(_, leg)| self.shard.key(**leg) == Some(forward.leg));
-        let (port, _) = leaving.expect("a packet leaves by a leg that is open");
-        Some((SocketAddr::new(self.ip, *port), forward.destination, packet.freeze()))
+        Some((self.address_of(forward.leg), forward.destination, packet.freeze()))
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Time) {
+    /// Where the packets of a leg leave.
+    fn address_of(&self, leg: LegKey) -> SocketAddr {
+        let leaving = self.sockets.iter().find(|(_, open)| self.shard.key(**open) == Some(leg));
+        let (port, _) = leaving.expect("a packet leaves by a leg that is open");
+        SocketAddr::new(self.ip, *port)
+    }
+
+    /// Mixes what is due; what leaves, from where and to where.
+    pub(super) fn handle_timeout(&mut self, now: Time) -> Vec<(SocketAddr, SocketAddr, Bytes)> {
         self.shard.tick(media::Time(now.0));
         self.drain(now);
+        let mut leaving = Vec::new();
+        while let Some((Forward { leg, destination }, octets)) = self.shard.poll_transmit() {
+            leaving.push((leg, destination, Bytes::copy_from_slice(octets)));
+        }
+        leaving.into_iter().map(|(leg, to, bytes)| (self.address_of(leg), to, bytes)).collect()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {

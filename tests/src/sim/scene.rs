@@ -4,7 +4,7 @@ use super::{Faults, PhoneId, World};
 use softphone::phone::{AutoAnswer, CallId, Command, Event, Settings};
 use std::time::Duration;
 
-/// Two domains with users 1001 to 1004 each, password `secret`; 1004@a rings for 15 s.
+/// Two domains with users 1001 to 1004 each, password `secret`; 1004@a rings for 15 s; conferences in domain a.
 pub const CONFIG: &str = r#"
 [[listener]]
 address = "10.0.0.1:5060"
@@ -36,6 +36,11 @@ domain = "b.example"
 from = 1001
 to = 1004
 password = "secret"
+
+[[route]]
+domain = "a.example"
+pattern = "30XX"
+service = "conference"
 "#;
 
 /// Longer than any transaction, dialog or ringing takes to end by itself.

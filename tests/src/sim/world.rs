@@ -269,7 +269,9 @@ impl World {
             self.perform(None);
         }
         if due(self.media.poll_timeout()) {
-            self.media.handle_timeout(now);
+            for (from, to, bytes) in self.media.handle_timeout(now) {
+                self.network.send(now, &Datagram { from, to, bytes });
+            }
             self.pass_reports();
         }
         for index in 0..self.phones.len() {

@@ -1,0 +1,143 @@
+//! Calls that the switch answers itself: conferences, echo and test tone.
+
+use crate::stage::{self, CALLER, Stage, sdp};
+use media::codec::Codec;
+use media::mix::{Audience, MemberId, Role};
+use media::source::Source;
+use media::{AudioFormat, Command, LegId, PayloadRule, Report, RoomId};
+use sip_stack::message::Method;
+use softswitch::core::{Holdings, Input};
+
+const SERVICES: &str = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n\
+    [[route]]\npattern = \"9000\"\nservice = \"echo\"\n[[route]]\npattern = \"9001\"\nservice = \"milliwatt\"\n";
+const PCMU: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+/// The caller has called this number with this description, and has been answered.
+fn served(number: &str, media: &str) -> (Stage, Vec<Command>) {
+    let mut stage = Stage::with(SERVICES, number, 0);
+    stage.dial(&sdp(media));
+    let mut told = stage.mixing();
+    stage.open_media();
+    told.extend(stage.mixing());
+    stage.response_to_caller(200);
+    stage.ack("");
+    (stage, told)
+}
+
+fn join(command: &Command) -> (RoomId, LegId, AudioFormat) {
+    let Command::Join { room, leg, format, role: Role::Participant } = command else {
+        panic!("a participant joins, not {command:?}")
+    };
+    (*room, *leg, *format)
+}
+
+#[test]
+fn whoever_dials_a_conference_is_answered_in_its_first_codec_and_joins() {
+    let media = "m=audio 4000 RTP/AVP 18 9 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n";
+    let mut stage = Stage::with(SERVICES, "3001", 0);
+    stage.dial(&sdp(media));
+    let [Command::OpenRoom { room }] = &stage.mixing()[..] else { panic!("{:?}", stage.mixing()) };
+    let room = *room;
+    stage.open_media();
+    let answer = stage.response_to_caller(200);
+    assert!(stage::body(&answer).contains("RTP/AVP 9 101\r\n"), "{}", stage::body(&answer));
+    let told = stage.mixing();
+    let [joined] = &told[..] else { panic!("{told:?}") };
+    let format = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 30 };
+    assert_eq!((join(joined).0, join(joined).2), (room, format));
+}
+
+#[test]
+fn the_last_to_leave_closes_the_room() {
+    let (mut stage, told) = served("3001", PCMU);
+    let [Command::OpenRoom { room }, _] = &told[..] else { panic!("{told:?}") };
+    stage.bye();
+    assert_eq!(stage.mixing(), [], "its figures are to come");
+    stage.close_media();
+    assert_eq!(stage.mixing(), [Command::CloseRoom { room: *room }]);
+    stage.pass(40);
+    let holdings = stage.switch.holdings();
+    assert_eq!((holdings.calls, holdings.rooms, holdings.dialogs), (0, 0, 0));
+}
+
+#[test]
+fn an_echo_sends_every_codec_of_the_caller_back() {
+    let (_, told) = served("9000", "m=audio 4000 RTP/AVP 0 18 101\r\na=rtpmap:101 telephone-event/8000\r\n");
+    let [Command::Echo { map, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!([0, 18, 101].map(|number| map.rule(number)), [0, 18, 101].map(PayloadRule::Pass));
+}
+
+#[test]
+fn the_test_tone_plays_in_a_room_of_its_own() {
+    let (mut stage, told) = served("9001", PCMU);
+    let [Command::OpenRoom { room }, Command::Play { source, role, member, .. }, joined] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*source, *role), (Source::Milliwatt, Role::Announce { to: Audience::All }));
+    assert_eq!(join(joined).0, *room);
+    assert_ne!(*member, MemberId(join(joined).1.0));
+    stage.bye();
+    stage.close_media();
+    assert_eq!(stage.mixing(), [Command::CloseRoom { room: *room }]);
+}
+
+#[test]
+fn a_caller_without_a_codec_that_is_decoded_is_refused_and_the_room_closed() {
+    let mut stage = Stage::with(SERVICES, "3001", 0);
+    stage.dial(&sdp("m=audio 4000 RTP/AVP 18\r\n"));
+    stage.open_media();
+    stage.response_to_caller(488);
+    stage.close_media();
+    assert!(matches!(stage.mixing()[..], [Command::CloseRoom { .. }]));
+}
+
+#[test]
+fn a_caller_without_an_offer_is_served_after_its_ack() {
+    let mut stage = Stage::with(SERVICES, "3001", 0);
+    stage.dial("");
+    stage.open_media();
+    let offer = stage.response_to_caller(200);
+    assert!(stage::body(&offer).contains("RTP/AVP 0 8 101"));
+    assert_eq!(stage.mixing(), []);
+    stage.ack(&sdp("m=audio 4000 RTP/AVP 8\r\n"));
+    let told = stage.mixing();
+    let [joined] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(join(joined).2.codec, Codec::Pcma);
+}
+
+#[test]
+fn hold_keeps_the_seat_and_another_codec_takes_it_anew() {
+    let (mut stage, _) = served("3001", PCMU);
+    let answer = stage.re_invite(&sdp(&format!("{PCMU}a=sendonly\r\n")));
+    assert!(stage::body(&answer).contains("a=recvonly"));
+    assert!(!stage.configured_caller().receive, "a caller on hold is sent nothing");
+    stage.ack("");
+    let answer = stage.re_invite(&sdp("m=audio 4000 RTP/AVP 8\r\n"));
+    assert!(stage::body(&answer).contains("RTP/AVP 8\r\n"));
+    let told = stage.mixing();
+    let [joined] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(join(joined).2.codec, Codec::Pcma);
+    stage.ack("");
+    let refused = stage.re_invite(&sdp("m=audio 4000 RTP/AVP 18\r\n"));
+    assert_eq!(refused.status().map(|status| status.code()), Some(488));
+}
+
+#[test]
+fn a_caller_that_finds_no_seat_is_hung_up_on() {
+    let (mut stage, told) = served("3001", PCMU);
+    let (room, leg, _) = join(told.last().expect("it joins"));
+    stage.input(Input::Media(Report::NotJoined { room, leg }));
+    stage.sent_to(CALLER, Method::Bye);
+}
+
+#[test]
+fn a_caller_that_gives_up_while_its_port_is_bound_leaves_nothing() {
+    let mut stage = Stage::with(SERVICES, "3001", 0);
+    stage.dial(&sdp(PCMU));
+    stage.cancel();
+    stage.open_media();
+    stage.close_media();
+    stage.pass(40);
+    let Holdings { calls, rooms, .. } = stage.switch.holdings();
+    assert_eq!((calls, rooms), (0, 0));
+}
