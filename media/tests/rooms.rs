@@ -13,7 +13,7 @@ use media::codec::{Channels, Codec, Decoder, Encoder, g711, opus};
 use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role, Talk};
 use media::source::Source;
-use media::{AudioFormat, Command, LegId, Report, RoomId};
+use media::{AudioFormat, Command, LegId, Report, RoomId, StreamParams};
 use scene::{PTIME, Rtp, Scene, params, plain};
 
 const ROOM: RoomId = RoomId(7);
@@ -235,7 +235,7 @@ fn a_leg_that_is_in_a_room_and_back_sends_one_continuous_stream() {
     scene.relay(LegId(1), LegId(2), plain(), plain());
     let mut sent = Vec::new();
     for index in 0..5 {
-        scene.pass(PTIME);
+        assert_eq!(tick(&mut scene), [], "nobody is in the room");
         sent.extend(scene.arrive(LegId(1), &sdp(1), &tone(PCMU, 400, index)).map(|sent| sent.rtp));
     }
     join(&mut scene, 1, PCMU);
@@ -273,6 +273,53 @@ fn packets_have_the_duration_that_was_negotiated() {
         let steps = packets.windows(2).map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp));
         assert!(steps.into_iter().all(|step| step == u32::from(ptime_ms) * 8), "{ptime_ms}");
     }
+}
+
+#[test]
+fn a_hold_shows_in_the_time_of_the_stream_and_not_in_its_numbers() {
+    let mut scene = conference(&[PCMU, PCMU]);
+    let direction = |scene: &mut Scene, receive| {
+        let params = StreamParams { receive, ..params(&sdp(2)) };
+        scene.command(Command::Configure { leg: LegId(2), params });
+    };
+    let heard = |scene: &mut Scene, ticks: u32| -> Vec<Rtp> {
+        (0..ticks).flat_map(|_| tick(scene)).filter(|(leg, _)| *leg == 2).map(|(_, rtp)| rtp).collect()
+    };
+    let before = heard(&mut scene, 5);
+    direction(&mut scene, false);
+    assert_eq!(heard(&mut scene, 50), []);
+    direction(&mut scene, true);
+    let after = heard(&mut scene, 1);
+    let (last, next) = (before.last().unwrap(), &after[0]);
+    assert_eq!(next.sequence, last.sequence.wrapping_add(1));
+    assert_eq!(next.timestamp, last.timestamp.wrapping_add(51 * 160));
+}
+
+#[test]
+fn ticks_that_are_far_too_late_are_left_out_and_their_time_passes() {
+    let mut scene = conference(&[PCMU]);
+    let last = tick(&mut scene).pop().unwrap().1;
+    scene.pass(Duration::from_secs(3_600) - PTIME);
+    let late = tick(&mut scene);
+    assert!(late.len() <= 3, "{}", late.len());
+    assert!(scene.shard.ticks_left_out() >= 179_990);
+    let next = tick(&mut scene).pop().unwrap().1;
+    assert_eq!(next.sequence, last.sequence.wrapping_add(late.len() as u16 + 1));
+    assert_eq!(next.timestamp, last.timestamp.wrapping_add(3_600 * 8_000 + 160));
+}
+
+#[test]
+fn a_room_is_as_good_as_its_best_member_and_no_better() {
+    let wide = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
+    let stereo = Codec::L16 { rate: SampleRate::Hz44100, channels: Channels::Stereo };
+    let best = AudioFormat { codec: stereo, payload_type: 10, ptime_ms: 10 };
+    let mut scene = conference(&[PCMU, wide, best]);
+    let heard = talk(&mut scene, &[(1, PCMU, 400)], 0);
+    assert!(heard.iter().any(|(leg, _)| *leg == 3), "ten milliseconds of the best member find room");
+    scene.command(Command::Leave { room: ROOM, member: MemberId(3) });
+    scene.command(Command::Close { leg: LegId(2) });
+    let heard = talk(&mut scene, &[(1, PCMU, 400)], 50);
+    assert_eq!(heard.iter().map(|(leg, _)| *leg).collect::<Vec<_>>(), [1]);
 }
 
 #[test]

@@ -236,6 +236,12 @@ impl Mixed {
         stateless && whole && self.converters.is_none()
     }
 
+    /// Lets the time of our stream go on by so many milliseconds without a packet.
+    pub(crate) fn leave_out(&mut self, ms: u32) {
+        let ticks = u64::from(self.format.codec.clock_rate()) * u64::from(ms) / 1_000;
+        self.clock = self.clock.wrapping_add(ticks as u32);
+    }
+
     /// Encodes one whole packet, without regard to what waits.
     pub(crate) fn encode(&mut self, samples: &[i16], payload: &mut [u8]) -> usize {
         self.encoder.encode(samples, payload).unwrap_or(0)
@@ -279,12 +285,13 @@ impl Leg {
     pub(crate) fn depart(&mut self, now: Time, octets: usize) -> Option<Departure> {
         let mixed = self.mixed.as_mut()?;
         let format = mixed.format;
-        let (sequence, timestamp) = (mixed.packets, mixed.clock);
-        mixed.packets += 1;
-        let samples = format.codec.sample_rate().samples(u32::from(format.ptime_ms));
-        mixed.clock = mixed.clock.wrapping_add(format.codec.clock_ticks(samples));
+        let timestamp = mixed.clock;
+        mixed.leave_out(format.ptime_ms.into());
         let params = self.params.as_ref().filter(|params| params.receive)?;
         let destination = *self.ingress.destination(params)?;
+        // A number is for a packet that is sent: what was kept back on hold must not look like loss.
+        let sequence = mixed.packets;
+        mixed.packets += 1;
         let feed = Feed::Mix { run: mixed.run };
         let placed = self.egress.place(now, feed, sequence, timestamp, format.codec.clock_rate())?;
         self.figures.packets_out += 1;

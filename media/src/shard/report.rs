@@ -51,7 +51,7 @@ pub enum Report {
         /// The leg.
         leg: LegId,
     },
-    /// A member of a room began or ceased to talk.
+    /// A member of a room began or ceased to talk. Lost when the outbox is full.
     Talk {
         /// The room.
         room: RoomId,
@@ -60,7 +60,7 @@ pub enum Report {
         /// Which of the two.
         talk: Talk,
     },
-    /// Somebody else is the one who speaks in a room now.
+    /// Somebody else is the one who speaks in a room now. Lost when the outbox is full.
     Speaker {
         /// The room.
         room: RoomId,

@@ -5,7 +5,7 @@
 //!
 //! Bounds: the outbox holds [`OUTBOX`] entries. The answers to commands always enter it, so the driver drains it after
 //! each command; news of the packet path and the tick waits with its leg while the outbox is full, is counted
-//! ([`Shard::deferred_reports`]) and is tried again at each tick.
+//! ([`Shard::deferred_reports`]) and is tried again at each tick. Who talks in a room is told once and then not again.
 //!
 //! Left out on purpose: sockets and ports, which the driver binds on [`Output::Bind`].
 
@@ -242,7 +242,7 @@ impl Shard {
     pub fn tick(&mut self, now: Time) {
         for room in self.rooms.values_mut() {
             room.tick(now, &mut self.legs, &mut self.desk, |report| {
-                self.outbox.offer(Output::Report(report))
+                self.outbox.offer(Output::Report(report));
             });
         }
         if self.next_scan.is_none_or(|due| now < due) {
@@ -260,7 +260,7 @@ impl Shard {
         }
     }
 
-    /// When [`Self::tick`] has something to do; `None` without legs.
+    /// When [`Self::tick`] has something to do; `None` without legs and rooms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let rooms = self.rooms.values().map(Conference::next_tick);
@@ -391,6 +391,7 @@ impl Shard {
             Seat::Leg(key) => self.stand_up(key),
             Seat::Source(..) => {}
         }
+        self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
     }
 
@@ -410,10 +411,11 @@ impl Shard {
         else {
             return;
         };
+        self.stand_up(leg);
         if let Some(conference) = self.rooms.get_mut(&room) {
             conference.leave(MemberId(id.0));
+            conference.tune(&mut self.legs);
         }
-        self.stand_up(leg);
     }
 
     /// A leg is in no room any more.

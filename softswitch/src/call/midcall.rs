@@ -57,8 +57,9 @@ impl Call {
             SdpFault::NotAcceptable(_) => Status::NOT_ACCEPTABLE_HERE,
         })?;
         if matches!(self.phase, Phase::Served) {
+            let body = self.serve_anew(env, &request.message, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
             self.caller_leg.flow.peer = request.flow.peer;
-            return self.serve_anew(env, &request.message, offer).ok_or(Status::NOT_ACCEPTABLE_HERE);
+            return Ok(body);
         }
         let Some(offer) = offer else { return self.offer_anew(side).ok_or(Status::NOT_ACCEPTABLE_HERE) };
         if self.would_silence(side, &offer) {

@@ -4,7 +4,7 @@
 
 use super::agreement::{Agreement, Proposal};
 use super::call::{Call, Phase, Side};
-use crate::config::{DomainId, Service};
+use crate::config::Service;
 use crate::core::environment::Environment;
 use crate::store::EndedBy;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::message::{Message, Status};
 use sip_stack::sdp::{AudioCodec, AudioOffer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The member that plays into a room; legs have the numbers of calls, which do not come so far.
 const PLAYER: MemberId = MemberId(u64::MAX);
@@ -28,12 +29,14 @@ pub(super) struct Served {
     service: Service,
     /// Where it is mixed; an echo is not.
     room: Option<RoomId>,
+    /// How it has joined.
+    format: Option<AudioFormat>,
 }
 
 impl Served {
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
-        Served { service, room: None }
+        Served { service, room: None, format: None }
     }
 }
 
@@ -42,8 +45,9 @@ impl Served {
 pub(super) struct Rooms {
     /// So far.
     opened: u64,
-    /// Conferences by the number that was dialled.
-    numbers: BTreeMap<(DomainId, Bytes), RoomId>,
+    /// Conferences by domain and the number that was dialled. By the name of the domain, which outlives its number in the
+    /// configuration.
+    numbers: BTreeMap<(Arc<str>, Bytes), RoomId>,
     open: BTreeMap<RoomId, OpenRoom>,
 }
 
@@ -51,7 +55,7 @@ pub(super) struct Rooms {
 struct OpenRoom {
     /// Calls that have entered and not left.
     calls: u64,
-    number: Option<(DomainId, Bytes)>,
+    number: Option<(Arc<str>, Bytes)>,
 }
 
 impl Rooms {
@@ -64,7 +68,7 @@ impl Rooms {
     pub(super) fn enter(
         &mut self,
         env: &mut Environment,
-        domain: DomainId,
+        domain: Arc<str>,
         number: Bytes,
         served: Served,
     ) -> Served {
@@ -88,7 +92,7 @@ impl Rooms {
         Served { room, ..served }
     }
 
-    fn open(&mut self, env: &mut Environment, number: Option<(DomainId, Bytes)>) -> RoomId {
+    fn open(&mut self, env: &mut Environment, number: Option<(Arc<str>, Bytes)>) -> RoomId {
         self.opened += 1;
         let room = RoomId(self.opened);
         if let Some(number) = number.clone() {
@@ -136,7 +140,12 @@ impl Call {
     ) -> Option<Bytes> {
         let Some(offer) = offer else {
             self.caller_leg.awaiting_answer = true;
-            return Some(self.caller_leg.session.offer(&Proposal::for_callee(None), Some(PTIME_MS)));
+            let agreed = self.caller_leg.session.remote.as_ref().and_then(|remote| self.agreement(remote));
+            let proposal = agreed.map_or_else(
+                || Proposal::for_callee(None),
+                |agreed| Proposal { codecs: agreed.codecs, events: agreed.events },
+            );
+            return Some(self.caller_leg.session.offer(&proposal, Some(PTIME_MS)));
         };
         let ptime_ms = offer.ptime_ms;
         let agreement = self.serve_with(env, offer)?;
@@ -148,13 +157,18 @@ impl Call {
         self.serve_with(env, answer).is_some()
     }
 
+    /// What the caller and we can say to each other.
+    fn agreement(&self, remote: &AudioOffer) -> Option<Agreement> {
+        match self.destination.service?.room {
+            None => Agreement::between(remote, remote),
+            Some(_) => Some(Agreement::with_us(remote, spoken(remote)?.0)),
+        }
+    }
+
     /// Takes a description of the caller and has it served.
     fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Agreement> {
-        let Served { service, room } = self.destination.service?;
-        let agreement = match room {
-            None => Agreement::between(&remote, &remote)?,
-            Some(_) => Agreement::with_us(&remote, spoken(&remote)?.0),
-        };
+        let Served { service, room, format: joined } = self.destination.service?;
+        let agreement = self.agreement(&remote)?;
         let leg = self.media(Side::Caller).id;
         self.media_mut(Side::Caller).silent = false;
         let format = spoken(&remote).map(|(codec, decoded)| AudioFormat {
@@ -167,8 +181,11 @@ impl Call {
         let params = party.session.params(&party.flow, &party.latching, agreement.clock_rate);
         env.media(Command::Configure { leg, params });
         match (service, room, format) {
+            // It keeps its seat.
+            (Service::Conference | Service::Milliwatt, Some(_), _) if format == joined => {}
             (Service::Conference | Service::Milliwatt, Some(room), Some(format)) => {
                 env.media(Command::Join { room, leg, format, role: Role::Participant });
+                self.destination.service = Some(Served { service, room: Some(room), format: Some(format) });
             }
             (Service::Echo, _, _) => env.media(Command::Echo { leg, map: agreement.forward.clone() }),
             (Service::Conference | Service::Milliwatt, _, _) => {}

@@ -57,7 +57,8 @@ impl Calls {
         let number = callee.clone();
         let service = destination.service.take();
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
-        let service = service.map(|served| self.rooms.enter(env, domain, number, served));
+        let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
+        let service = service.map(|served| self.rooms.enter(env, name, number, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.remote = remote;
             call.destination.service = service;

@@ -111,6 +111,7 @@ fn hold_keeps_the_seat_and_another_codec_takes_it_anew() {
     let answer = stage.re_invite(&sdp(&format!("{PCMU}a=sendonly\r\n")));
     assert!(stage::body(&answer).contains("a=recvonly"));
     assert!(!stage.configured_caller().receive, "a caller on hold is sent nothing");
+    assert_eq!(stage.mixing(), []);
     stage.ack("");
     let answer = stage.re_invite(&sdp("m=audio 4000 RTP/AVP 8\r\n"));
     assert!(stage::body(&answer).contains("RTP/AVP 8\r\n"));
@@ -120,6 +121,16 @@ fn hold_keeps_the_seat_and_another_codec_takes_it_anew() {
     stage.ack("");
     let refused = stage.re_invite(&sdp("m=audio 4000 RTP/AVP 18\r\n"));
     assert_eq!(refused.status().map(|status| status.code()), Some(488));
+}
+
+#[test]
+fn an_offerless_re_invite_is_offered_what_is_spoken() {
+    let (mut stage, _) =
+        served("3001", "m=audio 4000 RTP/AVP 18 9 101\r\na=rtpmap:101 telephone-event/8000\r\n");
+    let offer = stage.re_invite("");
+    assert!(stage::body(&offer).contains("RTP/AVP 9 101\r\n"), "{}", stage::body(&offer));
+    stage.ack(&sdp("m=audio 4000 RTP/AVP 9 101\r\na=rtpmap:101 telephone-event/8000\r\n"));
+    assert_eq!(stage.mixing(), []);
 }
 
 #[test]
