@@ -56,7 +56,7 @@ fn drain(endpoint: &mut Endpoint) -> (Vec<String>, Vec<Event>) {
 
 fn request(told: Vec<Event>) -> Request {
     match told.into_iter().next() {
-        Some(Event::Request(request)) => request,
+        Some(Event::Request(request)) => *request,
         other => panic!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use super::digest::Qop;
 use super::error::{AuthError, Parameter};
 use super::hex::{DigestHex, eight_digits};
 use super::params::{Parameters, QuotedText, is_control};
-use super::response::{ProtectionInput, ResponseInput};
+use super::response::{A2Memo, ProtectionInput, ResponseInput};
 use bytes::BufMut;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -178,7 +178,8 @@ impl<'a> Challenge<'a> {
             nonce: self.nonce,
             protection,
         };
-        input.response(self.algorithm, &answer.secret.ha1(self.algorithm, answer.user, self.realm))
+        let ha1 = answer.secret.ha1(self.algorithm, answer.user, self.realm);
+        input.response(self.algorithm, &ha1, &mut A2Memo::default())
     }
 }
 

@@ -9,7 +9,7 @@ use super::challenge::{Answer, Challenge, QopOffer, Secret};
 use super::error::{AuthError, Parameter};
 use super::hex::eight_digits;
 use super::params::{Parameters, QuotedText};
-use super::response::{ProtectionInput, ResponseInput};
+use super::response::{A2Memo, ProtectionInput, ResponseInput};
 use super::{Algorithm, Qop};
 use crate::header::HeaderName;
 use crate::message::{Message, Method, Writer};
@@ -336,7 +336,11 @@ impl Session {
         let nonce = QuotedText::from_raw(&self.nonce);
         let input = ResponseInput { method: b"", uri: QuotedText::plain(uri), nonce, protection };
         let expected = input
-            .response(self.algorithm, &login.secret.ha1(self.algorithm, login.user, realm))
+            .response(
+                self.algorithm,
+                &login.secret.ha1(self.algorithm, login.user, realm),
+                &mut A2Memo::default(),
+            )
             .ok_or(AuthError::NoHa1(self.algorithm))?;
         let right = expected.is_equal_in_constant_time(rspauth.raw());
         if right { Ok(()) } else { Err(AuthError::WrongResponse) }

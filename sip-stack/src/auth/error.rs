@@ -56,22 +56,28 @@ impl Parameter {
 
     /// The parameter whose name has this key.
     #[inline]
-    pub(super) fn from_key(key: NameKey) -> Option<Parameter> {
-        const USERNAME: u64 = NameKey::of(b"username").0;
-        const USERNAME_EXTENDED: u64 = NameKey::of(b"username*").0;
-        const REALM: u64 = NameKey::of(b"realm").0;
-        const NONCE: u64 = NameKey::of(b"nonce").0;
-        const URI: u64 = NameKey::of(b"uri").0;
-        const RESPONSE: u64 = NameKey::of(b"response").0;
-        const ALGORITHM: u64 = NameKey::of(b"algorithm").0;
-        const CNONCE: u64 = NameKey::of(b"cnonce").0;
-        const OPAQUE: u64 = NameKey::of(b"opaque").0;
-        const QOP: u64 = NameKey::of(b"qop").0;
-        const NC: u64 = NameKey::of(b"nc").0;
-        const STALE: u64 = NameKey::of(b"stale").0;
-        const NEXTNONCE: u64 = NameKey::of(b"nextnonce").0;
-        const RSPAUTH: u64 = NameKey::of(b"rspauth").0;
-        Some(match key.0 {
+    pub(super) fn from_key(name: NameKey) -> Option<Parameter> {
+        const fn key(name: &[u8]) -> u128 {
+            match NameKey::of(name) {
+                Some(NameKey(key)) => key,
+                None => panic!("no name is that long"),
+            }
+        }
+        const USERNAME: u128 = key(b"username");
+        const USERNAME_EXTENDED: u128 = key(b"username*");
+        const REALM: u128 = key(b"realm");
+        const NONCE: u128 = key(b"nonce");
+        const URI: u128 = key(b"uri");
+        const RESPONSE: u128 = key(b"response");
+        const ALGORITHM: u128 = key(b"algorithm");
+        const CNONCE: u128 = key(b"cnonce");
+        const OPAQUE: u128 = key(b"opaque");
+        const QOP: u128 = key(b"qop");
+        const NC: u128 = key(b"nc");
+        const STALE: u128 = key(b"stale");
+        const NEXTNONCE: u128 = key(b"nextnonce");
+        const RSPAUTH: u128 = key(b"rspauth");
+        Some(match name.0 {
             USERNAME => Parameter::Username,
             USERNAME_EXTENDED => Parameter::UsernameExtended,
             REALM => Parameter::Realm,
@@ -91,32 +97,44 @@ impl Parameter {
     }
 }
 
-/// A name of up to nine ASCII characters as a number, so that it is compared at once; upper and lower case fall together,
-/// and nothing else that a name may hold. Gathered while the name is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct NameKey(u64);
+/// A name of up to sixteen ASCII characters as a number, so that it is compared at once; upper and lower case fall
+/// together, and nothing else that a name may hold. The first character is the lowest byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameKey(u128);
 
 impl NameKey {
-    /// No name of up to eight characters has a greater key.
-    const EIGHT: u64 = (1 << 56) - 1;
+    const EACH: u128 = u128::MAX / 0xff;
 
-    /// The key of the name with one more character; a longer name has a key of no other.
-    #[inline]
-    pub(super) const fn followed_by(self, character: u8) -> NameKey {
-        if self.0 > NameKey::EIGHT {
-            NameKey(u64::MAX)
-        } else {
-            NameKey(self.0 << 7 | (character | 0x20) as u64)
+    /// The key of `name`; none for a longer one, which is nobody's name.
+    pub(super) const fn of(name: &[u8]) -> Option<NameKey> {
+        if name.len() > 16 {
+            return None;
         }
-    }
-
-    const fn of(name: &[u8]) -> NameKey {
-        let (mut key, mut at) = (NameKey(0), 0);
+        let (mut key, mut at) = (0, 0);
         while at < name.len() {
-            key = key.followed_by(name[at]);
+            key |= ((name[at] | 0x20) as u128) << (8 * at);
             at += 1;
         }
-        key
+        Some(NameKey(key))
+    }
+
+    /// The key of the name that ends with the first `=` among these characters, and its length. A control character
+    /// ends a name too, and is left to a closer look; so is a name without `=`.
+    #[inline]
+    pub(super) fn before_equals(characters: [u8; 16]) -> Option<(NameKey, usize)> {
+        let characters = u128::from_le_bytes(characters);
+        let [lower, letter, top] = [0x20, 0x40, 0x80].map(|bit| bit * Self::EACH);
+        let unlike = characters ^ (b'=' as u128 * Self::EACH);
+        // The top bit of the bytes that are `=`; a borrow disturbs only bytes behind one found.
+        let equals = unlike.wrapping_sub(Self::EACH) & !unlike & top;
+        let length = equals.trailing_zeros() as usize / 8;
+        if length == 0 || length == 16 {
+            return None;
+        }
+        let name = u128::MAX >> (128 - 8 * length);
+        // Set in every byte from the space on.
+        let graphic = (characters | (characters << 1)) & letter & name;
+        (graphic == letter & name).then_some((NameKey((characters | lower) & name), length))
     }
 }
 

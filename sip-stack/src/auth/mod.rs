@@ -32,3 +32,4 @@ pub use hex::DigestHex;
 pub use nonce::{Fresh, NonceCheck, NonceText, Nonces};
 pub use nonce_count::{CountError, NonceCounts};
 pub use params::QuotedText;
+pub use response::A2Memo;

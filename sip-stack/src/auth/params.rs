@@ -112,7 +112,7 @@ impl<'a> Parameters<'a> {
     fn read(mut scanner: Scanner<'a>) -> Result<Parameters<'a>, AuthError> {
         let mut found = [None; Parameter::NAMES.len()];
         while let Some((name, text)) = scanner.next_parameter()? {
-            let Some(parameter) = Parameter::from_key(name) else { continue };
+            let Some(parameter) = name else { continue };
             let slot = found.get_mut(parameter as usize);
             if slot.is_some_and(|slot| slot.replace(text).is_some()) {
                 return Err(AuthError::Duplicate(parameter));
@@ -170,18 +170,27 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    fn take_name(&mut self) -> NameKey {
-        let mut name = NameKey::default();
-        while let Some(byte) = self.peek().filter(|byte| !is_class(*byte, NAME_END)) {
-            name = name.followed_by(byte);
-            self.at += 1;
+    /// Takes a name of at least one character; `None` when it is not one of ours.
+    #[inline]
+    fn take_name(&mut self) -> Result<Option<Parameter>, AuthError> {
+        // Nearly every one: known, and its `=` right behind it.
+        let ahead = self.text.get(self.at..).and_then(<[u8]>::first_chunk);
+        if let Some((key, length)) = ahead.and_then(|ahead| NameKey::before_equals(*ahead))
+            && let Some(parameter) = Parameter::from_key(key)
+        {
+            self.at += length;
+            return Ok(Some(parameter));
         }
-        name
+        let name = self.take_until(NAME_END);
+        if name.is_empty() {
+            return Err(self.malformed());
+        }
+        Ok(NameKey::of(name).and_then(Parameter::from_key))
     }
 
     /// The next `name=value`, or `None` at the end of the list.
     #[inline]
-    fn next_parameter(&mut self) -> Result<Option<(NameKey, QuotedText<'a>)>, AuthError> {
+    fn next_parameter(&mut self) -> Result<Option<(Option<Parameter>, QuotedText<'a>)>, AuthError> {
         self.skip_white();
         while self.skip_byte(b',') {
             self.skip_white();
@@ -189,9 +198,9 @@ impl<'a> Scanner<'a> {
         if self.at == self.text.len() {
             return Ok(None);
         }
-        let name = self.take_name();
+        let name = self.take_name()?;
         self.skip_white();
-        if name == NameKey::default() || !self.skip_byte(b'=') {
+        if !self.skip_byte(b'=') {
             return Err(self.malformed());
         }
         self.skip_white();
@@ -378,6 +387,29 @@ mod tests {
             let mut digest = b"Digest realm=".to_vec();
             digest.extend(&value);
             let _ = Parameters::parse(&digest);
+        }
+
+        #[test]
+        fn what_is_taken_for_a_name_at_once_is_that_name(
+            bytes in any::<[u8; 16]>(),
+            which in 0..Parameter::NAMES.len(),
+            near in 0_usize..12,
+            byte in any::<u8>(),
+        ) {
+            let (_, name) = Parameter::NAMES[which];
+            let mut almost = bytes;
+            almost[..name.len()].copy_from_slice(name);
+            almost[name.len()] = b'=';
+            prop_assert!(NameKey::before_equals(almost).is_some());
+            almost[near] = byte;
+            for group in [bytes, almost] {
+                let Some((key, length)) = NameKey::before_equals(group) else { continue };
+                prop_assert_eq!(group[length], b'=');
+                if let Some(parameter) = Parameter::from_key(key) {
+                    let (_, name) = Parameter::NAMES[parameter as usize];
+                    prop_assert!(group[..length].eq_ignore_ascii_case(name), "{:?}", group);
+                }
+            }
         }
 
         #[test]

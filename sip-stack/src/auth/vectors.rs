@@ -113,9 +113,12 @@ fn credentials_without_qop_are_accepted_where_that_is_allowed_and_serve_once() {
     let ha1 = Ha1::compute(&[Algorithm::Md5], b"bob", b"biloxi.com", b"zanzibar");
     let credentials = Credentials::parse(RFC2069_REGISTER.as_bytes()).unwrap();
     assert_eq!(credentials.verify(QopOffer::Auth, b"REGISTER", b"", &ha1), Err(AuthError::QopRequired));
-    assert_eq!(credentials.verify_rfc2069(QopOffer::Auth, b"REGISTER", b"", &ha1), Ok(()));
     assert_eq!(
-        credentials.verify_rfc2069(QopOffer::Auth, b"INVITE", b"", &ha1),
+        credentials.verify_rfc2069(QopOffer::Auth, b"REGISTER", b"", &ha1, &mut A2Memo::default()),
+        Ok(())
+    );
+    assert_eq!(
+        credentials.verify_rfc2069(QopOffer::Auth, b"INVITE", b"", &ha1, &mut A2Memo::default()),
         Err(AuthError::WrongResponse)
     );
     assert_eq!(credentials.count(), 1);

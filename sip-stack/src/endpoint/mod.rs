@@ -46,10 +46,6 @@ pub enum Input {
 
 /// What leaves an endpoint.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an event is moved once; a box would cost an allocation per request"
-)]
 pub enum Output {
     /// Send this.
     Transmit(Transmit),
@@ -81,8 +77,9 @@ impl Request {
 /// What happened. `owner` is the number that the user gave the transaction or dialog.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A request that no transaction has seen; never ACK or CANCEL.
-    Request(Request),
+    /// A request that no transaction has seen; never ACK or CANCEL. Boxed, as every message in an event: it passes through
+    /// several hands, and a message with the index of its fields is some 400 bytes.
+    Request(Box<Request>),
     /// A response to a request of ours; of a 2xx to INVITE, one for each dialog.
     Response {
         /// The client transaction.
@@ -92,7 +89,7 @@ pub enum Event {
         /// The dialog that the response created or belongs to.
         dialog: Option<DialogId>,
         /// The response.
-        response: Message,
+        response: Box<Message>,
     },
     /// The caller gave up (§9.2): answer the INVITE with 487 if it has no final response yet.
     Cancelled {
@@ -108,7 +105,7 @@ pub enum Event {
         /// Its owner.
         owner: u64,
         /// The ACK, which may carry an answer.
-        ack: Message,
+        ack: Box<Message>,
     },
     /// No ACK came for a 2xx of ours within 64·T1 (§13.3.1.4): end the session.
     Unacknowledged {

@@ -67,7 +67,7 @@ impl Endpoint {
             }
             Matched::New(key) => {
                 let dialog_key = Dialog::key_of_request(&self.hasher, &fields);
-                let request = Request { message, flow, dialog: None, reply_to, key };
+                let request = Box::new(Request { message, flow, dialog: None, reply_to, key });
                 self.on_request(now, request, dialog_key);
             }
         }
@@ -82,7 +82,7 @@ impl Endpoint {
         self.outputs.push_back(Output::Transmit(Transmit { flow: reply_to, bytes, transaction: None }));
     }
 
-    fn on_request(&mut self, now: Time, mut request: Request, dialog_key: Option<u128>) {
+    fn on_request(&mut self, now: Time, mut request: Box<Request>, dialog_key: Option<u128>) {
         if let Some(key) = dialog_key {
             request.dialog = self.dialog_keys.get(key);
             // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
@@ -143,6 +143,7 @@ impl Endpoint {
         if dialog.usage.handle_ack(number) {
             self.arm_dialog(id);
             if !self.release_bye(now, id) {
+                let ack = Box::new(ack);
                 self.outputs.push_back(Output::Event(Event::Acknowledged { dialog: id, owner, ack }));
             }
         } else {
@@ -168,7 +169,7 @@ impl Endpoint {
             }
             _ => {}
         }
-        let response = response.clone();
+        let response = Box::new(response.clone());
         self.outputs.push_back(Output::Event(Event::Response { transaction, owner, dialog, response }));
     }
 

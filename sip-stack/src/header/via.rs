@@ -42,6 +42,10 @@ pub struct Via<'a> {
     pub params: Params<'a>,
     /// Everything before the parameters, as it stands.
     pub(crate) head: &'a [u8],
+    /// The text of the one parameter `rport`, its semicolon included, when it has no value: what most clients write.
+    pub(crate) rport_text: &'a [u8],
+    /// There is a parameter `oc` (RFC 7339 §4.1).
+    pub(crate) has_oc: bool,
 }
 
 impl<'a> Via<'a> {
@@ -76,6 +80,8 @@ impl<'a> Via<'a> {
             ttl: None,
             params,
             head: grammar::trim_end(head),
+            rport_text: &[],
+            has_oc: false,
         };
         via.with_params(rest)
     }
@@ -85,6 +91,7 @@ impl<'a> Via<'a> {
     fn with_params(mut self, text: &'a [u8]) -> Result<Via<'a>, Offence> {
         let mut rest = text;
         while let Some((param, next)) = crate::message::params::split_first(rest, grammar::TOKEN)? {
+            let text = rest.get(..rest.len() - next.len()).unwrap_or_default();
             rest = next;
             let name = param.name;
             if name.eq_ignore_ascii_case(b"branch") {
@@ -92,6 +99,9 @@ impl<'a> Via<'a> {
             } else if name.eq_ignore_ascii_case(b"rport") {
                 if self.rport == Rport::Absent {
                     self.rport = rport(param.value)?;
+                    self.rport_text = text;
+                } else {
+                    self.rport_text = &[];
                 }
             } else if name.eq_ignore_ascii_case(b"received") {
                 self.received = self.received.or(param.value);
@@ -100,6 +110,8 @@ impl<'a> Via<'a> {
             } else if name.eq_ignore_ascii_case(b"ttl") {
                 let ttl = param.value.and_then(grammar::digits).and_then(|ttl| u8::try_from(ttl).ok());
                 self.ttl = self.ttl.or(Some(ttl.ok_or(Offence::Parameters)?));
+            } else if name.eq_ignore_ascii_case(b"oc") {
+                self.has_oc = true;
             }
         }
         Ok(self)

@@ -30,7 +30,7 @@ pub(crate) use response::response_of;
 pub use status::Status;
 pub use uri::{Scheme, Uri};
 pub use validate::Mandatory;
-pub use writer::{Writer, quoted};
+pub use writer::{Field, Writer, quoted};
 
 use crate::header::HeaderName;
 use bytes::Bytes;

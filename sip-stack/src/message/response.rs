@@ -122,21 +122,11 @@ fn needs_source(via: &Via<'_>, source: SocketAddr) -> bool {
 /// Without the parameters that are written anew: those of the source, and of overload control before feedback.
 fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has_feedback: bool) {
     writer.unfolded(via.head);
-    let mut rest = via.params.raw();
-    while let Ok(Some((param, next))) = split_first(rest, TOKEN) {
-        rest = next;
-        let of_source = [&b"received"[..], b"rport"];
-        let of_overload = [&b"oc"[..], b"oc-algo", b"oc-validity", b"oc-seq"];
-        let is_in = |names: &[&[u8]]| names.iter().any(|name| param.name.eq_ignore_ascii_case(name));
-        if is_in(&of_source) || (has_feedback && is_in(&of_overload)) {
-            continue;
-        }
-        writer.plain(b";");
-        writer.plain(param.name);
-        if let Some(value) = param.value {
-            writer.plain(b"=");
-            writer.unfolded(value);
-        }
+    if let (Some((before, after)), false) = (around(via), has_feedback) {
+        writer.unfolded(before);
+        writer.unfolded(after);
+    } else {
+        copy_params(writer, via, has_feedback);
     }
     writer.plain(b";received=");
     match source.ip().to_canonical() {
@@ -156,5 +146,34 @@ fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has
     if via.rport != Rport::Absent {
         writer.plain(b";rport=");
         writer.decimal(u64::from(source.port()));
+    }
+}
+
+/// The parameters before and behind the only one that is written anew, an `rport`; `None` when there are others.
+fn around<'a>(via: &Via<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let (params, rport) = (via.params.raw(), via.rport_text);
+    if rport.is_empty() || via.received.is_some() {
+        return None;
+    }
+    let begin = (rport.as_ptr() as usize).checked_sub(params.as_ptr() as usize)?;
+    Some((params.get(..begin)?, params.get(begin + rport.len()..)?))
+}
+
+fn copy_params(writer: &mut Writer, via: &Via<'_>, has_feedback: bool) {
+    let mut rest = via.params.raw();
+    while let Ok(Some((param, next))) = split_first(rest, TOKEN) {
+        rest = next;
+        let of_source = [&b"received"[..], b"rport"];
+        let of_overload = [&b"oc"[..], b"oc-algo", b"oc-validity", b"oc-seq"];
+        let is_in = |names: &[&[u8]]| names.iter().any(|name| param.name.eq_ignore_ascii_case(name));
+        if is_in(&of_source) || (has_feedback && is_in(&of_overload)) {
+            continue;
+        }
+        writer.plain(b";");
+        writer.plain(param.name);
+        if let Some(value) = param.value {
+            writer.plain(b"=");
+            writer.unfolded(value);
+        }
     }
 }

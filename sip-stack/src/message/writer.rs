@@ -63,6 +63,12 @@ impl Writer {
         self.end_line()
     }
 
+    /// Opens a field that is written piece by piece; its line ends when the [`Field`] goes.
+    pub fn field(&mut self, name: HeaderName) -> Field<'_> {
+        self.name(name.as_bytes());
+        Field(self)
+    }
+
     /// Adds a field from formatted text.
     pub fn header_fmt(&mut self, name: HeaderName, value: fmt::Arguments<'_>) -> &mut Writer {
         self.name(name.as_bytes());
@@ -227,6 +233,30 @@ impl Writer {
             }
         }
         self.buffer.put_slice(digits.get(digits.len() - used..).unwrap_or_default());
+    }
+}
+
+/// A field that is being written.
+#[derive(Debug)]
+pub struct Field<'a>(&'a mut Writer);
+
+impl Field<'_> {
+    /// A piece of text.
+    pub fn text(&mut self, piece: &[u8]) -> &mut Self {
+        self.0.text(piece);
+        self
+    }
+
+    /// A number.
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        self.0.decimal(number);
+        self
+    }
+}
+
+impl Drop for Field<'_> {
+    fn drop(&mut self) {
+        self.0.end_line();
     }
 }
 

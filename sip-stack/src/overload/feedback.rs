@@ -68,7 +68,7 @@ impl Via<'_> {
     /// Whether the client that wrote this Via of a request takes part in loss-based control: `oc` without a value
     /// (RFC 7339 §4.1), `loss` among the algorithms, or none named (§4.2).
     pub fn announces_loss_control(&self) -> bool {
-        let announced = self.params.get(b"oc").is_some_and(|oc| oc.value.is_none());
+        let announced = self.has_oc && self.params.get(b"oc").is_some_and(|oc| oc.value.is_none());
         announced && self.params.get(b"oc-algo").is_none_or(|algo| algo.value.is_some_and(names_loss))
     }
 

@@ -65,7 +65,7 @@ pub(super) struct Calling {
 /// An INVITE of a peer without a final response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ringing {
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     pub(super) transaction: TransactionId,
     pub(super) dialog: DialogId,
     /// The To tag of our responses.

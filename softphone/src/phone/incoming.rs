@@ -27,7 +27,7 @@ impl Refusal {
 
 impl Phone {
     /// An INVITE outside a dialog.
-    pub(super) fn on_call(&mut self, now: Time, request: Request) {
+    pub(super) fn on_call(&mut self, now: Time, request: Box<Request>) {
         if let Err(refusal) = self.judge(&request) {
             return self.refuse(now, &request, refusal.status, refusal.explain);
         }

@@ -285,7 +285,7 @@ impl Phone {
         }
     }
 
-    fn on_request(&mut self, now: Time, request: Request) {
+    fn on_request(&mut self, now: Time, request: Box<Request>) {
         match (request.dialog, request.message.method()) {
             (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
             (None, Some(Method::Invite)) => self.on_call(now, request),

@@ -74,7 +74,7 @@ pub(super) struct MediaLeg {
 /// The INVITE of the caller.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Invitation {
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     pub(super) transaction: TransactionId,
     /// The To tag of our responses.
     pub(super) tag: Bytes,

@@ -40,7 +40,7 @@ impl Calls {
         &mut self,
         env: &mut Environment,
         registrar: &Registrar,
-        request: Request,
+        request: Box<Request>,
         domain: DomainId,
         caller: &str,
     ) {
@@ -77,7 +77,7 @@ impl Calls {
     fn open(
         &mut self,
         env: &mut Environment,
-        request: Request,
+        request: Box<Request>,
         domain: DomainId,
         caller: &str,
         callee: Bytes,

@@ -11,7 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{
-    Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, QopOffer, write_challenge,
+    A2Memo, Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, QopOffer, write_challenge,
 };
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
@@ -30,6 +30,8 @@ pub(crate) struct Authenticator {
     counts: NonceCounts,
     /// Verified against when the user does not exist, so that the answer takes as long.
     decoy: Ha1,
+    #[serde(skip)]
+    a2: A2Memo,
 }
 
 /// What the credentials in a request are worth.
@@ -54,6 +56,7 @@ impl Authenticator {
             nonces: Nonces::new(key, LONGEST),
             counts: NonceCounts::new(env.config.limits.nonces, LONGEST),
             decoy: Ha1::compute(&Algorithm::ALL, b"", b"", &password),
+            a2: A2Memo::default(),
         }
     }
 
@@ -134,7 +137,8 @@ impl Authenticator {
         let known = user.map(|(_, user)| &user.credentials).filter(|ha1| ha1.has(credentials.algorithm));
         let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
         let ha1 = known.unwrap_or(&self.decoy);
-        let proved = credentials.verify_rfc2069(QOP, method, request.message.body(), ha1).is_ok();
+        let proved =
+            credentials.verify_rfc2069(QOP, method, request.message.body(), ha1, &mut self.a2).is_ok();
         let right = proved && known.is_some();
         let Some((id, _)) = user.filter(|_| right) else {
             return Verdict::Wrong(Bytes::copy_from_slice(&name));

@@ -25,7 +25,7 @@ impl Fault {
 }
 
 impl Switch {
-    pub(super) fn handle_request(&mut self, request: Request) {
+    pub(super) fn handle_request(&mut self, request: Box<Request>) {
         if self.is_refused(&request) {
             return;
         }

@@ -12,7 +12,6 @@ use sip_stack::endpoint::Request;
 use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Status, Writer};
 use sip_stack::table::Id;
-use std::io::Write;
 
 /// How often a phone has to keep its flow alive (RFC 5626 §5.4, §4.4): a translator forgets a stream in minutes, UDP in
 /// half of one.
@@ -181,22 +180,19 @@ impl Registrar {
         let Some(aor) = id.and_then(|id| self.table.get(id)) else { return };
         for binding in &aor.bindings {
             let left_s = binding.expires_at.since(env.now).as_millis().div_ceil(1_000);
-            let mut value = Vec::with_capacity(binding.contact.len() + 96);
-            value.push(b'<');
-            value.extend_from_slice(&binding.contact);
-            // Writing into memory does not fail.
-            let _ = write!(value, ">;expires={left_s}");
+            let mut contact = response.field(HeaderName::Contact);
+            contact.text(b"<").text(&binding.contact).text(b">;expires=").number(left_s as u64);
             if binding.q != 1_000 {
-                let _ = write!(value, ";q=0.{:03}", binding.q);
+                let [hundreds, rest] = [binding.q / 100, binding.q % 100];
+                let [tens, ones] = [rest / 10, rest % 10];
+                contact.text(b";q=0.").number(hundreds.into()).number(tens.into()).number(ones.into());
             }
             if let Some(instance) = &binding.instance {
-                value.extend_from_slice(b";+sip.instance=");
-                value.extend_from_slice(instance);
+                contact.text(b";+sip.instance=").text(instance);
             }
             if let Some(reg_id) = binding.reg_id {
-                let _ = write!(value, ";reg-id={reg_id}");
+                contact.text(b";reg-id=").number(reg_id.get().into());
             }
-            response.header(HeaderName::Contact, &value);
         }
     }
 }

@@ -80,10 +80,10 @@ impl Side {
                     method != Some(Method::Ack) && method != Some(Method::Cancel),
                     "{method:?} reached the user"
                 );
-                self.requests.push(request);
+                self.requests.push(*request);
             }
             Event::Response { transaction, dialog, response, .. } => {
-                self.on_response(transaction, dialog, response)
+                self.on_response(transaction, dialog, *response)
             }
             Event::TimedOut { transaction, .. } => {
                 assert!(
