@@ -4,7 +4,12 @@ mod scene;
 
 use std::time::Duration;
 
-use media::{Command, LegId, Output, PayloadMap, PayloadRule, RefusalReason, Report, Shard, StreamParams};
+use media::codec::Codec;
+use media::mix::Role;
+use media::{
+    AudioFormat, Command, LegId, Output, PayloadMap, PayloadRule, RefusalReason, Report, RoomId, Shard,
+    StreamParams,
+};
 use proptest::prelude::*;
 use scene::{A, A_SDP, B, B_SDP, PTIME, Rtp, Scene, params, plain};
 use smallvec::smallvec;
@@ -141,6 +146,30 @@ fn silence_is_reported_once_and_so_is_the_first_packet_after_it() {
     scene.arrive(A, A_SDP, &Rtp::audio(1, 2)).unwrap();
     let news = [Report::Heard { leg: A }, Report::Silent { leg: B }, Report::Silent { leg: A }];
     assert_eq!(wait(&mut scene, 60), news);
+}
+
+#[test]
+fn a_payload_type_that_is_not_agreed_on_is_told_of_once_until_something_else_is_agreed() {
+    let mut scene = Scene::relayed();
+    scene.arrive(A, A_SDP, &Rtp::audio(1, 1)).unwrap();
+    scene.reports();
+    let other = |index, payload_type| Rtp { payload_type, ..Rtp::audio(1, index) };
+    assert_eq!(scene.arrive(A, A_SDP, &other(2, 9)), None);
+    assert_eq!(scene.arrive(A, A_SDP, &other(3, 9)), None);
+    assert_eq!(scene.arrive(A, A_SDP, &other(4, 111)), None);
+    let told = [9, 111].map(|payload_type| Report::Unexpected { leg: A, payload_type });
+    assert_eq!(scene.reports(), told);
+    scene.relay(A, B, plain(), plain());
+    assert_eq!(scene.arrive(A, A_SDP, &other(5, 9)), None);
+    assert_eq!(scene.reports(), told[..1]);
+    let codec = Codec::Pcmu;
+    let format = AudioFormat { codec, payload_type: 0, ptime_ms: 20 };
+    scene.command(Command::OpenRoom { room: RoomId(1) });
+    scene.command(Command::Join { room: RoomId(1), leg: A, format, role: Role::Participant });
+    for (index, payload_type) in [(6, 0), (7, 13), (8, 9), (9, 9)] {
+        scene.arrive(A, A_SDP, &other(index, payload_type));
+    }
+    assert_eq!(scene.reports(), told[..1], "what is heard in the room and its comfort noise are no news");
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Link {
             Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
+            | Report::Unexpected { .. }
             | Report::Closed { .. }
             | Report::Talk { .. }
             | Report::Speaker { .. } => Urgency::Later,

@@ -43,9 +43,32 @@ pub(crate) struct News {
     pub(crate) silence_reported: bool,
     /// A packet came after the silence had been reported.
     pub(crate) heard: bool,
+    /// A packet came of a payload type for which there is no agreement.
+    pub(crate) unexpected: Option<u8>,
+    /// The types for which that has been noticed, one bit each.
+    noticed: u128,
 }
 
 impl News {
+    /// Whether there is anything to tell.
+    pub(crate) const fn is_any(&self) -> bool {
+        self.latched.is_some() || self.heard || self.unexpected.is_some()
+    }
+
+    /// A packet came of a payload type that is not agreed on; each type is told of once.
+    fn notice(&mut self, payload_type: u8) {
+        let bit = 1 << (payload_type & 0x7f);
+        if self.noticed & bit == 0 && self.unexpected.is_none() {
+            self.noticed |= bit;
+            self.unexpected = Some(payload_type);
+        }
+    }
+
+    /// Something else is agreed on.
+    fn forget_types(&mut self) {
+        (self.unexpected, self.noticed) = (None, 0);
+    }
+
     fn expect(&mut self, now: Time) {
         self.expected_since = now;
         self.silence_reported = false;
@@ -83,6 +106,7 @@ impl Leg {
         if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
+        self.news.forget_types();
         self.mixed = None;
         self.relay = Some(relay);
     }
@@ -92,6 +116,7 @@ impl Leg {
         if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
+        self.news.forget_types();
         self.relay = None;
         self.stays = self.stays.wrapping_add(1);
         self.mixed = Some(Box::new(mixed));
@@ -140,6 +165,9 @@ impl Leg {
             return None;
         }
         if let Some(mixed) = &mut self.mixed {
+            if !mixed.listens_to(arrival.payload_type) {
+                self.news.notice(arrival.payload_type);
+            }
             mixed.handle_packet(now, &arrival, datagram);
             return None;
         }
@@ -150,6 +178,7 @@ impl Leg {
         let rule = relay.table.rule(arrival.payload_type);
         let Some(payload_type) = rule.outgoing() else {
             self.figures.dropped.payload_type += 1;
+            self.news.notice(arrival.payload_type);
             return None;
         };
         Some(Passing {

@@ -180,6 +180,11 @@ impl Mixed {
         self.format
     }
 
+    /// Whether packets of this type are heard here.
+    pub(crate) fn listens_to(&self, payload_type: u8) -> bool {
+        self.listener.listens_to(payload_type)
+    }
+
     pub(crate) fn figures(&self) -> JitterFigures {
         self.buffer.figures()
     }

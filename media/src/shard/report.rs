@@ -44,6 +44,14 @@ pub enum Report {
         /// The leg.
         leg: LegId,
     },
+    /// The peer of a leg sends packets of a payload type for which nothing is agreed: a relay drops them, and a room does
+    /// not hear them. Once for each type until the leg is relayed or joins a room anew.
+    Unexpected {
+        /// The leg.
+        leg: LegId,
+        /// The payload type.
+        payload_type: u8,
+    },
     /// A leg could not be put into a room, and is in none.
     NotJoined {
         /// The room.

@@ -199,7 +199,7 @@ impl Shard {
     ) -> Option<Forward> {
         let from = self.legs.get_mut(leg)?;
         let passing = from.handle_datagram(now, leg, source, packet);
-        if from.news.latched.is_some() || from.news.heard {
+        if from.news.is_any() {
             self.outbox.offer_news(from);
         }
         let passing = passing?;
@@ -251,7 +251,7 @@ impl Shard {
         self.next_scan = if self.keys.is_empty() { None } else { Some(now + SCAN_INTERVAL) };
         let silence = self.config.silence;
         for leg in self.legs.iter_mut() {
-            if leg.news.latched.is_some() || leg.news.heard {
+            if leg.news.is_any() {
                 self.outbox.offer_news(leg);
             }
             if leg.is_newly_silent(now, silence) {
@@ -503,6 +503,11 @@ impl Outbox {
             && self.offer(Output::Report(Report::Latched { leg: leg.id, source }))
         {
             leg.news.latched = None;
+        }
+        if let Some(payload_type) = leg.news.unexpected
+            && self.offer(Output::Report(Report::Unexpected { leg: leg.id, payload_type }))
+        {
+            leg.news.unexpected = None;
         }
     }
 }

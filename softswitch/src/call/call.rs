@@ -1,5 +1,6 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
+use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
 use super::ring::Ring;
 use super::serve::Served;
@@ -150,6 +151,8 @@ pub struct Call {
     pub(super) phase: Phase,
     /// Caller's and callee's.
     pub(super) media: [MediaLeg; 2],
+    /// How the two are joined.
+    pub(super) bridge: Bridge,
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     pub(super) ending: Option<Ending>,

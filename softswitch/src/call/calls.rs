@@ -206,6 +206,12 @@ impl Calls {
             }
             Report::Latched { leg, .. } | Report::Heard { leg } => self.silence(env, leg, false),
             Report::Silent { leg } => self.silence(env, leg, true),
+            Report::Unexpected { leg, payload_type } => {
+                let (id, side) = call_with(leg);
+                if let Some(call) = self.table.get_mut(id) {
+                    call.handle_unexpected(env, side, payload_type);
+                }
+            }
             // The caller hears nothing, and nobody hears it.
             Report::NotJoined { leg, .. } => self.end(env, call_with(leg).0, Status::SERVER_INTERNAL_ERROR),
             // Nobody has asked for them yet.

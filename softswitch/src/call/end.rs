@@ -104,6 +104,7 @@ impl Call {
                     env.media(Command::Close { leg: self.media(side).id });
                 }
             }
+            self.close_room(env);
             let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
             env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });

@@ -3,12 +3,13 @@
 //! A re-INVITE is answered here, by us: hold, resume and a new address concern one leg, and its media parameters carry
 //! them. Left out on purpose: passing a re-INVITE to the other side, and re-INVITEs of our own.
 
-use super::agreement::{Agreement, Proposal};
-use super::call::{Call, Leg, Phase, Side};
+use super::agreement::Agreement;
+use super::bridge::transcodes;
+use super::call::{Call, Phase, Side};
+use super::formats::Formats;
 use super::session::{SDP, SdpFault, read};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use bytes::Bytes;
-use media::{Command, PayloadRule};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status};
@@ -61,68 +62,67 @@ impl Call {
             self.caller_leg.flow.peer = request.flow.peer;
             return Ok(body);
         }
-        let Some(offer) = offer else { return self.offer_anew(side).ok_or(Status::NOT_ACCEPTABLE_HERE) };
-        if self.would_silence(side, &offer) {
-            return Err(Status::NOT_ACCEPTABLE_HERE);
-        }
+        let Some(offer) = offer else {
+            return self.offer_anew(env, side).ok_or(Status::NOT_ACCEPTABLE_HERE);
+        };
         let ptime_ms = offer.ptime_ms;
-        let agreement = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
+        let told = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         leg.flow.peer = request.flow.peer;
-        Ok(leg.session.answer(&request.message, &agreement, ptime_ms))
+        Ok(leg.session.answer(&request.message, &told, ptime_ms))
     }
 
-    /// §14.2: an INVITE without an offer asks for ours: what both sides share, in both directions.
-    fn offer_anew(&mut self, side: Side) -> Option<Bytes> {
-        let other = self.leg_mut(side.other())?.session.remote.clone()?;
+    /// §14.2: an INVITE without an offer asks for ours: what is spoken now, and what else could be, in both directions.
+    fn offer_anew(&mut self, env: &Environment, side: Side) -> Option<Bytes> {
+        let transcode = transcodes(env) && self.agreed(side.other())?.first_decoded().is_some();
+        let ptime_ms = self.wish(side.other())?.ptime_ms;
         let leg = self.leg_mut(side)?;
-        let shared = Agreement::between(leg.session.remote.as_ref()?, &other)?;
+        let used = Formats::from(leg.session.remote.as_ref()?);
+        let offered = leg.session.agreed.as_ref()?.offered_onward(transcode, &used);
         leg.awaiting_answer = true;
-        Some(leg.session.offer(&Proposal { codecs: shared.codecs, events: shared.events }, other.ptime_ms))
+        Some(leg.session.offer(&offered, ptime_ms))
     }
 
-    /// Whether the codec that the other side prefers, and most likely sends, would no longer reach this one: we do not
-    /// tell the other side about a re-INVITE.
-    fn would_silence(&mut self, side: Side, offer: &AudioOffer) -> bool {
-        let known = |leg: Option<&mut Leg>| leg.and_then(|leg| leg.session.remote.clone());
-        let (Some(this), Some(other)) = (known(self.leg_mut(side)), known(self.leg_mut(side.other()))) else {
-            return false;
-        };
-        // The other side as the callee: its codecs in its own order and numbers.
-        let sent = Agreement::between(&this, &other).and_then(|before| {
-            other
-                .codecs
-                .iter()
-                .map(|codec| codec.payload_type)
-                .find(|sent| before.backward.rule(*sent) != PayloadRule::Drop)
-        });
-        let after = Agreement::between(offer, &other);
-        sent.is_some_and(|sent| after.is_none_or(|after| after.backward.rule(sent) == PayloadRule::Drop))
+    /// The last description of a side.
+    pub(super) fn wish(&self, side: Side) -> Option<&AudioOffer> {
+        match (side, &self.phase) {
+            (Side::Caller, _) => self.caller_leg.session.remote.as_ref(),
+            (Side::Callee, Phase::Talking { callee }) => callee.session.remote.as_ref(),
+            (
+                Side::Callee,
+                Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Served | Phase::Ended,
+            ) => None,
+        }
     }
 
-    /// Takes a new description of one side and tells the shard. `None` when the other side shares nothing with it.
-    /// The agreement is as that side sees it.
-    fn adopt(&mut self, env: &mut Environment, side: Side, description: AudioOffer) -> Option<Agreement> {
-        let other = self.leg_mut(side.other())?.session.remote.clone()?;
-        let (caller, callee) = match side {
-            Side::Caller => (&description, &other),
-            Side::Callee => (&other, &description),
+    /// Takes a new description of one side and tells the shard; what that side is told. The other one is told nothing and
+    /// goes on as it is, so `None` when it would not be understood any more.
+    fn adopt(&mut self, env: &mut Environment, side: Side, description: AudioOffer) -> Option<Formats> {
+        let (new, other) = (Formats::from(&description), self.agreed(side.other())?);
+        let wishes = match side {
+            Side::Caller => [Some(&description), self.wish(Side::Callee)],
+            Side::Callee => [self.wish(Side::Caller), Some(&description)],
         };
-        let agreement = Agreement::between(caller, callee)?;
-        let seen = match side {
-            Side::Caller => agreement.clone(),
-            Side::Callee => Agreement::between(&description, &other)?,
+        let [caller, callee] = match side {
+            Side::Caller => [&new, other],
+            Side::Callee => [other, &new],
         };
-        let leg = self.media(side).id;
+        let is_first = self.wish(side).is_none();
+        let agreement = if is_first {
+            Agreement::between(caller, callee, wishes, transcodes(env))?
+        } else {
+            Agreement::renewed(side, caller, callee, wishes, transcodes(env))?
+        };
+        let told = agreement.told(side).clone();
+        if is_first && let Some(other) = self.leg_mut(side.other()) {
+            other.session.agreed = Some(agreement.told(side.other()).clone());
+        }
         self.media_mut(side).silent = false;
-        let party = self.leg_mut(side)?;
-        party.session.remote = Some(description);
-        let params = party.session.params(&party.flow, &party.latching, agreement.clock_rate);
-        env.media(Command::Configure { leg, params });
-        let (a, b) = (self.media(Side::Caller).id, self.media(Side::Callee).id);
-        let (forward, backward) = (agreement.forward, agreement.backward);
-        env.media(Command::Relay { a, b, forward, backward });
-        Some(seen)
+        let session = &mut self.leg_mut(side)?.session;
+        (session.remote, session.agreed) = (Some(description), Some(told.clone()));
+        self.configure(env, side);
+        self.join(env, agreement.path);
+        Some(told)
     }
 
     /// The ACK of a 2xx of ours; it carries the answer when the 2xx carried our offer (§13.2.1). Returns whether the
@@ -142,21 +142,9 @@ impl Call {
         }
         if is_first {
             // The callee's leg was not told its parameters while it had no partner.
-            self.configure_callee(env);
+            self.configure(env, Side::Callee);
         }
         true
-    }
-
-    fn configure_callee(&mut self, env: &mut Environment) {
-        let Phase::Talking { callee } = &self.phase else { return };
-        let clock_rate = callee
-            .session
-            .remote
-            .as_ref()
-            .and_then(|remote| remote.codecs.first())
-            .map(|codec| codec.clock_rate);
-        let params = callee.session.params(&callee.flow, &callee.latching, clock_rate.unwrap_or(8_000));
-        env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
     }
 
     /// A media leg heard nothing for the configured time, or something again. Returns whether the call is dead: both

@@ -2,10 +2,12 @@
 //! the switch answers itself (`serve`).
 
 mod agreement;
+mod bridge;
 #[allow(clippy::module_inception)]
 mod call;
 mod calls;
 mod end;
+mod formats;
 mod locate;
 mod midcall;
 mod ring;

@@ -1,8 +1,10 @@
 //! Waiting for an answer: one INVITE to each phone of the callee, the first 2xx wins (RFC 3261 §16.6, §16.7, §13.2.2). A
 //! phone with several flows gets it over one of them, and over the next when that fails (RFC 5626 §7).
 
-use super::agreement::{Agreement, Proposal};
+use super::agreement::Agreement;
+use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
+use super::formats::Formats;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, escape_user, sign_request, sign_response};
@@ -18,7 +20,7 @@ use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::resolve::Failure;
-use sip_stack::sdp::{AudioCodec, AudioOffer, TelephoneEvent};
+use sip_stack::sdp::AudioOffer;
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::{Flow, Transport};
 use smallvec::SmallVec;
@@ -31,17 +33,9 @@ pub(super) struct Ring {
     pub(super) deadline: Time,
     /// The best failure so far (§16.7 step 6).
     best: Option<Status>,
-    /// Early media are flowing.
-    early: Option<Early>,
-}
-
-/// The answer that the caller got in a provisional response; the 2xx repeats it (RFC 3261 §13.2.1).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Early {
-    body: Bytes,
-    /// What the caller was told it may send.
-    codecs: Vec<AudioCodec>,
-    events: Vec<TelephoneEvent>,
+    /// Early media are flowing: the answer that the caller got in a provisional response. The 2xx repeats it (RFC 3261
+    /// §13.2.1).
+    early: Option<Bytes>,
 }
 
 /// One INVITE of ours.
@@ -147,7 +141,8 @@ impl Call {
         session.port = self.media(Side::Callee).port;
         let caller = self.caller_leg.session.remote.as_ref();
         let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
-        let offer = session.offer(&Proposal::for_callee(caller), ptime_ms);
+        let known = caller.map_or_else(Formats::telephone, Formats::from);
+        let offer = session.offer(&known.offered_onward(transcodes(env), &Formats::default()), ptime_ms);
         draft.writer.body(SDP, &offer);
         if flow.transport == Transport::Udp && self.avoids_datagrams(env, draft.writer.octets()) {
             return Invited::TooLarge;
@@ -218,37 +213,34 @@ impl Call {
             return None;
         }
         let remote = read(response).ok().flatten()?;
-        let caller = self.caller_leg.session.remote.clone()?;
-        let agreement = Agreement::between(&caller, &remote)?;
+        let caller = self.caller_leg.session.remote.as_ref()?;
+        let (ours, theirs) = (Formats::from(caller), Formats::from(&remote));
+        let agreement = Agreement::between(&ours, &theirs, [Some(caller), Some(&remote)], transcodes(env))?;
         let branch = ring.branches.get_mut(index)?;
         branch.session.remote = Some(remote.clone());
-        let callee = branch.session.params(&branch.flow, &self.destination.latching, agreement.clock_rate);
-        let leg = self.media(Side::Callee).id;
-        env.media(Command::Configure { leg, params: callee });
-        let answer = self.answer_caller(env, &agreement, &remote);
+        branch.session.agreed = Some(agreement.callee.clone());
+        let params = branch.session.params(&branch.flow, &self.destination.latching);
+        env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
+        let answer = self.answer_caller(env, agreement, &remote);
         if let Phase::Ringing(ring) = &mut self.phase {
-            let Agreement { codecs, events, .. } = agreement;
-            ring.early = Some(Early { body: answer.clone(), codecs, events });
+            ring.early = Some(answer.clone());
         }
         Some(answer)
     }
 
     /// Writes the answer for the caller, and connects the two media legs.
-    fn answer_caller(&mut self, env: &mut Environment, agreement: &Agreement, callee: &AudioOffer) -> Bytes {
-        let leg = &mut self.caller_leg;
-        let answer = leg.session.answer(&self.invitation.request.message, agreement, callee.ptime_ms);
-        self.connect(env, agreement);
+    fn answer_caller(&mut self, env: &mut Environment, agreement: Agreement, callee: &AudioOffer) -> Bytes {
+        let session = &mut self.caller_leg.session;
+        // Packets that are passed on are as long as the callee wants them; others are made here.
+        let ptime_ms = if agreement.is_mixed() {
+            session.remote.as_ref().and_then(|caller| caller.ptime_ms)
+        } else {
+            callee.ptime_ms
+        };
+        let answer = session.answer(&self.invitation.request.message, &agreement.caller, ptime_ms);
+        self.configure(env, Side::Caller);
+        self.join(env, agreement.path);
         answer
-    }
-
-    /// Tells the shard about the caller and relays between the legs.
-    pub(super) fn connect(&mut self, env: &mut Environment, agreement: &Agreement) {
-        let leg = &self.caller_leg;
-        let params = leg.session.params(&leg.flow, &leg.latching, agreement.clock_rate);
-        let (a, b) = (self.media(Side::Caller).id, self.media(Side::Callee).id);
-        env.media(Command::Configure { leg: a, params });
-        let (forward, backward) = (agreement.forward.clone(), agreement.backward.clone());
-        env.media(Command::Relay { a, b, forward, backward });
     }
 
     /// The first 2xx: acknowledged; the other branches are cancelled, the caller is answered.
@@ -283,29 +275,30 @@ impl Call {
     }
 
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
-    fn accept_answer(&mut self, env: &mut Environment, early: Option<Early>) -> Option<Bytes> {
+    fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
         let remote = callee.session.remote.clone()?;
-        let Some(mut caller) = self.caller_leg.session.remote.clone() else {
+        let theirs = Formats::from(&remote);
+        let Some(caller) = &self.caller_leg.session.remote else {
+            callee.session.agreed = Some(theirs.clone());
             self.caller_leg.awaiting_answer = true;
-            let proposal = Proposal { codecs: remote.codecs, events: remote.telephone_events };
-            return Some(self.caller_leg.session.offer(&proposal, remote.ptime_ms));
+            let offered = theirs.offered_onward(transcodes(env), &Formats::default());
+            return Some(self.caller_leg.session.offer(&offered, remote.ptime_ms));
         };
-        let told = early.map(|early| {
-            (caller.codecs, caller.telephone_events) = (early.codecs, early.events);
-            early.body
-        });
-        let agreement = Agreement::between(&caller, &remote)?;
-        self.caller_leg.session.remote = Some(caller);
-        let params = callee.session.params(&callee.flow, &callee.latching, agreement.clock_rate);
-        let leg = self.media(Side::Callee).id;
-        env.media(Command::Configure { leg, params });
-        match told {
+        // What the caller was told early is what it speaks.
+        let told = early.as_ref().and(self.caller_leg.session.agreed.clone());
+        let ours = told.unwrap_or_else(|| Formats::from(caller));
+        let wishes = [Some(caller), Some(&remote)];
+        let agreement = Agreement::between(&ours, &theirs, wishes, transcodes(env))?;
+        callee.session.agreed = Some(agreement.callee.clone());
+        self.configure(env, Side::Callee);
+        match early {
             Some(told) => {
-                self.connect(env, &agreement);
+                self.configure(env, Side::Caller);
+                self.join(env, agreement.path);
                 Some(told)
             }
-            None => Some(self.answer_caller(env, &agreement, &remote)),
+            None => Some(self.answer_caller(env, agreement, &remote)),
         }
     }
 

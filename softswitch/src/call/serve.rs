@@ -2,26 +2,24 @@
 //!
 //! Left out on purpose: who may enter a conference, its announcements and its moderator.
 
-use super::agreement::{Agreement, Proposal};
+use super::agreement::{Agreement, Path};
 use super::call::{Call, Phase, Side};
+use super::formats::{Formats, PTIME_MS};
 use crate::config::Service;
 use crate::core::environment::Environment;
 use crate::store::EndedBy;
 use bytes::Bytes;
-use media::codec::Codec;
 use media::mix::{Audience, MemberId, Role};
 use media::source::Source;
-use media::{AudioFormat, Command, RoomId};
+use media::{AudioFormat, Command, PayloadMap, RoomId};
 use serde::{Deserialize, Serialize};
 use sip_stack::message::{Message, Status};
-use sip_stack::sdp::{AudioCodec, AudioOffer};
+use sip_stack::sdp::AudioOffer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The member that plays into a room; legs have the numbers of calls, which do not come so far.
 const PLAYER: MemberId = MemberId(u64::MAX);
-/// The packets of whoever does not say how long it wants them.
-const PTIME_MS: u16 = 20;
 
 /// What a caller is given.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -140,16 +138,15 @@ impl Call {
     ) -> Option<Bytes> {
         let Some(offer) = offer else {
             self.caller_leg.awaiting_answer = true;
-            let agreed = self.caller_leg.session.remote.as_ref().and_then(|remote| self.agreement(remote));
-            let proposal = agreed.map_or_else(
-                || Proposal::for_callee(None),
-                |agreed| Proposal { codecs: agreed.codecs, events: agreed.events },
-            );
-            return Some(self.caller_leg.session.offer(&proposal, Some(PTIME_MS)));
+            let session = &self.caller_leg.session;
+            // Whatever we decode can be served, and what is spoken already.
+            let ours = Formats::telephone().offered_onward(true, &Formats::default());
+            let offered = session.agreed.clone().unwrap_or(ours);
+            return Some(self.caller_leg.session.offer(&offered, Some(PTIME_MS)));
         };
         let ptime_ms = offer.ptime_ms;
-        let agreement = self.serve_with(env, offer)?;
-        Some(self.caller_leg.session.answer(message, &agreement, ptime_ms))
+        let told = self.serve_with(env, offer)?;
+        Some(self.caller_leg.session.answer(message, &told, ptime_ms))
     }
 
     /// The answer to an offer of ours. Whether there is a codec in it.
@@ -157,48 +154,42 @@ impl Call {
         self.serve_with(env, answer).is_some()
     }
 
-    /// What the caller and we can say to each other.
-    fn agreement(&self, remote: &AudioOffer) -> Option<Agreement> {
-        match self.destination.service?.room {
-            None => Agreement::between(remote, remote),
-            Some(_) => Some(Agreement::with_us(remote, spoken(remote)?.0)),
-        }
-    }
-
-    /// Takes a description of the caller and has it served.
-    fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Agreement> {
+    /// Takes a description of the caller and has it served; what it is told of codecs.
+    fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Formats> {
         let Served { service, room, format: joined } = self.destination.service?;
-        let agreement = self.agreement(&remote)?;
+        let known = Formats::from(&remote);
+        let (told, way) = match room {
+            None => {
+                let echoed = Agreement::between(&known, &known, [None, None], false)?;
+                (echoed.caller, Err(echoed.path))
+            }
+            Some(room) => {
+                let (told, format) = Agreement::with_us(&known, Some(&remote))?;
+                (told, Ok((room, format)))
+            }
+        };
         let leg = self.media(Side::Caller).id;
         self.media_mut(Side::Caller).silent = false;
-        let format = spoken(&remote).map(|(codec, decoded)| AudioFormat {
-            codec: decoded,
-            payload_type: codec.payload_type,
-            ptime_ms: decoded.ptime_ms(remote.ptime_ms.unwrap_or(PTIME_MS).into()) as u8,
-        });
-        let party = &mut self.caller_leg;
-        party.session.remote = Some(remote);
-        let params = party.session.params(&party.flow, &party.latching, agreement.clock_rate);
-        env.media(Command::Configure { leg, params });
-        match (service, room, format) {
+        let session = &mut self.caller_leg.session;
+        (session.remote, session.agreed) = (Some(remote), Some(told.clone()));
+        self.configure(env, Side::Caller);
+        match way {
             // It keeps its seat.
-            (Service::Conference | Service::Milliwatt, Some(_), _) if format == joined => {}
-            (Service::Conference | Service::Milliwatt, Some(room), Some(format)) => {
+            Ok((_, format)) if joined == Some(format) => {}
+            Ok((room, format)) => {
                 env.media(Command::Join { room, leg, format, role: Role::Participant });
                 self.destination.service = Some(Served { service, room: Some(room), format: Some(format) });
             }
-            (Service::Echo, _, _) => env.media(Command::Echo { leg, map: agreement.forward.clone() }),
-            (Service::Conference | Service::Milliwatt, _, _) => {}
+            Err(path) => env.media(Command::Echo { leg, map: forward(path) }),
         }
-        Some(agreement)
+        Some(told)
     }
 }
 
-/// The first codec of a party that is decoded here.
-fn spoken(party: &AudioOffer) -> Option<(&AudioCodec, Codec)> {
-    party.codecs.iter().find_map(|codec| {
-        let name = core::str::from_utf8(codec.encoding.as_bytes()).ok()?;
-        let decoded = Codec::from_rtpmap(name, codec.clock_rate, codec.channels)?;
-        Some((codec, decoded))
-    })
+/// What is sent back to whom it came from.
+fn forward(path: Path) -> PayloadMap {
+    match path {
+        Path::Relay { forward, .. } => forward,
+        Path::Room(_) => PayloadMap::default(),
+    }
 }

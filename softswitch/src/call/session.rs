@@ -1,14 +1,15 @@
 //! One party's half of a session: what we told it last and what it told us (RFC 3264 §8, RFC 8866 §5.2).
 
-use super::agreement::{Agreement, Proposal, TRANSPORTS};
+use super::agreement::TRANSPORTS;
+use super::formats::Formats;
 use crate::config;
 use bytes::Bytes;
 use media::{Latching, StreamParams};
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Message;
 use sip_stack::sdp::{
-    AudioCodec, AudioOffer, Direction, LocalAudio, LocalOrigin, MediaTransport, NegotiationError,
-    SessionDescription, TelephoneEvent, write_answer, write_offer,
+    AudioOffer, Direction, LocalAudio, LocalOrigin, MediaTransport, NegotiationError, SessionDescription,
+    write_answer, write_offer,
 };
 use sip_stack::transport::Flow;
 use std::net::IpAddr;
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) port: u16,
     /// The party's last description.
     pub(super) remote: Option<AudioOffer>,
+    /// What the party speaks since then, and is spoken to; what it prefers comes first.
+    pub(super) agreed: Option<Formats>,
     /// Our last description.
     pub(super) local: Bytes,
 }
@@ -56,7 +59,7 @@ pub(super) fn read(message: &Message) -> Result<Option<AudioOffer>, SdpFault> {
 
 impl Session {
     pub(super) fn new(id: u64, address: IpAddr) -> Session {
-        Session { id: id >> 1, version: 0, address, port: 0, remote: None, local: Bytes::new() }
+        Session { id: id >> 1, version: 0, address, port: 0, remote: None, agreed: None, local: Bytes::new() }
     }
 
     fn origin(&mut self) -> LocalOrigin<'static> {
@@ -65,9 +68,9 @@ impl Session {
     }
 
     /// Writes an offer of ours.
-    pub(super) fn offer(&mut self, proposal: &Proposal, ptime_ms: Option<u16>) -> Bytes {
+    pub(super) fn offer(&mut self, offered: &Formats, ptime_ms: Option<u16>) -> Bytes {
         let origin = self.origin();
-        let audio = self.audio(&proposal.codecs, &proposal.events, Direction::SendRecv, ptime_ms);
+        let audio = self.audio(offered, Direction::SendRecv, ptime_ms);
         let mut text = Vec::with_capacity(384);
         write_offer(&mut text, &origin, &audio);
         self.local = text.into();
@@ -75,19 +78,15 @@ impl Session {
     }
 
     /// Writes our answer to the offer in `message`, which was read into `remote` before.
-    pub(super) fn answer(
-        &mut self,
-        message: &Message,
-        agreement: &Agreement,
-        ptime_ms: Option<u16>,
-    ) -> Bytes {
+    pub(super) fn answer(&mut self, message: &Message, told: &Formats, ptime_ms: Option<u16>) -> Bytes {
+        self.agreed = Some(told.clone());
         let origin = self.origin();
         let direction = self
             .remote
             .as_ref()
             .map_or(Direction::SendRecv, |remote| remote.direction.answer(Direction::SendRecv));
         let index = self.remote.as_ref().map_or(0, |remote| remote.media_index);
-        let audio = self.audio(&agreement.codecs, &agreement.events, direction, ptime_ms);
+        let audio = self.audio(told, direction, ptime_ms);
         let mut text = Vec::with_capacity(384);
         if let Ok(offer) = SessionDescription::parse(message.body()) {
             write_answer(&mut text, &origin, &offer, Some((index, &audio)));
@@ -96,32 +95,26 @@ impl Session {
         self.local.clone()
     }
 
-    fn audio<'a>(
-        &self,
-        codecs: &'a [AudioCodec],
-        telephone_events: &'a [TelephoneEvent],
-        direction: Direction,
-        ptime_ms: Option<u16>,
-    ) -> LocalAudio<'a> {
+    fn audio<'a>(&self, formats: &'a Formats, direction: Direction, ptime_ms: Option<u16>) -> LocalAudio<'a> {
         LocalAudio {
             address: self.address,
             port: self.port,
             transport: MediaTransport::RtpAvp,
-            codecs,
-            telephone_events,
+            codecs: &formats.codecs,
+            telephone_events: &formats.events,
             direction,
             ptime_ms,
         }
     }
 
     /// What the media shard needs to know of this party.
-    pub(super) fn params(&self, flow: &Flow, latching: &config::Latching, clock_rate: u32) -> StreamParams {
+    pub(super) fn params(&self, flow: &Flow, latching: &config::Latching) -> StreamParams {
         let direction = self.remote.as_ref().map_or(Direction::Inactive, |remote| remote.direction);
         StreamParams {
             remote: self.remote.as_ref().and_then(AudioOffer::destination),
             signalling: flow.peer.ip().to_canonical(),
             latching: media_latching(latching),
-            clock_rate,
+            clock_rate: self.agreed.as_ref().map_or(8_000, Formats::clock_rate),
             send: direction.sends(),
             receive: direction.receives(),
         }

@@ -1,5 +1,6 @@
 //! An INVITE that opens a call: what it asks for, whether it may, and the call it becomes (RFC 3261 §13.3.1, §8.2).
 
+use super::bridge::Bridge;
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
 use super::calls::Calls;
 use super::locate::Located;
@@ -122,6 +123,7 @@ impl Calls {
                 silent: false,
                 figures: None,
             }),
+            bridge: Bridge::default(),
             started: env.now,
             answered: None,
             ending: None,

@@ -28,6 +28,7 @@ const PORTS: Key = Key {
     expected: "a range of at least four ports with the lower one first",
     example: "\"40000-59999\"",
 };
+const TRANSCODE: Key = Key { name: "transcode", expected: "true or false", example: "true" };
 const SILENCE: Key = Key { name: "silence_s", expected: "a whole number", example: "30" };
 
 /// The default of `[media] ports`.
@@ -93,6 +94,7 @@ pub(super) fn resolve_media(
         advertise_ipv6: None,
         local_networks: Vec::new(),
         silence_s: None,
+        transcode: true,
     };
     let Some(mut section) = root.table("media", "[media]") else {
         inherit_advertise(&mut media, listeners, faults);
@@ -113,6 +115,7 @@ pub(super) fn resolve_media(
     if let Some(networks) = resolve_networks(&mut section) {
         media.local_networks = networks;
     }
+    media.transcode = section.flag(TRANSCODE).is_none_or(|transcode| transcode.value);
     media.silence_s = section.number(SILENCE, 1, 86_400).map(|silence| silence.value);
     section.finish();
     media

@@ -127,6 +127,8 @@ pub struct Media {
     pub local_networks: Vec<Network>,
     /// A call whose two legs sent no media for this long is ended; `None`: never.
     pub silence_s: Option<u32>,
+    /// Whether parties without a common codec are brought together by decoding.
+    pub transcode: bool,
 }
 
 impl Media {

@@ -3,7 +3,9 @@
 
 mod peers;
 mod services;
+mod sound;
 mod stage;
+mod transcoding;
 
 use media::{Command, PayloadRule};
 use sip_stack::message::Method;
@@ -18,7 +20,7 @@ fn a_caller_without_an_offer_gets_ours_and_its_ack_connects_the_media() {
     let mut stage = Stage::new(1);
     stage.invite("");
     let offer = stage.sent_to(CALLEE, Method::Invite);
-    assert!(stage::body(&offer).contains("RTP/AVP 0 8 101"));
+    assert!(stage::body(&offer).contains("RTP/AVP 0 8 9 96 101"));
     stage.reply(&offer, "200 OK", &sdp(PCMA));
     let answer = stage.response_to_caller(200);
     assert!(stage::body(&answer).contains("RTP/AVP 8"), "the 2xx offers what the callee took");

@@ -97,7 +97,7 @@ fn a_caller_without_an_offer_is_served_after_its_ack() {
     stage.dial("");
     stage.open_media();
     let offer = stage.response_to_caller(200);
-    assert!(stage::body(&offer).contains("RTP/AVP 0 8 101"));
+    assert!(stage::body(&offer).contains("RTP/AVP 0 8 9 96 101"));
     assert_eq!(stage.mixing(), []);
     stage.ack(&sdp("m=audio 4000 RTP/AVP 8\r\n"));
     let told = stage.mixing();

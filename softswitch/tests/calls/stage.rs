@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     now: Time,
     /// What the switch wanted done in the last step.
     outputs: Vec<Output>,
+    /// What it told the shard so far.
+    pub(crate) told: Vec<Command>,
     challenge: Vec<u8>,
     count: u32,
     cseq: u32,
@@ -62,6 +64,7 @@ impl Stage {
             switch: Switch::new([5; 32], config),
             now: Time(1),
             outputs: Vec::new(),
+            told: Vec::new(),
             challenge: Vec::new(),
             count: 0,
             cseq: 0,
@@ -86,6 +89,7 @@ impl Stage {
 
     fn collect(&mut self) {
         self.outputs = std::iter::from_fn(|| self.switch.poll_output()).collect();
+        self.told.extend(self.outputs.iter().filter_map(Output::media).cloned());
         let opened = self
             .commands()
             .find_map(|command| if let Command::Open { legs } = command { Some(legs.clone()) } else { None });
