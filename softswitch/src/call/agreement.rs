@@ -182,6 +182,7 @@ mod tests {
             direction: Direction::SendRecv,
             ptime_ms: None,
             maxptime_ms: None,
+            rtcp: Default::default(),
         }
     }
 
