@@ -24,10 +24,10 @@ mod time;
 
 pub use leg::{
     AudioFormat, Dropped, FormatError, Latching, LegFigures, LegId, Network, PayloadMap, PayloadRule,
-    PrefixTooLong, StreamParams,
+    PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
-    Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report, RoomId, Shard,
-    ShardConfig,
+    Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason, Report, RoomId,
+    Shard, ShardConfig,
 };
 pub use time::Time;

@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use media::io::{MediaConfig, MediaHandle, start};
+use media::rtcp::{Compound, Packet};
 use media::rtp::Header;
 use media::{
-    Command, Latching, LegFigures, LegId, PayloadMap, PayloadRule, RefusalReason, Report, StreamParams,
+    Command, Latching, LegFigures, LegId, PayloadMap, PayloadRule, RefusalReason, Report, RtcpPort,
+    StreamParams,
 };
 use smallvec::smallvec;
 
@@ -18,29 +20,37 @@ const B: LegId = LegId(2);
 /// Far more than anything here takes; a test that meets it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A peer's socket, which fails rather than waits for ever.
-struct Peer(UdpSocket);
+/// A peer's sockets for RTP and RTCP, which fail rather than wait for ever.
+struct Peer {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
 
 impl Peer {
     #[expect(clippy::disallowed_methods, reason = "the peers of a loopback test are real sockets")]
     fn new(address: &str) -> Self {
-        let socket = UdpSocket::bind(address).expect("the loopback interface has the address");
-        socket.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
-        Self(socket)
+        let rtp: UdpSocket = UdpSocket::bind(address).expect("the loopback interface has the address");
+        let local = rtp.local_addr().expect("the socket is bound").ip();
+        let rtcp = UdpSocket::bind((local, 0)).expect("the loopback interface has a free port");
+        for socket in [&rtp, &rtcp] {
+            socket.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+        }
+        Self { rtp, rtcp }
     }
 
     fn address(&self) -> SocketAddr {
-        self.0.local_addr().expect("the socket is bound")
+        self.rtp.local_addr().expect("the socket is bound")
     }
 
     fn send(&self, port: u16, bytes: &[u8]) {
-        self.0.send_to(bytes, (self.address().ip(), port)).expect("loopback takes every datagram");
+        self.rtp.send_to(bytes, (self.address().ip(), port)).expect("loopback takes every datagram");
     }
 
     /// The next datagram and the port it came from.
     fn receive(&self) -> (u16, Vec<u8>) {
         let mut buffer = [0; 1500];
-        let (length, source) = self.0.recv_from(&mut buffer).expect("something arrives before the deadline");
+        let (length, source) =
+            self.rtp.recv_from(&mut buffer).expect("something arrives before the deadline");
         assert_eq!(source.ip(), self.address().ip());
         (source.port(), buffer[..length].to_vec())
     }
@@ -95,8 +105,16 @@ impl Media {
         for ((leg, _), peer) in legs.iter().zip([a, b]) {
             let (remote, signalling) = (Some(peer.address()), local);
             let latching = Latching::Symmetric;
-            let params =
-                StreamParams { remote, signalling, latching, clock_rate: 8000, send: true, receive: true };
+            let rtcp = RtcpPort::At(peer.rtcp.local_addr().expect("the socket is bound"));
+            let params = StreamParams {
+                remote,
+                signalling,
+                latching,
+                clock_rate: 8000,
+                send: true,
+                receive: true,
+                rtcp,
+            };
             self.send(Command::Configure { leg: *leg, params });
         }
         let forward = PayloadMap::new(&[(0, PayloadRule::UlawToAlaw(8))]);
@@ -194,15 +212,25 @@ fn a_burst_larger_than_a_turn_comes_through_whole() {
 }
 
 #[test]
-fn rtcp_is_received_on_the_next_port_and_counted() {
+fn rtcp_comes_and_goes_on_the_next_port() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
     let mut media = Media::start(config(46_400, 46_599));
     let ports = media.relay(&a, &b);
-    a.send(ports[0] + 1, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    a.rtcp.send_to(&report, (LOCAL, ports[0] + 1)).expect("loopback takes every datagram");
     // The datagram is in its socket when the call returns, so the poll that finds the packet finds it, too.
     a.send(ports[0], &packet(0, 1, &[1]));
     b.receive();
-    assert_eq!(media.close(A).rtcp_in, 1);
+    let figures = media.close(A);
+    assert_eq!((figures.rtcp_in, figures.rtcp.reports_in), (1, 1));
+    // B was sent a packet, so the end of its leg is told: SR, SDES, BYE.
+    media.close(B);
+    let mut farewell = [0; 1500];
+    let (length, source) = b.rtcp.recv_from(&mut farewell).expect("it arrives before the deadline");
+    let farewell = Compound::parse(&farewell[..length]).expect("what leaves is RTCP");
+    let packets: Vec<_> = farewell.packets().collect();
+    assert_eq!(source.port(), ports[1] + 1);
+    assert!(matches!(packets[..], [Packet::SenderReport(_), .., Packet::Goodbye(_)]), "{packets:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn allocations(scene: &mut Scene, packets: &[(&str, Vec<u8>)]) -> u64 {
         for (source, bytes) in &mut packets {
             now = now + PTIME;
             shard.receive(now, key, *source, bytes);
-            shard.receive_rtcp(key);
+            shard.receive_rtcp(now, key, *source, &[0x80, 201, 0, 1, 0, 0, 0, 9]);
             shard.handle_oversized(key);
             shard.handle_unsent(key);
             shard.tick(now);

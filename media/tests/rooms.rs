@@ -13,7 +13,7 @@ use media::codec::{Channels, Codec, Decoder, Encoder, g711, opus};
 use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role, Talk};
 use media::source::Source;
-use media::{AudioFormat, Command, LegId, Report, RoomId, StreamParams};
+use media::{AudioFormat, Command, LegId, Port, Report, RoomId, StreamParams};
 use scene::{PTIME, Rtp, Scene, params, plain};
 
 const ROOM: RoomId = RoomId(7);
@@ -67,6 +67,9 @@ fn tick(scene: &mut Scene) -> Vec<(u64, Rtp)> {
     let keys: Vec<_> = (1..100).filter_map(|leg| Some((leg, scene.shard.key(LegId(leg))?))).collect();
     let mut sent = Vec::new();
     while let Some((forward, octets)) = scene.shard.poll_transmit() {
+        if forward.port == Port::Rtcp {
+            continue;
+        }
         let leg = keys.iter().find(|(_, key)| *key == forward.leg).expect("an open leg sends").0;
         assert_eq!(forward.destination, scene::at(&sdp(leg)));
         sent.push((leg, Rtp::read(octets)));
@@ -372,10 +375,30 @@ fn a_room_of_many_allocates_nothing() {
                 shard.receive(now, *key, *source, packet);
             }
             shard.tick(now);
-            while shard.poll_transmit().is_some() {
-                sent += 1;
+            while let Some((forward, _)) = shard.poll_transmit() {
+                sent += u32::from(forward.port == Port::Rtp);
             }
         }
     });
     assert_eq!((info.count_total, sent), (0, 40 * 100));
+}
+
+#[test]
+fn a_leg_in_a_room_takes_less_than_16_kib_with_g711_and_18_with_g722() {
+    const LEGS: u64 = 64;
+    let wide = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
+    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 18)] {
+        let mut scene = Scene::empty();
+        scene.command(Command::OpenRoom { room: ROOM });
+        let info = measure(|| {
+            for leg in 1..=LEGS {
+                scene.open(LegId(leg));
+                scene.command(Command::Configure { leg: LegId(leg), params: params(&sdp(leg)) });
+                join(&mut scene, leg, format);
+            }
+        });
+        // What the shard keeps for it, its place in the room and room for its packets included.
+        let each = info.bytes_current as u64 / LEGS;
+        assert!(each <= kib * 1024, "{format:?}: {each}");
+    }
 }

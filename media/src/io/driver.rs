@@ -3,8 +3,7 @@
 //! The poll is edge-triggered, so a socket is read until it is drained; one that never is gets a turn per round, so that a
 //! flood on one leg does not starve the others.
 //!
-//! Left out on purpose: relaying RTCP, which is read and counted; and sending in batches, which gains nothing for packets to
-//! different destinations.
+//! Left out on purpose: sending in batches, which gains nothing for packets to different destinations.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +23,7 @@ use super::pace::Pace;
 use super::sockets::{PairId, Readable, Role, Sockets};
 use super::stock::{LeasedLegs, Lessor};
 use super::thread::{AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
-use crate::shard::{Forward, LegAddresses, LegPorts, Output, RefusalReason, Report, Shard};
+use crate::shard::{Forward, LegAddresses, LegPorts, Output, Port, RefusalReason, Report, Shard};
 use crate::time::Time;
 
 /// Orders obeyed per wake; opening a leg may cost a dozen system calls.
@@ -186,11 +185,14 @@ impl Driver {
 
     /// Sends what the tick has made.
     fn send(&mut self) {
-        while let Some((Forward { leg, destination }, octets)) = self.shard.poll_transmit() {
-            let sent = self
-                .sockets
-                .of_leg(leg)
-                .is_some_and(|bound| bound.pair.rtp.send_to(octets, destination).is_ok());
+        while let Some((Forward { leg, port, destination }, octets)) = self.shard.poll_transmit() {
+            let sent = self.sockets.of_leg(leg).is_some_and(|bound| {
+                let socket = match port {
+                    Port::Rtp => &bound.pair.rtp,
+                    Port::Rtcp => &bound.pair.rtcp,
+                };
+                socket.send_to(octets, destination).is_ok()
+            });
             if !sent {
                 self.shard.handle_unsent(leg);
             }
@@ -223,8 +225,12 @@ impl Driver {
             }
             (Readable::Rtcp(_), Role::Leg(leg)) => {
                 let received = self.batch.receive(&bound.pair.rtcp, ipv6);
-                for _ in 0..received.count {
-                    self.shard.receive_rtcp(leg);
+                for datagram in self.batch.datagrams(received) {
+                    if datagram.truncated {
+                        self.shard.handle_oversized(leg);
+                        continue;
+                    }
+                    self.shard.receive_rtcp(now, leg, datagram.source, datagram.octets);
                 }
                 received
             }
@@ -275,6 +281,8 @@ impl Driver {
                 None => return true,
                 Some(Output::Bind { legs }) => self.bind(now, &legs),
                 Some(Output::Release { key, leg }) => {
+                    // Its farewell.
+                    self.send();
                     debug!(%leg, "media leg closed");
                     self.sockets.take_back(now, key);
                 }

@@ -118,6 +118,12 @@ impl JitterBuffer {
         }
     }
 
+    /// The longest delay, in milliseconds.
+    #[must_use]
+    pub const fn max_delay_ms(&self) -> u32 {
+        self.config.max_delay_ms
+    }
+
     /// What the buffer has counted.
     #[must_use]
     pub fn figures(&self) -> JitterFigures {

@@ -1,10 +1,12 @@
 //! What leaves on a leg: one RTP stream of our own, whoever feeds it (RFC 3550 §5.1).
 //!
-//! The leg has one SSRC for its life. The packets of one incoming stream are all shifted by the same amounts, so that loss and
+//! The leg has one SSRC. The packets of one incoming stream are all shifted by the same amounts, so that loss and
 //! reordering stay visible to the peer. When the feeding stream changes, the sequence goes on with the next number and
 //! the timestamp advances by the time that passed, at the clock rate; the first packet carries the marker bit.
 //!
-//! Left out on purpose: collisions of SSRCs (RFC 3550 §8.2), which need RTCP, and pacing: a packet leaves when it came.
+//! After a collision of SSRCs (RFC 3550 §8.2) it has another one, in the same sequence.
+//!
+//! Left out on purpose: pacing: a packet leaves when it came.
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +81,25 @@ impl Egress {
     /// receiver cannot mistake early loss for a wrap.
     pub(crate) fn new(ssrc: Ssrc, first_sequence: u16, first_timestamp: u32) -> Self {
         Self { ssrc, first_sequence: first_sequence & 0x7fff, first_timestamp, sent: None }
+    }
+
+    /// The SSRC under which the leg sends.
+    pub(crate) const fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    /// Sends under another SSRC from now on.
+    pub(crate) const fn set_ssrc(&mut self, ssrc: Ssrc) {
+        self.ssrc = ssrc;
+    }
+
+    /// What is added to the sequence numbers of what `leg` sends, modulo 2^16; `None` when it does not feed this one.
+    pub(crate) fn shift_from(&self, leg: LegKey) -> Option<u16> {
+        let sent = self.sent.as_ref()?;
+        match sent.feed {
+            Feed::Relay { leg: feeding, .. } if feeding == leg => Some(sent.sequence_shift as u16),
+            Feed::Relay { .. } | Feed::Mix { .. } => None,
+        }
     }
 
     /// Places a packet of `feed` with its extended sequence number and timestamp; `None` when it is from before the feed

@@ -1,8 +1,10 @@
 //! What a leg counted (RFC 3550 §6.4.1 for the meaning of packet and octet counts).
 //!
-//! Left out on purpose: loss, jitter and round-trip time, which come from RTCP and the jitter buffer.
+//! Left out on purpose: history. Whoever wants a curve reads the figures now and then.
 
 use serde::{Deserialize, Serialize};
+
+use crate::rtcp::RtcpFigures;
 
 /// The counters of one leg, from opening to closing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,12 +17,14 @@ pub struct LegFigures {
     pub packets_out: u64,
     /// Their payload octets, without header and padding.
     pub octets_out: u64,
-    /// RTCP packets that arrived on either port. They are counted, not yet interpreted or relayed.
+    /// Datagrams of RTCP that arrived on either port, believed or not.
     pub rtcp_in: u64,
     /// Packets that arrived for this leg and were not relayed, by reason.
     pub dropped: Dropped,
     /// Packets for the peer that the socket refused.
     pub unsent: u64,
+    /// Loss, jitter, delay and quality, by our own measuring and by the reports of the peer.
+    pub rtcp: RtcpFigures,
 }
 
 /// Why packets that arrived were not relayed.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latch::{Continuity, Latch, Verdict};
 use super::params::StreamParams;
+use crate::rtcp::RtpArrival;
 use crate::rtp::{Header, PacketKind, SequenceTracker, Sequenced, Ssrc, is_ahead};
 use crate::time::Time;
 
@@ -46,6 +47,7 @@ struct Previous {
 pub(crate) struct Arrival {
     /// Counts the streams of this leg.
     pub(crate) stream: u32,
+    pub(crate) ssrc: Ssrc,
     /// The extended sequence number within the stream.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
@@ -60,12 +62,21 @@ pub(crate) struct Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Malformed,
-    Rtcp,
     Foreign,
     /// Accepted from the peer, but without a place in its stream.
     Stale {
         latched: bool,
+        packet: RtpArrival,
     },
+}
+
+impl Arrival {
+    /// What RTCP counts of it.
+    #[inline]
+    pub(crate) fn counted(&self) -> RtpArrival {
+        let (sequence, octets) = (self.sequence as u16, self.payload.len() as u32);
+        RtpArrival { ssrc: self.ssrc, sequence, timestamp: self.timestamp, octets }
+    }
 }
 
 impl Ingress {
@@ -80,8 +91,8 @@ impl Ingress {
     ) -> Result<Arrival, Refusal> {
         match PacketKind::of(datagram) {
             PacketKind::Rtp => {}
-            PacketKind::Rtcp => return Err(Refusal::Rtcp),
-            PacketKind::Other => return Err(Refusal::Malformed),
+            // RTCP was told from it before (`Shard::receive`).
+            PacketKind::Rtcp | PacketKind::Other => return Err(Refusal::Malformed),
         }
         let header = Header::parse(datagram).map_err(|_| Refusal::Malformed)?;
         let (source, heard) = (self.source, self.heard);
@@ -89,15 +100,20 @@ impl Ingress {
             same_stream: source.is_some_and(|source| source.continues_with(&header)),
             silence: heard.map_or_else(Default::default, |heard| now.since(heard)),
         };
-        let latched = match self.latch.handle_packet(now, params, from, continuity) {
+        let latched = match self.latch.handle_packet(now, &params.whereabouts(), from, continuity) {
             Verdict::Accepted => false,
             Verdict::NewSource => true,
             Verdict::Foreign => return Err(Refusal::Foreign),
         };
         self.heard = Some(now);
-        let sequence = self.place(&header).ok_or(Refusal::Stale { latched })?;
+        let Some(sequence) = self.place(&header) else {
+            let (ssrc, sequence, timestamp) = (header.ssrc(), header.sequence(), header.timestamp());
+            let packet = RtpArrival { ssrc, sequence, timestamp, octets: header.payload().len() as u32 };
+            return Err(Refusal::Stale { latched, packet });
+        };
         Ok(Arrival {
             stream: self.stream,
+            ssrc: header.ssrc(),
             sequence,
             timestamp: header.timestamp(),
             marker: header.marker(),
@@ -110,7 +126,27 @@ impl Ingress {
     /// Where media for the peer goes.
     #[inline]
     pub(crate) fn destination<'a>(&'a self, params: &'a StreamParams) -> Option<&'a SocketAddr> {
-        self.latch.destination(params)
+        self.latch.destination(&params.whereabouts())
+    }
+
+    /// Judges the source of RTCP on the port of RTP (RFC 5761), said to be of `ssrc`, as if it were RTP.
+    pub(crate) fn handle_muxed(
+        &mut self,
+        now: Time,
+        params: &StreamParams,
+        from: SocketAddr,
+        ssrc: Option<Ssrc>,
+    ) -> Verdict {
+        let (source, heard) = (self.ssrc(), self.heard);
+        self.latch.handle_packet(now, &params.whereabouts(), from, || Continuity {
+            same_stream: source.is_some() && ssrc == source,
+            silence: heard.map_or_else(Default::default, |heard| now.since(heard)),
+        })
+    }
+
+    /// The source that is heard.
+    pub(crate) fn ssrc(&self) -> Option<Ssrc> {
+        self.source.map(|source| source.ssrc)
     }
 
     /// When the last packet was accepted from the peer.

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::params::{Latching, StreamParams};
+use super::params::{Latching, Whereabouts};
 use crate::time::Time;
 
 /// How long a better candidate may still take over, counted from the first packet of the source that is followed.
@@ -99,21 +99,21 @@ pub(crate) enum Verdict {
 }
 
 impl Latch {
-    /// Judges the source of a valid RTP packet and learns from it. `continuity` is asked only when the source is new.
+    /// Judges the source of a valid packet and learns from it. `continuity` is asked only when the source is new.
     #[inline]
     pub(crate) fn handle_packet(
         &mut self,
         now: Time,
-        params: &StreamParams,
+        peer: &Whereabouts<'_>,
         source: SocketAddr,
         continuity: impl FnOnce() -> Continuity,
     ) -> Verdict {
-        match &params.latching {
-            Latching::Symmetric => self.handle_symmetric(now, params, source, continuity),
-            Latching::SdpOnly => self.handle_fixed(is_sdp_address(params, source), source),
+        match peer.latching {
+            Latching::Symmetric => self.handle_symmetric(now, peer, source, continuity),
+            Latching::SdpOnly => self.handle_fixed(is_sdp_address(peer, source), source),
             Latching::AnyOf(networks) => {
                 let inside = networks.iter().any(|network| network.contains(source.ip().to_canonical()));
-                self.handle_fixed(inside || is_sdp_address(params, source), source)
+                self.handle_fixed(inside || is_sdp_address(peer, source), source)
             }
         }
     }
@@ -121,13 +121,13 @@ impl Latch {
     /// Where media for the leg goes now. A reference: copying the address on the packet path costs as much as parsing a
     /// header.
     #[inline]
-    pub(crate) fn destination<'a>(&'a self, params: &'a StreamParams) -> Option<&'a SocketAddr> {
-        match (&params.latching, self) {
+    pub(crate) fn destination<'a>(&'a self, peer: &Whereabouts<'a>) -> Option<&'a SocketAddr> {
+        match (peer.latching, self) {
             (Latching::Symmetric, Self::Learning { followed: source, .. } | Self::Latched { source }) => {
                 Some(source)
             }
             (Latching::Symmetric, Self::Unheard) | (Latching::SdpOnly | Latching::AnyOf(_), _) => {
-                params.sdp_address()
+                peer.sdp_address()
             }
         }
     }
@@ -136,7 +136,7 @@ impl Latch {
     fn handle_symmetric(
         &mut self,
         now: Time,
-        params: &StreamParams,
+        peer: &Whereabouts<'_>,
         source: SocketAddr,
         continuity: impl FnOnce() -> Continuity,
     ) -> Verdict {
@@ -149,13 +149,13 @@ impl Latch {
                 }
                 Verdict::Accepted
             }
-            Self::Unheard => match rank(params, source) {
+            Self::Unheard => match rank(peer, source) {
                 Some(rank) => self.follow(now, source, rank),
                 None => Verdict::Foreign,
             },
             Self::Learning { rank: followed, .. } => {
                 let followed = *followed;
-                match rank(params, source) {
+                match rank(peer, source) {
                     Some(rank) if rank > followed => self.follow(now, source, rank),
                     Some(rank) => self.handle_rival(now, source, rank),
                     None => Verdict::Foreign,
@@ -217,17 +217,17 @@ impl Continuity {
 }
 
 /// How well a source fits; `None` when it is no candidate.
-fn rank(params: &StreamParams, source: SocketAddr) -> Option<Rank> {
+fn rank(peer: &Whereabouts<'_>, source: SocketAddr) -> Option<Rank> {
     let host = source.ip().to_canonical();
-    match params.sdp_address() {
+    match peer.sdp_address() {
         Some(sdp) if sdp.ip().to_canonical() == host && sdp.port() == source.port() => Some(Rank::SdpAddress),
         Some(sdp) if sdp.ip().to_canonical() == host => Some(Rank::SdpHost),
-        Some(_) | None => (params.signalling.to_canonical() == host).then_some(Rank::SignallingHost),
+        Some(_) | None => (peer.signalling.to_canonical() == host).then_some(Rank::SignallingHost),
     }
 }
 
-fn is_sdp_address(params: &StreamParams, source: SocketAddr) -> bool {
-    rank(params, source) == Some(Rank::SdpAddress)
+fn is_sdp_address(peer: &Whereabouts<'_>, source: SocketAddr) -> bool {
+    rank(peer, source) == Some(Rank::SdpAddress)
 }
 
 /// Whether two transport addresses are the same; IPv6 flow labels and scopes do not count.
@@ -240,7 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::leg::Network;
+    use crate::leg::{Network, StreamParams};
 
     const SDP: &str = "198.51.100.7:4000";
     const SIGNALLING: &str = "203.0.113.9";
@@ -263,6 +263,7 @@ mod tests {
             clock_rate: 8000,
             send: true,
             receive: true,
+            rtcp: crate::leg::RtcpPort::Above,
         }
     }
 
@@ -277,17 +278,17 @@ mod tests {
         }
 
         fn hears(&mut self, now_ms: u64, source: &str) -> Verdict {
-            self.latch.handle_packet(ms(now_ms), &self.params, at(source), || NONE)
+            self.latch.handle_packet(ms(now_ms), &self.params.whereabouts(), at(source), || NONE)
         }
 
         fn hears_same_stream(&mut self, now_ms: u64, source: &str, silence_ms: u64) -> Verdict {
             let silence = Duration::from_millis(silence_ms);
             let evidence = Continuity { same_stream: true, silence };
-            self.latch.handle_packet(ms(now_ms), &self.params, at(source), || evidence)
+            self.latch.handle_packet(ms(now_ms), &self.params.whereabouts(), at(source), || evidence)
         }
 
         fn sends_to(&self) -> String {
-            self.latch.destination(&self.params).unwrap().to_string()
+            self.latch.destination(&self.params.whereabouts()).unwrap().to_string()
         }
     }
 
@@ -296,9 +297,9 @@ mod tests {
         let mut scene = Scene::new(Latching::Symmetric);
         assert_eq!(scene.sends_to(), SDP);
         scene.params.remote = Some(at("198.51.100.7:0"));
-        assert_eq!(scene.latch.destination(&scene.params), None);
+        assert_eq!(scene.latch.destination(&scene.params.whereabouts()), None);
         scene.params.remote = None;
-        assert_eq!(scene.latch.destination(&scene.params), None);
+        assert_eq!(scene.latch.destination(&scene.params.whereabouts()), None);
     }
 
     #[test]

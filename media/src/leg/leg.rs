@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use super::egress::{Egress, Feed};
 use super::figures::{Dropped, LegFigures};
 use super::ingress::{Ingress, Refusal};
@@ -23,6 +24,8 @@ pub(crate) struct Leg {
     pub(crate) params: Option<StreamParams>,
     pub(crate) ingress: Ingress,
     pub(crate) egress: Egress,
+    /// From the first parameters on.
+    pub(crate) control: Option<Control>,
     pub(crate) relay: Option<Relay>,
     /// In a room; then it has no partner.
     pub(crate) mixed: Option<Box<Mixed>>,
@@ -82,6 +85,7 @@ impl Leg {
             params: None,
             ingress: Ingress::default(),
             egress,
+            control: None,
             relay: None,
             mixed: None,
             stays: 0,
@@ -92,8 +96,15 @@ impl Leg {
 
     /// Takes new parameters; learns the source anew when they say something new about it.
     pub(crate) fn configure(&mut self, now: Time, params: StreamParams) {
-        if self.params.as_ref().is_none_or(|old| old.moves_to(&params)) {
+        let moves = self.params.as_ref().is_none_or(|old| old.moves_to(&params));
+        if moves {
             self.ingress.relearn();
+        }
+        if let Some(control) = &mut self.control {
+            if moves || self.params.as_ref().is_none_or(|old| old.rtcp != params.rtcp) {
+                control.relearn();
+            }
+            control.session.set_clock_rate(params.clock_rate);
         }
         if params.send && self.params.as_ref().is_none_or(|old| !old.send) {
             self.news.expect(now);
@@ -111,6 +122,13 @@ impl Leg {
         self.relay = Some(relay);
     }
 
+    /// Whether something is to be told or settled that a packet brought to light.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        let collided = self.control.as_ref().is_some_and(|control| control.collided);
+        self.news.is_any() || collided
+    }
+
     /// In a room from now on.
     pub(crate) fn mix_in(&mut self, now: Time, mixed: Mixed) {
         if self.relay.is_none() && self.mixed.is_none() {
@@ -126,10 +144,8 @@ impl Leg {
     pub(crate) fn is_newly_silent(&self, now: Time, silence: Duration) -> bool {
         let engaged = self.relay.is_some() || self.mixed.is_some();
         let expected = engaged && self.params.as_ref().is_some_and(|params| params.send);
-        let last = self
-            .ingress
-            .heard()
-            .map_or(self.news.expected_since, |heard| heard.max(self.news.expected_since));
+        let heard = self.ingress.heard().max(self.control.as_ref().and_then(Control::heard));
+        let last = heard.map_or(self.news.expected_since, |heard| heard.max(self.news.expected_since));
         expected && !self.news.silence_reported && now.since(last) >= silence
     }
 
@@ -150,12 +166,15 @@ impl Leg {
         let arrival = match self.ingress.handle_datagram(now, params, source, datagram) {
             Ok(arrival) => arrival,
             Err(refusal) => {
-                self.refuse(refusal, source);
+                self.refuse(now, refusal, source);
                 return None;
             }
         };
         self.figures.packets_in += 1;
         self.figures.octets_in += arrival.payload.len() as u64;
+        if let Some(control) = &mut self.control {
+            control.handle_rtp_in(now, &arrival.counted());
+        }
         self.news.heard |= core::mem::take(&mut self.news.silence_reported);
         if arrival.latched {
             self.news.latched = Some(source);
@@ -202,13 +221,15 @@ impl Leg {
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal, source: SocketAddr) {
+    fn refuse(&mut self, now: Time, refusal: Refusal, source: SocketAddr) {
         match refusal {
             Refusal::Malformed => self.figures.dropped.malformed += 1,
-            Refusal::Rtcp => self.figures.rtcp_in += 1,
             Refusal::Foreign => self.figures.dropped.foreign += 1,
-            Refusal::Stale { latched } => {
+            Refusal::Stale { latched, packet } => {
                 self.figures.packets_in += 1;
+                if let Some(control) = &mut self.control {
+                    control.handle_rtp_in(now, &packet);
+                }
                 self.figures.dropped.stale += 1;
                 if latched {
                     self.news.latched = Some(source);

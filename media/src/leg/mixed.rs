@@ -6,6 +6,7 @@
 //! Left out on purpose: who hears whom (`mix`), and sockets.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -16,8 +17,9 @@ use super::leg::Leg;
 use crate::codec::{Codec, CreateError, Decoder, Encoder, comfort_noise, opus};
 use crate::dsp::{Resampler, SampleRate};
 use crate::jitter::{Decode, JitterBuffer, JitterConfig, JitterFigures, Packet, PayloadKind};
+use crate::rtcp::PlayoutFigures;
 use crate::rtp::FIXED_HEADER;
-use crate::shard::RoomId;
+use crate::shard::{RoomId, TICK_MS};
 use crate::time::Time;
 
 /// The longest frame: 20 ms at 48 kHz.
@@ -154,7 +156,7 @@ impl Mixed {
             listener: Listener { format, decoder: Decoder::new(codec)?, background: None },
             encoder: Encoder::new(codec, opus::Settings::default())?,
             converters: None,
-            pending: Vec::with_capacity(rate.samples(u32::from(ptime_ms)) + MAX_FRAME),
+            pending: Vec::with_capacity(rate.samples(u32::from(ptime_ms) + TICK_MS)),
             run,
             packets: 0,
             clock: 0,
@@ -189,10 +191,24 @@ impl Mixed {
         self.buffer.figures()
     }
 
+    /// What the jitter buffer did, as RTCP tells it.
+    pub(crate) fn playout(&self) -> PlayoutFigures {
+        let (figures, per_ms) = (self.buffer.figures(), u64::from(self.rate().hertz() / 1_000));
+        PlayoutFigures {
+            discarded: figures.late + figures.discarded,
+            played_ms: figures.played / per_ms,
+            concealed_ms: figures.concealed / per_ms,
+            delay: Duration::from_micros(figures.delay_us.into()),
+            delay_max: Duration::from_micros(figures.max_delay_us.into()),
+            delay_limit: Duration::from_millis(self.buffer.max_delay_ms().into()),
+        }
+    }
+
     /// Packets that one tick of `tick_ms` may make, and their octets together.
     pub(crate) fn at_most(&self, tick_ms: u32) -> (usize, usize) {
         let ptime_ms = u32::from(self.format.ptime_ms);
-        let packets = (tick_ms / ptime_ms + 1) as usize;
+        // Less than a packet waits at the beginning of a tick.
+        let packets = tick_ms.div_ceil(ptime_ms) as usize;
         (packets, packets * (FIXED_HEADER + self.format.codec.max_payload(ptime_ms)))
     }
 
@@ -301,6 +317,9 @@ impl Leg {
         let placed = self.egress.place(now, feed, sequence, timestamp, format.codec.clock_rate())?;
         self.figures.packets_out += 1;
         self.figures.octets_out += octets as u64;
+        if let Some(control) = &mut self.control {
+            control.session.handle_rtp_out(now, placed.timestamp, octets as u32);
+        }
         Some(Departure { destination, header: placed.header(format.payload_type) })
     }
 }

@@ -1,8 +1,9 @@
 //! A leg: one RTP port of ours and the peer that talks to it.
 //!
 //! `ingress` judges what arrives (RFC 3550 §5.1, §A.1), `latch` from whom it may arrive, `egress` gives what leaves its
-//! sequence, timestamp and SSRC, `relay` says what becomes of a packet between two legs.
+//! sequence, timestamp and SSRC, `control` is its RTCP, `relay` says what becomes of a packet between two legs.
 
+mod control;
 mod egress;
 mod figures;
 mod ingress;
@@ -17,9 +18,10 @@ mod relay;
 pub use figures::{Dropped, LegFigures};
 pub use latch::{LEARNING_WINDOW, REBINDING_SILENCE, RIVAL_PACKETS};
 pub use mixed::{AudioFormat, FormatError};
-pub use params::{Latching, LegId, Network, PrefixTooLong, StreamParams};
+pub use params::{Latching, LegId, Network, PrefixTooLong, RtcpPort, StreamParams};
 pub use payload::{PayloadMap, PayloadRule};
 
+pub(crate) use control::Control;
 pub(crate) use egress::Egress;
 pub(crate) use leg::Leg;
 pub(crate) use mixed::{MAX_FRAME, Mixed};

@@ -36,14 +36,58 @@ pub struct StreamParams {
     pub clock_rate: u32,
     /// Whether the peer may send. Packets from one that may not are dropped and counted.
     pub send: bool,
-    /// Whether the peer may receive. One that may not is sent nothing.
+    /// Whether the peer may receive. One that may not is sent no RTP.
     pub receive: bool,
+    /// Where the peer receives RTCP, which flows in all directions of media (RFC 3264 §5.1).
+    pub rtcp: RtcpPort,
+}
+
+/// Where RTCP of a peer comes in and goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RtcpPort {
+    /// The port above that of RTP (RFC 3550 §11).
+    #[default]
+    Above,
+    /// The address of an `a=rtcp` line (RFC 3605).
+    At(SocketAddr),
+    /// The port of RTP: both sides have agreed to one for both (RFC 5761 §5.1.1).
+    Muxed,
+}
+
+/// What is known of where a peer sends from and receives, before it was heard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whereabouts<'a> {
+    /// The address in its SDP.
+    pub(crate) sdp: Option<&'a SocketAddr>,
+    pub(crate) signalling: IpAddr,
+    pub(crate) latching: &'a Latching,
+}
+
+impl<'a> Whereabouts<'a> {
+    /// The SDP address to which something can be sent.
+    #[inline]
+    pub(crate) fn sdp_address(&self) -> Option<&'a SocketAddr> {
+        self.sdp.filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified())
+    }
 }
 
 impl StreamParams {
-    /// The SDP address to which something can be sent.
-    pub(crate) fn sdp_address(&self) -> Option<&SocketAddr> {
-        self.remote.as_ref().filter(|remote| remote.port() != 0 && !remote.ip().is_unspecified())
+    /// Where the peer's RTP is.
+    #[inline]
+    pub(crate) const fn whereabouts(&self) -> Whereabouts<'_> {
+        Whereabouts { sdp: self.remote.as_ref(), signalling: self.signalling, latching: &self.latching }
+    }
+
+    /// Where the peer's RTCP is, by its SDP.
+    pub(crate) fn rtcp_address(&self) -> Option<SocketAddr> {
+        match self.rtcp {
+            RtcpPort::Above => {
+                let rtp = self.remote?;
+                Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1).filter(|_| rtp.port() != 0)?))
+            }
+            RtcpPort::At(address) => Some(address),
+            RtcpPort::Muxed => self.remote,
+        }
     }
 
     /// Whether `next` tells something new about where the peer is, so that it must be learnt again.

@@ -79,6 +79,9 @@ impl Leg {
         }
         self.figures.packets_out += 1;
         self.figures.octets_out += octets;
+        if let Some(control) = &mut self.control {
+            control.session.handle_rtp_out(now, placed.timestamp, octets as u32);
+        }
         Ok(*destination)
     }
 }

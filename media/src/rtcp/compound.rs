@@ -78,6 +78,26 @@ impl<'a> Compound<'a> {
         !matches!(self.bytes.get(1), Some(&packet_type::SENDER_REPORT | &packet_type::RECEIVER_REPORT))
     }
 
+    /// Who sends it, by the first packet that says so.
+    #[must_use]
+    pub fn sender(&self) -> Option<Ssrc> {
+        self.packets().find_map(|packet| match packet {
+            Packet::SenderReport(report) => Some(report.ssrc()),
+            Packet::ReceiverReport(report) => Some(report.ssrc()),
+            Packet::Feedback(feedback) => Some(feedback.sender()),
+            Packet::ExtendedReport(report) => Some(report.ssrc()),
+            Packet::SourceDescription(description) => description.chunks().next().map(|chunk| chunk.ssrc()),
+            Packet::Goodbye(goodbye) => goodbye.sources().next(),
+            Packet::Application(_) | Packet::Unknown(_) => None,
+        })
+    }
+
+    /// Octets of all of it.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Its packets in order.
     #[must_use]
     pub const fn packets(&self) -> Packets<'a> {

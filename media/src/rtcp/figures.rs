@@ -31,6 +31,8 @@ pub struct RtcpFigures {
     pub round_trip: Option<Duration>,
     /// The longest round-trip time so far.
     pub round_trip_max: Option<Duration>,
+    /// What the jitter buffer did with what came; `None` where there was none.
+    pub playout: Option<PlayoutFigures>,
     /// What the peer says about our packets; `None` while it has said nothing.
     pub remote: Option<RemoteFigures>,
     /// Compound packets that came.
@@ -45,6 +47,23 @@ pub struct RtcpFigures {
     pub malformed: u64,
     /// Packets that came under our own SSRC.
     pub conflicts: u64,
+}
+
+/// What a jitter buffer did with the packets of a leg (RFC 3611 §4.7.1, §4.7.7). A leg that is relayed has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlayoutFigures {
+    /// Packets that came and were not played: late, doubled, or for want of room.
+    pub discarded: u64,
+    /// Milliseconds of sound handed out.
+    pub played_ms: u64,
+    /// Milliseconds of it made up in place of packets that were lost or late.
+    pub concealed_ms: u64,
+    /// The delay at the end.
+    pub delay: Duration,
+    /// The longest delay.
+    pub delay_max: Duration,
+    /// The longest delay that there can be.
+    pub delay_limit: Duration,
 }
 
 /// What the peer says about the packets we send (RFC 3550 §6.4.1).

@@ -30,7 +30,7 @@ pub use cname::{Cname, InvalidCname};
 pub use compound::{Compound, Goodbye, Packet, Packets, ParseError};
 pub use config::SessionConfig;
 pub use feedback::{Feedback, FeedbackKind, FeedbackMap, Lost, NotForUs, lost_packets};
-pub use figures::{RemoteFigures, RtcpFigures};
+pub use figures::{PlayoutFigures, RemoteFigures, RtcpFigures};
 pub use interval::{Interval, Population};
 pub use ntp::{NtpTime, WallClock};
 pub use quality::{Impairment, Quality};

@@ -21,8 +21,8 @@ pub struct Reception {
     /// The extended number of the first packet.
     base: u64,
     received: u64,
-    /// Arrival minus timestamp of the last packet, in ticks.
-    transit: u32,
+    /// Arrival minus timestamp of the last packet, in ticks; `None` after the clock rate changed.
+    transit: Option<u32>,
     /// The jitter in 16ths of a tick.
     jitter: u32,
     /// The last packet's timestamp, and the ticks between two that followed each other.
@@ -47,7 +47,7 @@ impl Reception {
             tracker,
             base: tracker.highest(),
             received: 1,
-            transit: clock.ticks(now).wrapping_sub(timestamp),
+            transit: Some(clock.ticks(now).wrapping_sub(timestamp)),
             jitter: 0,
             timestamp,
             spacing: 0,
@@ -62,6 +62,13 @@ impl Reception {
     pub fn restarted(&self, now: Time, ssrc: Ssrc, sequence: u16, timestamp: u32, clock_rate: u32) -> Self {
         let earlier = (self.total_expected(), self.total_received());
         Self { earlier, ..Self::new(now, ssrc, sequence, timestamp, clock_rate) }
+    }
+
+    /// Timestamps count at another rate from the next packet on; the jitter is kept as a time.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        let jitter = u64::from(self.jitter) * u64::from(clock_rate) / u64::from(self.clock.rate.max(1));
+        self.jitter = u32::try_from(jitter).unwrap_or(u32::MAX);
+        (self.clock, self.transit) = (TickRate::new(clock_rate), None);
     }
 
     /// The source.
@@ -85,8 +92,8 @@ impl Reception {
                 self.received += 1;
                 self.timestamp = timestamp;
                 let transit = self.clock.ticks(now).wrapping_sub(timestamp);
-                let deviation = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
-                self.transit = transit;
+                let before = self.transit.replace(transit).unwrap_or(transit);
+                let deviation = transit.wrapping_sub(before).cast_signed().unsigned_abs();
                 // §A.8, kept times 16 so that the gain of 1/16 loses nothing.
                 self.jitter = self.jitter.wrapping_add(deviation).wrapping_sub((self.jitter + 8) >> 4);
             }

@@ -60,6 +60,11 @@ impl Sending {
         self.sent = Some(now);
     }
 
+    /// Timestamps advance at another rate from now on.
+    pub(super) fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock = TickRate::new(clock_rate);
+    }
+
     /// Packets sent under the present SSRC.
     pub(super) const fn packets_of_ssrc(&self) -> u64 {
         self.packets - self.earlier.0

@@ -15,7 +15,7 @@ use super::bursts::density;
 use super::compound::{Compound, Packet, ParseError};
 use super::config::SessionConfig;
 use super::feedback::FeedbackMap;
-use super::figures::{RemoteFigures, RtcpFigures};
+use super::figures::{PlayoutFigures, RemoteFigures, RtcpFigures};
 use super::interval::{Interval, Population};
 use super::ntp::WallClock;
 use super::quality::Quality;
@@ -86,6 +86,7 @@ pub struct Session {
     /// The last conflict and the SSRC it was about.
     conflict: Option<(Time, Ssrc)>,
     ended: bool,
+    playout: Option<PlayoutFigures>,
     /// Counters and what the peer said; the rest is worked out when asked for.
     figures: RtcpFigures,
 }
@@ -105,6 +106,7 @@ impl Session {
             reported_packets: 0,
             conflict: None,
             ended: false,
+            playout: None,
             figures: RtcpFigures::default(),
             config,
         }
@@ -155,19 +157,48 @@ impl Session {
     /// # Errors
     /// [`ParseError`] when it is not valid RTCP; it is counted.
     pub fn handle_packet(&mut self, now: Time, datagram: &[u8]) -> Result<Handled, ParseError> {
-        let compound = Compound::parse(datagram).inspect_err(|_| self.figures.malformed += 1)?;
+        let compound = self.parse(datagram)?;
+        Ok(self.handle_compound(now, &compound))
+    }
+
+    /// Reads a datagram of RTCP, before its source is judged.
+    ///
+    /// # Errors
+    /// [`ParseError`] when it is not valid RTCP; it is counted.
+    pub fn parse<'a>(&mut self, datagram: &'a [u8]) -> Result<Compound<'a>, ParseError> {
+        Compound::parse(datagram).inspect_err(|_| self.figures.malformed += 1)
+    }
+
+    /// Takes what was read from a datagram of the peer.
+    pub fn handle_compound(&mut self, now: Time, compound: &Compound<'_>) -> Handled {
         let mut handled = Handled::default();
-        if self.is_from_ourselves(&compound) {
-            handled.conflict = Some(self.judge_rtcp_conflict(now, &compound));
-            return Ok(handled);
+        if compound.sender() == Some(self.config.ssrc) {
+            handled.conflict = Some(self.judge_rtcp_conflict(now, compound));
+            return handled;
         }
         self.figures.reports_in += 1;
         self.heard = Some(now);
-        self.interval.handle_received(datagram.len());
+        self.interval.handle_received(compound.length());
         for packet in compound.packets() {
             self.handle_one(now, packet, &mut handled);
         }
-        Ok(handled)
+        handled
+    }
+
+    /// Another clock rate was agreed upon; totals go on.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        if self.config.clock_rate != clock_rate {
+            self.config.clock_rate = clock_rate;
+            self.sending.set_clock_rate(clock_rate);
+            if let Some(reception) = &mut self.reception {
+                reception.set_clock_rate(clock_rate);
+            }
+        }
+    }
+
+    /// What the jitter buffer behind the stream has done so far. Without one, a buffer of twice the jitter is assumed.
+    pub const fn set_playout(&mut self, playout: PlayoutFigures) {
+        self.playout = Some(playout);
     }
 
     /// When [`Self::handle_timeout`] wants to be called; `None` when nothing is ever to be sent.
@@ -249,6 +280,7 @@ impl Session {
             figures.jitter_us = reception.jitter_us();
             figures.quality = Some(self.quality(reception));
         }
+        figures.playout = self.playout;
         figures
     }
 
@@ -343,20 +375,6 @@ impl Session {
         }
     }
 
-    /// Whether the sender of a compound packet calls itself by our SSRC.
-    fn is_from_ourselves(&self, compound: &Compound<'_>) -> bool {
-        let sender = compound.packets().find_map(|packet| match packet {
-            Packet::SenderReport(report) => Some(report.ssrc()),
-            Packet::ReceiverReport(report) => Some(report.ssrc()),
-            Packet::Feedback(feedback) => Some(feedback.sender()),
-            Packet::ExtendedReport(report) => Some(report.ssrc()),
-            Packet::SourceDescription(description) => description.chunks().next().map(|chunk| chunk.ssrc()),
-            Packet::Goodbye(goodbye) => goodbye.sources().next(),
-            Packet::Application(_) | Packet::Unknown(_) => None,
-        });
-        sender == Some(self.config.ssrc)
-    }
-
     fn write_goodbye(&mut self, now: Time, reason: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut writer = Writer::new(out);
         self.write_report(now, &mut writer).ok()?;
@@ -396,17 +414,19 @@ impl Session {
 
     fn voip_metrics(&self, reception: &Reception) -> VoipMetrics {
         let (bursts, quality) = (reception.bursts(), self.quality(reception));
-        let round_trip = self.figures.round_trip.map_or(0, |time| time.as_millis());
+        let playout = self.playout.unwrap_or_default();
+        let round_trip = self.figures.round_trip.unwrap_or_default();
         VoipMetrics {
             ssrc: reception.ssrc(),
             loss_rate: reception.loss_rate(),
-            discard_rate: 0,
+            discard_rate: self.discard_rate(reception),
             burst_density: bursts.burst_density,
             gap_density: bursts.gap_density,
             burst_ms: reception.packets_to_ms(bursts.burst_length),
             gap_ms: reception.packets_to_ms(bursts.gap_length),
-            round_trip_ms: u16::try_from(round_trip).unwrap_or(u16::MAX),
-            end_system_ms: 0,
+            round_trip_ms: whole_ms(round_trip),
+            // Nothing of ours delays sound but the buffer.
+            end_system_ms: whole_ms(playout.delay),
             signal_level: None,
             noise_level: None,
             echo_return_loss: None,
@@ -416,15 +436,26 @@ impl Session {
             mos_listening: Some(quality.mos_listening),
             mos_conversational: Some(quality.mos_conversational),
             receiver: 0,
-            jitter_buffer_ms: 0,
-            jitter_buffer_max_ms: 0,
-            jitter_buffer_limit_ms: 0,
+            jitter_buffer_ms: whole_ms(playout.delay),
+            jitter_buffer_max_ms: whole_ms(playout.delay_max),
+            jitter_buffer_limit_ms: whole_ms(playout.delay_limit),
         }
     }
 
     fn quality(&self, reception: &Reception) -> Quality {
-        let one_way = self.one_way(reception.jitter_us());
-        Quality::estimate(self.config.impairment, reception.loss_rate(), one_way)
+        let round_trip = self.figures.round_trip.unwrap_or_default();
+        let one_way = match self.playout {
+            Some(playout) => round_trip / 2 + playout.delay,
+            None => self.one_way(reception.jitter_us()),
+        };
+        // What came too late to be played is as lost as what never came (G.107 §7.1).
+        let missing = reception.loss_rate().saturating_add(self.discard_rate(reception));
+        Quality::estimate(self.config.impairment, missing, one_way)
+    }
+
+    /// Packets that came and were not played, in 256ths of those expected.
+    fn discard_rate(&self, reception: &Reception) -> u8 {
+        density(self.playout.map_or(0, |playout| playout.discarded), reception.total_expected())
     }
 
     /// The delay from mouth to ear as far as it is known: half the round trip, and a buffer of twice the jitter.
@@ -450,4 +481,9 @@ impl Session {
     fn nominal_interval(&self) -> Duration {
         self.interval.deterministic(Population { members: 2, senders: 2, we_sent: true })
     }
+}
+
+/// Whole milliseconds; saturates.
+fn whole_ms(duration: Duration) -> u16 {
+    u16::try_from(duration.as_millis()).unwrap_or(u16::MAX)
 }

@@ -1,9 +1,12 @@
 //! A media shard: the legs of one thread, the commands it obeys and the reports it gives.
 //!
-//! `command` and `report` are what crosses between threads; `arena` holds the legs; `shard` is the machine itself.
+//! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes,
+//! `control` and `mail` are its RTCP; `shard` is the machine itself.
 
 mod arena;
 mod command;
+mod control;
+mod mail;
 mod report;
 mod rooms;
 #[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
@@ -12,5 +15,6 @@ mod shard;
 pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
+pub(crate) use rooms::TICK_MS;
 pub use rooms::{Lateness, RoomId};
-pub use shard::{Forward, Output, Shard, ShardConfig};
+pub use shard::{Forward, Output, Port, Shard, ShardConfig};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, LegKey};
 use super::report::Report;
-use super::shard::Forward;
+use super::shard::{Forward, Port};
 use crate::codec::Codec;
 use crate::dsp::SampleRate;
 use crate::leg::{Leg, MAX_FRAME, Mixed};
@@ -22,7 +22,7 @@ use crate::time::Time;
 
 /// How often a room is mixed.
 pub(super) const TICK: Duration = Duration::from_millis(TICK_MS as u64);
-pub(super) const TICK_MS: u32 = 20;
+pub(crate) const TICK_MS: u32 = 20;
 /// Rooms begin at so many different times within a tick.
 const PHASES: u64 = 5;
 /// Ticks that are made up for when the thread was held up; those before are left out.
@@ -365,6 +365,15 @@ impl Outgoing {
         self.packets.push(Packet { leg: key, destination: departure.destination, begin, end });
     }
 
+    /// Whether nothing is left to be sent. What was sent is forgotten then.
+    pub(super) fn is_empty(&mut self) -> bool {
+        let done = self.sent == self.packets.len();
+        if done {
+            (self.sent, _, _) = (0, self.packets.clear(), self.octets.clear());
+        }
+        done
+    }
+
     /// The next packet to be sent.
     pub(super) fn poll(&mut self) -> Option<(Forward, &mut [u8])> {
         let Some(packet) = self.packets.get(self.sent).copied() else {
@@ -373,6 +382,7 @@ impl Outgoing {
         };
         self.sent += 1;
         let octets = self.octets.get_mut(packet.begin..packet.end)?;
-        Some((Forward { leg: packet.leg, destination: packet.destination }, octets))
+        let forward = Forward { leg: packet.leg, port: Port::Rtp, destination: packet.destination };
+        Some((forward, octets))
     }
 }

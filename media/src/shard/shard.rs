@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, LegKey};
 use super::command::{Command, LegAddresses};
+use super::control::Alarms;
+use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
 use crate::jitter::JitterFigures;
 use crate::leg::{AudioFormat, Egress, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams};
 use crate::mix::{Gain, MemberId, Role};
-use crate::rtp::Ssrc;
+use crate::rtp::{PacketKind, Ssrc};
 use crate::source::Source;
 use crate::time::Time;
 
@@ -60,11 +62,22 @@ pub enum Output {
     Report(Report),
 }
 
-/// A packet that goes on: it was rewritten where it lies and keeps its length.
+/// One of the two ports of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// The even one, also for RTCP where both sides agreed to one port (RFC 5761).
+    Rtp,
+    /// The odd one above it.
+    Rtcp,
+}
+
+/// A packet that leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The leg from whose RTP port it leaves.
+    /// The leg from which it leaves.
     pub leg: LegKey,
+    /// From which of its ports.
+    pub port: Port,
     /// Where it goes.
     pub destination: SocketAddr,
 }
@@ -73,13 +86,17 @@ pub struct Forward {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shard {
     config: ShardConfig,
-    rng: ChaCha20Rng,
-    legs: Arena<Leg>,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) legs: Arena<Leg>,
     keys: BTreeMap<LegId, LegKey>,
     opening: BTreeSet<LegId>,
     rooms: BTreeMap<RoomId, Conference>,
     #[serde(skip)]
     desk: Desk,
+    /// When the legs report.
+    pub(super) alarms: Alarms,
+    #[serde(skip)]
+    pub(super) mail: Mail,
     outbox: Outbox,
     next_scan: Option<Time>,
     ignored_commands: u64,
@@ -97,6 +114,8 @@ impl Shard {
             opening: BTreeSet::new(),
             rooms: BTreeMap::new(),
             desk: Desk::default(),
+            alarms: Alarms::default(),
+            mail: Mail::default(),
             outbox: Outbox::default(),
             next_scan: None,
             ignored_commands: 0,
@@ -112,7 +131,7 @@ impl Shard {
     /// What a leg has counted so far.
     #[must_use]
     pub fn figures(&self, leg: LegKey) -> Option<LegFigures> {
-        self.legs.get(leg).map(|leg| leg.figures)
+        self.legs.get(leg).map(Leg::figures)
     }
 
     /// How many commands named a leg that is not open, or one leg as its own partner.
@@ -142,7 +161,7 @@ impl Shard {
             Command::Amplify { room, member, gain } => self.amplify(room, member, gain),
             Command::Leave { room, member } => self.leave(room, member),
             Command::CloseRoom { room } => self.close_room(room),
-            Command::Close { leg } => self.close(leg),
+            Command::Close { leg } => self.close(now, leg),
         };
         if obeyed.is_none() {
             self.ignored_commands += 1;
@@ -174,6 +193,7 @@ impl Shard {
         let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
         let key = self.legs.insert(Leg::new(leg, egress));
         self.keys.insert(leg, key);
+        self.alarms.make_room(self.keys.len());
         self.next_scan.get_or_insert(now + SCAN_INTERVAL);
         key
     }
@@ -197,10 +217,14 @@ impl Shard {
         source: SocketAddr,
         packet: &mut [u8],
     ) -> Option<Forward> {
+        if PacketKind::of(packet) == PacketKind::Rtcp {
+            self.handle_rtcp(now, leg, Port::Rtp, source, packet);
+            return None;
+        }
         let from = self.legs.get_mut(leg)?;
         let passing = from.handle_datagram(now, leg, source, packet);
-        if from.news.is_any() {
-            self.outbox.offer_news(from);
+        if from.has_news() {
+            self.tell(now, leg);
         }
         let passing = passing?;
         let delivered = match self.legs.get_mut(passing.partner) {
@@ -208,7 +232,7 @@ impl Shard {
             None => return None,
         };
         match delivered {
-            Ok(destination) => Some(Forward { leg: passing.partner, destination }),
+            Ok(destination) => Some(Forward { leg: passing.partner, port: Port::Rtp, destination }),
             Err(reason) => {
                 self.legs.get_mut(leg)?.handle_undelivered(reason);
                 None
@@ -216,14 +240,16 @@ impl Shard {
         }
     }
 
-    /// Counts a datagram that arrived on a leg's RTCP port.
-    pub fn receive_rtcp(&mut self, leg: LegKey) {
-        if let Some(leg) = self.legs.get_mut(leg) {
-            leg.figures.rtcp_in += 1;
+    /// Reports what a packet has brought to light about a leg.
+    pub(super) fn tell(&mut self, now: Time, leg: LegKey) {
+        let Some(from) = self.legs.get_mut(leg) else { return };
+        self.outbox.offer_news(from);
+        if from.control.as_ref().is_some_and(|control| control.collided) {
+            self.settle_collision(now, leg);
         }
     }
 
-    /// Counts a datagram on a leg's RTP port that was larger than the receive buffer.
+    /// Counts a datagram on a leg's ports that was larger than the receive buffer.
     pub fn handle_oversized(&mut self, leg: LegKey) {
         if let Some(leg) = self.legs.get_mut(leg) {
             leg.figures.dropped.oversized += 1;
@@ -237,7 +263,8 @@ impl Shard {
         }
     }
 
-    /// Does what time asks for: mixes the rooms whose tick is due, reports silent legs and news that waited. What is to be
+    /// Does what time asks for: mixes the rooms whose tick is due, writes RTCP that is due, reports silent legs and news
+    /// that waited. What is to be
     /// sent then follows from [`Self::poll_transmit`]. Allocates nothing.
     pub fn tick(&mut self, now: Time) {
         for room in self.rooms.values_mut() {
@@ -245,6 +272,7 @@ impl Shard {
                 self.outbox.offer(Output::Report(report));
             });
         }
+        self.report(now);
         if self.next_scan.is_none_or(|due| now < due) {
             return;
         }
@@ -264,12 +292,23 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let rooms = self.rooms.values().map(Conference::next_tick);
-        rooms.chain(self.next_scan).min()
+        rooms.chain(self.next_scan).chain(self.alarms.first()).min()
     }
 
-    /// The next packet that a tick has made, and from which leg it is to be sent.
+    /// The next packet that was not there to be rewritten, but made: sound of a room, RTCP. To be drained after each tick,
+    /// and before the sockets of a leg are closed.
     pub fn poll_transmit(&mut self) -> Option<(Forward, &mut [u8])> {
+        // Asked before, as a loan that is returned lasts to the end.
+        if self.desk.outgoing.is_empty() {
+            return self.mail.poll();
+        }
         self.desk.outgoing.poll()
+    }
+
+    /// How many packets of feedback were dropped for want of room.
+    #[must_use]
+    pub const fn dropped_feedback(&self) -> u64 {
+        self.mail.dropped
     }
 
     /// How late the ticks of rooms were.
@@ -314,6 +353,7 @@ impl Shard {
     fn configure(&mut self, now: Time, leg: LegId, params: StreamParams) -> Option<()> {
         let key = self.key(leg)?;
         self.legs.get_mut(key)?.configure(now, params);
+        self.begin_control(now, key);
         Some(())
     }
 
@@ -420,22 +460,28 @@ impl Shard {
 
     /// A leg is in no room any more.
     fn stand_up(&mut self, leg: LegKey) {
-        if let Some(mixed) = self.legs.get_mut(leg).and_then(|leg| leg.mixed.take()) {
+        let Some(leg) = self.legs.get_mut(leg) else { return };
+        leg.keep_playout();
+        if let Some(mixed) = leg.mixed.take() {
             self.desk.outgoing.give_back(mixed.at_most(TICK_MS));
         }
     }
 
-    fn close(&mut self, id: LegId) -> Option<()> {
+    fn close(&mut self, now: Time, id: LegId) -> Option<()> {
         let key = self.keys.remove(&id)?;
         self.unpair(key);
         self.vacate(key);
-        let leg = self.legs.remove(key)?;
+        let mut leg = self.legs.remove(key)?;
+        if self.keys.is_empty() {
+            self.alarms.clear();
+        }
+        self.say_goodbye(now, key, &mut leg);
         self.outbox.push(Output::Release { key, leg: id });
-        self.outbox.push(Output::Report(Report::Closed { leg: id, figures: leg.figures }));
+        self.outbox.push(Output::Report(Report::Closed { leg: id, figures: leg.figures() }));
         Some(())
     }
 
-    fn partner(&self, leg: LegKey) -> Option<LegKey> {
+    pub(super) fn partner(&self, leg: LegKey) -> Option<LegKey> {
         self.legs.get(leg)?.relay.as_ref().map(|relay| relay.partner)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use media::rtp::Header;
 use media::{
-    Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Report, Shard, ShardConfig,
+    Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Report, RtcpPort, Shard, ShardConfig,
     StreamParams, Time,
 };
 use smallvec::smallvec;
@@ -31,6 +31,7 @@ pub(crate) fn params(sdp: &str) -> StreamParams {
         clock_rate: 8000,
         send: true,
         receive: true,
+        rtcp: RtcpPort::Above,
     }
 }
 

@@ -8,6 +8,7 @@ use super::codec::{AudioCodec, SdpText, TelephoneEvent};
 use super::description::{MediaDescription, SessionDescription};
 use super::fields::Connection;
 use super::ice::IceAttributes;
+use super::rtcp::RtcpAttributes;
 use super::transport::MediaTransport;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,8 @@ pub struct AudioOffer {
     pub ptime_ms: Option<u16>,
     /// The longest packet in milliseconds that the writer can receive.
     pub maxptime_ms: Option<u16>,
+    /// Where its writer receives RTCP.
+    pub rtcp: RtcpAttributes,
 }
 
 /// Where media are received.
@@ -129,6 +132,7 @@ impl AudioOffer {
             direction,
             ptime_ms: media.ptime_ms(),
             maxptime_ms: media.maxptime_ms(),
+            rtcp: RtcpAttributes::of(media),
         })
     }
 

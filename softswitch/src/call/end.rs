@@ -3,7 +3,9 @@
 use super::call::{Call, Ending, Phase, Side};
 use crate::core::Event;
 use crate::core::environment::{Environment, sign_request, sign_response};
-use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
+use crate::store::{CallRecord, EndedBy, MediaFigures, QualityFigures, ReportedFigures, StoreOp};
+use core::time::Duration;
+use media::rtcp::RemoteFigures;
 use media::{Command, LegFigures};
 use sip_stack::message::{Method, Status};
 use sip_stack::transaction::TransactionId;
@@ -126,6 +128,12 @@ impl Call {
         let (started, ended) = (env.unix_ms(self.started), env.unix_ms(ending.at));
         // The Call-ID of the caller may be repeated; our tag in its dialog is not.
         let tag = String::from_utf8_lossy(&self.invitation.tag);
+        let [caller_media, callee_media] =
+            [Side::Caller, Side::Callee].map(|side| figures(self.media(side).figures.as_ref()));
+        if self.media.iter().any(|leg| leg.figures.is_some()) {
+            let (caller, callee) = (Box::new(caller_media), Box::new(callee_media));
+            env.event(Event::CallMeasured { call: self.number, caller, callee });
+        }
         env.store(StoreOp::PutCallRecord(CallRecord {
             id: format!("{started:x}-{tag}").into(),
             domain: self.domain_name.clone(),
@@ -136,8 +144,8 @@ impl Call {
             ended_unix_ms: ended,
             status: ending.status.code(),
             ended_by: ending.by,
-            caller_media: figures(self.media(Side::Caller).figures.as_ref()),
-            callee_media: figures(self.media(Side::Callee).figures.as_ref()),
+            caller_media,
+            callee_media,
         }));
     }
 
@@ -157,10 +165,35 @@ impl Call {
 
 fn figures(figures: Option<&LegFigures>) -> MediaFigures {
     let Some(figures) = figures else { return MediaFigures::default() };
+    let rtcp = &figures.rtcp;
+    let playout = rtcp.playout.unwrap_or_default();
     MediaFigures {
         packets: figures.packets_in,
         octets: figures.octets_in,
+        lost: u64::try_from(rtcp.lost).unwrap_or(0),
         refused: figures.dropped.foreign,
-        ..MediaFigures::default()
+        jitter_us: rtcp.jitter_us,
+        discarded: playout.discarded,
+        concealed_ms: playout.concealed_ms,
+        delay_us: rtcp.playout.map(|playout| microseconds(playout.delay)),
+        round_trip_us: rtcp.round_trip.map(microseconds),
+        quality: rtcp.quality.map(|quality| QualityFigures {
+            r_factor: quality.r_factor,
+            mos_tenths: quality.mos_conversational,
+        }),
+        sent: figures.packets_out,
+        reported: rtcp.remote.as_ref().map(reported),
     }
+}
+
+fn reported(remote: &RemoteFigures) -> ReportedFigures {
+    let quality = QualityFigures {
+        r_factor: remote.r_factor.unwrap_or(remote.quality.r_factor),
+        mos_tenths: remote.mos_conversational.unwrap_or(remote.quality.mos_conversational),
+    };
+    ReportedFigures { lost: u64::try_from(remote.lost).unwrap_or(0), jitter_us: remote.jitter_us, quality }
+}
+
+fn microseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }

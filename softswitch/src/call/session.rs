@@ -1,15 +1,18 @@
 //! One party's half of a session: what we told it last and what it told us (RFC 3264 §8, RFC 8866 §5.2).
+//!
+//! RTP and RTCP share a port where the party offers it (RFC 5761 §5.1.1); we do not offer it by ourselves.
 
 use super::agreement::TRANSPORTS;
 use super::formats::Formats;
 use crate::config;
 use bytes::Bytes;
-use media::{Latching, StreamParams};
+use media::{Latching, RtcpPort, StreamParams};
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Message;
 use sip_stack::sdp::{
-    AudioOffer, Direction, LocalAudio, LocalOrigin, MediaTransport, NegotiationError, SessionDescription,
-    write_answer, write_offer,
+    AudioOffer, Direction, LocalAudio, LocalMedia, LocalOrigin, LocalSession, MediaTransport,
+    NegotiationError, RtcpAttributes, SessionDescription, TransportAttributes, write_media_answer,
+    write_media_offer,
 };
 use sip_stack::transport::Flow;
 use std::net::IpAddr;
@@ -71,8 +74,10 @@ impl Session {
     pub(super) fn offer(&mut self, offered: &Formats, ptime_ms: Option<u16>) -> Bytes {
         let origin = self.origin();
         let audio = self.audio(offered, Direction::SendRecv, ptime_ms);
+        let carried = self.carried();
+        let session = LocalSession { origin, passed: None };
         let mut text = Vec::with_capacity(384);
-        write_offer(&mut text, &origin, &audio);
+        write_media_offer(&mut text, &session, None, &[LocalMedia::Audio(audio, Some(&carried))]);
         self.local = text.into();
         self.local.clone()
     }
@@ -89,10 +94,36 @@ impl Session {
         let audio = self.audio(told, direction, ptime_ms);
         let mut text = Vec::with_capacity(384);
         if let Ok(offer) = SessionDescription::parse(message.body()) {
-            write_answer(&mut text, &origin, &offer, Some((index, &audio)));
+            let carried = self.carried();
+            let mut media = vec![LocalMedia::Rejected; index];
+            media.push(LocalMedia::Audio(audio, Some(&carried)));
+            write_media_answer(&mut text, &LocalSession { origin, passed: None }, &offer, &media);
         }
         self.local = text.into();
         self.local.clone()
+    }
+
+    /// How the stream is carried, as we say it: one port for both as soon as the party has said so.
+    fn carried(&self) -> TransportAttributes {
+        let rtcp = RtcpAttributes { mux: self.muxes(), ..RtcpAttributes::default() };
+        TransportAttributes { rtcp, ..TransportAttributes::default() }
+    }
+
+    /// Whether the party has offered one port for RTP and RTCP, or agreed to it. Our descriptions say the same, so this
+    /// is what both agree on.
+    fn muxes(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.rtcp.mux)
+    }
+
+    /// Where the party's RTCP is.
+    fn rtcp(&self) -> RtcpPort {
+        let Some(remote) = &self.remote else { return RtcpPort::Above };
+        if self.muxes() {
+            return RtcpPort::Muxed;
+        }
+        let elsewhere = remote.rtcp.port.is_some();
+        let address = remote.destination().and_then(|rtp| remote.rtcp.destination(rtp, false));
+        address.filter(|_| elsewhere).map_or(RtcpPort::Above, RtcpPort::At)
     }
 
     fn audio<'a>(&self, formats: &'a Formats, direction: Direction, ptime_ms: Option<u16>) -> LocalAudio<'a> {
@@ -117,6 +148,7 @@ impl Session {
             clock_rate: self.agreed.as_ref().map_or(8_000, Formats::clock_rate),
             send: direction.sends(),
             receive: direction.receives(),
+            rtcp: self.rtcp(),
         }
     }
 }

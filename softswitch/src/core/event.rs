@@ -2,6 +2,7 @@
 //!
 //! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
 
+use crate::store::MediaFigures;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -97,6 +98,15 @@ pub enum Event {
         user: Arc<str>,
         /// The contact URI.
         contact: Bytes,
+    },
+    /// What was measured of the media of a call that is over; with its record, a moment after its end.
+    CallMeasured {
+        /// The call.
+        call: u64,
+        /// Between the caller and us.
+        caller: Box<MediaFigures>,
+        /// Between the callee and us; all zero when we served the call ourselves.
+        callee: Box<MediaFigures>,
     },
     /// A new configuration is in force.
     Configured {

@@ -1,7 +1,7 @@
 //! What the switch tells, as lines of the log. Text of peers is escaped.
 
 use crate::core::Event;
-use crate::store::StoreEvent;
+use crate::store::{MediaFigures, StoreEvent};
 use sip_stack::message::Escaped;
 use tracing::{info, warn};
 
@@ -23,6 +23,9 @@ pub(super) fn event(event: &Event) {
         }
         Event::CallAnswered { call, after_ms } => info!(call, after_ms, "call answered"),
         Event::CallEnded { call, status, talked_ms } => info!(call, status, talked_ms, "call ended"),
+        Event::CallMeasured { call, caller, callee } => {
+            info!(call, caller = %quality(caller), callee = %quality(callee), "call quality");
+        }
         Event::CallRefused { source, callee, reason } => {
             info!(%source, callee = %Escaped(callee), ?reason, "call refused");
         }
@@ -33,6 +36,18 @@ pub(super) fn event(event: &Event) {
         }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
+}
+
+/// What came from a party and what it says of what it got, in a few words.
+fn quality(media: &MediaFigures) -> String {
+    let mos = |tenths: Option<u8>| {
+        tenths.map_or_else(|| "-".to_owned(), |tenths| format!("{}.{}", tenths / 10, tenths % 10))
+    };
+    let round_trip = media.round_trip_us.map_or_else(|| "-".to_owned(), |us| format!("{}ms", us / 1_000));
+    let heard = mos(media.quality.map(|quality| quality.mos_tenths));
+    let told = mos(media.reported.map(|reported| reported.quality.mos_tenths));
+    let (got, lost, jitter) = (media.packets, media.lost, media.jitter_us / 1_000);
+    format!("got {got} lost {lost} jitter {jitter}ms rtt {round_trip} mos {heard}, reports mos {told}")
 }
 
 fn address(domain: &str, user: &str) -> String {

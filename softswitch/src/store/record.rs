@@ -122,9 +122,9 @@ pub struct CallRecord {
     pub status: u16,
     /// Who ended it.
     pub ended_by: EndedBy,
-    /// Media that came from the caller.
+    /// Media from and to the caller.
     pub caller_media: MediaFigures,
-    /// Media that came from the callee.
+    /// Media from and to the callee.
     pub callee_media: MediaFigures,
 }
 
@@ -139,12 +139,12 @@ pub enum EndedBy {
     Switch,
 }
 
-/// What one leg sent to the switch.
+/// Media between one party and the switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaFigures {
-    /// RTP packets.
+    /// RTP packets that came from it.
     pub packets: u64,
-    /// RTP payload octets.
+    /// Their payload octets.
     pub octets: u64,
     /// Packets missing in the sequence (RFC 3550 §6.4.1, cumulative).
     pub lost: u64,
@@ -152,4 +152,38 @@ pub struct MediaFigures {
     pub refused: u64,
     /// Interarrival jitter at the end (RFC 3550 §6.4.1), in microseconds.
     pub jitter_us: u32,
+    /// Packets that came and were not played: late, or for want of room. Zero where sound was passed on undecoded.
+    pub discarded: u64,
+    /// Milliseconds of sound made up in place of packets that were lost or late.
+    pub concealed_ms: u64,
+    /// The delay of the jitter buffer at the end, in microseconds; `None` where there was none.
+    pub delay_us: Option<u32>,
+    /// The last round-trip time between the party and the switch, in microseconds; `None` when it sent no report.
+    pub round_trip_us: Option<u32>,
+    /// The quality of what came; `None` when nothing did.
+    pub quality: Option<QualityFigures>,
+    /// RTP packets that went to it.
+    pub sent: u64,
+    /// What the party reported of those; `None` when it sent no report.
+    pub reported: Option<ReportedFigures>,
+}
+
+/// The quality of one direction by the E-model (ITU-T G.107), from loss and delay as far as they are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QualityFigures {
+    /// The R factor, 0 to 100.
+    pub r_factor: u8,
+    /// The mean opinion score of conversation in tenths, 10 to 45.
+    pub mos_tenths: u8,
+}
+
+/// What a party said about the packets it got (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedFigures {
+    /// Packets that it missed.
+    pub lost: u64,
+    /// The jitter that it saw, in microseconds.
+    pub jitter_us: u32,
+    /// Its own figures where it sends any (RFC 3611 §4.7.5), else what its loss and jitter come to.
+    pub quality: QualityFigures,
 }

@@ -1,7 +1,10 @@
 //! Rows of the tables: which columns a record has, and statements that write many rows at a time.
 
 use super::pending::UserKey;
-use super::record::{BindingKey, CallRecord, EndedBy, FlowKey, MediaFigures, StoredBinding, StoredUser};
+use super::record::{
+    BindingKey, CallRecord, EndedBy, FlowKey, MediaFigures, QualityFigures, ReportedFigures, StoredBinding,
+    StoredUser,
+};
 use crate::config::Latching;
 use bytes::Bytes;
 use core::num::NonZeroU32;
@@ -13,7 +16,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// Rows in one statement. Few sizes, so that the statements are prepared once and found again; 256 rows of the widest
-/// table are 4,864 parameters (SQLite's limit is 32,766).
+/// table are 10,496 parameters (SQLite's limit is 32,766).
 const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// A record that is a row.
@@ -327,6 +330,28 @@ impl Table for CallRecord {
         "callee_lost",
         "callee_refused",
         "callee_jitter_us",
+        "caller_sent",
+        "caller_discarded",
+        "caller_concealed_ms",
+        "caller_delay_us",
+        "caller_round_trip_us",
+        "caller_r_factor",
+        "caller_mos_tenths",
+        "caller_reported_lost",
+        "caller_reported_jitter_us",
+        "caller_reported_r_factor",
+        "caller_reported_mos_tenths",
+        "callee_sent",
+        "callee_discarded",
+        "callee_concealed_ms",
+        "callee_delay_us",
+        "callee_round_trip_us",
+        "callee_r_factor",
+        "callee_mos_tenths",
+        "callee_reported_lost",
+        "callee_reported_jitter_us",
+        "callee_reported_r_factor",
+        "callee_reported_mos_tenths",
     ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -340,7 +365,9 @@ impl Table for CallRecord {
             .bind(integer(self.ended_unix_ms))
             .bind(i64::from(self.status))
             .bind(self.ended_by.name());
-        bind_media(&self.callee_media, bind_media(&self.caller_media, query))
+        let sides = [&self.caller_media, &self.callee_media];
+        let query = sides.into_iter().fold(query, |query, media| bind_media(media, query));
+        sides.into_iter().fold(query, |query, media| bind_quality(media, query))
     }
 
     fn read(row: &Columns<'_>) -> Option<CallRecord> {
@@ -354,22 +381,45 @@ impl Table for CallRecord {
             ended_unix_ms: row.number("ended_unix_ms")?,
             status: row.number("status")?,
             ended_by: EndedBy::named(&row.text::<String>("ended_by")?)?,
-            caller_media: MediaFigures {
-                packets: row.number("caller_packets")?,
-                octets: row.number("caller_octets")?,
-                lost: row.number("caller_lost")?,
-                refused: row.number("caller_refused")?,
-                jitter_us: row.number("caller_jitter_us")?,
-            },
-            callee_media: MediaFigures {
-                packets: row.number("callee_packets")?,
-                octets: row.number("callee_octets")?,
-                lost: row.number("callee_lost")?,
-                refused: row.number("callee_refused")?,
-                jitter_us: row.number("callee_jitter_us")?,
-            },
+            caller_media: read_media("caller", row)?,
+            callee_media: read_media("callee", row)?,
         })
     }
+}
+
+/// The figures in the columns of one side.
+fn read_media(side: &str, row: &Columns<'_>) -> Option<MediaFigures> {
+    let column = |name: &str| format!("{side}_{name}");
+    let count = |name: &str| row.number(&column(name));
+    let count_or_none = |name: &str| row.optional_number::<u64>(&column(name));
+    let small = |name: &str| row.optional_number::<u32>(&column(name));
+    let quality = |r_factor: &str, mos_tenths: &str| {
+        let pair = (row.optional_number(&column(r_factor))?, row.optional_number(&column(mos_tenths))?);
+        Some(match pair {
+            (Some(r_factor), Some(mos_tenths)) => Some(QualityFigures { r_factor, mos_tenths }),
+            (Some(_), None) | (None, Some(_)) | (None, None) => None,
+        })
+    };
+    let (lost, jitter_us) = (count_or_none("reported_lost")?, small("reported_jitter_us")?);
+    let heard = quality("reported_r_factor", "reported_mos_tenths")?;
+    Some(MediaFigures {
+        packets: count("packets")?,
+        octets: count("octets")?,
+        lost: count("lost")?,
+        refused: count("refused")?,
+        jitter_us: row.number(&column("jitter_us"))?,
+        discarded: count("discarded")?,
+        concealed_ms: count("concealed_ms")?,
+        delay_us: small("delay_us")?,
+        round_trip_us: small("round_trip_us")?,
+        quality: quality("r_factor", "mos_tenths")?,
+        sent: count("sent")?,
+        reported: lost.zip(jitter_us).zip(heard).map(|((lost, jitter_us), quality)| ReportedFigures {
+            lost,
+            jitter_us,
+            quality,
+        }),
+    })
 }
 
 fn bind_media<'q>(media: &MediaFigures, query: Query<'q>) -> Query<'q> {
@@ -379,6 +429,22 @@ fn bind_media<'q>(media: &MediaFigures, query: Query<'q>) -> Query<'q> {
         .bind(integer(media.lost))
         .bind(integer(media.refused))
         .bind(i64::from(media.jitter_us))
+}
+
+fn bind_quality<'q>(media: &MediaFigures, query: Query<'q>) -> Query<'q> {
+    let reported = media.reported;
+    query
+        .bind(integer(media.sent))
+        .bind(integer(media.discarded))
+        .bind(integer(media.concealed_ms))
+        .bind(media.delay_us.map(i64::from))
+        .bind(media.round_trip_us.map(i64::from))
+        .bind(media.quality.map(|quality| i64::from(quality.r_factor)))
+        .bind(media.quality.map(|quality| i64::from(quality.mos_tenths)))
+        .bind(reported.map(|reported| integer(reported.lost)))
+        .bind(reported.map(|reported| i64::from(reported.jitter_us)))
+        .bind(reported.map(|reported| i64::from(reported.quality.r_factor)))
+        .bind(reported.map(|reported| i64::from(reported.quality.mos_tenths)))
 }
 
 impl EndedBy {

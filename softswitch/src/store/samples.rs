@@ -51,7 +51,31 @@ pub(super) fn record(id: &str) -> CallRecord {
         ended_unix_ms: 1_800_000_063_000,
         status: 200,
         ended_by: EndedBy::Callee,
-        caller_media: MediaFigures { packets: 3_000, octets: 480_000, lost: 2, refused: 1, jitter_us: 900 },
-        callee_media: MediaFigures { packets: 2_999, octets: 479_840, lost: 0, refused: 0, jitter_us: 450 },
+        caller_media: MediaFigures {
+            packets: 3_000,
+            octets: 480_000,
+            lost: 2,
+            refused: 1,
+            jitter_us: 900,
+            discarded: 3,
+            concealed_ms: 60,
+            delay_us: Some(22_000),
+            round_trip_us: Some(31_000),
+            quality: Some(QualityFigures { r_factor: 92, mos_tenths: 43 }),
+            sent: 2_999,
+            reported: Some(ReportedFigures {
+                lost: 7,
+                jitter_us: 1_100,
+                quality: QualityFigures { r_factor: 88, mos_tenths: 42 },
+            }),
+        },
+        callee_media: MediaFigures {
+            packets: 2_999,
+            octets: 479_840,
+            jitter_us: 450,
+            quality: Some(QualityFigures { r_factor: 93, mos_tenths: 44 }),
+            sent: 2_998,
+            ..MediaFigures::default()
+        },
     }
 }

@@ -92,6 +92,31 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE bindings_of_flows RENAME TO bindings;
 
     PRAGMA user_version = 2;
+", "
+    ALTER TABLE calls ADD COLUMN caller_sent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN caller_discarded INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN caller_concealed_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN caller_delay_us INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_round_trip_us INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_r_factor INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_mos_tenths INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_reported_lost INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_reported_jitter_us INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_reported_r_factor INTEGER;
+    ALTER TABLE calls ADD COLUMN caller_reported_mos_tenths INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_sent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN callee_discarded INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN callee_concealed_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN callee_delay_us INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_round_trip_us INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_r_factor INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_mos_tenths INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_reported_lost INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_reported_jitter_us INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_reported_r_factor INTEGER;
+    ALTER TABLE calls ADD COLUMN callee_reported_mos_tenths INTEGER;
+
+    PRAGMA user_version = 3;
 "];
 
 /// Brings the database to this version; all steps or none.

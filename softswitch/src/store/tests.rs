@@ -103,22 +103,46 @@ fn flows_of_a_phone_with_one_contact_are_kept_side_by_side_with_their_transports
     assert_eq!(directory.reopened().bindings.len(), 4);
 }
 
-#[test]
-fn a_database_of_the_first_version_opens_and_its_bindings_came_over_udp() {
+/// A directory with the database of an older version, and a row in it.
+fn older(steps: usize, row: &'static str) -> Scratch {
     let directory = Scratch::new();
     std::fs::create_dir_all(&*directory).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let options = sqlx::sqlite::SqliteConnectOptions::new().create_if_missing(true);
         let mut connection = options.filename(directory.join(DATABASE)).connect().await.unwrap();
-        let bindings =
-            "INSERT INTO bindings VALUES ('a.example', '1001', CAST('sip:1001@192.0.2.10' AS BLOB), NULL,
-            CAST('call' AS BLOB), 3, 700, 1800000000123, '192.0.2.10:5060', '192.0.2.1:5060', x'', x'')";
-        for statements in [schema::STEPS[0], bindings] {
+        for statements in schema::STEPS[..steps].iter().copied().chain([row]) {
             sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
         }
         connection.close().await.unwrap();
     });
+    directory
+}
+
+#[test]
+fn a_database_of_the_second_version_keeps_its_call_records_without_the_new_figures() {
+    let directory = older(
+        2,
+        "INSERT INTO calls VALUES ('a.example', 'old', '1001', '1002', 1800000000000, NULL, 1800000001000, 486,
+        'callee', 10, 1600, 0, 1, 0, 0, 0, 0, 0, 0)",
+    );
+    let (store, _) = open(&directory).unwrap();
+    store.submit([StoreOp::PutCallRecord(record("new"))]);
+    store.close().unwrap();
+    let records = calls_list(&directory, 9).unwrap();
+    let [new, old] = &records[..] else { panic!("two records, not {records:?}") };
+    assert_eq!(new, &record("new"));
+    let figures = MediaFigures { packets: 10, octets: 1_600, refused: 1, ..MediaFigures::default() };
+    assert_eq!((old.status, old.caller_media, old.callee_media), (486, figures, MediaFigures::default()));
+}
+
+#[test]
+fn a_database_of_the_first_version_opens_and_its_bindings_came_over_udp() {
+    let directory = older(
+        1,
+        "INSERT INTO bindings VALUES ('a.example', '1001', CAST('sip:1001@192.0.2.10' AS BLOB), NULL,
+        CAST('call' AS BLOB), 3, 700, 1800000000123, '192.0.2.10:5060', '192.0.2.1:5060', x'', x'')",
+    );
     let loaded = directory.reopened();
     let [kept] = &loaded.bindings[..] else { panic!("one binding, not {:?}", loaded.bindings) };
     assert_eq!((&kept.key.contact[..], kept.cseq), (&b"sip:1001@192.0.2.10"[..], 3));

@@ -7,7 +7,7 @@ mod sound;
 mod stage;
 mod transcoding;
 
-use media::{Command, PayloadRule};
+use media::{Command, PayloadRule, RtcpPort};
 use sip_stack::message::Method;
 use stage::{CALLEE, CALLER, Stage, sdp};
 
@@ -121,4 +121,25 @@ fn an_invite_that_cannot_be_answered_ends_the_ringing() {
     stage.sent_to(CALLEE, Method::Cancel);
     stage.close_media();
     assert_eq!(stage.switch.calls(), 0);
+}
+
+#[test]
+fn one_port_for_rtp_and_rtcp_is_agreed_to_where_it_is_offered() {
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp("m=audio 4000 RTP/AVP 0\r\na=rtcp:4009\r\na=rtcp-mux\r\n"));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    assert!(!stage::body(&invite).contains("rtcp"), "what carries a stream is between neighbours");
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    assert_eq!(stage.configured_caller().rtcp, RtcpPort::Muxed);
+    let answer = stage.response_to_caller(200);
+    assert!(stage::body(&answer).contains("\r\na=rtcp-mux\r\n"), "{}", stage::body(&answer));
+    stage.ack("");
+    let answer = stage.re_invite(&sdp("m=audio 4000 RTP/AVP 0\r\na=rtcp:4009\r\n"));
+    assert!(!stage::body(&answer).contains("rtcp"));
+    assert_eq!(stage.configured_caller().rtcp, RtcpPort::At("127.0.0.1:4009".parse().unwrap()));
+    // Without an offer it is offered again what it has.
+    stage.re_invite(&sdp("m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n"));
+    stage.ack("");
+    let offer = stage.re_invite("");
+    assert!(stage::body(&offer).contains("\r\na=rtcp-mux\r\n"));
 }

@@ -1,7 +1,7 @@
 //! The media shard of the simulated world: the real one, with ports given out by the world.
 
 use bytes::{Bytes, BytesMut};
-use media::{Forward, LegId, LegKey, Output, Report, Shard, ShardConfig};
+use media::{Forward, LegKey, LegPorts, Output, Port, Report, Shard, ShardConfig};
 use sip_stack::Time;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -16,8 +16,10 @@ const FIRST_PORT: u16 = 40_000;
 pub(super) struct MediaPlane {
     shard: Shard,
     ip: IpAddr,
-    sockets: BTreeMap<u16, LegId>,
+    sockets: BTreeMap<u16, LegKey>,
     next_port: u16,
+    /// Packets on their way out: from where, to where.
+    leaving: Vec<(SocketAddr, SocketAddr, Bytes)>,
     /// News for the switch.
     pub(super) reports: VecDeque<Report>,
 }
@@ -29,6 +31,7 @@ impl MediaPlane {
             ip,
             sockets: BTreeMap::new(),
             next_port: FIRST_PORT,
+            leaving: Vec::new(),
             reports: VecDeque::new(),
         }
     }
@@ -38,9 +41,15 @@ impl MediaPlane {
         self.sockets.len()
     }
 
-    pub(super) fn obey(&mut self, now: Time, command: media::Command) {
+    /// Obeys a command; what leaves at once, from where and to where.
+    pub(super) fn obey(
+        &mut self,
+        now: Time,
+        command: media::Command,
+    ) -> Vec<(SocketAddr, SocketAddr, Bytes)> {
         self.shard.handle_command(media::Time(now.0), command);
         self.drain(now);
+        core::mem::take(&mut self.leaving)
     }
 
     /// A datagram at one of our ports; what goes on, from where and to where.
@@ -51,34 +60,46 @@ impl MediaPlane {
         to: SocketAddr,
         bytes: &Bytes,
     ) -> Option<(SocketAddr, SocketAddr, Bytes)> {
-        let key = self.shard.key(*self.sockets.get(&(to.port() & !1))?)?;
+        let key = *self.sockets.get(&(to.port() & !1))?;
         if to.port() & 1 == 1 {
-            self.shard.receive_rtcp(key);
+            self.shard.receive_rtcp(media::Time(now.0), key, from, bytes);
             return None;
         }
         let mut packet = BytesMut::from(&bytes[..]);
         let forward = self.shard.receive(media::Time(now.0), key, from, &mut packet);
         self.drain(now);
         let forward = forward?;
-        Some((self.address_of(forward.leg), forward.destination, packet.freeze()))
+        Some((self.address_of(forward), forward.destination, packet.freeze()))
     }
 
-    /// Where the packets of a leg leave.
-    fn address_of(&self, leg: LegKey) -> SocketAddr {
-        let leaving = self.sockets.iter().find(|(_, open)| self.shard.key(**open) == Some(leg));
-        let (port, _) = leaving.expect("a packet leaves by a leg that is open");
-        SocketAddr::new(self.ip, *port)
+    /// Where a packet leaves.
+    fn address_of(&self, Forward { leg, port, .. }: Forward) -> SocketAddr {
+        let leaving = self.sockets.iter().find(|(_, open)| **open == leg);
+        let (rtp, _) = leaving.expect("a packet leaves by a leg that is open");
+        let above = match port {
+            Port::Rtp => 0,
+            Port::Rtcp => 1,
+        };
+        SocketAddr::new(self.ip, rtp + above)
+    }
+
+    /// Takes what the shard has made.
+    fn collect(&mut self) {
+        let mut made = Vec::new();
+        while let Some((forward, octets)) = self.shard.poll_transmit() {
+            made.push((forward, Bytes::copy_from_slice(octets)));
+        }
+        for (forward, octets) in made {
+            self.leaving.push((self.address_of(forward), forward.destination, octets));
+        }
     }
 
     /// Mixes what is due; what leaves, from where and to where.
     pub(super) fn handle_timeout(&mut self, now: Time) -> Vec<(SocketAddr, SocketAddr, Bytes)> {
         self.shard.tick(media::Time(now.0));
+        self.collect();
         self.drain(now);
-        let mut leaving = Vec::new();
-        while let Some((Forward { leg, destination }, octets)) = self.shard.poll_transmit() {
-            leaving.push((leg, destination, Bytes::copy_from_slice(octets)));
-        }
-        leaving.into_iter().map(|(leg, to, bytes)| (self.address_of(leg), to, bytes)).collect()
+        core::mem::take(&mut self.leaving)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
@@ -89,23 +110,29 @@ impl MediaPlane {
         while let Some(output) = self.shard.poll_output() {
             match output {
                 Output::Bind { legs } => {
-                    let bound = legs.iter().map(|(leg, _)| (*leg, self.bind(*leg))).collect();
-                    self.shard.handle_bound(media::Time(now.0), bound);
+                    let bound: LegPorts = legs.iter().map(|(leg, _)| (*leg, self.free_port())).collect();
+                    self.shard.handle_bound(media::Time(now.0), bound.clone());
+                    for (leg, port) in bound {
+                        let key = self.shard.key(leg).expect("a leg that is bound is open");
+                        self.sockets.insert(port, key);
+                    }
                 }
-                Output::Release { leg, .. } => self.sockets.retain(|_, open| *open != leg),
+                Output::Release { key, .. } => {
+                    self.collect();
+                    self.sockets.retain(|_, open| *open != key);
+                }
                 Output::Report(report) => self.reports.push_back(report),
             }
         }
     }
 
     /// Even ports in rotation.
-    fn bind(&mut self, leg: LegId) -> u16 {
+    fn free_port(&mut self) -> u16 {
         while self.sockets.contains_key(&self.next_port) {
             self.next_port = next_after(self.next_port);
         }
         let port = self.next_port;
         self.next_port = next_after(port);
-        self.sockets.insert(port, leg);
         port
     }
 }

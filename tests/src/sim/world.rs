@@ -379,7 +379,11 @@ impl World {
                 }
                 Output::Identify { .. } => {}
                 Output::Resolve(query) => panic!("nobody in this world has a name: {query:?}"),
-                Output::Media(command) => self.media.obey(self.now, command),
+                Output::Media(command) => {
+                    for (from, to, bytes) in self.media.obey(self.now, command) {
+                        self.network.send(self.now, &Datagram { from, to, bytes });
+                    }
+                }
                 Output::Store(op) => self.database.apply(op),
                 Output::Event(event) => {
                     self.trace.note(self.now, format!("switch: {event:?}"), &[]);
