@@ -28,6 +28,6 @@ pub use leg::{
 };
 pub use shard::{
     Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report, RoomId, Shard,
-    ShardConfig,
+    ShardConfig, Watch,
 };
 pub use time::Time;

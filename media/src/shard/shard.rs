@@ -58,6 +58,22 @@ pub enum Output {
     },
     /// Tell the owner of the calls.
     Report(Report),
+    /// The packets of a leg are wanted at another time than before; a new leg's are wanted when they arrive.
+    Watch {
+        /// The leg's key.
+        key: LegKey,
+        /// When they are wanted.
+        watch: Watch,
+    },
+}
+
+/// When the packets of a leg are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watch {
+    /// When they arrive, because they go on at once.
+    Arrival,
+    /// Before the next tick: until then they only wait. They are handed in with the time of their arrival.
+    Tick,
 }
 
 /// A packet that goes on: it was rewritten where it lies and keeps its length.
@@ -352,7 +368,8 @@ impl Shard {
         if self.rooms.contains_key(&room) {
             return None;
         }
-        self.rooms.insert(room, Conference::new(now, room));
+        let conference = Conference::new(now, room, self.rooms.values());
+        self.rooms.insert(room, conference);
         Some(())
     }
 
@@ -370,6 +387,7 @@ impl Shard {
         };
         self.desk.outgoing.make_room(mixed.at_most(TICK_MS));
         self.legs.get_mut(key)?.mix_in(now, mixed);
+        self.outbox.push(Output::Watch { key, watch: Watch::Tick });
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
     }
@@ -422,6 +440,7 @@ impl Shard {
     fn stand_up(&mut self, leg: LegKey) {
         if let Some(mixed) = self.legs.get_mut(leg).and_then(|leg| leg.mixed.take()) {
             self.desk.outgoing.give_back(mixed.at_most(TICK_MS));
+            self.outbox.push(Output::Watch { key: leg, watch: Watch::Arrival });
         }
     }
 

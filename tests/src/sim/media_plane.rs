@@ -94,6 +94,8 @@ impl MediaPlane {
                 }
                 Output::Release { leg, .. } => self.sockets.retain(|_, open| *open != leg),
                 Output::Report(report) => self.reports.push_back(report),
+                // In virtual time every packet is handed in when it arrives.
+                Output::Watch { .. } => {}
             }
         }
     }
