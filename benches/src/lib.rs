@@ -258,7 +258,7 @@ impl Driver {
         self.feed(7001, reply(&bye, "200 OK", n, ""));
         assert_eq!(closed.len(), 2);
         for leg in closed {
-            self.report(media::Report::Closed { leg, figures: media::LegFigures::default() });
+            self.report(media::Report::Closed { leg, figures: Box::default() });
         }
         assert_eq!(self.switch.calls(), 0);
     }

@@ -28,6 +28,6 @@ pub use leg::{
 };
 pub use shard::{
     Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason, Report, RoomId,
-    Shard, ShardConfig,
+    Shard, ShardConfig, Watch,
 };
 pub use time::Time;

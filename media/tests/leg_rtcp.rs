@@ -305,7 +305,7 @@ fn the_end_of_a_leg_that_sent_is_told_before_its_ports_go() {
     assert_eq!((forward.leg, forward.port, forward.destination), (key, Port::Rtcp, at(A_RTCP)));
     let compound = Compound::parse(&octets).unwrap();
     assert!(matches!(compound.packets().last(), Some(Packet::Goodbye(_))));
-    let [.., Report::Closed { figures, .. }] = reports[..] else { panic!("{reports:?}") };
+    let [.., Report::Closed { figures, .. }] = &reports[..] else { panic!("{reports:?}") };
     assert_eq!((figures.rtcp.packets_in, figures.rtcp.packets_out), (5, 5));
     // Nothing was ever sent to this one.
     scene.open(LegId(3));

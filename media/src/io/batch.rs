@@ -3,11 +3,13 @@
 //! On Linux `recvmmsg` takes what is queued, up to [`BATCH`]; fewer than asked means that the socket is drained, so an
 //! edge-triggered poll needs no call that finds nothing. Elsewhere datagrams are received one by one until none is left.
 //!
-//! Left out on purpose: the kernel's arrival times.
+//! Sockets that are read long after their packets came are [stamped](stamp): the kernel then tells when each arrived.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mio::net::UdpSocket;
+
+pub(super) use system::stamp;
 
 /// Datagrams received in one call.
 pub(super) const BATCH: usize = 16;
@@ -28,6 +30,19 @@ struct Envelope {
     source: SocketAddr,
     length: usize,
     truncated: bool,
+    arrived: Option<TimeOfDay>,
+}
+
+/// Nanoseconds since 1970: when the kernel says that a datagram arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TimeOfDay(pub(super) i64);
+
+/// What a socket is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kind {
+    pub(super) ipv6: bool,
+    /// The kernel stamps what it receives ([`stamp`]).
+    pub(super) stamped: bool,
 }
 
 impl Envelope {
@@ -35,6 +50,7 @@ impl Envelope {
         source: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         length: 0,
         truncated: false,
+        arrived: None,
     };
 }
 
@@ -44,6 +60,8 @@ pub(super) struct Datagram<'a> {
     pub(super) octets: &'a mut [u8],
     /// It was larger than its buffer.
     pub(super) truncated: bool,
+    /// When it came, if the socket is stamped.
+    pub(super) arrived: Option<TimeOfDay>,
 }
 
 /// What one call brought.
@@ -62,8 +80,8 @@ impl Batch {
     }
 
     /// Receives what is queued, up to a batch. Errors of the socket count as drained: the next datagram wakes again.
-    pub(super) fn receive(&mut self, socket: &UdpSocket, ipv6: bool) -> Received {
-        self.system.receive(socket, ipv6, &mut self.buffers, &mut self.received)
+    pub(super) fn receive(&mut self, socket: &UdpSocket, kind: Kind) -> Received {
+        self.system.receive(socket, kind, &mut self.buffers, &mut self.received)
     }
 
     /// The datagrams of the last call.
@@ -73,6 +91,7 @@ impl Batch {
             source: envelope.source,
             octets: &mut buffer[..envelope.length.min(DATAGRAM)],
             truncated: envelope.truncated,
+            arrived: envelope.arrived,
         })
     }
 }
@@ -85,14 +104,31 @@ mod system {
 
     use mio::net::UdpSocket;
     use nix::errno::Errno;
-    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg};
+    use nix::sys::socket::{
+        ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, SockaddrIn6, SockaddrLike,
+        recvmmsg, setsockopt, sockopt,
+    };
+    use nix::sys::time::TimeSpec;
+    use tracing::debug;
 
-    use super::{BATCH, DATAGRAM, Envelope, Received};
+    use super::{BATCH, DATAGRAM, Envelope, Kind, Received, TimeOfDay};
 
-    /// Headers for each family: the kernel cuts an address to the size of the last one that stood in its place.
+    /// Has the kernel say when datagrams arrive (SO_TIMESTAMPNS, socket(7)); whether it will.
+    pub(in super::super) fn stamp(socket: &UdpSocket) -> bool {
+        let stamped = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
+        if let Err(error) = stamped {
+            debug!(%error, "media socket without arrival times");
+        }
+        stamped.is_ok()
+    }
+
+    /// Headers for each family and kind: the kernel cuts an address to the size of the last one that stood in its place,
+    /// and control messages to the length of the last ones.
     pub(super) struct Receiver {
         ipv4: MultiHeaders<SockaddrIn>,
         ipv6: MultiHeaders<SockaddrIn6>,
+        ipv4_stamped: MultiHeaders<SockaddrIn>,
+        ipv6_stamped: MultiHeaders<SockaddrIn6>,
     }
 
     impl Receiver {
@@ -100,22 +136,26 @@ mod system {
             Self {
                 ipv4: MultiHeaders::preallocate(BATCH, None),
                 ipv6: MultiHeaders::preallocate(BATCH, None),
+                ipv4_stamped: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec))),
+                ipv6_stamped: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec))),
             }
         }
 
         pub(super) fn receive(
             &mut self,
             socket: &UdpSocket,
-            ipv6: bool,
+            Kind { ipv6, stamped }: Kind,
             buffers: &mut [[u8; DATAGRAM]; BATCH],
             received: &mut [Envelope; BATCH],
         ) -> Received {
             if ipv6 {
                 let to_source = |source: SockaddrIn6| SocketAddr::V6(SocketAddrV6::from(source));
-                receive(&mut self.ipv6, socket, buffers, received, to_source)
+                let headers = if stamped { &mut self.ipv6_stamped } else { &mut self.ipv6 };
+                receive(headers, socket, buffers, received, to_source)
             } else {
                 let to_source = |source: SockaddrIn| SocketAddr::V4(SocketAddrV4::from(source));
-                receive(&mut self.ipv4, socket, buffers, received, to_source)
+                let headers = if stamped { &mut self.ipv4_stamped } else { &mut self.ipv4 };
+                receive(headers, socket, buffers, received, to_source)
             }
         }
     }
@@ -134,13 +174,26 @@ mod system {
             Err(error) => return Received { count: 0, drained: error != Errno::EINTR },
         };
         let mut count = 0;
-        for (message, envelope) in messages.zip(received) {
-            let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
-            let Some(source) = message.address else { continue };
-            *envelope = Envelope { source: to_source(source), length: message.bytes, truncated };
+        for message in messages {
+            let (Some(source), Some(envelope)) = (message.address, received.get_mut(count)) else { continue };
+            *envelope = Envelope {
+                source: to_source(source),
+                length: message.bytes,
+                truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
+                arrived: arrived(&message),
+            };
             count += 1;
         }
         Received { count, drained: count < BATCH }
+    }
+
+    fn arrived<S>(message: &RecvMsg<'_, '_, S>) -> Option<TimeOfDay> {
+        message.cmsgs().ok()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(at) => {
+                Some(TimeOfDay(at.tv_sec() * 1_000_000_000 + at.tv_nsec()))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -150,7 +203,12 @@ mod system {
 
     use mio::net::UdpSocket;
 
-    use super::{BATCH, DATAGRAM, Envelope, Received};
+    use super::{BATCH, DATAGRAM, Envelope, Kind, Received};
+
+    /// Nobody says when datagrams arrive.
+    pub(in super::super) const fn stamp(_socket: &UdpSocket) -> bool {
+        false
+    }
 
     pub(super) struct Receiver;
 
@@ -162,7 +220,7 @@ mod system {
         pub(super) fn receive(
             &mut self,
             socket: &UdpSocket,
-            _ipv6: bool,
+            _kind: Kind,
             buffers: &mut [[u8; DATAGRAM]; BATCH],
             received: &mut [Envelope; BATCH],
         ) -> Received {
@@ -171,7 +229,7 @@ mod system {
                 match socket.recv_from(buffer) {
                     // Octets that did not fit are gone without a word, so a full buffer counts as too small.
                     Ok((length, source)) => {
-                        *envelope = Envelope { source, length, truncated: length == DATAGRAM }
+                        *envelope = Envelope { source, length, truncated: length == DATAGRAM, arrived: None };
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         return Received { count, drained: true };

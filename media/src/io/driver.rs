@@ -1,7 +1,10 @@
 //! What the media thread does: it waits, obeys commands, moves packets, ticks, and tells what happened.
 //!
-//! The poll is edge-triggered, so a socket is read until it is drained; one that never is gets a turn per round, so that a
-//! flood on one leg does not starve the others.
+//! The polls are edge-triggered, so a socket is read until it is drained; one that never is gets a turn per round, so that
+//! a flood on one leg does not starve the others.
+//!
+//! Packets of legs in rooms wake nobody: their sockets are read right before a tick ([`Watch`]), and the kernel tells when
+//! each packet came. All others are moved when they arrive (`pace` says how many at a time).
 //!
 //! Left out on purpose: sending in batches, which gains nothing for packets to different destinations.
 
@@ -17,13 +20,14 @@ use ringbuf::{HeapCons, HeapProd};
 use smallvec::SmallVec;
 use tracing::debug;
 
+use super::alarm::Alarm;
 use super::batch::{Batch, Received};
-use super::clock;
+use super::clock::{self, Stamps};
 use super::pace::Pace;
 use super::sockets::{PairId, Readable, Role, Sockets};
 use super::stock::{LeasedLegs, Lessor};
-use super::thread::{AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
-use crate::shard::{Forward, LegAddresses, LegPorts, Output, Port, RefusalReason, Report, Shard};
+use super::thread::{ALARM, AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
+use crate::shard::{Forward, LegAddresses, LegPorts, Output, Port, RefusalReason, Report, Shard, Watch};
 use crate::time::Time;
 
 /// Orders obeyed per wake; opening a leg may cost a dozen system calls.
@@ -75,23 +79,44 @@ impl Link {
     }
 }
 
+/// What the thread waits for, and what it asks before a tick.
+pub(super) struct Polls {
+    pub(super) arrivals: Poll,
+    pub(super) ticks: Poll,
+    pub(super) alarm: Alarm,
+}
+
 /// A shard with its sockets.
 pub(super) struct Driver {
-    poll: Poll,
+    polls: Polls,
     shard: Shard,
     sockets: Sockets,
     batch: Batch,
+    stamps: Stamps,
     /// Sockets that had more than their turn allowed.
     undrained: VecDeque<Readable>,
+    /// The same of legs in rooms: their next turn is before the next tick.
+    undrained_ticks: VecDeque<Readable>,
     pace: Pace,
-    /// Datagrams received since the last wait.
+    /// Datagrams received since the last wait, of those that are moved when they arrive.
     round: usize,
     link: Link,
 }
 
 impl Driver {
-    pub(super) fn new(poll: Poll, shard: Shard, sockets: Sockets, pace: Pace, link: Link) -> Self {
-        Self { poll, shard, sockets, batch: Batch::new(), undrained: VecDeque::new(), pace, round: 0, link }
+    pub(super) fn new(polls: Polls, shard: Shard, sockets: Sockets, pace: Pace, link: Link) -> Self {
+        Self {
+            polls,
+            shard,
+            sockets,
+            batch: Batch::new(),
+            stamps: Stamps::default(),
+            undrained: VecDeque::new(),
+            undrained_ticks: VecDeque::new(),
+            pace,
+            round: 0,
+            link,
+        }
     }
 
     /// Runs until it is told to stop.
@@ -110,11 +135,14 @@ impl Driver {
                     self.handle_readable(now, readable);
                 }
             }
-            for event in events.iter().filter(|event| event.token() != WAKER) {
+            for event in events.iter().filter(|event| ![WAKER, ALARM].contains(&event.token())) {
                 self.handle_readable(now, Readable::from_token(event.token()));
             }
-            self.shard.tick(now);
-            self.send();
+            if self.shard.poll_timeout().is_some_and(|due| due <= now) {
+                self.gather(&mut events);
+                self.shard.tick(clock::now());
+                self.send();
+            }
             self.handle_news(now);
             if let Some(urgency) = self.link.unannounced.take() {
                 on_report(urgency);
@@ -133,7 +161,7 @@ impl Driver {
         self.link.shared.waiting.store(POLLING, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let timeout = self.timeout();
-        if let Err(error) = self.poll.poll(events, timeout)
+        if let Err(error) = self.polls.arrivals.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
             debug!(%error, "media poll failed");
@@ -143,17 +171,18 @@ impl Driver {
 
     /// Lets packets gather, unless there is something to do. A command ends it.
     fn pause(&mut self, pause: Duration) {
+        let due = self.shard.poll_timeout().map_or(pause, |due| due.since(clock::now()));
         let shared = &self.link.shared;
         shared.waiting.store(PAUSED, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let idle = self.undrained.is_empty() && self.link.orders.is_empty();
         if idle && !shared.stop.load(Ordering::SeqCst) {
-            std::thread::park_timeout(pause);
+            std::thread::park_timeout(pause.min(due));
         }
         shared.waiting.store(AWAKE, Ordering::SeqCst);
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         if !self.undrained.is_empty() {
             Some(Duration::ZERO)
         } else if self.link.reports.is_full() {
@@ -161,26 +190,58 @@ impl Driver {
         } else if !self.link.orders.is_empty() {
             Some(Duration::ZERO)
         } else {
-            self.shard.poll_timeout().map(|due| due.since(clock::now()))
+            self.polls.alarm.set(self.shard.poll_timeout())
         }
     }
 
     fn handle_readable(&mut self, now: Time, readable: Readable) {
-        let mut turns = 0;
+        let (received, drained) = self.take_turn(now, readable, Watch::Arrival);
+        self.round += received;
+        if !drained && !self.undrained.contains(&readable) {
+            self.undrained.push_back(readable);
+        }
+    }
+
+    /// Reads what has come for legs in rooms since the last tick.
+    fn gather(&mut self, events: &mut Events) {
+        let now = self.stamps.read();
+        for _ in 0..self.undrained_ticks.len() {
+            if let Some(readable) = self.undrained_ticks.pop_front() {
+                self.gather_from(now, readable);
+            }
+        }
         loop {
-            let received = self.receive(now, readable);
-            self.round += received.count;
-            if received.drained {
+            if let Err(error) = self.polls.ticks.poll(events, Some(Duration::ZERO)) {
+                debug!(%error, "media poll failed");
                 return;
             }
-            turns += 1;
-            if turns == BATCHES_PER_TURN {
-                if !self.undrained.contains(&readable) {
-                    self.undrained.push_back(readable);
-                }
+            for event in events.iter() {
+                self.gather_from(now, Readable::from_token(event.token()));
+            }
+            if events.iter().count() < EVENTS {
                 return;
             }
         }
+    }
+
+    fn gather_from(&mut self, now: Time, readable: Readable) {
+        let (_, drained) = self.take_turn(now, readable, Watch::Tick);
+        if !drained && !self.undrained_ticks.contains(&readable) {
+            self.undrained_ticks.push_back(readable);
+        }
+    }
+
+    /// Reads a socket until it is drained or its turn is over; how many datagrams came, and whether it is drained.
+    fn take_turn(&mut self, now: Time, readable: Readable, watch: Watch) -> (usize, bool) {
+        let mut count = 0;
+        for _ in 0..BATCHES_PER_TURN {
+            let received = self.receive(now, readable, watch);
+            count += received.count;
+            if received.drained {
+                return (count, true);
+            }
+        }
+        (count, false)
     }
 
     /// Sends what the tick has made.
@@ -199,21 +260,26 @@ impl Driver {
         }
     }
 
-    /// Takes one batch from a socket and relays it.
-    fn receive(&mut self, now: Time, readable: Readable) -> Received {
+    /// Takes one batch from a socket and has the shard judge it.
+    fn receive(&mut self, now: Time, readable: Readable, watch: Watch) -> Received {
         let gone = Received { count: 0, drained: true };
         let (Readable::Rtp(id) | Readable::Rtcp(id)) = readable;
         let Some(bound) = self.sockets.get(id) else { return gone };
-        let ipv6 = bound.local.is_ipv6();
+        let (rtp_kind, rtcp_kind) = (bound.rtp_kind(), bound.rtcp_kind());
         match (readable, bound.role) {
             (Readable::Rtp(_), Role::Leg(leg)) => {
-                let received = self.batch.receive(&bound.pair.rtp, ipv6);
+                let received = self.batch.receive(&bound.pair.rtp, rtp_kind);
                 for datagram in self.batch.datagrams(received) {
                     if datagram.truncated {
                         self.shard.handle_oversized(leg);
                         continue;
                     }
-                    let Some(forward) = self.shard.receive(now, leg, datagram.source, datagram.octets) else {
+                    let arrived = match watch {
+                        Watch::Arrival => now,
+                        Watch::Tick => self.stamps.arrival(datagram.arrived),
+                    };
+                    let forward = self.shard.receive(arrived, leg, datagram.source, datagram.octets);
+                    let Some(forward) = forward else {
                         continue;
                     };
                     let Some(partner) = self.sockets.of_leg(forward.leg) else { continue };
@@ -224,7 +290,7 @@ impl Driver {
                 received
             }
             (Readable::Rtcp(_), Role::Leg(leg)) => {
-                let received = self.batch.receive(&bound.pair.rtcp, ipv6);
+                let received = self.batch.receive(&bound.pair.rtcp, rtcp_kind);
                 for datagram in self.batch.datagrams(received) {
                     if datagram.truncated {
                         self.shard.handle_oversized(leg);
@@ -235,8 +301,8 @@ impl Driver {
                 received
             }
             // What comes before the leg is there is nobody's.
-            (Readable::Rtp(_), Role::Promised) => self.batch.receive(&bound.pair.rtp, ipv6),
-            (Readable::Rtcp(_), Role::Promised) => self.batch.receive(&bound.pair.rtcp, ipv6),
+            (Readable::Rtp(_), Role::Promised) => self.batch.receive(&bound.pair.rtp, rtp_kind),
+            (Readable::Rtcp(_), Role::Promised) => self.batch.receive(&bound.pair.rtcp, rtcp_kind),
             (_, Role::Resting(_)) => {
                 debug!(port = bound.pair.port, "media pair closed: packets still come");
                 self.sockets.close(id);
@@ -287,6 +353,7 @@ impl Driver {
                     self.sockets.take_back(now, key);
                 }
                 Some(Output::Report(report)) => self.link.report(report),
+                Some(Output::Watch { key, watch }) => self.sockets.watch_leg(key, watch),
             }
         }
         false

@@ -2,6 +2,7 @@
 //!
 //! Everything outside this folder is pure.
 
+mod alarm;
 mod batch;
 mod clock;
 mod driver;

@@ -6,6 +6,9 @@
 //!
 //! At most [`RESTING`] pairs rest; the one that has rested longest is closed for one more. When the range has no other
 //! pair left, one at rest is used early.
+//!
+//! Two polls watch them: one that the thread waits in, for packets that are moved when they arrive, and one that it only
+//! asks before a tick, for the RTP of legs in rooms. What arrives there wakes nobody, and carries the time when it did.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,8 +19,9 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use tracing::debug;
 
+use super::batch::{self, Kind};
 use super::ports::{PortPair, Ports};
-use crate::shard::{LegKey, RefusalReason};
+use crate::shard::{LegKey, RefusalReason, Watch};
 use crate::time::Time;
 
 /// How long a pair rests before it is used again: a sender that goes on would have sent some ten packets.
@@ -36,6 +40,22 @@ pub(super) struct Bound {
     pub(super) local: IpAddr,
     pub(super) pair: PortPair,
     pub(super) role: Role,
+    /// Which poll watches the RTP socket.
+    watch: Watch,
+    /// The kernel tells when RTP arrives.
+    stamped: bool,
+}
+
+impl Bound {
+    /// What to ask the RTP socket for.
+    pub(super) const fn rtp_kind(&self) -> Kind {
+        Kind { ipv6: self.local.is_ipv6(), stamped: self.stamped }
+    }
+
+    /// What to ask the RTCP socket for.
+    pub(super) const fn rtcp_kind(&self) -> Kind {
+        Kind { ipv6: self.local.is_ipv6(), stamped: false }
+    }
 }
 
 /// What a bound pair is there for.
@@ -72,7 +92,10 @@ impl Readable {
 /// All bound pairs of a thread.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    registry: Registry,
+    /// Of the poll that the thread waits in.
+    arrivals: Registry,
+    /// Of the poll that is asked before a tick.
+    ticks: Registry,
     ports: Ports,
     pairs: Slab<Bound>,
     /// By the slot of a leg's key.
@@ -82,9 +105,9 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Pairs of `ports`, watched by the poll that `registry` belongs to.
-    pub(super) const fn new(registry: Registry, ports: Ports) -> Self {
-        Self { registry, ports, pairs: Slab::new(), legs: Vec::new(), resting: VecDeque::new() }
+    /// Pairs of `ports`, watched by the polls that `arrivals` and `ticks` belong to.
+    pub(super) const fn new(arrivals: Registry, ticks: Registry, ports: Ports) -> Self {
+        Self { arrivals, ticks, ports, pairs: Slab::new(), legs: Vec::new(), resting: VecDeque::new() }
     }
 
     /// How many pairs the range has.
@@ -154,8 +177,35 @@ impl Sockets {
         }
     }
 
+    /// Has the RTP of a leg watched by the poll for arrivals or the one for ticks from now on. What has arrived before is
+    /// told there again.
+    pub(super) fn watch_leg(&mut self, leg: LegKey, watch: Watch) {
+        if let Some(id) = self.legs.get(leg.index()).copied().flatten() {
+            self.watch_rtp(id, watch);
+        }
+    }
+
+    fn watch_rtp(&mut self, id: PairId, watch: Watch) {
+        let Some(bound) = self.pairs.get_mut(id).filter(|bound| bound.watch != watch) else { return };
+        let (from, to) = match watch {
+            Watch::Arrival => (&self.ticks, &self.arrivals),
+            Watch::Tick => (&self.arrivals, &self.ticks),
+        };
+        if watch == Watch::Tick && !bound.stamped {
+            bound.stamped = batch::stamp(&bound.pair.rtp);
+        }
+        let moved = from
+            .deregister(&mut bound.pair.rtp)
+            .and_then(|()| to.register(&mut bound.pair.rtp, Readable::Rtp(id).token(), Interest::READABLE));
+        if let Err(error) = moved {
+            debug!(%error, "media socket not watched");
+        }
+        bound.watch = watch;
+    }
+
     /// Lets a pair rest that nobody needs.
     pub(super) fn rest(&mut self, now: Time, id: PairId) {
+        self.watch_rtp(id, Watch::Arrival);
         let Some(bound) = self.pairs.get_mut(id) else { return };
         bound.role = Role::Resting(now);
         self.resting.push_back((now, id));
@@ -172,8 +222,12 @@ impl Sockets {
         self.ports.release(bound.pair.port);
         // The poll forgets what is closed (epoll(7), kqueue(2)); Windows wants it told.
         #[cfg(windows)]
-        for mut socket in [bound.pair.rtp, bound.pair.rtcp] {
-            if let Err(error) = self.registry.deregister(&mut socket) {
+        for (mut socket, watch) in [(bound.pair.rtp, bound.watch), (bound.pair.rtcp, Watch::Arrival)] {
+            let registry = match watch {
+                Watch::Arrival => &self.arrivals,
+                Watch::Tick => &self.ticks,
+            };
+            if let Err(error) = registry.deregister(&mut socket) {
                 debug!(%error, "media socket still watched");
             }
         }
@@ -217,18 +271,19 @@ impl Sockets {
         self.pairs.get(id).is_some_and(|bound| bound.role == Role::Resting(since))
     }
 
-    /// Has the poll watch a pair.
+    /// Has the poll for arrivals watch a pair.
     fn watch(&mut self, local: IpAddr, mut pair: PortPair) -> PairId {
         let entry = self.pairs.vacant_entry();
         let id = entry.key();
-        let watch = |socket: &mut UdpSocket, readable: Readable| {
-            if let Err(error) = self.registry.register(socket, readable.token(), Interest::READABLE) {
+        let register = |socket: &mut UdpSocket, readable: Readable| {
+            if let Err(error) = self.arrivals.register(socket, readable.token(), Interest::READABLE) {
                 debug!(%error, "media socket not watched");
             }
         };
-        watch(&mut pair.rtp, Readable::Rtp(id));
-        watch(&mut pair.rtcp, Readable::Rtcp(id));
-        entry.insert(Bound { local, pair, role: Role::Promised });
+        register(&mut pair.rtp, Readable::Rtp(id));
+        register(&mut pair.rtcp, Readable::Rtcp(id));
+        let watch = Watch::Arrival;
+        entry.insert(Bound { local, pair, role: Role::Promised, watch, stamped: false });
         id
     }
 }
@@ -242,11 +297,11 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
     const NOW: Time = Time(5_000_000_000);
 
-    /// Sockets on some of the ports from `first` on, and the poll that watches them.
-    fn sockets(first: u16, last: u16) -> (Sockets, Poll) {
-        let poll = Poll::new().unwrap();
-        let registry = poll.registry().try_clone().unwrap();
-        (Sockets::new(registry, Ports::new(&(first..=last))), poll)
+    /// Sockets on some of the ports from `first` on, and the polls that watch them.
+    fn sockets(first: u16, last: u16) -> (Sockets, [Poll; 2]) {
+        let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
+        let [arrivals, ticks] = polls.each_ref().map(|poll| poll.registry().try_clone().unwrap());
+        (Sockets::new(arrivals, ticks, Ports::new(&(first..=last))), polls)
     }
 
     #[test]

@@ -24,7 +24,8 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 use thiserror::Error;
 use tracing::debug;
 
-use super::driver::{Driver, Link};
+use super::alarm::{self, Alarm};
+use super::driver::{Driver, Link, Polls};
 use super::pace::Pace;
 use super::ports::Ports;
 use super::sockets::Sockets;
@@ -37,6 +38,7 @@ const COMMANDS: usize = 1024;
 const REPORTS: usize = 4096;
 
 pub(super) const WAKER: Token = Token(usize::MAX);
+pub(super) const ALARM: Token = Token(usize::MAX - 1);
 
 /// What the media thread is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +135,12 @@ pub fn start(
     seed: [u8; 32],
     on_report: impl Fn(Urgency) + Send + 'static,
 ) -> io::Result<MediaHandle> {
-    let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    let sockets = Sockets::new(poll.registry().try_clone()?, Ports::new(&config.ports));
+    let (arrivals, ticks) = (Poll::new()?, Poll::new()?);
+    let waker = Waker::new(arrivals.registry(), WAKER)?;
+    let alarm = Alarm::new(arrivals.registry(), ALARM)?;
+    let registries = (arrivals.registry().try_clone()?, ticks.registry().try_clone()?);
+    let sockets = Sockets::new(registries.0, registries.1, Ports::new(&config.ports));
+    let polls = Polls { arrivals, ticks, alarm };
     let (orders, order_ends) = HeapRb::new(COMMANDS).split();
     let (lessor, lessee) = stock::ring();
     let (report_starts, reports) = HeapRb::new(REPORTS).split();
@@ -144,7 +149,8 @@ pub fn start(
     let run = move || {
         let shard = Shard::new(ShardConfig { silence: config.silence }, seed);
         let link = Link::new(order_ends, report_starts, lessor, theirs);
-        let driver = Driver::new(poll, shard, sockets, Pace::new(config.gathering), link);
+        alarm::make_punctual();
+        let driver = Driver::new(polls, shard, sockets, Pace::new(config.gathering), link);
         driver.run(on_report);
     };
     let thread = std::thread::Builder::new().name("media-0".to_owned()).spawn(run)?;

@@ -80,7 +80,7 @@ pub enum Report {
         /// The leg.
         leg: LegId,
         /// What it counted.
-        figures: LegFigures,
+        figures: Box<LegFigures>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The rooms of a shard: on each tick the members' frames are gathered, mixed, and sent.
 //!
-//! A room ticks every [`TICK`]. Rooms begin their ticks at different times, so that the work of a shard is spread; a tick that
-//! is late does not move those after it. The tick allocates nothing: room for what it sends is made when members join.
+//! A room ticks every [`TICK`]. Few rooms tick together, as a wake of the thread costs more than a member; many begin their
+//! ticks at different times, so that the work of a shard is spread. A tick that is late does not move those after it. The tick allocates nothing: room for what it sends is made when members join.
 //!
 //! Left out on purpose: the arithmetic (`mix`), the packets of one leg (`leg/mixed`).
 
@@ -24,7 +24,13 @@ use crate::time::Time;
 pub(super) const TICK: Duration = Duration::from_millis(TICK_MS as u64);
 pub(crate) const TICK_MS: u32 = 20;
 /// Rooms begin at so many different times within a tick.
-const PHASES: u64 = 5;
+const PHASES: usize = 5;
+/// From one of them to the next.
+const APART: u64 = TICK.as_nanos() as u64 / PHASES as u64;
+/// Seats that tick at one time before another time is used: some half a millisecond of work.
+const TOGETHER: usize = 64;
+/// Seats that a room counts as having when it has fewer: its members may be about to come.
+const LEAST_SEATS: usize = 8;
 /// Ticks that are made up for when the thread was held up; those before are left out.
 const CATCH_UP: u32 = 3;
 /// The longest payload: 10 ms of L16 in stereo at 48 kHz take 1920 octets.
@@ -52,10 +58,20 @@ pub(super) enum Seat {
 }
 
 impl Conference {
-    /// An empty room of telephone quality, whose first tick is the next one of its phase.
-    pub(super) fn new(now: Time, id: RoomId) -> Self {
+    /// An empty room of telephone quality beside `others`. It begins at the first time within a tick at which there are few
+    /// seats, or else at the one with the fewest.
+    pub(super) fn new<'a>(now: Time, id: RoomId, others: impl Iterator<Item = &'a Self>) -> Self {
+        let mut seats = [0; PHASES];
+        for other in others {
+            if let Some(seats) = seats.get_mut((other.next_tick.0 % TICK.as_nanos() as u64 / APART) as usize)
+            {
+                *seats += other.seats.len().max(LEAST_SEATS);
+            }
+        }
+        let few = seats.iter().position(|seats| *seats < TOGETHER);
+        let fewest = || seats.iter().zip(0..).min().map_or(0, |(_, phase)| phase);
+        let phase = few.unwrap_or_else(fewest) as u64 * APART;
         let tick = TICK.as_nanos() as u64;
-        let phase = id.0 % PHASES * (tick / PHASES);
         let begun = now.0.saturating_sub(phase) / tick + 1;
         Self { id, room: Room::new(8_000, TICK), seats: Vec::new(), next_tick: Time(begun * tick + phase) }
     }
@@ -384,5 +400,34 @@ impl Outgoing {
         let octets = self.octets.get_mut(packet.begin..packet.end)?;
         let forward = Forward { leg: packet.leg, port: Port::Rtp, destination: packet.destination };
         Some((forward, octets))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When within a tick, in milliseconds, rooms begin that are opened one after the other and have so many sources each.
+    fn beginnings(rooms: u64, sources: u64) -> Vec<u64> {
+        let mut open: Vec<Conference> = Vec::new();
+        for id in 0..rooms {
+            let mut room = Conference::new(Time(77), RoomId(id), open.iter());
+            for member in 0..sources {
+                let source = Source::Milliwatt;
+                assert!(room.play(MemberId(member), Role::Participant, source));
+            }
+            open.push(room);
+        }
+        open.iter().map(|room| room.next_tick.0 / 1_000_000 % 20).collect()
+    }
+
+    #[test]
+    fn few_rooms_tick_together_and_many_apart() {
+        assert_eq!(beginnings(4, 10), [0, 0, 0, 0]);
+        assert_eq!(beginnings(4, 100), [0, 4, 8, 12]);
+        let many = beginnings(250, 4);
+        for phase in [0, 4, 8, 12, 16] {
+            assert_eq!(many.iter().filter(|beginning| **beginning == phase).count(), 50);
+        }
     }
 }

@@ -60,6 +60,22 @@ pub enum Output {
     },
     /// Tell the owner of the calls.
     Report(Report),
+    /// The packets of a leg are wanted at another time than before; a new leg's are wanted when they arrive.
+    Watch {
+        /// The leg's key.
+        key: LegKey,
+        /// When they are wanted.
+        watch: Watch,
+    },
+}
+
+/// When the packets of a leg are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watch {
+    /// When they arrive, because they go on at once.
+    Arrival,
+    /// Before the next tick: until then they only wait. They are handed in with the time of their arrival.
+    Tick,
 }
 
 /// One of the two ports of a leg.
@@ -392,7 +408,8 @@ impl Shard {
         if self.rooms.contains_key(&room) {
             return None;
         }
-        self.rooms.insert(room, Conference::new(now, room));
+        let conference = Conference::new(now, room, self.rooms.values());
+        self.rooms.insert(room, conference);
         Some(())
     }
 
@@ -410,6 +427,7 @@ impl Shard {
         };
         self.desk.outgoing.make_room(mixed.at_most(TICK_MS));
         self.legs.get_mut(key)?.mix_in(now, mixed);
+        self.outbox.push(Output::Watch { key, watch: Watch::Tick });
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
     }
@@ -459,11 +477,12 @@ impl Shard {
     }
 
     /// A leg is in no room any more.
-    fn stand_up(&mut self, leg: LegKey) {
-        let Some(leg) = self.legs.get_mut(leg) else { return };
+    fn stand_up(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
         leg.keep_playout();
         if let Some(mixed) = leg.mixed.take() {
             self.desk.outgoing.give_back(mixed.at_most(TICK_MS));
+            self.outbox.push(Output::Watch { key, watch: Watch::Arrival });
         }
     }
 
@@ -477,7 +496,7 @@ impl Shard {
         }
         self.say_goodbye(now, key, &mut leg);
         self.outbox.push(Output::Release { key, leg: id });
-        self.outbox.push(Output::Report(Report::Closed { leg: id, figures: leg.figures() }));
+        self.outbox.push(Output::Report(Report::Closed { leg: id, figures: Box::new(leg.figures()) }));
         Some(())
     }
 

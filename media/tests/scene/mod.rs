@@ -140,7 +140,7 @@ impl Scene {
                     let ports = ports.collect();
                     self.shard.handle_bound(self.now, ports);
                 }
-                Output::Release { .. } => {}
+                Output::Release { .. } | Output::Watch { .. } => {}
                 Output::Report(report) => reports.push(report),
             }
         }

@@ -69,7 +69,7 @@ pub(super) struct MediaLeg {
     /// Heard nothing for the configured time.
     pub(super) silent: bool,
     /// Set when it is closed.
-    pub(super) figures: Option<LegFigures>,
+    pub(super) figures: Option<Box<LegFigures>>,
 }
 
 /// The INVITE of the caller.

@@ -1,6 +1,6 @@
 //! Two parties that speak to the pure switch in hand-written messages.
 
-use media::{Command, LegFigures, LegId, Report, StreamParams};
+use media::{Command, LegId, Report, StreamParams};
 use sip_stack::Time;
 use sip_stack::auth::{Answer, Challenge, Secret};
 use sip_stack::header::HeaderName;
@@ -395,7 +395,7 @@ impl Stage {
             })
             .collect();
         for leg in closing {
-            self.input(Input::Media(Report::Closed { leg, figures: LegFigures::default() }));
+            self.input(Input::Media(Report::Closed { leg, figures: Box::default() }));
         }
     }
 }

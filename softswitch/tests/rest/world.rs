@@ -3,7 +3,7 @@
 use crate::outside::Outside;
 use bytes::Bytes;
 use core::time::Duration;
-use media::{Command, LegFigures, LegId, RefusalReason, Report};
+use media::{Command, LegId, RefusalReason, Report};
 use sip_stack::Time;
 use sip_stack::message::Message;
 use sip_stack::random::Random;
@@ -311,7 +311,7 @@ impl World {
     fn close_next(&mut self) -> bool {
         let Some(leg) = self.closing.pop() else { return false };
         assert!(self.open.remove(&leg), "seed {}: a leg is closed that is open", self.seed);
-        self.input(Input::Media(Report::Closed { leg, figures: LegFigures::default() }));
+        self.input(Input::Media(Report::Closed { leg, figures: Box::default() }));
         true
     }
 

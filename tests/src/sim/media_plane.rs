@@ -122,6 +122,8 @@ impl MediaPlane {
                     self.sockets.retain(|_, open| *open != key);
                 }
                 Output::Report(report) => self.reports.push_back(report),
+                // In virtual time every packet is handed in when it arrives.
+                Output::Watch { .. } => {}
             }
         }
     }
