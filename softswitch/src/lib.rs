@@ -9,5 +9,6 @@ pub mod core;
 pub mod io;
 pub mod log;
 pub mod nat;
+pub mod prompts;
 pub mod registrar;
 pub mod store;
