@@ -21,6 +21,8 @@ pub(super) enum Command {
     Replay(ReplayArguments),
     /// Check the configuration.
     Check(CheckArguments),
+    /// The announcements and the music on hold.
+    Prompts(PromptsArguments),
     /// Users made by command, kept in the database.
     User(UserArguments),
 }
@@ -71,6 +73,27 @@ pub(super) struct ReplayArguments {
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) place: PlaceArguments,
+}
+
+/// Arguments of `prompts`.
+#[derive(Args, Debug)]
+pub(super) struct PromptsArguments {
+    #[command(subcommand)]
+    pub(super) action: PromptsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PromptsAction {
+    /// List the languages, how many prompts come from the configured folder, and what is missing.
+    List {
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+    /// Write the sounds, sentences and rules of the program to a folder; files that are there stay.
+    Export {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 /// Arguments of `user`.

@@ -1,8 +1,8 @@
 //! Why a command did not do what it was told.
 
 use crate::config::ConfigErrors;
-use crate::io::RunError;
 use crate::io::random::NoRandomness;
+use crate::io::{PromptsError, RunError};
 use crate::log::ReplayError;
 use crate::store::{InvalidUser, StoreError};
 use sip_stack::io::TlsError;
@@ -29,6 +29,9 @@ pub enum CliError {
     /// A certificate cannot be used.
     #[error("[tls] {0}")]
     Tls(#[from] TlsError),
+    /// The prompts cannot be used.
+    #[error(transparent)]
+    Prompts(#[from] PromptsError),
     /// The switch did not start, or had to stop.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -6,6 +6,7 @@ mod error;
 mod first_start;
 mod logging;
 mod place;
+mod prompts;
 mod start;
 mod user;
 
@@ -24,6 +25,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Run(run)) => start::start(run),
         Some(Command::Replay(replay)) => self::replay(&replay),
         Some(Command::Check(check)) => check::check(&check),
+        Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
     }
 }

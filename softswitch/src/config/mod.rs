@@ -11,6 +11,7 @@ mod nearest;
 pub mod network;
 mod objects;
 pub mod pattern;
+mod prompts;
 pub mod resolve;
 mod stored;
 mod table;

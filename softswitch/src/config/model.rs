@@ -31,6 +31,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// RTP ports and addresses.
     pub media: Media,
+    /// What is said to callers.
+    pub prompts: Prompts,
     /// The tenants; at least one.
     pub domains: BTreeMap<DomainId, Domain>,
     /// The tenant that answers for IP literals, `localhost` and advertised names that no domain claims.
@@ -111,6 +113,21 @@ impl Advertise {
     /// The address, when the host is an IP literal.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+}
+
+/// The sounds of the switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompts {
+    /// The operator's own sounds; a relative name is looked for beside the configuration file.
+    pub folder: Option<Box<str>>,
+    /// The language of announcements: the name of a folder of prompts.
+    pub language: Box<str>,
+}
+
+impl Default for Prompts {
+    fn default() -> Prompts {
+        Prompts { folder: None, language: "en".into() }
     }
 }
 

@@ -6,6 +6,7 @@ use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::error::{ConfigErrors, Fault};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::objects::{resolve_peers, resolve_routes, resolve_users};
+use super::prompts::resolve_prompts;
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
 use super::tls::resolve_tls;
@@ -38,6 +39,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     let tls = resolve_tls(&mut root, &listeners, faults);
     let media = resolve_media(&mut root, &listeners, faults);
     note_overlaps(&listeners, &media, faults);
+    let prompts = root.table("prompts", "[prompts]").map(resolve_prompts).unwrap_or_default();
     let mut tenants = Tenants::resolve(&mut root, faults);
     tenants.claim_advertised(listeners.iter().map(|listener| &listener.value));
     resolve_users(&mut root, &mut tenants, faults);
@@ -55,6 +57,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         listeners: listeners.into_iter().map(|listener| listener.value).collect(),
         tls,
         media,
+        prompts,
         default_domain: tenants.default.map(|default| default.value),
         hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
         domains: tenants.domains,

@@ -126,6 +126,11 @@ const FAULTS: &[(&str, &str)] = &[
          servers = [\"192.0.2.53\"]",
     ),
     (
+        "[prompts]\nlanguage = \"../en\"\n",
+        "softswitch.toml:3: language = \"../en\" is not lower-case letters, digits and hyphens; for example \
+         language = \"ru\"",
+    ),
+    (
         "[dns]\nservers = []\n",
         "softswitch.toml:3: servers is empty; for example servers = [\"192.0.2.53\"], or remove the line",
     ),
@@ -386,6 +391,9 @@ nonces = 500
 keep_alive_s = 20
 [dns]
 servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+[prompts]
+folder = "own"
+language = "ru"
 "#;
 
 #[test]
@@ -398,6 +406,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((config.media.silence_s, config.media.transcode), (Some(30), false));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
     assert_eq!(config.keep_alive_s, 20);
+    assert_eq!(config.prompts, Prompts { folder: Some("own".into()), language: "ru".into() });
     assert_eq!(
         config.name_servers,
         ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|server| server.parse().unwrap())
