@@ -45,6 +45,16 @@ fn converting_allocates_nothing() {
 }
 
 #[test]
+fn passing_datagrams_allocates_nothing() {
+    let mut scene = Scene::relayed();
+    scene.command(Command::Pass { a: A, b: B });
+    let packets: Vec<_> =
+        (0..500).flat_map(|_| [(A_SDP, vec![7; 40]), ("203.0.113.66:1", vec![7])]).collect();
+    assert_eq!(allocations(&mut scene, &packets), 0);
+    assert_eq!(scene.shard.figures(scene.key(B)).unwrap().packets_out, 500);
+}
+
+#[test]
 fn new_sources_third_parties_noise_and_drops_allocate_nothing() {
     let mut scene = Scene::relayed();
     let mut nat = params("192.168.1.5:4000");

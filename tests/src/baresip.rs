@@ -40,10 +40,16 @@ pub struct Settings<'a> {
     pub server: SocketAddr,
     /// How the phone speaks to it.
     pub transport: Transport<'a>,
-    /// The only codec offered: `PCMU` or `PCMA`.
+    /// The only codec offered: `PCMU`, `PCMA` or `G722`.
     pub codec: &'a str,
-    /// What the phone says in a call: 8 kHz, mono, 16 bit. Its end ends the call.
+    /// What the phone says in a call: mono, 16 bit, at the rate of the codec ([`rate_of`]). Its end ends the call.
     pub microphone: &'a Path,
+}
+
+/// The rate at which a codec is spoken and recorded.
+#[must_use]
+pub fn rate_of(codec: &str) -> u32 {
+    if codec == "G722" { 16_000 } else { 8_000 }
 }
 
 /// How a phone speaks to its registrar.
@@ -234,6 +240,7 @@ ringback_disabled yes
 module_path {modules}
 module stdio.so
 module g711.so
+module g722.so
 module aufile.so
 module sndfile.so
 module_app account.so
@@ -244,9 +251,9 @@ module_app menu.so
 
 fn account(settings: &Settings<'_>) -> String {
     let Settings { user, password, server, codec, .. } = settings;
-    let transport = settings.transport.name();
+    let (transport, rate) = (settings.transport.name(), rate_of(codec));
     format!(
         "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
-         answermode=manual;audio_codecs={codec}/8000/1;regint=3600\n"
+         answermode=manual;audio_codecs={codec}/{rate}/1;regint=3600\n"
     )
 }

@@ -63,17 +63,33 @@ impl Pair {
         caller: Line<'_>,
         callee: Line<'_>,
     ) -> Self {
-        let mut start = |user, voice, text, line: Line<'_>| {
+        Self::register_each(folder, ports, [codec; 2], caller, callee)
+    }
+
+    /// The same with a codec of its own for each, the caller's first.
+    ///
+    /// # Panics
+    /// When they are not registered.
+    #[must_use]
+    pub fn register_each(
+        folder: &Path,
+        ports: &mut Ports,
+        codecs: [&str; 2],
+        caller: Line<'_>,
+        callee: Line<'_>,
+    ) -> Self {
+        let [caller_codec, callee_codec] = codecs;
+        let mut start = |user, voice, text, line: Line<'_>, codec| {
             let speech = Speech { voice, text, seconds: line.seconds };
-            let microphone = speech::make(folder, &format!("said-by-{user}"), speech);
-            let said = Audio::read(&microphone).expect("speech is a 16-bit WAV file");
+            let file = speech::make(folder, &format!("said-by-{user}"), speech);
+            let said = Audio::read(&file).expect("speech is a 16-bit WAV file");
             let Line { server, transport, seconds: _ } = line;
-            let microphone = &*microphone;
+            let microphone = &*speech::at_rate(&file, baresip::rate_of(codec));
             let settings = Settings { user, password: PASSWORD, server, transport, codec, microphone };
             (Phone::start(folder, ports, settings), said)
         };
-        let (caller, said_by_caller) = start(CALLER, "en", CALLER_SAYS, caller);
-        let (callee, said_by_callee) = start(CALLEE, "en+f3", CALLEE_SAYS, callee);
+        let (caller, said_by_caller) = start(CALLER, "en", CALLER_SAYS, caller, caller_codec);
+        let (callee, said_by_callee) = start(CALLEE, "en+f3", CALLEE_SAYS, callee, callee_codec);
         caller.registered();
         callee.registered();
         Self { caller, callee, said_by_caller, said_by_callee }
@@ -96,8 +112,8 @@ impl Pair {
     /// When it was not what the other said.
     #[track_caller]
     pub fn listen(self) {
-        let at_callee = Comparison::of(&self.said_by_caller, &self.callee.heard());
-        let at_caller = Comparison::of(&self.said_by_callee, &self.caller.heard());
+        let at_callee = Comparison::of(&self.said_by_caller, &self.callee.heard().at_8_khz());
+        let at_caller = Comparison::of(&self.said_by_callee, &self.caller.heard().at_8_khz());
         println!("callee hears: {at_callee}caller hears: {at_caller}");
         assert!(at_callee.within(&LIMITS), "what the callee heard is not what the caller said: {at_callee}");
         assert!(at_caller.within(&LIMITS), "what the caller heard is not what the callee said: {at_caller}");

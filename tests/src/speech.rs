@@ -38,6 +38,20 @@ pub fn make(folder: &Path, name: &str, speech: Speech<'_>) -> PathBuf {
     file
 }
 
+/// The same sound at another rate, in a file beside it; the file itself at its own rate of 8 kHz.
+///
+/// # Panics
+/// When sox fails.
+#[must_use]
+pub fn at_rate(file: &Path, rate: u32) -> PathBuf {
+    if rate == 8_000 {
+        return file.to_owned();
+    }
+    let other = file.with_extension(format!("{rate}.wav"));
+    run(Command::new("sox").arg("-R").arg(file).args(["-r", &rate.to_string()]).arg(&other));
+    other
+}
+
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

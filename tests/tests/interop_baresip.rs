@@ -36,6 +36,11 @@ impl Lab {
 
     /// The caller's transport, then the callee's.
     fn over(over: (Over, Over), codec: &str, caller_s: u32, callee_s: u32) -> Self {
+        Self::between(over, [codec; 2], caller_s, callee_s)
+    }
+
+    /// The caller's codec, then the callee's.
+    fn between(over: (Over, Over), codecs: [&str; 2], caller_s: u32, callee_s: u32) -> Self {
         let mut switch = Switch::start();
         let (address, tls, folder) = (switch.address(), switch.tls(), switch.folder().to_owned());
         let certificates = switch.certificates().clone();
@@ -48,7 +53,7 @@ impl Lab {
             Line { server, transport, seconds }
         };
         let (caller, callee) = (line(over.0, caller_s), line(over.1, callee_s));
-        let phones = Pair::register(&folder, &mut switch.ports, codec, caller, callee);
+        let phones = Pair::register_each(&folder, &mut switch.ports, codecs, caller, callee);
         Self { phones, switch }
     }
 
@@ -87,6 +92,20 @@ fn speech_arrives_both_ways_until_the_caller_hangs_up() {
     lab.phones.caller.has_said_all();
     lab.phones.callee.was_hung_up();
     lab.listen();
+}
+
+#[test]
+fn phones_without_a_common_codec_talk_to_each_other() {
+    if skipped("phones_without_a_common_codec_talk_to_each_other") {
+        return;
+    }
+    for codecs in [["G722", "PCMU"], ["PCMA", "G722"]] {
+        let mut lab = Lab::between((Over::Udp, Over::Udp), codecs, 12, 8);
+        lab.phones.establish();
+        lab.phones.callee.has_said_all();
+        lab.phones.caller.was_hung_up();
+        lab.listen();
+    }
 }
 
 #[test]

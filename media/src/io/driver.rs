@@ -62,11 +62,13 @@ impl Link {
     /// Puts a report into the ring, which has room: nobody else produces.
     fn report(&mut self, report: Report) {
         let urgency = match report {
-            Report::Opened { .. } | Report::Refused { .. } | Report::NotJoined { .. } => Urgency::Now,
+            Report::Opened { .. }
+            | Report::Refused { .. }
+            | Report::NotJoined { .. }
+            | Report::Unexpected { .. } => Urgency::Now,
             Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
-            | Report::Unexpected { .. }
             | Report::Closed { .. }
             | Report::Talk { .. }
             | Report::Speaker { .. } => Urgency::Later,

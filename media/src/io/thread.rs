@@ -174,6 +174,7 @@ impl MediaHandle {
             Command::Open { legs } => self.lessee.take(legs),
             Command::Configure { .. }
             | Command::Relay { .. }
+            | Command::Pass { .. }
             | Command::Part { .. }
             | Command::Echo { .. }
             | Command::OpenRoom { .. }

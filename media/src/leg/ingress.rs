@@ -9,6 +9,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +122,24 @@ impl Ingress {
             payload: header.payload(),
             latched,
         })
+    }
+
+    /// Judges the source of a datagram that need not be RTP; whether the source is followed from now on.
+    pub(crate) fn handle_raw(
+        &mut self,
+        now: Time,
+        params: &StreamParams,
+        from: SocketAddr,
+    ) -> Result<bool, Refusal> {
+        // Nothing in it says that it carries on what came from elsewhere.
+        let unknown = || Continuity { same_stream: false, silence: Duration::ZERO };
+        let latched = match self.latch.handle_packet(now, &params.whereabouts(), from, unknown) {
+            Verdict::Accepted => false,
+            Verdict::NewSource => true,
+            Verdict::Foreign => return Err(Refusal::Foreign),
+        };
+        self.heard = Some(now);
+        Ok(latched)
     }
 
     /// Where media for the peer goes.

@@ -194,7 +194,7 @@ impl Leg {
             self.withhold(|dropped| &mut dropped.unrelayed);
             return None;
         };
-        let rule = relay.table.rule(arrival.payload_type);
+        let rule = relay.way.rule(arrival.payload_type);
         let Some(payload_type) = rule.outgoing() else {
             self.figures.dropped.payload_type += 1;
             self.news.notice(arrival.payload_type);
@@ -221,7 +221,7 @@ impl Leg {
         }
     }
 
-    fn refuse(&mut self, now: Time, refusal: Refusal, source: SocketAddr) {
+    pub(super) fn refuse(&mut self, now: Time, refusal: Refusal, source: SocketAddr) {
         match refusal {
             Refusal::Malformed => self.figures.dropped.malformed += 1,
             Refusal::Foreign => self.figures.dropped.foreign += 1,
@@ -239,7 +239,7 @@ impl Leg {
     }
 
     /// Counts a packet that is kept from the partner on purpose, and ends the stream.
-    fn withhold(&mut self, reason: impl FnOnce(&mut Dropped) -> &mut u64) {
+    pub(super) fn withhold(&mut self, reason: impl FnOnce(&mut Dropped) -> &mut u64) {
         *reason(&mut self.figures.dropped) += 1;
         self.ingress.interrupt();
     }

@@ -1,9 +1,11 @@
 //! A leg: one RTP port of ours and the peer that talks to it.
 //!
 //! `ingress` judges what arrives (RFC 3550 §5.1, §A.1), `latch` from whom it may arrive, `egress` gives what leaves its
-//! sequence, timestamp and SSRC, `control` is its RTCP, `relay` says what becomes of a packet between two legs.
+//! sequence, timestamp and SSRC, `control` is its RTCP, `relay` says what becomes of a packet between two legs, `datagram` what of
+//! one that is no RTP.
 
 mod control;
+mod datagram;
 mod egress;
 mod figures;
 mod ingress;
@@ -25,4 +27,4 @@ pub(crate) use control::Control;
 pub(crate) use egress::Egress;
 pub(crate) use leg::Leg;
 pub(crate) use mixed::{MAX_FRAME, Mixed};
-pub(crate) use relay::Relay;
+pub(crate) use relay::{Relay, Way};

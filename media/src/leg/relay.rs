@@ -18,11 +18,35 @@ use crate::rtp::Rewrite;
 use crate::shard::LegKey;
 use crate::time::Time;
 
-/// A leg's partner and the payload types towards it.
+/// A leg's partner and how packets go to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Relay {
     pub(crate) partner: LegKey,
-    pub(crate) table: PayloadTable,
+    pub(crate) way: Way,
+}
+
+/// What becomes of what arrives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every leg relays RTP, and looks up one entry per packet"
+)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Way {
+    /// RTP, under these payload types.
+    Rtp(PayloadTable),
+    /// Whatever it is goes on as it is (`datagram`).
+    Datagrams,
+}
+
+impl Way {
+    /// The rule for an incoming payload type.
+    #[inline]
+    pub(crate) fn rule(&self, payload_type: u8) -> PayloadRule {
+        match self {
+            Way::Rtp(table) => table.rule(payload_type),
+            Way::Datagrams => PayloadRule::Drop,
+        }
+    }
 }
 
 /// A packet on its way from one leg to another.

@@ -44,6 +44,14 @@ pub enum Command {
         /// Payload types from `b` to `a`.
         backward: PayloadMap,
     },
+    /// Pass whatever comes between the two as it is, in both directions: UDPTL (T.38), or anything else that is not RTP. Its
+    /// source is judged as that of RTP is, but that a new mapping of a NAT is not followed: nothing shows that it is one.
+    Pass {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
     /// Stop relaying between the two; the legs stay open. Nothing happens when they are not partners.
     Part {
         /// One leg.

@@ -24,7 +24,7 @@ use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
 use crate::jitter::JitterFigures;
-use crate::leg::{AudioFormat, Egress, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams};
+use crate::leg::{AudioFormat, Egress, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way};
 use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::{PacketKind, Ssrc};
 use crate::source::Source;
@@ -168,6 +168,7 @@ impl Shard {
             Command::Open { legs } => self.open(legs),
             Command::Configure { leg, params } => self.configure(now, leg, params),
             Command::Relay { a, b, forward, backward } => self.relay(now, (a, forward), (b, backward)),
+            Command::Pass { a, b } => self.pass(now, a, b),
             Command::Part { a, b } => self.part(a, b),
             Command::Echo { leg, map } => self.echo(now, leg, map),
             Command::OpenRoom { room } => self.open_room(now, room),
@@ -233,11 +234,14 @@ impl Shard {
         source: SocketAddr,
         packet: &mut [u8],
     ) -> Option<Forward> {
+        let from = self.legs.get_mut(leg)?;
+        if from.passes_datagrams() {
+            return self.pass_datagram(now, leg, source, packet.len());
+        }
         if PacketKind::of(packet) == PacketKind::Rtcp {
             self.handle_rtcp(now, leg, Port::Rtp, source, packet);
             return None;
         }
-        let from = self.legs.get_mut(leg)?;
         let passing = from.handle_datagram(now, leg, source, packet);
         if from.has_news() {
             self.tell(now, leg);
@@ -249,6 +253,29 @@ impl Shard {
         };
         match delivered {
             Ok(destination) => Some(Forward { leg: passing.partner, port: Port::Rtp, destination }),
+            Err(reason) => {
+                self.legs.get_mut(leg)?.handle_undelivered(reason);
+                None
+            }
+        }
+    }
+
+    /// A datagram goes on as it is.
+    fn pass_datagram(
+        &mut self,
+        now: Time,
+        leg: LegKey,
+        source: SocketAddr,
+        octets: usize,
+    ) -> Option<Forward> {
+        let from = self.legs.get_mut(leg)?;
+        let partner = from.handle_raw(now, source, octets);
+        if from.has_news() {
+            self.tell(now, leg);
+        }
+        let partner = partner?;
+        match self.legs.get_mut(partner)?.deliver_raw(octets) {
+            Ok(destination) => Some(Forward { leg: partner, port: Port::Rtp, destination }),
             Err(reason) => {
                 self.legs.get_mut(leg)?.handle_undelivered(reason);
                 None
@@ -375,15 +402,25 @@ impl Shard {
 
     fn relay(&mut self, now: Time, a: (LegId, PayloadMap), b: (LegId, PayloadMap)) -> Option<()> {
         let (key_a, key_b) = (self.key(a.0)?, self.key(b.0)?);
-        if key_a == key_b {
+        let [way_a, way_b] = [a.1, b.1].map(|map| Way::Rtp(map.into()));
+        self.pair(now, (key_a, way_a), (key_b, way_b))
+    }
+
+    fn pass(&mut self, now: Time, a: LegId, b: LegId) -> Option<()> {
+        let (key_a, key_b) = (self.key(a)?, self.key(b)?);
+        self.pair(now, (key_a, Way::Datagrams), (key_b, Way::Datagrams))
+    }
+
+    fn pair(&mut self, now: Time, a: (LegKey, Way), b: (LegKey, Way)) -> Option<()> {
+        if a.0 == b.0 {
             return None;
         }
-        for (key, partner, map) in [(key_a, key_b, a.1), (key_b, key_a, b.1)] {
+        for (key, partner, way) in [(a.0, b.0, a.1), (b.0, a.0, b.1)] {
             self.vacate(key);
             if self.partner(key).is_some_and(|old| old != partner) {
                 self.unpair(key);
             }
-            self.legs.get_mut(key)?.relay_to(now, Relay { partner, table: map.into() });
+            self.legs.get_mut(key)?.relay_to(now, Relay { partner, way });
         }
         Some(())
     }
@@ -400,7 +437,7 @@ impl Shard {
         let key = self.key(leg)?;
         self.unpair(key);
         self.vacate(key);
-        self.legs.get_mut(key)?.relay_to(now, Relay { partner: key, table: map.into() });
+        self.legs.get_mut(key)?.relay_to(now, Relay { partner: key, way: Way::Rtp(map.into()) });
         Some(())
     }
 

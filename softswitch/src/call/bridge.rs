@@ -79,6 +79,13 @@ impl Call {
         }
     }
 
+    /// The two hear each other no more, as their sound is put off.
+    pub(super) fn part(&mut self, env: &mut Environment) {
+        let [a, b] = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
+        env.media(Command::Part { a, b });
+        self.close_room(env);
+    }
+
     /// Nobody is in the room of this call any more.
     pub(super) fn close_room(&mut self, env: &mut Environment) {
         if self.bridge.mixed.take().is_some() {

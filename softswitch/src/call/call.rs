@@ -2,9 +2,11 @@
 
 use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
+use super::passing::Passing;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
+use super::streams::Streams;
 use crate::config::{DomainId, Latching};
 use crate::core::environment::Environment;
 use crate::registrar::Way;
@@ -153,6 +155,10 @@ pub struct Call {
     pub(super) media: [MediaLeg; 2],
     /// How the two are joined.
     pub(super) bridge: Bridge,
+    /// What it has beside its sound.
+    pub(super) streams: Option<Box<Streams>>,
+    /// A re-INVITE that waits for the other side.
+    pub(super) passing: Option<Box<Passing>>,
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     pub(super) ending: Option<Ending>,

@@ -2,6 +2,7 @@
 
 use super::call::{Call, CallId, Phase, Side, call_of};
 use super::serve::Rooms;
+use super::streams::Streams;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use media::{Command, LegId, Report};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub(crate) struct Calls {
     /// Calls so far.
     pub(super) opened: u64,
     pub(super) rooms: Rooms,
+    /// Calls with other streams beside their sound, by their numbers.
+    with_streams: BTreeMap<u64, CallId>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
 }
@@ -59,9 +62,10 @@ impl Calls {
             return;
         }
         let id = call_of(owner);
-        let taken = id
-            .and_then(|id| self.table.get_mut(id))
-            .is_some_and(|call| call.handle_ring_response(env, transaction, dialog, response));
+        let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
+            call.handle_passed_response(env, transaction, response)
+                || call.handle_ring_response(env, transaction, dialog, response)
+        });
         match (taken, dialog) {
             (false, Some(dialog)) if status.is_some_and(Status::is_success) => {
                 self.refuse_answer(env, dialog, response);
@@ -113,7 +117,7 @@ impl Calls {
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
             if call.invitation.transaction == transaction {
                 call.handle_lost_caller(env, status);
-            } else {
+            } else if !call.handle_passed_failure(env, transaction) {
                 call.handle_ring_failure(env, transaction, status);
             }
         }
@@ -124,6 +128,7 @@ impl Calls {
     pub(crate) fn handle_cancel(&mut self, env: &mut Environment, owner: u64, transaction: TransactionId) {
         let id = call_of(owner);
         if let Some(call) = id.and_then(|id| self.table.get_mut(id))
+            && !call.cancel_passed(env, transaction)
             && call.invitation.transaction == transaction
         {
             call.handle_cancel(env);
@@ -180,6 +185,9 @@ impl Calls {
 
     /// News from a media shard.
     pub(crate) fn handle_report(&mut self, env: &mut Environment, report: Report) {
+        if self.handle_stream_report(env, &report) {
+            return;
+        }
         match report {
             Report::Opened { legs } => {
                 let Some((id, _)) = legs.first().map(|(leg, _)| call_with(*leg)) else { return };
@@ -191,7 +199,12 @@ impl Calls {
                 }
                 if let Some(call) = self.table.get_mut(id) {
                     for (leg, port) in legs {
-                        call.media_mut(call_with(leg).1).port = port;
+                        match &mut call.streams {
+                            Some(streams) if Streams::call_of(leg) == Some(call.number) => {
+                                streams.opened(leg, port);
+                            }
+                            Some(_) | None => call.media_mut(call_with(leg).1).port = port,
+                        }
                     }
                     call.handle_opened(env);
                 }
@@ -224,6 +237,54 @@ impl Calls {
                 self.settle(env, Some(id));
             }
         }
+    }
+
+    /// News of a stream beside the sound of a call; whether it was that. Its silence ends no call.
+    fn handle_stream_report(&mut self, env: &mut Environment, report: &Report) -> bool {
+        let leg = match report {
+            Report::Opened { legs } => match legs.first() {
+                Some((leg, _)) => *leg,
+                None => return false,
+            },
+            Report::Refused { legs, .. } => match legs.first() {
+                Some(leg) => *leg,
+                None => return false,
+            },
+            Report::Latched { leg, .. }
+            | Report::Heard { leg }
+            | Report::Silent { leg }
+            | Report::Unexpected { leg, .. }
+            | Report::NotJoined { leg, .. }
+            | Report::Closed { leg, .. } => *leg,
+            Report::Talk { .. } | Report::Speaker { .. } => return false,
+        };
+        let id = Streams::call_of(leg).and_then(|number| self.with_streams.get(&number).copied());
+        let Some(call) = id.and_then(|id| self.table.get_mut(id)) else { return id.is_some() };
+        match (report, &mut call.streams) {
+            (Report::Opened { legs }, Some(streams)) => {
+                legs.iter().for_each(|(leg, port)| streams.opened(*leg, *port));
+                match call.ending {
+                    None => call.ask_other(env),
+                    Some(_) => streams.close(env),
+                }
+            }
+            (Report::Refused { .. }, _) => call.refuse_passed(env, Status::SERVER_INTERNAL_ERROR),
+            (Report::Closed { figures, .. }, Some(streams)) => streams.closed(leg, figures.clone()),
+            (
+                Report::Opened { .. }
+                | Report::Closed { .. }
+                | Report::Latched { .. }
+                | Report::Heard { .. }
+                | Report::Silent { .. }
+                | Report::Unexpected { .. }
+                | Report::NotJoined { .. }
+                | Report::Talk { .. }
+                | Report::Speaker { .. },
+                _,
+            ) => {}
+        }
+        self.settle(env, id);
+        id.is_some()
     }
 
     fn silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
@@ -284,9 +345,13 @@ impl Calls {
         if call.is_over() {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
+                self.with_streams.remove(&call.number);
                 self.rooms.leave(env, call.destination.service);
             }
             return;
+        }
+        if call.streams.is_some() {
+            self.with_streams.insert(call.number, id);
         }
         let due = call.poll_timeout();
         if call.armed.map(|armed| armed.at) != due {
@@ -309,6 +374,9 @@ impl Call {
                 self.phase = Phase::Ended;
                 for leg in self.media.iter().filter(|leg| leg.port != 0) {
                     env.media(Command::Close { leg: leg.id });
+                }
+                if let Some(streams) = &mut self.streams {
+                    streams.close(env);
                 }
             }
             (

@@ -107,6 +107,11 @@ impl Call {
                 }
             }
             self.close_room(env);
+            // RFC 3261 §15.1.2
+            self.refuse_passed(env, Status::REQUEST_TERMINATED);
+            if let Some(streams) = &mut self.streams {
+                streams.close(env);
+            }
             let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
             env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });
@@ -121,6 +126,7 @@ impl Call {
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended)
             && self.media.iter().all(|leg| leg.port == 0 || leg.figures.is_some())
+            && self.streams.as_ref().is_none_or(|streams| streams.are_over())
     }
 
     pub(super) fn write_record(&self, env: &mut Environment) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status};
-use sip_stack::sdp::AudioOffer;
+use sip_stack::sdp::{AudioOffer, SessionDescription};
 
 impl Call {
     /// A re-INVITE of one side.
@@ -23,6 +23,9 @@ impl Call {
             Some(leg) => (leg.dialog, env.endpoint.dialog(leg.dialog).map(|dialog| dialog.contact().clone())),
             None => return,
         };
+        if self.pass_reinvite(env, side, request, transaction) {
+            return;
+        }
         match self.renegotiate(env, side, request) {
             Ok(body) => {
                 let mut response = env.endpoint.response(request, Status::OK, None);
@@ -50,6 +53,11 @@ impl Call {
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         // §14.2: not before the INVITE that came first is answered, and its offer too.
         let pending = leg.awaiting_answer;
+        match self.passing_of() {
+            Some(asking) if asking == side => return Err(Status::SERVER_INTERNAL_ERROR),
+            Some(_) => return Err(Status::REQUEST_PENDING),
+            None => {}
+        }
         if pending || !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
             return Err(Status::SERVER_INTERNAL_ERROR);
         }
@@ -69,7 +77,17 @@ impl Call {
         let told = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         leg.flow.peer = request.flow.peer;
-        Ok(leg.session.answer(&request.message, &told, ptime_ms))
+        if self.streams.is_none() {
+            let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+            return Ok(leg.session.answer(&request.message, &told, ptime_ms));
+        }
+        if let Some(leg) = self.leg_mut(side) {
+            leg.session.keep(&request.message, true);
+        }
+        let behind = self.leg_mut(side.other()).map(|leg| leg.session.theirs.clone()).unwrap_or_default();
+        let body = self.answer_with_streams(side, &request.message, Some(&told), &behind);
+        self.rejoin_streams(env);
+        Ok(body)
     }
 
     /// §14.2: an INVITE without an offer asks for ours: what is spoken now, and what else could be, in both directions.
@@ -80,7 +98,18 @@ impl Call {
         let used = Formats::from(leg.session.remote.as_ref()?);
         let offered = leg.session.agreed.as_ref()?.offered_onward(transcode, &used);
         leg.awaiting_answer = true;
-        Some(leg.session.offer(&offered, ptime_ms))
+        if self.streams.is_none() {
+            return Some(self.leg_mut(side)?.session.offer(&offered, ptime_ms));
+        }
+        let behind = self.leg_mut(side.other())?.session.theirs.clone();
+        let behind = SessionDescription::parse(&behind).ok();
+        let streams = self.streams.take();
+        let offer = self.leg_mut(side).and_then(|leg| {
+            let lines = streams.as_ref()?.said(side, leg.session.address, behind.as_ref());
+            Some(leg.session.offer_lines(&offered, ptime_ms, &lines))
+        });
+        self.streams = streams;
+        offer
     }
 
     /// The last description of a side.
@@ -139,6 +168,12 @@ impl Call {
         }
         if self.adopt(env, side, answer).is_none() {
             return false;
+        }
+        if self.streams.is_some() {
+            if let Some(leg) = self.leg_mut(side) {
+                leg.session.keep(ack, true);
+            }
+            self.rejoin_streams(env);
         }
         if is_first {
             // The callee's leg was not told its parameters while it had no partner.

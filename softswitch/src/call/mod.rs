@@ -10,10 +10,12 @@ mod end;
 mod formats;
 mod locate;
 mod midcall;
+mod passing;
 mod ring;
 mod serve;
 mod session;
 mod setup;
+mod streams;
 
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;

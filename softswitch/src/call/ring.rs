@@ -20,7 +20,7 @@ use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::resolve::Failure;
-use sip_stack::sdp::AudioOffer;
+use sip_stack::sdp::{AudioOffer, SessionDescription};
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::{Flow, Transport};
 use smallvec::SmallVec;
@@ -142,7 +142,8 @@ impl Call {
         let caller = self.caller_leg.session.remote.as_ref();
         let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
         let known = caller.map_or_else(Formats::telephone, Formats::from);
-        let offer = session.offer(&known.offered_onward(transcodes(env), &Formats::default()), ptime_ms);
+        let offered = known.offered_onward(transcodes(env), &Formats::default());
+        let offer = self.offer_onward(&mut session, &offered, ptime_ms);
         draft.writer.body(SDP, &offer);
         if flow.transport == Transport::Udp && self.avoids_datagrams(env, draft.writer.octets()) {
             return Invited::TooLarge;
@@ -214,14 +215,17 @@ impl Call {
         }
         let remote = read(response).ok().flatten()?;
         let caller = self.caller_leg.session.remote.as_ref()?;
-        let (ours, theirs) = (Formats::from(caller), Formats::from(&remote));
-        let agreement = Agreement::between(&ours, &theirs, [Some(caller), Some(&remote)], transcodes(env))?;
+        let (ours, known) = (Formats::from(caller), Formats::from(&remote));
+        let agreement = Agreement::between(&ours, &known, [Some(caller), Some(&remote)], transcodes(env))?;
         let branch = ring.branches.get_mut(index)?;
         branch.session.remote = Some(remote.clone());
         branch.session.agreed = Some(agreement.callee.clone());
+        branch.session.keep(response, self.streams.is_some());
+        let (flow, theirs) = (branch.flow, branch.session.theirs.clone());
         let params = branch.session.params(&branch.flow, &self.destination.latching);
         env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
-        let answer = self.answer_caller(env, agreement, &remote);
+        let answer = self.answer_caller(env, agreement, &remote, &theirs);
+        self.join_streams(env, &theirs, &flow);
         if let Phase::Ringing(ring) = &mut self.phase {
             ring.early = Some(answer.clone());
         }
@@ -229,7 +233,13 @@ impl Call {
     }
 
     /// Writes the answer for the caller, and connects the two media legs.
-    fn answer_caller(&mut self, env: &mut Environment, agreement: Agreement, callee: &AudioOffer) -> Bytes {
+    fn answer_caller(
+        &mut self,
+        env: &mut Environment,
+        agreement: Agreement,
+        callee: &AudioOffer,
+        theirs: &Bytes,
+    ) -> Bytes {
         let session = &mut self.caller_leg.session;
         // Packets that are passed on are as long as the callee wants them; others are made here.
         let ptime_ms = if agreement.is_mixed() {
@@ -237,7 +247,13 @@ impl Call {
         } else {
             callee.ptime_ms
         };
-        let answer = session.answer(&self.invitation.request.message, &agreement.caller, ptime_ms);
+        let message = &self.invitation.request.message;
+        let behind = SessionDescription::parse(theirs).ok();
+        let lines = self
+            .streams
+            .as_ref()
+            .map_or_else(Vec::new, |streams| streams.said(Side::Caller, session.address, behind.as_ref()));
+        let answer = session.answer_lines(message, &agreement.caller, ptime_ms, &lines);
         self.configure(env, Side::Caller);
         self.join(env, agreement.path);
         answer
@@ -258,6 +274,7 @@ impl Call {
         // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
         if let Ok(Some(remote)) = read(response) {
             branch.session.remote = Some(remote);
+            branch.session.keep(response, self.streams.is_some());
         }
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
@@ -278,28 +295,32 @@ impl Call {
     fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
         let remote = callee.session.remote.clone()?;
-        let theirs = Formats::from(&remote);
+        let known = Formats::from(&remote);
         let Some(caller) = &self.caller_leg.session.remote else {
-            callee.session.agreed = Some(theirs.clone());
+            callee.session.agreed = Some(known.clone());
             self.caller_leg.awaiting_answer = true;
-            let offered = theirs.offered_onward(transcodes(env), &Formats::default());
+            let offered = known.offered_onward(transcodes(env), &Formats::default());
             return Some(self.caller_leg.session.offer(&offered, remote.ptime_ms));
         };
         // What the caller was told early is what it speaks.
         let told = early.as_ref().and(self.caller_leg.session.agreed.clone());
         let ours = told.unwrap_or_else(|| Formats::from(caller));
         let wishes = [Some(caller), Some(&remote)];
-        let agreement = Agreement::between(&ours, &theirs, wishes, transcodes(env))?;
+        let agreement = Agreement::between(&ours, &known, wishes, transcodes(env))?;
         callee.session.agreed = Some(agreement.callee.clone());
+        let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
         self.configure(env, Side::Callee);
-        match early {
+        let body = match early {
             Some(told) => {
                 self.configure(env, Side::Caller);
                 self.join(env, agreement.path);
                 Some(told)
             }
-            None => Some(self.answer_caller(env, agreement, &remote)),
-        }
+            None => Some(self.answer_caller(env, agreement, &remote, &theirs)),
+        };
+        self.join_streams(env, &theirs, &flow);
+        self.drop_refused_streams(env, Side::Callee);
+        body
     }
 
     pub(super) fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {

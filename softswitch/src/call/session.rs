@@ -4,6 +4,7 @@
 
 use super::agreement::TRANSPORTS;
 use super::formats::Formats;
+use super::streams::Said;
 use crate::config;
 use bytes::Bytes;
 use media::{Latching, RtcpPort, StreamParams};
@@ -38,8 +39,21 @@ pub(super) struct Session {
     pub(super) remote: Option<AudioOffer>,
     /// What the party speaks since then, and is spoken to; what it prefers comes first.
     pub(super) agreed: Option<Formats>,
+    /// The whole of it, where there are other streams beside the sound; else empty.
+    pub(super) theirs: Bytes,
     /// Our last description.
     pub(super) local: Bytes,
+}
+
+impl<'a> Said<'a> {
+    /// The line, with our sound where it belongs.
+    const fn with(&self, audio: &LocalAudio<'a>, carried: &'a TransportAttributes) -> LocalMedia<'a> {
+        match self {
+            Said::Sound => LocalMedia::Audio(*audio, Some(carried)),
+            Said::Passed(passed) => LocalMedia::Passed(*passed),
+            Said::Refused => LocalMedia::Rejected,
+        }
+    }
 }
 
 /// Why a body is no use as an offer or answer.
@@ -62,7 +76,23 @@ pub(super) fn read(message: &Message) -> Result<Option<AudioOffer>, SdpFault> {
 
 impl Session {
     pub(super) fn new(id: u64, address: IpAddr) -> Session {
-        Session { id: id >> 1, version: 0, address, port: 0, remote: None, agreed: None, local: Bytes::new() }
+        Session {
+            id: id >> 1,
+            version: 0,
+            address,
+            port: 0,
+            remote: None,
+            agreed: None,
+            theirs: Bytes::new(),
+            local: Bytes::new(),
+        }
+    }
+
+    /// Keeps the party's description whole, when the call has more than its sound.
+    pub(super) fn keep(&mut self, message: &Message, whole: bool) {
+        if whole {
+            self.theirs = Bytes::copy_from_slice(message.body());
+        }
     }
 
     fn origin(&mut self) -> LocalOrigin<'static> {
@@ -72,32 +102,57 @@ impl Session {
 
     /// Writes an offer of ours.
     pub(super) fn offer(&mut self, offered: &Formats, ptime_ms: Option<u16>) -> Bytes {
-        let origin = self.origin();
+        self.offer_lines(offered, ptime_ms, &[Said::Sound])
+    }
+
+    /// Writes an offer of ours with other streams beside the sound.
+    pub(super) fn offer_lines(
+        &mut self,
+        offered: &Formats,
+        ptime_ms: Option<u16>,
+        lines: &[Said<'_>],
+    ) -> Bytes {
+        let session = LocalSession { origin: self.origin(), passed: None };
         let audio = self.audio(offered, Direction::SendRecv, ptime_ms);
         let carried = self.carried();
-        let session = LocalSession { origin, passed: None };
+        let media: Vec<LocalMedia<'_>> = lines.iter().map(|said| said.with(&audio, &carried)).collect();
         let mut text = Vec::with_capacity(384);
-        write_media_offer(&mut text, &session, None, &[LocalMedia::Audio(audio, Some(&carried))]);
+        let before = SessionDescription::parse(&self.theirs).ok();
+        write_media_offer(&mut text, &session, before.as_ref(), &media);
         self.local = text.into();
         self.local.clone()
     }
 
-    /// Writes our answer to the offer in `message`, which was read into `remote` before.
+    /// Writes our answer to the offer in `message`, which was read into `remote` before: to its sound alone.
     pub(super) fn answer(&mut self, message: &Message, told: &Formats, ptime_ms: Option<u16>) -> Bytes {
+        self.answer_lines(message, told, ptime_ms, &[])
+    }
+
+    /// The same with other streams beside the sound; `lines` are those of the offer, or none when it has sound alone.
+    pub(super) fn answer_lines(
+        &mut self,
+        message: &Message,
+        told: &Formats,
+        ptime_ms: Option<u16>,
+        lines: &[Said<'_>],
+    ) -> Bytes {
         self.agreed = Some(told.clone());
-        let origin = self.origin();
-        let direction = self
+        let session = LocalSession { origin: self.origin(), passed: None };
+        let (index, direction) = self
             .remote
             .as_ref()
-            .map_or(Direction::SendRecv, |remote| remote.direction.answer(Direction::SendRecv));
-        let index = self.remote.as_ref().map_or(0, |remote| remote.media_index);
-        let audio = self.audio(told, direction, ptime_ms);
+            .map_or((0, Direction::SendRecv), |remote| (remote.media_index, remote.direction));
+        let audio = self.audio(told, direction.answer(Direction::SendRecv), ptime_ms);
         let mut text = Vec::with_capacity(384);
         if let Ok(offer) = SessionDescription::parse(message.body()) {
             let carried = self.carried();
-            let mut media = vec![LocalMedia::Rejected; index];
-            media.push(LocalMedia::Audio(audio, Some(&carried)));
-            write_media_answer(&mut text, &LocalSession { origin, passed: None }, &offer, &media);
+            let said = |place: usize| match lines.get(place) {
+                Some(said) => said.with(&audio, &carried),
+                None if place == index => LocalMedia::Audio(audio, Some(&carried)),
+                None => LocalMedia::Rejected,
+            };
+            let media: Vec<LocalMedia<'_>> = (0..offer.media.len()).map(said).collect();
+            write_media_answer(&mut text, &session, &offer, &media);
         }
         self.local = text.into();
         self.local.clone()
@@ -153,7 +208,7 @@ impl Session {
     }
 }
 
-fn media_latching(latching: &config::Latching) -> Latching {
+pub(super) fn media_latching(latching: &config::Latching) -> Latching {
     match latching {
         config::Latching::Symmetric => Latching::Symmetric,
         config::Latching::SdpOnly => Latching::SdpOnly,

@@ -6,15 +6,17 @@ use super::calls::Calls;
 use super::locate::Located;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
+use super::streams::Streams;
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
 use crate::registrar::Registrar;
 use bytes::Bytes;
-use media::{Command, LegId};
+use media::{Command, LegAddresses, LegId};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, quoted};
+use sip_stack::sdp::{AudioOffer, SessionDescription};
 use smallvec::{SmallVec, smallvec};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -61,8 +63,9 @@ impl Calls {
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, served));
         if let Some(call) = self.table.get_mut(id) {
-            call.caller_leg.session.remote = remote;
             call.destination.service = service;
+            call.find_streams(remote.as_ref());
+            call.caller_leg.session.remote = remote;
             call.announce(env);
             if call.destination.peer.is_some() {
                 call.phase = Phase::Locating;
@@ -124,6 +127,8 @@ impl Calls {
                 figures: None,
             }),
             bridge: Bridge::default(),
+            streams: None,
+            passing: None,
             started: env.now,
             answered: None,
             ending: None,
@@ -140,6 +145,22 @@ impl Calls {
 }
 
 impl Call {
+    /// What the caller offers beside its sound.
+    fn find_streams(&mut self, sound: Option<&AudioOffer>) {
+        let message = &self.invitation.request.message;
+        let Some((sound, Ok(offer))) = sound.map(|sound| (sound, SessionDescription::parse(message.body())))
+        else {
+            return;
+        };
+        self.streams = (offer.media.len() > 1 && self.destination.service.is_none())
+            .then(|| Streams::find(&offer, sound.media_index, self.number))
+            .flatten()
+            .map(Box::new);
+        if self.streams.is_some() {
+            self.caller_leg.session.theirs = Bytes::copy_from_slice(message.body());
+        }
+    }
+
     fn announce(&self, env: &mut Environment) {
         let domain = self.domain_name.clone();
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
@@ -160,7 +181,9 @@ impl Call {
         let one = locals.all(|local| local == first)
             && self.destination.peer.as_ref().is_none_or(|peer| peer.has_one_address());
         let callee = if one { first } else { unspecified(first) };
-        let legs = smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
+        let mut legs: LegAddresses =
+            smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
+        legs.extend(self.streams.iter().flat_map(|streams| streams.addresses(caller, callee)));
         env.media(Command::Open { legs });
     }
 }

@@ -5,6 +5,7 @@ mod peers;
 mod services;
 mod sound;
 mod stage;
+mod streams;
 mod transcoding;
 
 use media::{Command, PayloadRule, RtcpPort};

@@ -234,13 +234,23 @@ impl Stage {
 
     /// The caller gives up.
     pub(crate) fn cancel(&mut self) {
+        self.send_cancel(&format!("<sip:{}@127.0.0.1:5060>", self.number), 1);
+    }
+
+    /// The caller gives up its last INVITE within the dialog.
+    pub(crate) fn cancel_last(&mut self) {
+        let (to, cseq) = (self.to.clone(), self.cseq);
+        self.send_cancel(&to, cseq);
+    }
+
+    fn send_cancel(&mut self, to: &str, cseq: u32) {
         self.feed(
             CALLER,
             format!(
                 "CANCEL sip:{}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: <sip:{}@127.0.0.1:5060>\r\n\
-             Call-ID: call\r\nCSeq: 1 CANCEL\r\nContent-Length: 0\r\n\r\n",
-                self.number, self.branch, self.number,
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\n\
+             Call-ID: call\r\nCSeq: {cseq} CANCEL\r\nContent-Length: 0\r\n\r\n",
+                self.number, self.branch,
             ),
         );
     }
@@ -295,11 +305,18 @@ impl Stage {
         }
     }
 
+    /// The media legs that the switch asked for last.
+    pub(crate) fn opening(&self) -> Vec<LegId> {
+        self.legs.clone()
+    }
+
     /// The media ports that the call asked for are there.
     pub(crate) fn open_media(&mut self) {
         let opened = self.legs.clone();
         assert!(!opened.is_empty(), "the call asks for its ports: {:?}", self.outputs);
-        self.input(Input::Media(Report::Opened { legs: opened.into_iter().zip([40_000, 40_002]).collect() }));
+        self.input(Input::Media(Report::Opened {
+            legs: opened.into_iter().zip((40_000..).step_by(2)).collect(),
+        }));
     }
 
     /// A phone of the callee answers our request.
@@ -313,8 +330,9 @@ impl Stage {
         let [via, from, to, call_id, cseq] =
             [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
                 .map(|name| text(request, name));
+        let to = if to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
         self.feed(CALLEE, format!(
-            "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag={tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
+            "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
              Contact: <sip:1001@127.0.0.1:{CALLEE}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
@@ -326,11 +344,16 @@ impl Stage {
         self.caller_sends("ACK", cseq, &to, body);
     }
 
-    /// The caller's INVITE within the dialog, and what it is answered.
-    pub(crate) fn re_invite(&mut self, body: &str) -> Message {
+    /// The caller's INVITE within the dialog, which may be answered later.
+    pub(crate) fn ask(&mut self, body: &str) {
         self.cseq += 1;
         let (to, cseq) = (self.to.clone(), self.cseq);
         self.caller_sends("INVITE", cseq, &to, body);
+    }
+
+    /// The caller's INVITE within the dialog, and what it is answered.
+    pub(crate) fn re_invite(&mut self, body: &str) -> Message {
+        self.ask(body);
         let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
         answer.expect("the re-INVITE is answered")
     }
