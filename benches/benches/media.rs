@@ -11,8 +11,8 @@ use media::dtmf::{Detector, Digit, EventCode, ToneGenerator, ToneLevels};
 use media::rtcp::{Cname, Compound, RtpArrival, Session, SessionConfig};
 use media::rtp::{Header, Rewrite, Ssrc};
 use media::{
-    Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, RtcpPort, Shard, ShardConfig,
-    StreamParams, Time,
+    Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, RtcpPort, Shard,
+    ShardConfig, StreamParams, Time,
 };
 use smallvec::smallvec;
 
@@ -46,6 +46,7 @@ fn shard(rule: PayloadRule) -> (Shard, Vec<LegKey>) {
             send: true,
             receive: true,
             rtcp: RtcpPort::Above,
+            digits: DigitParams::default(),
         };
         let leg = LegId(leg);
         shard.handle_command(Time::ZERO, Command::Open { legs: smallvec![(leg, local)] });

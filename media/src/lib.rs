@@ -6,8 +6,8 @@
 //!
 //! What is here: plain RTP (RFC 3550), relayed between two legs when a packet arrives, with latching behind NAT, payload
 //! type mapping and µ-law/A-law conversion; rooms whose members are mixed on a tick ([`mix`]), each behind a jitter buffer
-//! ([`jitter`]) and a codec ([`codec`]). RTCP ([`rtcp`]) and digits ([`dtmf`]) are machines of their own, which the shard
-//! does not drive yet: RTCP is received and counted. What is not: SRTP.
+//! ([`jitter`]) and a codec ([`codec`]). Each leg has its RTCP ([`rtcp`]) and its digits ([`dtmf`]), which are converted where two legs
+//! do them differently. What is not: SRTP.
 
 pub mod codec;
 pub mod dsp;
@@ -23,8 +23,8 @@ pub mod source;
 mod time;
 
 pub use leg::{
-    AudioFormat, Dropped, FormatError, Latching, LegFigures, LegId, Network, PayloadMap, PayloadRule,
-    PrefixTooLong, RtcpPort, StreamParams,
+    AudioFormat, DigitOutlet, DigitParams, DigitWay, Dropped, EventFormat, FormatError, Latching, LegFigures,
+    LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
     Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason, Report, RoomId,

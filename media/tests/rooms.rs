@@ -13,8 +13,11 @@ use media::codec::{Channels, Codec, Decoder, Encoder, g711, opus};
 use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role, Talk};
 use media::source::Source;
-use media::{AudioFormat, Command, LegId, Port, Report, RoomId, StreamParams};
+use media::{
+    AudioFormat, Command, DigitOutlet, DigitParams, EventFormat, LegId, Port, Report, RoomId, StreamParams,
+};
 use scene::{PTIME, Rtp, Scene, params, plain};
+use smallvec::smallvec;
 
 const ROOM: RoomId = RoomId(7);
 const PCMU: AudioFormat = AudioFormat { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
@@ -384,16 +387,20 @@ fn a_room_of_many_allocates_nothing() {
 }
 
 #[test]
-fn a_leg_in_a_room_takes_less_than_16_kib_with_g711_and_18_with_g722() {
+fn a_leg_in_a_room_takes_less_than_16_kib_with_g711_and_19_with_g722() {
     const LEGS: u64 = 64;
+    let events = EventFormat { payload_type: 101, clock_rate: 8_000 };
+    let outlet = DigitOutlet::Events(events);
+    let digits = DigitParams { incoming: smallvec![events], outlet, ..DigitParams::default() };
     let wide = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
-    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 18)] {
+    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 19)] {
         let mut scene = Scene::empty();
         scene.command(Command::OpenRoom { room: ROOM });
         let info = measure(|| {
             for leg in 1..=LEGS {
                 scene.open(LegId(leg));
-                scene.command(Command::Configure { leg: LegId(leg), params: params(&sdp(leg)) });
+                let params = StreamParams { digits: digits.clone(), ..params(&sdp(leg)) };
+                scene.command(Command::Configure { leg: LegId(leg), params });
                 join(&mut scene, leg, format);
             }
         });

@@ -65,12 +65,14 @@ impl Link {
             Report::Opened { .. }
             | Report::Refused { .. }
             | Report::NotJoined { .. }
-            | Report::Unexpected { .. } => Urgency::Now,
+            | Report::Unexpected { .. }
+            | Report::NotDialled { .. } => Urgency::Now,
             Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
             | Report::Closed { .. }
             | Report::Talk { .. }
+            | Report::Digit { .. }
             | Report::Speaker { .. } => Urgency::Later,
         };
         if self.reports.try_push(report).is_ok() {

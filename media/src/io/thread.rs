@@ -184,6 +184,7 @@ impl MediaHandle {
             | Command::Amplify { .. }
             | Command::Leave { .. }
             | Command::CloseRoom { .. }
+            | Command::Dial { .. }
             | Command::Close { .. } => None,
         };
         let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });

@@ -55,6 +55,8 @@ pub(crate) enum Feed {
     Relay { leg: LegKey, stream: u32 },
     /// What is mixed for this leg: its count of stays in rooms.
     Mix { run: u32 },
+    /// Digits that are dialled for this leg.
+    Digits,
 }
 
 /// A packet's place in our stream.
@@ -68,6 +70,11 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    /// The same, with the marker bit also where its content asks for it.
+    pub(crate) const fn marked(self, marker: bool) -> Self {
+        Self { first: self.first || marker, ..self }
+    }
+
     /// The header of a packet in this place.
     #[inline]
     pub(crate) fn header(&self, payload_type: u8) -> [u8; FIXED_HEADER] {
@@ -98,8 +105,34 @@ impl Egress {
         let sent = self.sent.as_ref()?;
         match sent.feed {
             Feed::Relay { leg: feeding, .. } if feeding == leg => Some(sent.sequence_shift as u16),
-            Feed::Relay { .. } | Feed::Mix { .. } => None,
+            Feed::Relay { .. } | Feed::Mix { .. } | Feed::Digits => None,
         }
+    }
+
+    /// The timestamp that a packet of this moment has, whatever feeds the leg.
+    pub(crate) fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
+        self.sent.as_ref().map_or(self.first_timestamp, |sent| sent.timestamp_at(now, clock_rate))
+    }
+
+    /// Places a packet of digits behind all that was sent, under a timestamp of [`Self::timestamp_at`] or some ticks after
+    /// it.
+    pub(crate) fn append(&mut self, now: Time, timestamp: u32) -> Placed {
+        let before = self.sent;
+        let first_sequence = FIRST_CYCLE + u64::from(self.first_sequence);
+        let highest = before.map_or(first_sequence, |sent| sent.highest.wrapping_add(1));
+        let same = before.filter(|sent| sent.timestamp == timestamp);
+        self.sent = Some(Sent {
+            feed: Feed::Digits,
+            sequence_shift: 0,
+            timestamp_shift: 0,
+            floor: highest,
+            highest,
+            timestamp,
+            since: same.map_or(now, |sent| sent.since),
+            step: before.map_or(1, |sent| sent.step),
+        });
+        let first = before.is_none_or(|sent| sent.feed != Feed::Digits);
+        Placed { ssrc: self.ssrc, sequence: highest as u16, timestamp, first }
     }
 
     /// Places a packet of `feed` with its extended sequence number and timestamp; `None` when it is from before the feed

@@ -46,6 +46,8 @@ pub struct Dropped {
     pub no_destination: u64,
     /// A payload type that was not negotiated.
     pub payload_type: u64,
+    /// Sound that gave way to digits.
+    pub displaced: u64,
     /// Late beyond use: from before a change of source, or the first of a sequence that jumped (RFC 3550 §A.1).
     pub stale: u64,
 }
@@ -62,6 +64,7 @@ impl Dropped {
             + self.unrelayed
             + self.no_destination
             + self.payload_type
+            + self.displaced
             + self.stale
     }
 }

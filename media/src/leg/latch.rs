@@ -264,6 +264,7 @@ mod tests {
             send: true,
             receive: true,
             rtcp: crate::leg::RtcpPort::Above,
+            digits: crate::leg::DigitParams::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::control::Control;
+use super::digits::{Dial, HeardKeys, Keys};
 use super::egress::{Egress, Feed};
 use super::figures::{Dropped, LegFigures};
 use super::ingress::{Ingress, Refusal};
@@ -26,6 +27,13 @@ pub(crate) struct Leg {
     pub(crate) egress: Egress,
     /// From the first parameters on.
     pub(crate) control: Option<Control>,
+    /// What its peer presses, and what is pressed for it; where either can be.
+    pub(crate) keys: Option<Box<Keys>>,
+    pub(crate) dial: Option<Box<Dial>>,
+    /// Its sound is listened to for tones.
+    pub(crate) listens: bool,
+    /// Digits are being sent to its peer.
+    pub(crate) dialling: bool,
     pub(crate) relay: Option<Relay>,
     /// In a room; then it has no partner.
     pub(crate) mixed: Option<Box<Mixed>>,
@@ -86,6 +94,10 @@ impl Leg {
             ingress: Ingress::default(),
             egress,
             control: None,
+            keys: None,
+            dial: None,
+            listens: false,
+            dialling: false,
             relay: None,
             mixed: None,
             stays: 0,
@@ -109,7 +121,8 @@ impl Leg {
         if params.send && self.params.as_ref().is_none_or(|old| !old.send) {
             self.news.expect(now);
         }
-        self.params = Some(params);
+        let old = self.params.replace(params).map(|old| old.digits).unwrap_or_default();
+        self.configure_digits(&old);
     }
 
     /// Relays to a partner from now on.
@@ -149,7 +162,7 @@ impl Leg {
         expected && !self.news.silence_reported && now.since(last) >= silence
     }
 
-    /// Judges a datagram for this leg. `None` when it ends here, which is counted.
+    /// Judges a datagram for this leg. `None` when it ends here, which is counted. `heard` gets what it tells of keys.
     #[inline]
     pub(crate) fn handle_datagram(
         &mut self,
@@ -157,6 +170,7 @@ impl Leg {
         key: LegKey,
         source: SocketAddr,
         datagram: &[u8],
+        heard: &mut HeardKeys,
     ) -> Option<Passing> {
         let Some(params) = &self.params else {
             self.figures.dropped.foreign += 1;
@@ -183,8 +197,15 @@ impl Leg {
             self.withhold(|dropped| &mut dropped.not_sending);
             return None;
         }
+        let is_event = params.digits.is_event(arrival.payload_type);
+        if (is_event || self.listens)
+            && let Some(keys) = &mut self.keys
+        {
+            let payload = datagram.get(arrival.payload.clone()).unwrap_or_default();
+            keys.handle_packet(now, &params.digits.incoming, &arrival, payload, heard);
+        }
         if let Some(mixed) = &mut self.mixed {
-            if !mixed.listens_to(arrival.payload_type) {
+            if !is_event && !mixed.listens_to(arrival.payload_type) {
                 self.news.notice(arrival.payload_type);
             }
             mixed.handle_packet(now, &arrival, datagram);
@@ -195,9 +216,14 @@ impl Leg {
             return None;
         };
         let rule = relay.way.rule(arrival.payload_type);
+        if is_event && let Some(keys) = &mut self.keys {
+            keys.converts = rule.outgoing().is_none();
+        }
         let Some(payload_type) = rule.outgoing() else {
-            self.figures.dropped.payload_type += 1;
-            self.news.notice(arrival.payload_type);
+            if !is_event {
+                self.figures.dropped.payload_type += 1;
+                self.news.notice(arrival.payload_type);
+            }
             return None;
         };
         Some(Passing {
@@ -218,6 +244,7 @@ impl Leg {
             Undelivered::NotReceiving => self.withhold(|dropped| &mut dropped.not_receiving),
             Undelivered::NoDestination => self.withhold(|dropped| &mut dropped.no_destination),
             Undelivered::Stale => self.figures.dropped.stale += 1,
+            Undelivered::Displaced => self.figures.dropped.displaced += 1,
         }
     }
 
@@ -235,6 +262,16 @@ impl Leg {
                     self.news.latched = Some(source);
                 }
             }
+        }
+    }
+
+    /// Counts an RTP packet of ours, with so many octets of payload.
+    #[inline]
+    pub(crate) fn count_sent(&mut self, now: Time, timestamp: u32, octets: usize) {
+        self.figures.packets_out += 1;
+        self.figures.octets_out += octets as u64;
+        if let Some(control) = &mut self.control {
+            control.session.handle_rtp_out(now, timestamp, octets as u32);
         }
     }
 

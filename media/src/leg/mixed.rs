@@ -284,6 +284,19 @@ impl Mixed {
         }
     }
 
+    /// Forgets the sound that waits for a packet to be full; its time passes.
+    pub(crate) fn drop_pending(&mut self) {
+        let ms = self.pending.len() as u64 * 1_000 / u64::from(self.rate().hertz());
+        self.leave_out(ms as u32);
+        self.pending.clear();
+    }
+
+    /// The last milliseconds of what it has been given to hear.
+    pub(crate) fn last_heard(&mut self, ms: u32) -> &mut [i16] {
+        let begin = self.pending.len().saturating_sub(self.rate().samples(ms));
+        self.pending.get_mut(begin..).unwrap_or_default()
+    }
+
     /// Encodes the next packet, if it is full; how long its payload is.
     pub(crate) fn encode_pending(&mut self, payload: &mut [u8]) -> Option<usize> {
         let length = self.format.codec.sample_rate().samples(u32::from(self.format.ptime_ms));
@@ -315,11 +328,7 @@ impl Leg {
         mixed.packets += 1;
         let feed = Feed::Mix { run: mixed.run };
         let placed = self.egress.place(now, feed, sequence, timestamp, format.codec.clock_rate())?;
-        self.figures.packets_out += 1;
-        self.figures.octets_out += octets as u64;
-        if let Some(control) = &mut self.control {
-            control.session.handle_rtp_out(now, placed.timestamp, octets as u32);
-        }
+        self.count_sent(now, placed.timestamp, octets);
         Some(Departure { destination, header: placed.header(format.payload_type) })
     }
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::digits::DigitParams;
+
 /// Names a leg. The owner of the call chooses it; it is unique for the life of the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct LegId(pub u64);
@@ -40,6 +42,8 @@ pub struct StreamParams {
     pub receive: bool,
     /// Where the peer receives RTCP, which flows in all directions of media (RFC 3264 §5.1).
     pub rtcp: RtcpPort,
+    /// How digits travel.
+    pub digits: DigitParams,
 }
 
 /// Where RTCP of a peer comes in and goes out.

@@ -71,6 +71,8 @@ pub(crate) enum Undelivered {
     NoDestination,
     /// The packet is from before a change of source.
     Stale,
+    /// Digits are being sent in its place.
+    Displaced,
 }
 
 impl Leg {
@@ -84,6 +86,9 @@ impl Leg {
     ) -> Result<SocketAddr, Undelivered> {
         let params = self.params.as_ref().filter(|params| params.receive).ok_or(Undelivered::NotReceiving)?;
         let destination = self.ingress.destination(params).ok_or(Undelivered::NoDestination)?;
+        if self.dialling {
+            return Err(Undelivered::Displaced);
+        }
         let placed = self
             .egress
             .place(now, passing.feed, passing.sequence, passing.timestamp, params.clock_rate)
@@ -97,16 +102,12 @@ impl Leg {
         };
         // The header was parsed on arrival, so it has the octets to write to.
         rewrite.apply(packet).map_err(|_| Undelivered::Stale)?;
-        let octets = passing.payload.len() as u64;
         if let Some(payload) = packet.get_mut(passing.payload.clone()) {
             convert(passing.rule, payload);
         }
-        self.figures.packets_out += 1;
-        self.figures.octets_out += octets;
-        if let Some(control) = &mut self.control {
-            control.session.handle_rtp_out(now, placed.timestamp, octets as u32);
-        }
-        Ok(*destination)
+        let destination = *destination;
+        self.count_sent(now, placed.timestamp, passing.payload.len());
+        Ok(destination)
     }
 }
 

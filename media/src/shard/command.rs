@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::rooms::RoomId;
+use crate::dtmf::Digit;
 use crate::leg::{AudioFormat, LegId, PayloadMap, StreamParams};
 use crate::mix::{Gain, MemberId, Role};
 use crate::source::Source;
@@ -121,6 +122,14 @@ pub enum Command {
     CloseRoom {
         /// The room.
         room: RoomId,
+    },
+    /// Press keys for the peer of a leg, one after the other: as its outlet says ([`DigitParams`](crate::DigitParams)). What
+    /// cannot be sent in its media is answered by [`Report::NotDialled`](crate::Report::NotDialled).
+    Dial {
+        /// The leg.
+        leg: LegId,
+        /// The keys.
+        digits: SmallVec<[Digit; 2]>,
     },
     /// Close the leg and give its ports back. Answered by [`Report::Closed`](crate::Report::Closed).
     Close {

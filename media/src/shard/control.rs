@@ -22,22 +22,36 @@ use crate::time::Time;
 
 /// When legs want to do something by themselves. The alarm of a leg that has gone is ignored when it goes off.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Alarms(BinaryHeap<Reverse<(Time, LegKey)>>);
+pub(super) struct Alarms(BinaryHeap<Reverse<(Time, LegKey, Alarm)>>);
+
+/// What a leg wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Alarm {
+    /// Report by RTCP.
+    Control,
+    /// End an event whose end was not seen.
+    Keys,
+    /// Send the next packet of digits.
+    Dial,
+}
+
+/// Alarms that a leg may have set.
+const ALARMS: usize = 3;
 
 impl Alarms {
-    /// Makes room for the alarms of `legs` legs, one each, besides those that are set. May allocate.
+    /// Makes room for the alarms of `legs` legs besides those that are set. May allocate.
     pub(super) fn make_room(&mut self, legs: usize) {
-        self.0.reserve(legs);
+        self.0.reserve(ALARMS * legs);
     }
 
-    /// Sets the alarm of a leg, which has none.
-    pub(super) fn set(&mut self, at: Time, leg: LegKey) {
-        self.0.push(Reverse((at, leg)));
+    /// Sets an alarm of a leg, which has none of its kind.
+    pub(super) fn set(&mut self, at: Time, leg: LegKey, alarm: Alarm) {
+        self.0.push(Reverse((at, leg, alarm)));
     }
 
     /// When the first one goes off.
     pub(super) fn first(&self) -> Option<Time> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.0.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// The last leg has gone.
@@ -45,11 +59,11 @@ impl Alarms {
         self.0.clear();
     }
 
-    fn pop_due(&mut self, now: Time) -> Option<LegKey> {
+    fn pop_due(&mut self, now: Time) -> Option<(LegKey, Alarm)> {
         if self.first()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse((_, leg))| leg)
+        self.0.pop().map(|Reverse((_, leg, alarm))| (leg, alarm))
     }
 }
 
@@ -84,29 +98,38 @@ impl Shard {
         let config = SessionConfig::audio(leg.egress.ssrc(), Cname::random(name), params.clock_rate);
         let control = Control::new(now, config, self.rng.next_u64());
         if let Some(due) = control.session.poll_timeout() {
-            self.alarms.set(due, key);
+            self.alarms.set(due, key, Alarm::Control);
         }
         leg.control = Some(control);
     }
 
-    /// Writes the reports that are due, as many as there is room for.
-    pub(super) fn report(&mut self, now: Time) {
+    /// Does what legs want to do by themselves, as far as there is room for what they send.
+    pub(super) fn handle_alarms(&mut self, now: Time) {
         while self.mail.has_room()
-            && let Some(key) = self.alarms.pop_due(now)
+            && let Some((key, alarm)) = self.alarms.pop_due(now)
         {
-            let Some(leg) = self.legs.get_mut(key) else { continue };
-            leg.refresh_playout();
-            let route = leg.rtcp_route();
-            let Some(control) = &mut leg.control else { continue };
-            let mut write = |place: &mut [u8]| control.session.handle_timeout(now, place);
-            match route {
-                Some(route) => self.mail.write(key, route, write),
-                // Nobody is there to be told, but time goes on.
-                None => _ = write(&mut [0; 512]),
+            match alarm {
+                Alarm::Control => self.report(now, key),
+                Alarm::Keys => self.handle_keys(now, key),
+                Alarm::Dial => self.handle_dial(now, key),
             }
-            if let Some(due) = control.session.poll_timeout() {
-                self.alarms.set(due, key);
-            }
+        }
+    }
+
+    /// Writes the report of a leg that is due.
+    fn report(&mut self, now: Time, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        leg.refresh_playout();
+        let route = leg.rtcp_route();
+        let Some(control) = &mut leg.control else { return };
+        let mut write = |place: &mut [u8]| control.session.handle_timeout(now, place);
+        match route {
+            Some(route) => self.mail.write(key, route, write),
+            // Nobody is there to be told, but time goes on.
+            None => _ = write(&mut [0; 512]),
+        }
+        if let Some(due) = control.session.poll_timeout() {
+            self.alarms.set(due, key, Alarm::Control);
         }
     }
 

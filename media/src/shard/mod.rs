@@ -1,11 +1,12 @@
 //! A media shard: the legs of one thread, the commands it obeys and the reports it gives.
 //!
 //! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes,
-//! `control` and `mail` are its RTCP; `shard` is the machine itself.
+//! `control` and `mail` are its RTCP, `digits` its keys; `shard` is the machine itself.
 
 mod arena;
 mod command;
 mod control;
+mod digits;
 mod mail;
 mod report;
 mod rooms;

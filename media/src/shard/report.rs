@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::rooms::RoomId;
-use crate::leg::{LegFigures, LegId};
+use crate::dtmf::{Digit, Heard};
+use crate::leg::{DigitWay, LegFigures, LegId};
 use crate::mix::{MemberId, Talk};
 
 /// Opened legs, each with its RTP port; its RTCP port is the next one up (RFC 3550 §11).
@@ -74,6 +75,22 @@ pub enum Report {
         room: RoomId,
         /// The member; `None` when everybody is silent.
         member: Option<MemberId>,
+    },
+    /// The peer of a leg presses a key, or releases it. Told where it was asked for; lost when the outbox is full.
+    Digit {
+        /// The leg.
+        leg: LegId,
+        /// The key, and how long it was pressed once that is known.
+        heard: Heard,
+        /// How it was heard.
+        way: DigitWay,
+    },
+    /// Keys of a [`Command::Dial`](crate::Command::Dial) cannot be sent in the media of a leg, or too many wait.
+    NotDialled {
+        /// The leg.
+        leg: LegId,
+        /// The keys.
+        digits: SmallVec<[Digit; 2]>,
     },
     /// The leg is closed; its ports are free.
     Closed {

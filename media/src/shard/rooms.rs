@@ -15,7 +15,7 @@ use super::report::Report;
 use super::shard::{Forward, Port};
 use crate::codec::Codec;
 use crate::dsp::SampleRate;
-use crate::leg::{Leg, MAX_FRAME, Mixed};
+use crate::leg::{Departure, Leg, MAX_FRAME, Mixed};
 use crate::mix::{Hearing, MemberId, News, Role, Room};
 use crate::source::{Player, Source};
 use crate::time::Time;
@@ -86,6 +86,15 @@ impl Conference {
 
     pub(super) fn room_mut(&mut self) -> &mut Room {
         &mut self.room
+    }
+
+    /// The one other leg, where there are two.
+    pub(super) fn counterpart(&self, key: LegKey) -> Option<LegKey> {
+        let mut others = self.seats.iter().filter_map(|seat| match seat {
+            Seat::Leg(leg) => Some(*leg).filter(|leg| *leg != key),
+            Seat::Source(..) => None,
+        });
+        others.next().filter(|_| others.next().is_none())
     }
 
     /// Takes in a leg that is not there yet. Whether there was a place for it.
@@ -202,7 +211,6 @@ impl Conference {
         for (place, seat) in self.seats.iter().enumerate() {
             let Seat::Leg(key) = seat else { continue };
             let Some(leg) = legs.get_mut(*key) else { continue };
-            let Some(mixed) = leg.mixed.as_mut() else { continue };
             let Desk { frame: own, converted, shared, outgoing, .. } = desk;
             let Some(own) = own.get_mut(..self.room.frame()) else { continue };
             let heard = self.room.hear(place, own);
@@ -210,7 +218,15 @@ impl Conference {
                 Hearing::Common => self.room.common(),
                 Hearing::Silence | Hearing::Own => own,
             };
-            if mixed.shares(TICK_MS) {
+            let dials = leg.dialling;
+            if dials && let Some((departure, event)) = leg.dial_event(now) {
+                if let Some(departure) = departure {
+                    outgoing.put(*key, &departure, &event.payload);
+                }
+                continue;
+            }
+            let Some(mixed) = leg.mixed.as_mut() else { continue };
+            if mixed.shares(TICK_MS) && !dials {
                 let payload = match heard {
                     Hearing::Own => shared.encode_own(mixed, frame),
                     Hearing::Common | Hearing::Silence => shared.encode(heard, mixed, frame),
@@ -218,6 +234,9 @@ impl Conference {
                 outgoing.send(now, *key, leg, payload);
             } else {
                 mixed.hear(frame, converted);
+                if dials {
+                    leg.dial_tones();
+                }
                 while let Some(payload) = leg.mixed.as_mut().and_then(|mixed| shared.encode_pending(mixed)) {
                     outgoing.send(now, *key, leg, payload);
                 }
@@ -368,7 +387,12 @@ impl Outgoing {
     }
 
     fn send(&mut self, now: Time, key: LegKey, leg: &mut Leg, payload: &[u8]) {
-        let Some(departure) = leg.depart(now, payload.len()) else { return };
+        if let Some(departure) = leg.depart(now, payload.len()) {
+            self.put(key, &departure, payload);
+        }
+    }
+
+    fn put(&mut self, key: LegKey, departure: &Departure, payload: &[u8]) {
         let begin = self.octets.len();
         let needed = departure.header.len() + payload.len();
         // Cannot be full while room was made for every member.

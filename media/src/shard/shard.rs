@@ -24,7 +24,9 @@ use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
 use crate::jitter::JitterFigures;
-use crate::leg::{AudioFormat, Egress, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way};
+use crate::leg::{
+    AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way,
+};
 use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::{PacketKind, Ssrc};
 use crate::source::Source;
@@ -106,14 +108,14 @@ pub struct Shard {
     pub(super) legs: Arena<Leg>,
     keys: BTreeMap<LegId, LegKey>,
     opening: BTreeSet<LegId>,
-    rooms: BTreeMap<RoomId, Conference>,
+    pub(super) rooms: BTreeMap<RoomId, Conference>,
     #[serde(skip)]
     desk: Desk,
     /// When the legs report.
     pub(super) alarms: Alarms,
     #[serde(skip)]
     pub(super) mail: Mail,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     next_scan: Option<Time>,
     ignored_commands: u64,
 }
@@ -178,6 +180,7 @@ impl Shard {
             Command::Amplify { room, member, gain } => self.amplify(room, member, gain),
             Command::Leave { room, member } => self.leave(room, member),
             Command::CloseRoom { room } => self.close_room(room),
+            Command::Dial { leg, digits } => self.dial(now, leg, &digits),
             Command::Close { leg } => self.close(now, leg),
         };
         if obeyed.is_none() {
@@ -242,9 +245,13 @@ impl Shard {
             self.handle_rtcp(now, leg, Port::Rtp, source, packet);
             return None;
         }
-        let passing = from.handle_datagram(now, leg, source, packet);
+        let mut heard = HeardKeys::new();
+        let passing = from.handle_datagram(now, leg, source, packet, &mut heard);
         if from.has_news() {
             self.tell(now, leg);
+        }
+        if !heard.is_empty() {
+            self.pass_keys(now, leg, &heard);
         }
         let passing = passing?;
         let delivered = match self.legs.get_mut(passing.partner) {
@@ -315,7 +322,7 @@ impl Shard {
                 self.outbox.offer(Output::Report(report));
             });
         }
-        self.report(now);
+        self.handle_alarms(now);
         if self.next_scan.is_none_or(|due| now < due) {
             return;
         }
@@ -421,6 +428,8 @@ impl Shard {
                 self.unpair(key);
             }
             self.legs.get_mut(key)?.relay_to(now, Relay { partner, way });
+            // Digits that a room had not sent yet.
+            self.begin_dialling(now, key);
         }
         Some(())
     }
@@ -555,7 +564,7 @@ impl Shard {
 /// What waits for the driver. Its room is reserved at construction and after a restore.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "StoredOutbox")]
-struct Outbox {
+pub(super) struct Outbox {
     queue: VecDeque<Output>,
     deferred: u64,
 }
@@ -582,12 +591,12 @@ impl Default for Outbox {
 
 impl Outbox {
     /// The answer to a command.
-    fn push(&mut self, output: Output) {
+    pub(super) fn push(&mut self, output: Output) {
         self.queue.push_back(output);
     }
 
     /// News that can wait; whether it was taken.
-    fn offer(&mut self, output: Output) -> bool {
+    pub(super) fn offer(&mut self, output: Output) -> bool {
         let room = self.queue.len() < OUTBOX;
         if room {
             self.queue.push_back(output);

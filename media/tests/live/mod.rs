@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use media::io::{MediaConfig, MediaHandle, start};
 use media::rtp::Header;
-use media::{Command, Latching, LegFigures, LegId, PayloadMap, PayloadRule, Report, RtcpPort, StreamParams};
+use media::{
+    Command, DigitParams, Latching, LegFigures, LegId, PayloadMap, PayloadRule, Report, RtcpPort,
+    StreamParams,
+};
 
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const A: LegId = LegId(1);
@@ -97,8 +100,16 @@ impl Media {
         let (remote, signalling) = (Some(peer.address()), peer.address().ip());
         let latching = Latching::Symmetric;
         let rtcp = RtcpPort::At(peer.rtcp.local_addr().expect("the socket is bound"));
-        let params =
-            StreamParams { remote, signalling, latching, clock_rate: 8000, send: true, receive: true, rtcp };
+        let params = StreamParams {
+            remote,
+            signalling,
+            latching,
+            clock_rate: 8000,
+            send: true,
+            receive: true,
+            rtcp,
+            digits: DigitParams::default(),
+        };
         self.send(Command::Configure { leg, params });
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use media::rtp::Header;
 use media::{
-    Command, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Report, RtcpPort, Shard, ShardConfig,
-    StreamParams, Time,
+    Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Report, RtcpPort, Shard,
+    ShardConfig, StreamParams, Time,
 };
 use smallvec::smallvec;
 
@@ -32,6 +32,7 @@ pub(crate) fn params(sdp: &str) -> StreamParams {
         send: true,
         receive: true,
         rtcp: RtcpPort::Above,
+        digits: DigitParams::default(),
     }
 }
 
