@@ -141,6 +141,9 @@ impl Agreement {
                 callee_told.events.push(theirs.clone());
             }
         }
+        for (told, known) in [(&mut caller_told, caller), (&mut callee_told, callee)] {
+            told.keep_events(known);
+        }
         let path = Path::relay(&rules.forward, &rules.with_aliases());
         Some(Agreement { caller: caller_told, callee: callee_told, path })
     }

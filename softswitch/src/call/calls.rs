@@ -153,6 +153,11 @@ impl Calls {
                     call.handle_reinvite(env, side, request);
                 }
             }
+            (Some(Method::Info), Some(side)) => {
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    call.handle_info(env, side, request);
+                }
+            }
             (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
@@ -227,6 +232,18 @@ impl Calls {
             }
             // The caller hears nothing, and nobody hears it.
             Report::NotJoined { leg, .. } => self.end(env, call_with(leg).0, Status::SERVER_INTERNAL_ERROR),
+            Report::Digit { leg, heard, .. } => {
+                let (id, side) = call_with(leg);
+                if let Some(call) = self.table.get_mut(id) {
+                    call.handle_digit(env, side, heard);
+                }
+            }
+            Report::NotDialled { leg, digits } => {
+                let (id, side) = call_with(leg);
+                if let Some(call) = self.table.get_mut(id) {
+                    call.send_info(env, side, &digits);
+                }
+            }
             // Nobody has asked for them yet.
             Report::Talk { .. } | Report::Speaker { .. } => {}
             Report::Closed { leg, figures } => {
@@ -255,6 +272,8 @@ impl Calls {
             | Report::Silent { leg }
             | Report::Unexpected { leg, .. }
             | Report::NotJoined { leg, .. }
+            | Report::Digit { leg, .. }
+            | Report::NotDialled { leg, .. }
             | Report::Closed { leg, .. } => *leg,
             Report::Talk { .. } | Report::Speaker { .. } => return false,
         };
@@ -278,6 +297,8 @@ impl Calls {
                 | Report::Silent { .. }
                 | Report::Unexpected { .. }
                 | Report::NotJoined { .. }
+                | Report::Digit { .. }
+                | Report::NotDialled { .. }
                 | Report::Talk { .. }
                 | Report::Speaker { .. },
                 _,

@@ -95,6 +95,15 @@ impl Formats {
             || self.events.iter().any(|event| event.payload_type == number)
     }
 
+    /// Takes the events of `known` that go with the first codec, when there are none here: what the other party does not
+    /// take as it is, the shard turns into what it takes.
+    pub(super) fn keep_events(&mut self, known: &Formats) {
+        if self.events.is_empty() {
+            let rate = self.clock_rate();
+            self.events.extend(known.events.iter().find(|event| event.clock_rate == rate).cloned());
+        }
+    }
+
     /// The first codec that is one; comfort noise goes with another.
     pub(super) fn first(&self) -> Option<&AudioCodec> {
         self.codecs.iter().find(|codec| !codec.is_comfort_noise())

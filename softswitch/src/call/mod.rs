@@ -6,6 +6,7 @@ mod bridge;
 #[allow(clippy::module_inception)]
 mod call;
 mod calls;
+mod digits;
 mod end;
 mod formats;
 mod locate;

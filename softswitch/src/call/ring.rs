@@ -4,6 +4,7 @@
 use super::agreement::Agreement;
 use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
+use super::digits::takes_info;
 use super::formats::Formats;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
@@ -219,6 +220,7 @@ impl Call {
         let agreement = Agreement::between(&ours, &known, [Some(caller), Some(&remote)], transcodes(env))?;
         let branch = ring.branches.get_mut(index)?;
         branch.session.remote = Some(remote.clone());
+        branch.session.takes_info |= takes_info(response);
         branch.session.agreed = Some(agreement.callee.clone());
         branch.session.keep(response, self.streams.is_some());
         let (flow, theirs) = (branch.flow, branch.session.theirs.clone());
@@ -271,6 +273,7 @@ impl Call {
         }
         ring.give_up(env);
 
+        branch.session.takes_info |= takes_info(response);
         // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
         if let Ok(Some(remote)) = read(response) {
             branch.session.remote = Some(remote);

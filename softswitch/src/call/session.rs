@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sip_stack::message::Message;
 use sip_stack::sdp::{
     AudioOffer, Direction, LocalAudio, LocalMedia, LocalOrigin, LocalSession, MediaTransport,
-    NegotiationError, RtcpAttributes, SessionDescription, TransportAttributes, write_media_answer,
-    write_media_offer,
+    NegotiationError, RtcpAttributes, SessionDescription, TelephoneEvent, TransportAttributes,
+    write_media_answer, write_media_offer,
 };
 use sip_stack::transport::Flow;
 use std::net::IpAddr;
@@ -43,6 +43,10 @@ pub(super) struct Session {
     pub(super) theirs: Bytes,
     /// Our last description.
     pub(super) local: Bytes,
+    /// The telephone events in it.
+    pub(super) events: Vec<TelephoneEvent>,
+    /// Whether the party takes INFO.
+    pub(super) takes_info: bool,
 }
 
 impl<'a> Said<'a> {
@@ -85,6 +89,8 @@ impl Session {
             agreed: None,
             theirs: Bytes::new(),
             local: Bytes::new(),
+            events: Vec::new(),
+            takes_info: false,
         }
     }
 
@@ -114,6 +120,7 @@ impl Session {
     ) -> Bytes {
         let session = LocalSession { origin: self.origin(), passed: None };
         let audio = self.audio(offered, Direction::SendRecv, ptime_ms);
+        self.events.clone_from(&offered.events);
         let carried = self.carried();
         let media: Vec<LocalMedia<'_>> = lines.iter().map(|said| said.with(&audio, &carried)).collect();
         let mut text = Vec::with_capacity(384);
@@ -145,6 +152,7 @@ impl Session {
         let audio = self.audio(told, direction.answer(Direction::SendRecv), ptime_ms);
         let mut text = Vec::with_capacity(384);
         if let Ok(offer) = SessionDescription::parse(message.body()) {
+            self.events.clone_from(&told.events);
             let carried = self.carried();
             let said = |place: usize| match lines.get(place) {
                 Some(said) => said.with(&audio, &carried),
@@ -204,6 +212,7 @@ impl Session {
             send: direction.sends(),
             receive: direction.receives(),
             rtcp: self.rtcp(),
+            digits: self.digits(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::bridge::Bridge;
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
 use super::calls::Calls;
+use super::digits::takes_info;
 use super::locate::Located;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
@@ -63,6 +64,7 @@ impl Calls {
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, served));
         if let Some(call) = self.table.get_mut(id) {
+            call.caller_leg.session.takes_info = takes_info(call.invite());
             call.destination.service = service;
             call.find_streams(remote.as_ref());
             call.caller_leg.session.remote = remote;

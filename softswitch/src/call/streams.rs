@@ -11,7 +11,9 @@ use super::session::Session;
 use crate::config::Latching;
 use crate::core::environment::Environment;
 use bytes::Bytes;
-use media::{Command, LegAddresses, LegFigures, LegId, PayloadMap, PayloadRule, RtcpPort, StreamParams};
+use media::{
+    Command, DigitParams, LegAddresses, LegFigures, LegId, PayloadMap, PayloadRule, RtcpPort, StreamParams,
+};
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Message;
 use sip_stack::sdp::{Direction, MediaDescription, PassedMedia, RtcpAttributes, SessionDescription};
@@ -409,6 +411,7 @@ fn params(
         send: direction.sends(),
         receive: direction.receives() && remote.is_some(),
         rtcp: elsewhere.map_or(RtcpPort::Above, RtcpPort::At),
+        digits: DigitParams::default(),
     }
 }
 

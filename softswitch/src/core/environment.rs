@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// The methods we serve (RFC 3261 §20.5).
-pub(crate) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+pub(crate) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
 const PRODUCT: &[u8] = concat!("softswitch/", env!("CARGO_PKG_VERSION")).as_bytes();
 

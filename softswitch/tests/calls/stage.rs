@@ -326,6 +326,18 @@ impl Stage {
 
     /// The same, with a To tag of its own.
     pub(crate) fn reply_as(&mut self, request: &Message, tag: &str, status: &str, body: &str) {
+        self.reply_with(request, tag, status, "", body);
+    }
+
+    /// The same, with further header lines.
+    pub(crate) fn reply_with(
+        &mut self,
+        request: &Message,
+        tag: &str,
+        status: &str,
+        headers: &str,
+        body: &str,
+    ) {
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let [via, from, to, call_id, cseq] =
             [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
@@ -333,7 +345,7 @@ impl Stage {
         let to = if to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
         self.feed(CALLEE, format!(
             "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
-             Contact: <sip:1001@127.0.0.1:{CALLEE}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+             Contact: <sip:1001@127.0.0.1:{CALLEE}>\r\n{headers}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
     }
@@ -356,6 +368,20 @@ impl Stage {
         self.ask(body);
         let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
         answer.expect("the re-INVITE is answered")
+    }
+
+    /// The caller's INFO within the dialog, with further header lines, and what it is answered.
+    pub(crate) fn info(&mut self, headers: &str, body: &str) -> Message {
+        self.cseq += 1;
+        let (to, cseq, number) = (self.to.clone(), self.cseq, self.number.clone());
+        self.feed(CALLER, format!(
+            "INFO sip:{number}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bKinfo{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} INFO\r\n\
+             {headers}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+        let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
+        answer.expect("the INFO is answered")
     }
 
     /// A call that is up, in PCMU.
@@ -393,11 +419,21 @@ impl Stage {
 
     /// What the last step told the shard about the caller.
     pub(crate) fn configured_caller(&self) -> StreamParams {
+        self.configured(0)
+    }
+
+    /// What the last step told the shard about the caller (0) or the callee (1).
+    pub(crate) fn configured(&self, side: usize) -> StreamParams {
         let configured = self.commands().find_map(|command| match command {
-            Command::Configure { leg, params } if Some(leg) == self.legs.first() => Some(params.clone()),
+            Command::Configure { leg, params } if Some(leg) == self.legs.get(side) => Some(params.clone()),
             _ => None,
         });
-        configured.expect("the caller's leg is configured")
+        configured.expect("the leg is configured")
+    }
+
+    /// The media leg of the caller (0) or the callee (1).
+    pub(crate) fn media_leg(&self, side: usize) -> LegId {
+        self.legs[side]
     }
 
     /// The last message to the caller could not be sent.

@@ -1,0 +1,156 @@
+//! Digits of a call: SIP INFO in and out, and how digits travel in the media of each party (RFC 4733; RFC 6086 §4 for INFO
+//! without a package, as phones have sent it since RFC 2976).
+//!
+//! A party that has agreed to telephone events gets digits so. One that has not, but names INFO in its Allow, gets INFO; any
+//! other hears tones. The shard converts what it can by itself (`media/src/shard/digits.rs`); what is left to signalling
+//! comes here as reports.
+//!
+//! Left out on purpose: packages of INFO, which are answered 469; keypad facilities of other bodies; INFO during an early
+//! dialog of a callee.
+
+use super::call::{Call, Phase, Side};
+use super::formats::Formats;
+use super::session::Session;
+use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use media::dtmf::{Digit, Heard, info};
+use media::{AudioFormat, Command, DigitOutlet, DigitParams, EventFormat};
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::sdp::TelephoneEvent;
+use smallvec::smallvec;
+
+/// The bodies of INFO that are read.
+const ACCEPT: &[u8] = b"application/dtmf-relay, application/dtmf";
+/// The body of INFO that is written.
+const DTMF_RELAY: &[u8] = b"application/dtmf-relay";
+/// The duration of packets of tones, in milliseconds.
+const TONE_PTIME_MS: u8 = 20;
+
+/// What an INFO is about.
+enum Info {
+    Digit(Digit),
+    /// No body: it asks whether we are there.
+    Nothing,
+}
+
+/// Whether the sender of a message takes INFO (RFC 3261 §20.5).
+pub(super) fn takes_info(message: &Message) -> bool {
+    message.list(HeaderName::Allow).any(|method| method == b"INFO")
+}
+
+/// Reads an INFO; a failure is what it is answered with.
+fn read(message: &Message) -> Result<Info, Status> {
+    // RFC 6086 §4.2.2: we are willing to receive no package.
+    if message.header(HeaderName::InfoPackage).is_some() {
+        return Err(Status::BAD_INFO_PACKAGE);
+    }
+    if message.body().is_empty() {
+        return Ok(Info::Nothing);
+    }
+    let encoded =
+        message.list(HeaderName::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let content = message.content_type().map_err(|_| Status::BAD_REQUEST)?;
+    let is_read = content
+        .is_some_and(|content| content.is("application", "dtmf-relay") || content.is("application", "dtmf"));
+    if !is_read || encoded {
+        return Err(Status::UNSUPPORTED_MEDIA_TYPE);
+    }
+    info::parse(message.body()).map(Info::Digit).ok_or(Status::BAD_REQUEST)
+}
+
+impl Call {
+    /// An INFO of one side: the digit in it goes to the other.
+    pub(super) fn handle_info(&mut self, env: &mut Environment, side: Side, request: &Request) {
+        let read = read(&request.message);
+        let status = read.as_ref().err().copied().unwrap_or(Status::OK);
+        let transaction = env.endpoint.accept(env.now, request, 0);
+        let mut response = env.endpoint.response(request, status, None);
+        match status {
+            Status::UNSUPPORTED_MEDIA_TYPE => _ = response.header(HeaderName::Accept, ACCEPT),
+            Status::BAD_INFO_PACKAGE => _ = response.header(HeaderName::RecvInfo, b""),
+            _ => {}
+        }
+        response.header(HeaderName::Allow, ALLOW);
+        sign_response(&mut response);
+        env.endpoint.respond(env.now, transaction, status, response.finish());
+        if let Ok(Info::Digit(digit)) = read {
+            self.press(env, side.other(), digit);
+        }
+    }
+
+    /// Presses a key for one side.
+    fn press(&self, env: &mut Environment, side: Side, digit: Digit) {
+        match &self.phase {
+            // With early media somebody may listen already.
+            Phase::Talking { .. } | Phase::Ringing(_) => {
+                env.media(Command::Dial { leg: self.media(side).id, digits: smallvec![digit] });
+            }
+            // A service of ours has no use for it yet.
+            Phase::Served | Phase::Locating | Phase::Reserving | Phase::Ended => {}
+        }
+    }
+
+    /// A side has pressed a key. Where the shard has no way to the other, and that one takes INFO, it gets one.
+    pub(super) fn handle_digit(&mut self, env: &mut Environment, side: Side, heard: Heard) {
+        let Heard::Ended(digit) = heard else { return };
+        let other = side.other();
+        if self.leg_mut(other).is_some_and(|leg| leg.session.digits().outlet == DigitOutlet::Nowhere) {
+            self.send_info(env, other, &[digit]);
+        }
+    }
+
+    /// Sends digits in INFO, one each, to a side that takes it.
+    pub(super) fn send_info(&mut self, env: &mut Environment, side: Side, digits: &[Digit]) {
+        let owner = self.owner();
+        let Some(leg) = self.leg_mut(side).filter(|leg| leg.session.takes_info) else { return };
+        let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
+        for digit in digits {
+            let mut body = [0; info::BODY];
+            let Some(length) = info::write(digit, &mut body) else { continue };
+            let Some(mut draft) = env.endpoint.draft_in_dialog(dialog, Method::Info, &sent_by) else {
+                return;
+            };
+            sign_request(&mut draft.writer);
+            draft.writer.body(DTMF_RELAY, body.get(..length).unwrap_or_default());
+            env.endpoint.request(env.now, draft, owner);
+        }
+    }
+}
+
+impl Session {
+    /// How digits travel between the party and us.
+    pub(super) fn digits(&self) -> DigitParams {
+        let Some(remote) = &self.remote else { return DigitParams::default() };
+        let format = |event: &TelephoneEvent| EventFormat {
+            payload_type: event.payload_type,
+            clock_rate: event.clock_rate,
+        };
+        let mut incoming: smallvec::SmallVec<[EventFormat; 2]> =
+            remote.telephone_events.iter().map(format).collect();
+        // Some send under the numbers of our description although theirs has others.
+        for event in self.events.iter().map(format) {
+            let taken = incoming.iter().any(|known| known.payload_type == event.payload_type)
+                || remote.codecs.iter().any(|codec| codec.payload_type == event.payload_type);
+            if !taken {
+                incoming.push(event);
+            }
+        }
+        let agreed = self.agreed.as_ref();
+        let sound = agreed.and_then(Formats::first_decoded).map(|(codec, decoded)| AudioFormat {
+            codec: decoded,
+            payload_type: codec.payload_type,
+            ptime_ms: TONE_PTIME_MS,
+        });
+        // Events go with a codec of their clock rate (RFC 4733 §2.2).
+        let rate = agreed.map(Formats::clock_rate);
+        let fitting = remote.telephone_events.iter().find(|event| Some(event.clock_rate) == rate);
+        let outlet = match (fitting.or(remote.telephone_events.first()), sound) {
+            (Some(event), _) => DigitOutlet::Events(format(event)),
+            (None, _) if self.takes_info => DigitOutlet::Nowhere,
+            (None, Some(sound)) => DigitOutlet::Tones(sound),
+            (None, None) => DigitOutlet::Nowhere,
+        };
+        DigitParams { incoming, outlet, listen: None, report: true }
+    }
+}
