@@ -6,6 +6,7 @@ mod scene;
 use media::{Command, StreamParams};
 use scene::{A, A_SDP, B, B_SDP, Rtp, Scene, at, params, plain};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A packet of T.38: a sequence number, the primary part, no redundancy. The last two read as RTP and as RTCP do.
 const PACKETS: [&[u8]; 4] =
@@ -89,4 +90,17 @@ fn nobody_passes_datagrams_to_itself() {
     scene.command(Command::Pass { a: A, b: A });
     assert_eq!(scene.shard.ignored_commands(), 1);
     assert!(pass(&mut scene, A, at(A_SDP), PACKETS[0]).is_some());
+}
+
+#[test]
+fn nobody_who_speaks_no_rtp_is_sent_reports_or_a_farewell() {
+    let mut scene = passing();
+    for _ in 0..60 {
+        scene.now = scene.now + Duration::from_secs(1);
+        assert!(pass(&mut scene, A, at(A_SDP), PACKETS[0]).is_some());
+        scene.shard.tick(scene.now);
+        assert!(scene.shard.poll_transmit().is_none());
+    }
+    scene.command(Command::Close { leg: A });
+    assert!(scene.shard.poll_transmit().is_none());
 }

@@ -122,9 +122,9 @@ impl Leg {
         Some(handled)
     }
 
-    /// From which port RTCP leaves, and where it goes; `None` when nothing says where, and where there is no RTP.
+    /// From which port RTCP leaves, and where it goes; `None` when nothing says where.
     pub(crate) fn rtcp_route(&self) -> Option<(Port, SocketAddr)> {
-        let params = self.params.as_ref().filter(|_| !self.passes_datagrams())?;
+        let params = self.params.as_ref()?;
         match params.rtcp {
             RtcpPort::Muxed => Some((Port::Rtp, *self.ingress.destination(params)?)),
             RtcpPort::Above | RtcpPort::At(_) => {

@@ -133,6 +133,9 @@ impl Leg {
         self.news.forget_types();
         self.mixed = None;
         self.relay = Some(relay);
+        if self.passes_datagrams() {
+            self.control = None;
+        }
     }
 
     /// Whether something is to be told or settled that a packet brought to light.

@@ -46,7 +46,8 @@ pub enum Command {
         backward: PayloadMap,
     },
     /// Pass whatever comes between the two as it is, in both directions: UDPTL (T.38), or anything else that is not RTP. Its
-    /// source is judged as that of RTP is, but that a new mapping of a NAT is not followed: nothing shows that it is one.
+    /// source is judged as that of RTP is, but that a new mapping of a NAT is not followed: nothing shows that it is one. RTCP ends on both, without a
+    /// farewell, and begins anew with the next parameters.
     Pass {
         /// One leg.
         a: LegId,
