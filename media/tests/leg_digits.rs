@@ -376,6 +376,33 @@ fn a_peer_on_hold_is_sent_no_digits_and_their_time_passes() {
 }
 
 #[test]
+fn a_flood_of_keys_is_cut_to_what_a_hand_can_press_and_a_burst_is_not() {
+    let mut scene = relayed(by_events(WIDE_EVENTS), by_events(EVENTS));
+    let mut press = |count: u16, first: u16| {
+        let mut starts = 0;
+        for index in first..first + count {
+            let event = Event { code: EventCode((index % 10) as u8), end: true, volume: 10, duration: 4_800 };
+            let packet = Rtp {
+                marker: true,
+                payload_type: WIDE_EVENTS.payload_type,
+                timestamp: 9_600 * u32::from(index),
+                payload: event.to_bytes().to_vec(),
+                ..Rtp::audio(SSRC, index)
+            };
+            assert_eq!(scene.arrive(A, A_SDP, &packet), None);
+            let started = |report: &Report| matches!(report, Report::Digit { heard: Heard::Started(_), .. });
+            starts += scene.reports().iter().filter(|report| started(report)).count();
+        }
+        scene.pass(Duration::from_secs(2));
+        starts
+    };
+    assert_eq!(press(15, 0), 15);
+    assert_eq!(press(1_000, 100), 21);
+    assert_eq!(press(10, 2_000), 10);
+    assert_eq!(scene.shard.figures(scene.key(A)).unwrap().keys_skipped, 979);
+}
+
+#[test]
 fn converting_and_listening_allocate_nothing() {
     let listening = DigitParams { listen: Some(PCMU), ..by_events(WIDE_EVENTS) };
     for (b, in_room) in

@@ -5,9 +5,11 @@
 //! receiver hears one thing at a time; the stream goes on without a gap in its numbers (`egress`).
 //!
 //! Bounds: a dial holds [`QUEUE`](crate::dtmf::QUEUE) digits and refuses more. Of a payload with several events the first
-//! four count.
+//! four count. A peer is heard to press twenty keys a second, with a second's worth at once; more are left out and counted.
 //!
 //! Left out on purpose: to whom digits of a leg go (`shard/digits`), and SIP INFO, which is the owner's.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -28,6 +30,10 @@ use crate::time::Time;
 const EVENTS: usize = 16;
 /// What four events may bring to light: each ends the one before it, begins and ends.
 pub(crate) const MOST_HEARD: usize = 3 * EVENTS / 4;
+/// The least time between two keys on the mean: no hand and no machine presses faster (ITU-T Q.24).
+const KEY: Duration = Duration::from_millis(50);
+/// How far keys may be ahead of that: a network that stalls lets many arrive at once.
+const AHEAD: Duration = Duration::from_secs(1);
 /// The level that events tell, in −dBm0: that of tones.
 const VOLUME: u8 = 10;
 /// The longest payload of tones: what leaves unfragmented.
@@ -95,10 +101,42 @@ pub(crate) struct Keys {
     /// The stream of the leg whose timestamps it follows.
     stream: u32,
     listener: Option<Box<Listener>>,
+    gate: Gate,
     /// An alarm is set for the end of an event whose end is not seen.
     pub(crate) alarmed: bool,
     /// The events do not reach the partner by themselves.
     pub(crate) converts: bool,
+}
+
+/// Lets through what a hand can press: nothing of a peer may become work without a bound.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Gate {
+    /// When the keys so far would be over at the fastest pace.
+    paced: Time,
+    /// The key that is down was left out.
+    skipping: bool,
+    skipped: u64,
+}
+
+impl Gate {
+    /// Adds what is heard, unless it is too much; there is room for all that one packet can bring to light.
+    fn note(&mut self, now: Time, heard: &mut HeardKeys, key: Heard, way: DigitWay) {
+        let passes = match key {
+            Heard::Started(_) => {
+                self.skipping = self.paced > now + AHEAD;
+                if self.skipping {
+                    self.skipped += 1;
+                } else {
+                    self.paced = self.paced.max(now) + KEY;
+                }
+                !self.skipping
+            }
+            Heard::Ended(_) => !core::mem::take(&mut self.skipping),
+        };
+        if passes && heard.len() < MOST_HEARD {
+            heard.push((key, way));
+        }
+    }
 }
 
 /// What listens for tones.
@@ -132,7 +170,15 @@ impl Keys {
         let hears = listener.is_some() || !params.incoming.is_empty();
         let receiver = Receiver::new(clock_rate);
         hears.then(|| {
-            Box::new(Self { receiver, clock_rate, stream: 0, listener, alarmed: false, converts: false })
+            Box::new(Self {
+                receiver,
+                clock_rate,
+                stream: 0,
+                listener,
+                gate: Gate::default(),
+                alarmed: false,
+                converts: false,
+            })
         })
     }
 
@@ -154,8 +200,8 @@ impl Keys {
         {
             let Listener { decoder, detector, samples, .. } = &mut **listener;
             let length = decoder.decode(payload, samples).unwrap_or(0);
-            let samples = samples.get(..length).unwrap_or_default();
-            detector.handle(samples, |key| note(heard, key, DigitWay::Tone));
+            let (samples, gate) = (samples.get(..length).unwrap_or_default(), &mut self.gate);
+            detector.handle(samples, |key| gate.note(now, heard, key, DigitWay::Tone));
         }
     }
 
@@ -167,7 +213,8 @@ impl Keys {
         payload: &[u8],
         heard: &mut HeardKeys,
     ) {
-        let mut note = |key| note(heard, key, DigitWay::Event);
+        let gate = &mut self.gate;
+        let mut note = |key| gate.note(now, heard, key, DigitWay::Event);
         if self.clock_rate != format.clock_rate {
             self.receiver.handle_new_stream(&mut note);
             (self.receiver, self.clock_rate) = (Receiver::new(format.clock_rate), format.clock_rate);
@@ -179,6 +226,11 @@ impl Keys {
         self.receiver.handle_packet(now, (arrival.timestamp, arrival.marker), payload, note);
     }
 
+    /// Keys that were left out since the last time this was asked.
+    pub(crate) const fn take_skipped(&mut self) -> u64 {
+        core::mem::replace(&mut self.gate.skipped, 0)
+    }
+
     /// When [`Self::handle_timeout`] wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.receiver.poll_timeout()
@@ -186,14 +238,8 @@ impl Keys {
 
     /// Ends an event whose end is not seen.
     pub(crate) fn handle_timeout(&mut self, now: Time, heard: &mut HeardKeys) {
-        self.receiver.handle_timeout(now, |key| note(heard, key, DigitWay::Event));
-    }
-}
-
-/// Adds what is heard; there is room for all that one packet can bring to light.
-fn note(heard: &mut HeardKeys, key: Heard, way: DigitWay) {
-    if heard.len() < MOST_HEARD {
-        heard.push((key, way));
+        let gate = &mut self.gate;
+        self.receiver.handle_timeout(now, |key| gate.note(now, heard, key, DigitWay::Event));
     }
 }
 

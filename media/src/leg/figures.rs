@@ -21,6 +21,8 @@ pub struct LegFigures {
     pub rtcp_in: u64,
     /// Packets that arrived for this leg and were not relayed, by reason.
     pub dropped: Dropped,
+    /// Keys of the peer that were left out because no hand presses so fast.
+    pub keys_skipped: u64,
     /// Packets for the peer that the socket refused.
     pub unsent: u64,
     /// Loss, jitter, delay and quality, by our own measuring and by the reports of the peer.

@@ -206,6 +206,7 @@ impl Leg {
         {
             let payload = datagram.get(arrival.payload.clone()).unwrap_or_default();
             keys.handle_packet(now, &params.digits.incoming, &arrival, payload, heard);
+            self.figures.keys_skipped += keys.take_skipped();
         }
         if let Some(mixed) = &mut self.mixed {
             if !is_event && !mixed.listens_to(arrival.payload_type) {

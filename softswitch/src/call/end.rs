@@ -136,7 +136,7 @@ impl Call {
         let tag = String::from_utf8_lossy(&self.invitation.tag);
         let [caller_media, callee_media] =
             [Side::Caller, Side::Callee].map(|side| figures(self.media(side).figures.as_deref()));
-        if self.media.iter().any(|leg| leg.figures.is_some()) {
+        if self.answered.is_some() {
             let (caller, callee) = (Box::new(caller_media), Box::new(callee_media));
             env.event(Event::CallMeasured { call: self.number, caller, callee });
         }

@@ -99,7 +99,7 @@ pub enum Event {
         /// The contact URI.
         contact: Bytes,
     },
-    /// What was measured of the media of a call that is over; with its record, a moment after its end.
+    /// What was measured of the media of an answered call that is over; with its record, a moment after its end.
     CallMeasured {
         /// The call.
         call: u64,
