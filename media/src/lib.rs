@@ -27,7 +27,7 @@ pub use leg::{
     PrefixTooLong, StreamParams,
 };
 pub use shard::{
-    Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report, RoomId, Shard,
-    ShardConfig, Watch,
+    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, RefusalReason, Report,
+    RoomId, Shard, ShardConfig, Watch,
 };
 pub use time::Time;

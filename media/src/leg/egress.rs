@@ -53,6 +53,8 @@ pub(crate) enum Feed {
     Relay { leg: LegKey, stream: u32 },
     /// What is mixed for this leg: its count of stays in rooms.
     Mix { run: u32 },
+    /// What fed it where it was before; the next packet is of another feed.
+    Elsewhere,
 }
 
 /// A packet's place in our stream.
@@ -79,6 +81,13 @@ impl Egress {
     /// receiver cannot mistake early loss for a wrap.
     pub(crate) fn new(ssrc: Ssrc, first_sequence: u16, first_timestamp: u32) -> Self {
         Self { ssrc, first_sequence: first_sequence & 0x7fff, first_timestamp, sent: None }
+    }
+
+    /// The leg is in another shard now, where the names of feeds are others.
+    pub(crate) fn move_away(&mut self) {
+        if let Some(sent) = &mut self.sent {
+            sent.feed = Feed::Elsewhere;
+        }
     }
 
     /// Places a packet of `feed` with its extended sequence number and timestamp; `None` when it is from before the feed

@@ -13,4 +13,4 @@ pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
 pub use rooms::{Lateness, RoomId};
-pub use shard::{Forward, Output, Shard, ShardConfig, Watch};
+pub use shard::{Departed, Forward, Output, Shard, ShardConfig, Watch};

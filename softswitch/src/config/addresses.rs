@@ -29,6 +29,7 @@ const PORTS: Key = Key {
     example: "\"40000-59999\"",
 };
 const SILENCE: Key = Key { name: "silence_s", expected: "a whole number", example: "30" };
+const THREADS: Key = Key { name: "threads", expected: "a whole number", example: "2" };
 
 /// The default of `[media] ports`.
 const DEFAULT_PORTS: PortRange = PortRange { first: 40_000, last: 59_999 };
@@ -93,6 +94,7 @@ pub(super) fn resolve_media(
         advertise_ipv6: None,
         local_networks: Vec::new(),
         silence_s: None,
+        threads: None,
     };
     let Some(mut section) = root.table("media", "[media]") else {
         inherit_advertise(&mut media, listeners, faults);
@@ -114,6 +116,7 @@ pub(super) fn resolve_media(
         media.local_networks = networks;
     }
     media.silence_s = section.number(SILENCE, 1, 86_400).map(|silence| silence.value);
+    media.threads = section.number(THREADS, 1, 256).map(|threads| threads.value);
     section.finish();
     media
 }

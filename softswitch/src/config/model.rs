@@ -127,6 +127,8 @@ pub struct Media {
     pub local_networks: Vec<Network>,
     /// A call whose two legs sent no media for this long is ended; `None`: never.
     pub silence_s: Option<u32>,
+    /// Threads that move and mix sound; `None`: one less than the machine has cores, at least one.
+    pub threads: Option<u32>,
 }
 
 impl Media {
