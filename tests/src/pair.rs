@@ -20,6 +20,10 @@ pub const CALLEE: &str = "1001";
 const LIMITS: Limits =
     Limits { level_db: 1.0, band_db: 3.0, correlation: 0.9, heard: 1.0, delay_spread_ms: 60.0 };
 
+/// Between two codecs sound is brought to another rate twice, and so late by a part of a sample, which alone costs the
+/// correlation a tenth. Level and bands are judged as before.
+const TRANSCODED: Limits = Limits { correlation: 0.8, ..LIMITS };
+
 const CALLER_SAYS: &str = "The quick brown fox jumps over the lazy dog. Two phones talk through the switch.";
 const CALLEE_SAYS: &str = "She sells sea shells by the sea shore, and every single word has to come back.";
 
@@ -48,6 +52,7 @@ pub struct Pair {
     pub callee: Phone,
     said_by_caller: Audio,
     said_by_callee: Audio,
+    limits: Limits,
 }
 
 impl Pair {
@@ -92,7 +97,8 @@ impl Pair {
         let (callee, said_by_callee) = start(CALLEE, "en+f3", CALLEE_SAYS, callee, callee_codec);
         caller.registered();
         callee.registered();
-        Self { caller, callee, said_by_caller, said_by_callee }
+        let limits = if caller_codec == callee_codec { LIMITS } else { TRANSCODED };
+        Self { caller, callee, said_by_caller, said_by_callee, limits }
     }
 
     /// The caller calls, the callee answers, and both hear each other.
@@ -112,11 +118,12 @@ impl Pair {
     /// When it was not what the other said.
     #[track_caller]
     pub fn listen(self) {
+        let limits = self.limits;
         let at_callee = Comparison::of(&self.said_by_caller, &self.callee.heard().at_8_khz());
         let at_caller = Comparison::of(&self.said_by_callee, &self.caller.heard().at_8_khz());
         println!("callee hears: {at_callee}caller hears: {at_caller}");
-        assert!(at_callee.within(&LIMITS), "what the callee heard is not what the caller said: {at_callee}");
-        assert!(at_caller.within(&LIMITS), "what the caller heard is not what the callee said: {at_caller}");
+        assert!(at_callee.within(&limits), "what the callee heard is not what the caller said: {at_callee}");
+        assert!(at_caller.within(&limits), "what the caller heard is not what the callee said: {at_caller}");
     }
 
     /// Ends both phones.
