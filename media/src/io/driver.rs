@@ -448,6 +448,8 @@ impl Driver {
 
     /// Lets a leg go with its sockets.
     fn depart(&mut self, leg: LegId, to: LaneId) {
+        // What it has still to send leaves from here.
+        self.send();
         let departed = self.shard.depart(leg);
         let moving = departed.and_then(|(key, departed)| Some((departed, self.sockets.detach(key)?)));
         debug!(%leg, to, "media leg moves");

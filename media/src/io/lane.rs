@@ -110,7 +110,6 @@ impl Lane {
             Command::Configure { .. }
             | Command::Relay { .. }
             | Command::Pass { .. }
-            | Command::Dial { .. }
             | Command::Part { .. }
             | Command::Echo { .. }
             | Command::OpenRoom { .. }
@@ -120,6 +119,7 @@ impl Lane {
             | Command::Amplify { .. }
             | Command::Leave { .. }
             | Command::CloseRoom { .. }
+            | Command::Dial { .. }
             | Command::Close { .. } => None,
         };
         let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });

@@ -63,8 +63,8 @@ impl Routes {
             Command::OpenRoom { room } => Route::to(self.rooms.get(room).copied().unwrap_or(new)),
             Command::Configure { leg, .. }
             | Command::Echo { leg, .. }
-            | Command::Close { leg }
             | Command::Dial { leg, .. }
+            | Command::Close { leg }
             | Command::Part { a: leg, .. } => Route::to(self.of_leg(*leg)),
             Command::Relay { a, b, .. } | Command::Pass { a, b } => self.bring(*b, self.of_leg(*a)),
             Command::Join { room, leg, .. } => match self.rooms.get(room) {

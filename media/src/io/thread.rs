@@ -265,11 +265,11 @@ impl MediaHandle {
             | Report::Silent { .. }
             | Report::Heard { .. }
             | Report::NotJoined { .. }
+            | Report::Talk { .. }
+            | Report::Speaker { .. }
             | Report::Unexpected { .. }
             | Report::Digit { .. }
             | Report::NotDialled { .. }
-            | Report::Talk { .. }
-            | Report::Speaker { .. }
             | Report::Closed { .. } => {}
         }
     }

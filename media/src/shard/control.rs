@@ -103,15 +103,16 @@ impl Shard {
         leg.control = Some(control);
     }
 
-    /// Sets the alarms of a leg that comes from another shard, where those it had set mean nothing any more.
-    pub(super) fn wind_alarms(&mut self, now: Time, key: LegKey) {
+    /// Sets the alarms of a leg that has come from another shard.
+    pub(super) fn set_alarms(&mut self, now: Time, key: LegKey) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         if let Some(due) = leg.control.as_ref().and_then(|control| control.session.poll_timeout()) {
             self.alarms.set(due, key, Alarm::Control);
         }
         if let Some(keys) = &mut leg.keys {
-            keys.alarmed = keys.poll_timeout().is_some();
-            if let Some(due) = keys.poll_timeout() {
+            let due = keys.poll_timeout();
+            keys.alarmed = due.is_some();
+            if let Some(due) = due {
                 self.alarms.set(due, key, Alarm::Keys);
             }
         }

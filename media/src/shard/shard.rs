@@ -219,9 +219,6 @@ impl Shard {
         self.unpair(key);
         self.vacate(key);
         let mut leg = self.legs.remove(key)?;
-        if self.keys.is_empty() {
-            self.alarms.clear();
-        }
         leg.egress.move_away();
         Some((key, Departed(leg)))
     }
@@ -233,7 +230,7 @@ impl Shard {
             return None;
         }
         let key = self.settle(now, leg);
-        self.wind_alarms(now, key);
+        self.set_alarms(now, key);
         Some(key)
     }
 
