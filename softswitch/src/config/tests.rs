@@ -331,6 +331,7 @@ advertise = ["203.0.113.7", "2001:db8::7"]
 local_networks = ["10.0.0.0/8", "fd00::/8"]
 silence_s = 30
 transcode = false
+threads = 4
 [[domain]]
 name = "a.example"
 aliases = ["10.0.0.5", "[2001:DB8::5]"]
@@ -404,6 +405,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((&*advertise.host, advertise.port), ("sip.example.com", Some(5070)));
     assert_eq!(config.media.ports, PortRange { first: 10_000, last: 19_999 });
     assert_eq!((config.media.silence_s, config.media.transcode), (Some(30), false));
+    assert_eq!(config.media.threads, Some(4));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
     assert_eq!(config.keep_alive_s, 20);
     assert_eq!(config.prompts, Prompts { folder: Some("own".into()), language: "ru".into() });
