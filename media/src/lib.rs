@@ -27,7 +27,7 @@ pub use leg::{
     LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
-    Command, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason, Report, RoomId,
-    Shard, ShardConfig, Watch,
+    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason,
+    Report, RoomId, Shard, ShardConfig, Watch,
 };
 pub use time::Time;

@@ -1,5 +1,6 @@
 //! The media thread with real sockets on the loopback interface.
 
+#[allow(dead_code, reason = "several threads have helpers of their own")]
 mod live;
 
 use live::{A, B, DEADLINE, LOCAL, Media, Peer, config, packet, payload_type, sequence};

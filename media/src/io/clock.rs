@@ -54,6 +54,19 @@ impl Stamps {
     }
 }
 
+/// How long the calling thread has had a core so far.
+#[cfg(target_os = "linux")]
+pub(super) fn used() -> Option<Duration> {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
+}
+
+/// The system is not asked.
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn used() -> Option<Duration> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 fn now_and_of_day() -> (Time, Option<TimeOfDay>) {
     use nix::time::{ClockId, clock_gettime};

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mio::{Events, Poll};
@@ -23,10 +23,16 @@ use tracing::debug;
 use super::alarm::Alarm;
 use super::batch::{Batch, Received};
 use super::clock::{self, Stamps};
-use super::pace::Pace;
+use super::exchange::Exchange;
+use super::lane::Shared;
+use super::load::Meter;
+use super::pace::{Pace, Round};
+use super::routes::LaneId;
 use super::sockets::{PairId, Readable, Role, Sockets};
 use super::stock::{LeasedLegs, Lessor};
-use super::thread::{ALARM, AWAKE, Order, PAUSED, POLLING, Shared, Urgency, WAKER};
+use super::thread::{ALARM, Order, Urgency, WAKER};
+use super::waiting::Wait;
+use crate::leg::LegId;
 use crate::shard::{Forward, LegAddresses, LegPorts, Output, Port, RefusalReason, Report, Shard, Watch};
 use crate::time::Time;
 
@@ -44,6 +50,7 @@ pub(super) struct Link {
     orders: HeapCons<Order>,
     reports: HeapProd<Report>,
     lessor: Lessor,
+    exchange: Exchange,
     shared: Arc<Shared>,
     /// Reports were put into the ring and the core has not been told yet.
     unannounced: Option<Urgency>,
@@ -54,9 +61,19 @@ impl Link {
         orders: HeapCons<Order>,
         reports: HeapProd<Report>,
         lessor: Lessor,
+        exchange: Exchange,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { orders, reports, lessor, shared, unannounced: None }
+        Self { orders, reports, lessor, exchange, shared, unannounced: None }
+    }
+
+    /// Whether the next order can be obeyed: there is one, and if it is to take a leg in, that leg is there.
+    fn has_order(&self) -> bool {
+        match self.orders.try_peek() {
+            Some(Order::Arrive { from }) => self.exchange.has_come(*from),
+            Some(Order::Command(_) | Order::Adopt(_) | Order::Depart { .. }) => true,
+            None => false,
+        }
     }
 
     /// Puts a report into the ring, which has room: nobody else produces.
@@ -104,6 +121,7 @@ pub(super) struct Driver {
     pace: Pace,
     /// Datagrams received since the last wait, of those that are moved when they arrive.
     round: usize,
+    meter: Meter,
     link: Link,
 }
 
@@ -119,6 +137,7 @@ impl Driver {
             undrained_ticks: VecDeque::new(),
             pace,
             round: 0,
+            meter: Meter::default(),
             link,
         }
     }
@@ -142,48 +161,62 @@ impl Driver {
             for event in events.iter().filter(|event| ![WAKER, ALARM].contains(&event.token())) {
                 self.handle_readable(now, Readable::from_token(event.token()));
             }
-            if self.shard.poll_timeout().is_some_and(|due| due <= now) {
-                self.gather(&mut events);
-                self.shard.tick(clock::now());
-                self.send();
-            }
+            let ticked = self.tick(now, &mut events);
             self.handle_news(now);
             if let Some(urgency) = self.link.unannounced.take() {
                 on_report(urgency);
             }
-            let packets = std::mem::take(&mut self.round);
-            if let Some(pause) = self.pace.handle_round(now, packets) {
-                self.pause(pause);
-            }
+            self.end_round(now, ticked);
+        }
+    }
+
+    /// Mixes the rooms whose time has come; whether there were any.
+    fn tick(&mut self, now: Time, events: &mut Events) -> bool {
+        if self.shard.poll_timeout().is_none_or(|due| due > now) {
+            return false;
+        }
+        self.gather(events);
+        let begun = clock::now();
+        self.shard.tick(begun);
+        self.send();
+        let took = clock::now().since(now);
+        let (lateness, left_out) = (self.shard.lateness(), self.shard.ticks_left_out());
+        self.link.shared.gauges.handle_tick(took, lateness, left_out);
+        true
+    }
+
+    /// Measures the round, and pauses if that is worth while.
+    fn end_round(&mut self, begun: Time, ticked: bool) {
+        let ended = clock::now();
+        self.meter.show(begun, ended, &self.link.shared.gauges);
+        let round = Round { packets: std::mem::take(&mut self.round), took: ended.since(begun), ticked };
+        if let Some(pause) = self.pace.handle_round(begun, round, clock::used) {
+            self.pause(pause);
         }
     }
 
     /// Sleeps until a datagram, a command, a deadline or the end.
     fn wait(&mut self, events: &mut Events) {
-        // The core pushes, then looks at the flag; here the flag is set, then the ring is looked at. One of the two sees the
-        // other.
-        self.link.shared.waiting.store(POLLING, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.link.shared.waiting.begin(Wait::Poll);
         let timeout = self.timeout();
         if let Err(error) = self.polls.arrivals.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
             debug!(%error, "media poll failed");
         }
-        self.link.shared.waiting.store(AWAKE, Ordering::SeqCst);
+        self.link.shared.waiting.end();
     }
 
     /// Lets packets gather, unless there is something to do. A command ends it.
     fn pause(&mut self, pause: Duration) {
         let due = self.shard.poll_timeout().map_or(pause, |due| due.since(clock::now()));
         let shared = &self.link.shared;
-        shared.waiting.store(PAUSED, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        let idle = self.undrained.is_empty() && self.link.orders.is_empty();
+        shared.waiting.begin(Wait::Pause);
+        let idle = self.undrained.is_empty() && !self.link.has_order();
         if idle && !shared.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(pause.min(due));
         }
-        shared.waiting.store(AWAKE, Ordering::SeqCst);
+        shared.waiting.end();
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -191,7 +224,7 @@ impl Driver {
             Some(Duration::ZERO)
         } else if self.link.reports.is_full() {
             Some(RETRY)
-        } else if !self.link.orders.is_empty() {
+        } else if self.link.has_order() {
             Some(Duration::ZERO)
         } else {
             self.polls.alarm.set(self.shard.poll_timeout())
@@ -319,11 +352,13 @@ impl Driver {
     fn handle_orders(&mut self, now: Time) {
         let mut flowing = self.handle_outputs(now);
         let mut obeyed = 0;
-        while flowing && obeyed < ORDERS_PER_WAKE {
+        while flowing && obeyed < ORDERS_PER_WAKE && self.link.has_order() {
             let Some(order) = self.link.orders.try_pop() else { break };
             match order {
                 Order::Command(command) => self.shard.handle_command(now, command),
                 Order::Adopt(legs) => self.adopt(now, legs),
+                Order::Depart { leg, to } => self.depart(leg, to),
+                Order::Arrive { from } => self.arrive(now, from),
             }
             flowing = self.handle_outputs(now);
             obeyed += 1;
@@ -408,6 +443,26 @@ impl Driver {
                 }
                 None => self.sockets.rest(now, lease.pair),
             }
+        }
+    }
+
+    /// Lets a leg go with its sockets.
+    fn depart(&mut self, leg: LegId, to: LaneId) {
+        // What it has still to send leaves from here.
+        self.send();
+        let departed = self.shard.depart(leg);
+        let moving = departed.and_then(|(key, departed)| Some((departed, self.sockets.detach(key)?)));
+        debug!(%leg, to, "media leg moves");
+        self.link.exchange.send(to, moving.map(Box::new));
+    }
+
+    /// Takes a leg in that has come.
+    fn arrive(&mut self, now: Time, from: LaneId) {
+        let Some(moving) = self.link.exchange.receive(from) else { return };
+        let (departed, detached) = *moving;
+        match self.shard.arrive(now, departed) {
+            Some(key) => self.sockets.attach(detached, key),
+            None => self.sockets.discard(detached),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The edge of the crate: sockets, ports, the clock and the thread that drives a shard.
+//! The edge of the crate: sockets, ports, the clock and the threads that each drive a shard.
 //!
 //! Everything outside this folder is pure.
 
@@ -6,10 +6,16 @@ mod alarm;
 mod batch;
 mod clock;
 mod driver;
+mod exchange;
+mod lane;
+mod load;
 mod pace;
 mod ports;
+mod routes;
 mod sockets;
 mod stock;
 mod thread;
+mod waiting;
 
+pub use load::ThreadLoad;
 pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, Urgency, start};

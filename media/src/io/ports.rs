@@ -1,13 +1,15 @@
 //! RTP and RTCP ports: an even port and the next one up (RFC 3550 §11), from a configured range.
 //!
 //! Pairs are given out in rotating order, so that a port just closed is not used again at once. A port that another program
-//! holds is skipped.
+//! holds is skipped. All threads share the range, each beginning at another place of it; a pair is taken by setting its flag.
 //!
 //! Left out on purpose: both protocols on one port (RFC 5761), which is negotiated.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -31,26 +33,37 @@ pub(super) struct PortPair {
     pub(super) rtcp: UdpSocket,
 }
 
-/// The pairs of a range.
+/// The pairs of a range, as one thread takes them.
 #[derive(Debug)]
 pub(super) struct Ports {
     first: u16,
-    held: Vec<bool>,
+    held: Arc<[AtomicBool]>,
     next: usize,
+    threads: usize,
 }
 
 impl Ports {
-    /// The pairs that lie wholly in the range.
-    pub(super) fn new(range: &RangeInclusive<u16>) -> Self {
+    /// The pairs that lie wholly in the range, for so many threads.
+    pub(super) fn new(range: &RangeInclusive<u16>, threads: usize) -> Vec<Self> {
         let first = u32::from(*range.start()).next_multiple_of(2);
         let pairs = (u32::from(*range.end()) + 1).saturating_sub(first) / 2;
         // A range that begins at 65535 has no pair, so its first port is never looked at.
-        Self { first: u16::try_from(first).unwrap_or(u16::MAX), held: vec![false; pairs as usize], next: 0 }
+        let first = u16::try_from(first).unwrap_or(u16::MAX);
+        let held: Arc<[AtomicBool]> = (0..pairs).map(|_| AtomicBool::new(false)).collect();
+        let begin = |thread| held.len() * thread / threads;
+        (0..threads)
+            .map(|thread| Self { first, held: Arc::clone(&held), next: begin(thread), threads })
+            .collect()
     }
 
-    /// How many pairs there are.
-    pub(super) const fn capacity(&self) -> usize {
-        self.held.len()
+    /// How many pairs there are for each thread.
+    pub(super) fn share(&self) -> usize {
+        self.held.len() / self.threads
+    }
+
+    /// Whether other threads take pairs, too.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.threads > 1
     }
 
     /// Binds the next free pair on `local`.
@@ -59,14 +72,15 @@ impl Ports {
         for _ in 0..self.held.len() {
             let pair = self.next;
             self.next = (pair + 1) % self.held.len();
-            if self.held.get(pair).is_none_or(|held| *held) {
+            if !self.take(pair) {
                 continue;
             }
-            match bind_pair(local, self.port(pair)) {
-                Ok(bound) => {
-                    self.set_held(pair, true);
-                    return Ok(bound);
-                }
+            let bound = bind_pair(local, self.port(pair));
+            if bound.is_err() {
+                self.give_back(pair);
+            }
+            match bound {
+                Ok(bound) => return Ok(bound),
                 Err(error) => match error.kind() {
                     // Windows answers with PermissionDenied for a port that is held exclusively.
                     io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied if skipped < MAX_SKIPPED => {
@@ -81,18 +95,23 @@ impl Ports {
         Err(RefusalReason::NoFreePort)
     }
 
-    /// Gives a pair back.
-    pub(super) fn release(&mut self, port: u16) {
-        self.set_held(usize::from(port.saturating_sub(self.first)) / 2, false);
+    /// Gives a pair back whose sockets are closed, whoever bound it.
+    pub(super) fn release(&self, port: u16) {
+        self.give_back(usize::from(port.saturating_sub(self.first)) / 2);
     }
 
     fn port(&self, pair: usize) -> u16 {
         self.first + 2 * pair as u16
     }
 
-    fn set_held(&mut self, pair: usize, held: bool) {
-        if let Some(entry) = self.held.get_mut(pair) {
-            *entry = held;
+    /// Whether the pair was free and is ours now.
+    fn take(&self, pair: usize) -> bool {
+        self.held.get(pair).is_some_and(|held| !held.swap(true, Ordering::Relaxed))
+    }
+
+    fn give_back(&self, pair: usize) {
+        if let Some(held) = self.held.get(pair) {
+            held.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! rests, for [`REST`] at least, before another leg has it. A pair that packets reach in that time is closed instead: late
 //! packets of the old call do not reach the new one, and their sender is told that nobody listens (ICMP).
 //!
-//! At most [`RESTING`] pairs rest; the one that has rested longest is closed for one more. When the range has no other
+//! At most [`RESTING`] pairs rest, and where several threads share the range no more than a quarter of it; the one that has rested longest is closed for one more. When the range has no other
 //! pair left, one at rest is used early.
 //!
 //! Two polls watch them: one that the thread waits in, for packets that are moved when they arrive, and one that it only
@@ -56,6 +56,14 @@ impl Bound {
     pub(super) const fn rtcp_kind(&self) -> Kind {
         Kind { ipv6: self.local.is_ipv6(), stamped: false }
     }
+}
+
+/// A pair on its way to another thread.
+#[derive(Debug)]
+pub(super) struct Detached {
+    local: IpAddr,
+    pair: PortPair,
+    stamped: bool,
 }
 
 /// What a bound pair is there for.
@@ -110,9 +118,9 @@ impl Sockets {
         Self { arrivals, ticks, ports, pairs: Slab::new(), legs: Vec::new(), resting: VecDeque::new() }
     }
 
-    /// How many pairs the range has.
-    pub(super) const fn capacity(&self) -> usize {
-        self.ports.capacity()
+    /// How many pairs of the range fall to this thread, as far as they are not for a call.
+    pub(super) fn share(&self) -> usize {
+        self.ports.share()
     }
 
     pub(super) fn get(&self, id: PairId) -> Option<&Bound> {
@@ -132,7 +140,9 @@ impl Sockets {
                 let id = self.wake_early(local).ok_or(reason)?;
                 self.promised(id)
             }
-            RefusalReason::AddressNotLocal | RefusalReason::AlreadyOpen => Err(reason),
+            RefusalReason::AddressNotLocal | RefusalReason::AlreadyOpen | RefusalReason::Overloaded => {
+                Err(reason)
+            }
         })
     }
 
@@ -168,6 +178,35 @@ impl Sockets {
             bound.role = Role::Leg(leg);
             *entry = Some(id);
         }
+    }
+
+    /// Lets a pair go with its leg, to another thread.
+    pub(super) fn detach(&mut self, leg: LegKey) -> Option<Detached> {
+        let id = self.legs.get_mut(leg.index()).and_then(Option::take)?;
+        self.watch_rtp(id, Watch::Arrival);
+        let Bound { local, mut pair, stamped, .. } = self.pairs.try_remove(id)?;
+        for socket in [&mut pair.rtp, &mut pair.rtcp] {
+            if let Err(error) = self.arrivals.deregister(socket) {
+                debug!(%error, "media socket still watched");
+            }
+        }
+        Some(Detached { local, pair, stamped })
+    }
+
+    /// Takes in a pair with its leg, from another thread. What has come meanwhile is told by the poll.
+    pub(super) fn attach(&mut self, Detached { local, pair, stamped }: Detached, leg: LegKey) {
+        let id = self.watch(local, pair);
+        if let Some(bound) = self.pairs.get_mut(id) {
+            bound.stamped = stamped;
+        }
+        self.give(id, leg);
+    }
+
+    /// Closes a pair whose leg was not taken in.
+    pub(super) fn discard(&self, detached: Detached) {
+        let port = detached.pair.port;
+        drop(detached);
+        self.ports.release(port);
     }
 
     /// Takes the pair of a closed leg back.
@@ -209,7 +248,7 @@ impl Sockets {
         let Some(bound) = self.pairs.get_mut(id) else { return };
         bound.role = Role::Resting(now);
         self.resting.push_back((now, id));
-        if self.resting.len() > RESTING
+        if self.resting.len() > self.most_resting()
             && let Some(oldest) = self.pop_resting()
         {
             self.close(oldest);
@@ -219,18 +258,27 @@ impl Sockets {
     /// Closes a pair.
     pub(super) fn close(&mut self, id: PairId) {
         let Some(bound) = self.pairs.try_remove(id) else { return };
-        self.ports.release(bound.pair.port);
+        let port = bound.pair.port;
         // The poll forgets what is closed (epoll(7), kqueue(2)); Windows wants it told.
         #[cfg(windows)]
-        for (mut socket, watch) in [(bound.pair.rtp, bound.watch), (bound.pair.rtcp, Watch::Arrival)] {
-            let registry = match watch {
+        let bound = {
+            let mut bound = bound;
+            let registry = match bound.watch {
                 Watch::Arrival => &self.arrivals,
                 Watch::Tick => &self.ticks,
             };
-            if let Err(error) = registry.deregister(&mut socket) {
-                debug!(%error, "media socket still watched");
+            for (registry, socket) in
+                [(registry, &mut bound.pair.rtp), (&self.arrivals, &mut bound.pair.rtcp)]
+            {
+                if let Err(error) = registry.deregister(socket) {
+                    debug!(%error, "media socket still watched");
+                }
             }
-        }
+            bound
+        };
+        // Closed first: another thread may bind the ports as soon as they are given back.
+        drop(bound);
+        self.ports.release(port);
     }
 
     /// One of the pairs that have rested longest, if that was long enough and it is on `local`.
@@ -256,6 +304,11 @@ impl Sockets {
         self.close(id);
         let pair = self.ports.bind(local).ok()?;
         Some(self.watch(local, pair))
+    }
+
+    /// The others cannot use what rests here, so of a small range less may rest.
+    fn most_resting(&self) -> usize {
+        if self.ports.is_shared() { RESTING.min(self.ports.share() / 4) } else { RESTING }
     }
 
     fn pop_resting(&mut self) -> Option<PairId> {
@@ -301,7 +354,7 @@ mod tests {
     fn sockets(first: u16, last: u16) -> (Sockets, [Poll; 2]) {
         let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
         let [arrivals, ticks] = polls.each_ref().map(|poll| poll.registry().try_clone().unwrap());
-        (Sockets::new(arrivals, ticks, Ports::new(&(first..=last))), polls)
+        (Sockets::new(arrivals, ticks, Ports::new(&(first..=last), 1).remove(0)), polls)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The thread leases pairs to the core through a ring, for each of the local addresses that legs were opened on so far; the
 //! core uses them up and the thread leases more, a few on each wake. At most [`LEASES`] pairs of an address are leased, for
-//! at most [`ADDRESSES`] addresses, and an eighth of the range in all; legs on other addresses, and those that come faster,
+//! at most [`ADDRESSES`] addresses, and an eighth of the thread's share of the range in all; legs on other addresses, and those that come faster,
 //! wait for the thread. An address that is gone keeps its place.
 
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ impl Lessor {
 
     /// Leases some pairs more. Whatever hinders it, legs can do without.
     pub(super) fn lease(&mut self, now: Time, sockets: &mut Sockets) {
-        let most = LEASES.min(sockets.capacity() / 8 / self.lent.len().max(1));
+        let most = LEASES.min(sockets.share() / 8 / self.lent.len().max(1));
         let mut left = LEASES_PER_WAKE;
         for (local, lent) in &mut self.lent {
             for _ in 0..most.saturating_sub(*lent).min(left) {

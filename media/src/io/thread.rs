@@ -1,62 +1,70 @@
-//! The media thread as the core sees it: its configuration, its start, and the handle to speak to it (`driver` is what it
-//! does).
+//! The media threads as the core sees them: their configuration, their start, and the handle to speak to them (`driver` is
+//! what one does, `routes` says which of them).
 //!
-//! Commands and reports cross by two rings with one producer and one consumer each, and no locks. Their bounds:
+//! Commands and reports cross to and from each thread by two rings with one producer and one consumer each, and no locks.
+//! Their bounds:
 //!
 //! - the command ring holds [`COMMANDS`]; when it is full the handle gives the command back ([`QueueFull`]) and counts it;
 //! - the report ring holds [`REPORTS`]; while it is full the thread obeys no further commands, whose answers could be
 //!   lost, and counts the wakes on which that happened. Packets are relayed all the while.
 //!
-//! The core wakes the thread once after a batch of commands; that costs a system call only when the thread sleeps or
+//! The core wakes the threads once after a batch of commands; that costs a system call only when one sleeps or
 //! pauses (`pace`). Legs are mostly opened on ports that the core holds already (`stock`), without waiting or waking; and
-//! the thread tells which of its reports are worth waking the core for ([`Urgency`]).
+//! a thread tells which of its reports are worth waking the core for ([`Urgency`]).
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mio::{Poll, Token, Waker};
-use ringbuf::traits::{Consumer, Observer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use mio::{Poll, Token};
+use ringbuf::HeapRb;
+use ringbuf::traits::Split;
 use thiserror::Error;
-use tracing::debug;
 
 use super::alarm::{self, Alarm};
 use super::driver::{Driver, Link, Polls};
+use super::exchange::{self, Exchange};
+use super::lane::{Lane, Shared};
+use super::load::ThreadLoad;
 use super::pace::Pace;
 use super::ports::Ports;
+use super::routes::{LaneId, Move, Routes};
 use super::sockets::Sockets;
-use super::stock::{self, LeasedLegs, Lessee};
-use crate::shard::{Command, Report, Shard, ShardConfig};
+use super::stock::{self, LeasedLegs};
+use crate::leg::LegId;
+use crate::shard::{Command, RefusalReason, Report, Shard, ShardConfig};
 
 /// Commands the ring holds.
-const COMMANDS: usize = 1024;
+pub(super) const COMMANDS: usize = 1024;
 /// Reports the ring holds.
 const REPORTS: usize = 4096;
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 pub(super) const ALARM: Token = Token(usize::MAX - 1);
 
-/// What the media thread is set to.
+/// What the media threads are set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
     /// The UDP ports to use, for RTP on the even and RTCP on the odd ones.
     pub ports: RangeInclusive<u16>,
     /// After how long without RTP a leg is reported as silent.
     pub silence: Duration,
-    /// How long the thread may let packets gather when they come fast: the most that it adds to their delay. It halves
-    /// the processor time of a busy relay. Zero wakes for each packet.
+    /// How long a thread may let packets gather when they come fast: the most that it adds to their delay. It takes less
+    /// where waking is cheap. Zero wakes for each packet.
     pub gathering: Duration,
+    /// How many threads there are, each with legs and rooms of its own.
+    pub threads: NonZeroUsize,
 }
 
 impl MediaConfig {
-    /// A configuration with the usual 30 s of silence and 1 ms of gathering.
+    /// A configuration of one thread with the usual 30 s of silence and 1 ms of gathering.
     #[must_use]
     pub const fn new(ports: RangeInclusive<u16>) -> Self {
-        Self { ports, silence: Duration::from_secs(30), gathering: Duration::from_millis(1) }
+        let (silence, gathering) = (Duration::from_secs(30), Duration::from_millis(1));
+        Self { ports, silence, gathering, threads: NonZeroUsize::MIN }
     }
 }
 
@@ -76,6 +84,8 @@ pub struct Overflows {
     pub reports_deferred: u64,
     /// Commands that named a leg which is not open.
     pub commands_ignored: u64,
+    /// Legs that no thread had time for.
+    pub legs_refused: u64,
 }
 
 /// Whether reports can wait.
@@ -87,173 +97,216 @@ pub enum Urgency {
     Now,
 }
 
-/// What crosses to the thread.
+/// What crosses to a thread.
 pub(super) enum Order {
     Command(Command),
     /// [`Command::Open`], on ports that were leased and with an answer that was given.
     Adopt(LeasedLegs),
+    /// Let a leg go to another thread.
+    Depart {
+        leg: LegId,
+        to: LaneId,
+    },
+    /// Take in the leg that another thread was told to let go; what follows waits for it.
+    Arrive {
+        from: LaneId,
+    },
 }
 
-/// The thread runs and will look at the command ring before it waits.
-pub(super) const AWAKE: u8 = 0;
-/// The thread waits in the poll.
-pub(super) const POLLING: u8 = 1;
-/// The thread pauses.
-pub(super) const PAUSED: u8 = 2;
-
-/// What both sides see.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    /// [`AWAKE`], [`POLLING`] or [`PAUSED`].
-    pub(super) waiting: AtomicU8,
-    pub(super) stop: AtomicBool,
-    pub(super) reports_blocked: AtomicU64,
-    pub(super) reports_deferred: AtomicU64,
-    pub(super) commands_ignored: AtomicU64,
-}
-
-/// The core's end: commands in, reports out. Dropping it stops the thread and closes all ports.
+/// The core's end: commands in, reports out. Dropping it stops the threads and closes all ports.
 pub struct MediaHandle {
-    orders: HeapProd<Order>,
-    reports: HeapCons<Report>,
-    lessee: Lessee,
+    lanes: Vec<Lane>,
+    routes: Routes,
     commands_refused: u64,
-    shared: Arc<Shared>,
-    waker: Waker,
-    thread: Option<JoinHandle<()>>,
+    legs_refused: u64,
+    /// The thread whose report is read next.
+    next: LaneId,
 }
 
-/// Starts the media thread, named `media-0`.
+/// Starts the media threads, named `media-0` and so on.
 ///
-/// `seed` feeds the shard's generator of SSRCs and first numbers. `on_report` is called on the media thread after reports
-/// were put into the ring, once per wake: it should wake the core if that is worth it, and return.
+/// `seed` feeds the shards' generators of SSRCs and first numbers. `on_report` is called on a media thread after reports
+/// were put into its ring, once per wake: it should wake the core if that is worth it, and return.
 ///
 /// # Errors
 /// What the system says when it gives no poll, no waker or no thread.
 pub fn start(
     config: MediaConfig,
     seed: [u8; 32],
-    on_report: impl Fn(Urgency) + Send + 'static,
+    on_report: impl Fn(Urgency) + Clone + Send + 'static,
 ) -> io::Result<MediaHandle> {
-    let (arrivals, ticks) = (Poll::new()?, Poll::new()?);
-    let waker = Waker::new(arrivals.registry(), WAKER)?;
-    let alarm = Alarm::new(arrivals.registry(), ALARM)?;
-    let registries = (arrivals.registry().try_clone()?, ticks.registry().try_clone()?);
-    let sockets = Sockets::new(registries.0, registries.1, Ports::new(&config.ports));
-    let polls = Polls { arrivals, ticks, alarm };
-    let (orders, order_ends) = HeapRb::new(COMMANDS).split();
-    let (lessor, lessee) = stock::ring();
-    let (report_starts, reports) = HeapRb::new(REPORTS).split();
-    let shared = Arc::new(Shared::default());
-    let theirs = Arc::clone(&shared);
-    let run = move || {
-        let shard = Shard::new(ShardConfig { silence: config.silence }, seed);
-        let link = Link::new(order_ends, report_starts, lessor, theirs);
-        alarm::make_punctual();
-        let driver = Driver::new(polls, shard, sockets, Pace::new(config.gathering), link);
-        driver.run(on_report);
-    };
-    let thread = std::thread::Builder::new().name("media-0".to_owned()).spawn(run)?;
-    Ok(MediaHandle { orders, reports, lessee, commands_refused: 0, shared, waker, thread: Some(thread) })
+    let threads = config.threads.get();
+    let arrivals = (0..threads).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+    let shared = arrivals.iter().map(|poll| Shared::new(poll.registry()).map(Arc::new));
+    let shared = shared.collect::<io::Result<Vec<_>>>()?;
+    let exchanges = exchange::exchanges(&shared);
+    let ports = Ports::new(&config.ports, threads);
+    let mut lanes = Vec::with_capacity(threads);
+    for (((poll, shared), exchange), ports) in arrivals.into_iter().zip(shared).zip(exchanges).zip(ports) {
+        let shard = Shard::new(ShardConfig { silence: config.silence }, own_seed(seed, lanes.len()));
+        let birth = Birth { poll, shared, exchange, ports, shard, pace: Pace::new(config.gathering) };
+        lanes.push(birth.start(lanes.len(), on_report.clone())?);
+    }
+    let routes = Routes::new(lanes.len());
+    Ok(MediaHandle { lanes, routes, commands_refused: 0, legs_refused: 0, next: 0 })
+}
+
+/// Shards that drew the same SSRCs would meet in a room.
+fn own_seed(mut seed: [u8; 32], thread: usize) -> [u8; 32] {
+    for (octet, own) in seed.iter_mut().zip(thread.to_le_bytes()) {
+        *octet ^= own;
+    }
+    seed
+}
+
+/// What one thread is made of.
+struct Birth {
+    poll: Poll,
+    shared: Arc<Shared>,
+    exchange: Exchange,
+    ports: Ports,
+    shard: Shard,
+    pace: Pace,
+}
+
+impl Birth {
+    fn start(self, number: usize, on_report: impl Fn(Urgency) + Send + 'static) -> io::Result<Lane> {
+        let Self { poll: arrivals, shared, exchange, ports, shard, pace } = self;
+        let ticks = Poll::new()?;
+        let alarm = Alarm::new(arrivals.registry(), ALARM)?;
+        let (to_arrivals, to_ticks) = (arrivals.registry().try_clone()?, ticks.registry().try_clone()?);
+        let sockets = Sockets::new(to_arrivals, to_ticks, ports);
+        let (orders, order_ends) = HeapRb::new(COMMANDS).split();
+        let (lessor, lessee) = stock::ring();
+        let (report_starts, reports) = HeapRb::new(REPORTS).split();
+        let theirs = Arc::clone(&shared);
+        let run = move || {
+            theirs.introduce();
+            alarm::make_punctual();
+            let link = Link::new(order_ends, report_starts, lessor, exchange, theirs);
+            Driver::new(Polls { arrivals, ticks, alarm }, shard, sockets, pace, link).run(on_report);
+        };
+        let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(run)?;
+        Ok(Lane::new(orders, reports, lessee, shared, thread))
+    }
 }
 
 impl MediaHandle {
-    /// Puts a command into the ring. Call [`Self::wake`] after the last one of a batch, unless it was answered.
+    /// Puts a command into the ring of the thread that is to obey it. Call [`Self::wake`] after the last one of a batch,
+    /// unless it was answered.
     ///
-    /// Returns the answer to a [`Command::Open`] that ports were at hand for; it needs no wake. A command that names a leg
-    /// twice, or one that is open, must not be sent: legs it opens so are lost.
+    /// Returns the answer to a [`Command::Open`] that ports were at hand for, or that no thread has time for; it needs no
+    /// wake. A command that names a leg twice, or one that is open, must not be sent: legs it opens so are lost.
     ///
     /// # Errors
     /// [`QueueFull`] gives the command back.
     pub fn send(&mut self, command: Command) -> Result<Option<Report>, QueueFull> {
-        if self.orders.is_full() {
+        let lanes = &self.lanes;
+        let idlest =
+            self.routes.idlest(|lane| lanes.get(lane).is_some_and(|lane| lane.shared.gauges.has_time()));
+        if let (Command::Open { legs }, None) = (&command, idlest) {
+            self.legs_refused += legs.len() as u64;
+            let legs = legs.iter().map(|(leg, _)| *leg).collect();
+            return Ok(Some(Report::Refused { legs, reason: RefusalReason::Overloaded }));
+        }
+        // A room costs nothing until legs join it, which are open already.
+        let new = idlest.or_else(|| self.routes.idlest(|_| true)).unwrap_or(0);
+        let route = self.routes.route(&command, new);
+        let departs_to = route.first.map(|moving| moving.from);
+        let has_room = |lane: LaneId, orders| self.lanes.get(lane).is_some_and(|lane| lane.has_room(orders));
+        if !has_room(route.lane, 2) || departs_to.is_some_and(|lane| !has_room(lane, 1)) {
             self.commands_refused += 1;
             return Err(QueueFull(Box::new(command)));
         }
-        let leased = match &command {
-            Command::Open { legs } => self.lessee.take(legs),
-            Command::Configure { .. }
-            | Command::Relay { .. }
-            | Command::Pass { .. }
-            | Command::Part { .. }
-            | Command::Echo { .. }
-            | Command::OpenRoom { .. }
-            | Command::Join { .. }
-            | Command::Play { .. }
-            | Command::Assign { .. }
-            | Command::Amplify { .. }
-            | Command::Leave { .. }
-            | Command::CloseRoom { .. }
-            | Command::Dial { .. }
-            | Command::Close { .. } => None,
-        };
-        let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });
-        let order = leased.map_or(Order::Command(command), Order::Adopt);
-        assert!(self.orders.try_push(order).is_ok(), "there is room, and nobody else produces");
-        Ok(answer)
+        self.routes.note(&command, route);
+        if let Some(Move { leg, from, to }) = route.first {
+            self.order(from, Order::Depart { leg, to });
+            self.order(to, Order::Arrive { from });
+        }
+        Ok(self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command)))
     }
 
-    /// Lets the thread see the commands sent so far. A system call only when it sleeps.
-    pub fn wake(&mut self) {
-        fence(Ordering::SeqCst);
-        let waiting = self.shared.waiting.swap(AWAKE, Ordering::SeqCst);
-        if waiting == POLLING {
-            self.end_poll();
-        } else if waiting == PAUSED {
-            self.end_pause();
+    fn order(&mut self, lane: LaneId, order: Order) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.order(order);
         }
     }
 
-    /// The next report.
-    pub fn poll_report(&mut self) -> Option<Report> {
-        self.reports.try_pop()
+    /// Lets the threads see the commands sent so far. A system call for each that sleeps and has any.
+    pub fn wake(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::wake);
     }
 
-    /// How often bounds were met so far.
+    /// The next report. Those of one thread come in its order.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        for _ in 0..self.lanes.len() {
+            if let Some(report) = self.lanes.get_mut(self.next).and_then(Lane::poll_report) {
+                self.note(&report);
+                return Some(report);
+            }
+            self.next = (self.next + 1) % self.lanes.len();
+        }
+        None
+    }
+
+    /// Legs that were not opened are nowhere.
+    fn note(&mut self, report: &Report) {
+        match report {
+            Report::Refused { legs, reason } => match reason {
+                // It is where it was.
+                RefusalReason::AlreadyOpen => {}
+                RefusalReason::NoFreePort
+                | RefusalReason::AddressNotLocal
+                | RefusalReason::Overloaded
+                | RefusalReason::Os { .. } => legs.iter().for_each(|leg| self.routes.forget(*leg)),
+            },
+            Report::Opened { .. }
+            | Report::Latched { .. }
+            | Report::Silent { .. }
+            | Report::Heard { .. }
+            | Report::NotJoined { .. }
+            | Report::Talk { .. }
+            | Report::Speaker { .. }
+            | Report::Unexpected { .. }
+            | Report::Digit { .. }
+            | Report::NotDialled { .. }
+            | Report::Closed { .. } => {}
+        }
+    }
+
+    /// How often bounds were met so far, on all threads.
     #[must_use]
     pub fn overflows(&self) -> Overflows {
-        Overflows {
-            commands_refused: self.commands_refused,
-            reports_blocked: self.shared.reports_blocked.load(Ordering::Relaxed),
-            reports_deferred: self.shared.reports_deferred.load(Ordering::Relaxed),
-            commands_ignored: self.shared.commands_ignored.load(Ordering::Relaxed),
-        }
+        let none = Overflows { commands_refused: self.commands_refused, ..Overflows::default() };
+        let none = Overflows { legs_refused: self.legs_refused, ..none };
+        self.lanes.iter().fold(none, |sum, lane| Overflows {
+            reports_blocked: sum.reports_blocked + lane.shared.reports_blocked.load(Ordering::Relaxed),
+            reports_deferred: sum.reports_deferred + lane.shared.reports_deferred.load(Ordering::Relaxed),
+            commands_ignored: sum.commands_ignored + lane.shared.commands_ignored.load(Ordering::Relaxed),
+            ..sum
+        })
     }
 
-    /// Whether the thread is alive. It ends by [`Self::stop`] alone, unless it panicked.
+    /// How each thread does.
+    pub fn loads(&self) -> impl Iterator<Item = ThreadLoad> + '_ {
+        self.lanes.iter().map(|lane| lane.shared.gauges.read())
+    }
+
+    /// Whether all threads are alive. They end by [`Self::stop`] alone, unless one panicked.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.lanes.iter().all(Lane::is_running)
     }
 
-    /// Stops the thread, closes all ports and waits for both. Legs that are open are not reported.
+    /// Stops the threads, closes all ports and waits for both. Legs that are open are not reported.
     pub fn stop(self) {
         drop(self);
-    }
-
-    fn end_pause(&self) {
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
-    }
-
-    fn end_poll(&self) {
-        // It can fail only when the poll is gone, and then there is nobody to wake.
-        if let Err(error) = self.waker.wake() {
-            debug!(%error, "media thread not woken");
-        }
     }
 }
 
 impl Drop for MediaHandle {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        self.end_poll();
-        self.end_pause();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            debug!("media thread had panicked");
-        }
+        // All are told before the first one is waited for.
+        self.lanes.iter().for_each(Lane::stop);
     }
 }

@@ -57,6 +57,8 @@ pub(crate) enum Feed {
     Mix { run: u32 },
     /// Digits that are dialled for this leg.
     Digits,
+    /// What fed it where it was before; the next packet is of another feed.
+    Elsewhere,
 }
 
 /// A packet's place in our stream.
@@ -105,7 +107,7 @@ impl Egress {
         let sent = self.sent.as_ref()?;
         match sent.feed {
             Feed::Relay { leg: feeding, .. } if feeding == leg => Some(sent.sequence_shift as u16),
-            Feed::Relay { .. } | Feed::Mix { .. } | Feed::Digits => None,
+            Feed::Relay { .. } | Feed::Mix { .. } | Feed::Digits | Feed::Elsewhere => None,
         }
     }
 
@@ -133,6 +135,13 @@ impl Egress {
         });
         let first = before.is_none_or(|sent| sent.feed != Feed::Digits);
         Placed { ssrc: self.ssrc, sequence: highest as u16, timestamp, first }
+    }
+
+    /// The leg is in another shard now, where the names of feeds are others.
+    pub(crate) fn move_away(&mut self) {
+        if let Some(sent) = &mut self.sent {
+            sent.feed = Feed::Elsewhere;
+        }
     }
 
     /// Places a packet of `feed` with its extended sequence number and timestamp; `None` when it is from before the feed

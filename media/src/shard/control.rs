@@ -103,6 +103,25 @@ impl Shard {
         leg.control = Some(control);
     }
 
+    /// Sets the alarms of a leg that has come from another shard.
+    pub(super) fn set_alarms(&mut self, now: Time, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        if let Some(due) = leg.control.as_ref().and_then(|control| control.session.poll_timeout()) {
+            self.alarms.set(due, key, Alarm::Control);
+        }
+        if let Some(keys) = &mut leg.keys {
+            let due = keys.poll_timeout();
+            keys.alarmed = due.is_some();
+            if let Some(due) = due {
+                self.alarms.set(due, key, Alarm::Keys);
+            }
+        }
+        if let Some(dial) = &mut leg.dial {
+            dial.alarmed = false;
+        }
+        self.begin_dialling(now, key);
+    }
+
     /// Does what legs want to do by themselves, as far as there is room for what they send.
     pub(super) fn handle_alarms(&mut self, now: Time) {
         while self.mail.has_room()

@@ -18,4 +18,4 @@ pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
 pub(crate) use rooms::TICK_MS;
 pub use rooms::{Lateness, RoomId};
-pub use shard::{Forward, Output, Port, Shard, ShardConfig, Watch};
+pub use shard::{Departed, Forward, Output, Port, Shard, ShardConfig, Watch};

@@ -110,6 +110,8 @@ pub enum RefusalReason {
     AddressNotLocal,
     /// A leg with this id is open, or the command names it twice: the caller's mistake.
     AlreadyOpen,
+    /// No media thread has time for more.
+    Overloaded,
     /// The operating system refused for another reason, such as too many open files.
     Os {
         /// Its error number; zero when it gave none.

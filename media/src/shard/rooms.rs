@@ -297,6 +297,26 @@ impl Lateness {
         }
     }
 
+    /// The counts as they were.
+    #[must_use]
+    pub const fn from_counts(counts: [u64; 20]) -> Self {
+        Self { counts }
+    }
+
+    /// The power of two of microseconds that so many thousandths of all ticks were less late than; zero without ticks.
+    #[must_use]
+    pub fn not_above(&self, thousandths: u64) -> u64 {
+        let all: u64 = self.counts.iter().sum();
+        let mut counted = 0;
+        for (count, bound) in self.counts.iter().zip((0..).map(|bits| 1u64 << bits)) {
+            counted += count;
+            if all > 0 && counted * 1_000 >= all * thousandths {
+                return bound;
+            }
+        }
+        0
+    }
+
     /// How many ticks were late by less than 2^n microseconds, but not by less than half of that, for each n.
     #[must_use]
     pub const fn counts(&self) -> &[u64; 20] {
@@ -443,6 +463,17 @@ mod tests {
             open.push(room);
         }
         open.iter().map(|room| room.next_tick.0 / 1_000_000 % 20).collect()
+    }
+
+    #[test]
+    fn lateness_is_told_as_the_bound_that_most_ticks_keep() {
+        let mut lateness = Lateness::default();
+        assert_eq!(lateness.not_above(999), 0);
+        for _ in 0..999 {
+            lateness.count(Duration::from_micros(60));
+        }
+        lateness.count(Duration::from_micros(5_000));
+        assert_eq!((lateness.not_above(999), lateness.not_above(1_000)), (64, 8_192));
     }
 
     #[test]

@@ -100,6 +100,10 @@ pub struct Forward {
     pub destination: SocketAddr,
 }
 
+/// A leg between two shards, with all of its state but a place in a room or a partner.
+#[derive(Debug)]
+pub struct Departed(Leg);
+
 /// The media of the legs of one thread.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shard {
@@ -208,11 +212,38 @@ impl Shard {
         Some(self.insert(now, leg))
     }
 
+    /// Lets an open leg go to another shard; the key it had is stale from now on. It leaves its partner or its room. Nothing
+    /// is reported.
+    pub fn depart(&mut self, leg: LegId) -> Option<(LegKey, Departed)> {
+        let key = self.keys.remove(&leg)?;
+        self.unpair(key);
+        self.vacate(key);
+        let mut leg = self.legs.remove(key)?;
+        leg.egress.move_away();
+        Some((key, Departed(leg)))
+    }
+
+    /// Takes in a leg of another shard. `None` when one of its number is open here.
+    pub fn arrive(&mut self, now: Time, Departed(leg): Departed) -> Option<LegKey> {
+        if self.keys.contains_key(&leg.id) {
+            self.ignored_commands += 1;
+            return None;
+        }
+        let key = self.settle(now, leg);
+        self.set_alarms(now, key);
+        Some(key)
+    }
+
     fn insert(&mut self, now: Time, leg: LegId) -> LegKey {
         let [ssrc, sequence, timestamp] = [(); 3].map(|()| self.rng.next_u32());
         let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
-        let key = self.legs.insert(Leg::new(leg, egress));
-        self.keys.insert(leg, key);
+        self.settle(now, Leg::new(leg, egress))
+    }
+
+    fn settle(&mut self, now: Time, leg: Leg) -> LegKey {
+        let id = leg.id;
+        let key = self.legs.insert(leg);
+        self.keys.insert(id, key);
         self.alarms.make_room(self.keys.len());
         self.next_scan.get_or_insert(now + SCAN_INTERVAL);
         key

@@ -54,7 +54,18 @@ impl Peer {
     }
 }
 
-/// The media thread and the signal that it has reports.
+impl Peer {
+    /// A datagram and the port it came from, if one comes within a moment.
+    pub(crate) fn poll(&self) -> Option<(u16, Vec<u8>)> {
+        self.rtp.set_read_timeout(Some(Duration::from_millis(10))).expect("the time is not zero");
+        let mut buffer = [0; 1500];
+        let received = self.rtp.recv_from(&mut buffer).ok();
+        self.rtp.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+        received.map(|(length, source)| (source.port(), buffer[..length].to_vec()))
+    }
+}
+
+/// The media threads and the signal that it has reports.
 pub(crate) struct Media {
     pub(crate) handle: MediaHandle,
     signal: Receiver<()>,

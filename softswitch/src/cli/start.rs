@@ -87,9 +87,10 @@ fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError
         warn!("listeners change at the next start of the switch, not on a reload");
         config.listeners.clone_from(&running.listeners);
     }
-    if (config.media.ports, config.media.silence_s) != (running.media.ports, running.media.silence_s) {
-        warn!("media ports and silence change at the next start of the switch, not on a reload");
-        (config.media.ports, config.media.silence_s) = (running.media.ports, running.media.silence_s);
+    let fixed = |config: &Config| (config.media.ports, config.media.silence_s, config.media.threads);
+    if fixed(&config) != fixed(running) {
+        warn!("media ports, silence and threads change at the next start of the switch, not on a reload");
+        (config.media.ports, config.media.silence_s, config.media.threads) = fixed(running);
     }
     let tls = io::load_tls(&config)?;
     Ok(Loaded { config, tls })

@@ -30,6 +30,7 @@ const PORTS: Key = Key {
 };
 const TRANSCODE: Key = Key { name: "transcode", expected: "true or false", example: "true" };
 const SILENCE: Key = Key { name: "silence_s", expected: "a whole number", example: "30" };
+const THREADS: Key = Key { name: "threads", expected: "a whole number", example: "2" };
 
 /// The default of `[media] ports`.
 const DEFAULT_PORTS: PortRange = PortRange { first: 40_000, last: 59_999 };
@@ -95,6 +96,7 @@ pub(super) fn resolve_media(
         local_networks: Vec::new(),
         silence_s: None,
         transcode: true,
+        threads: None,
     };
     let Some(mut section) = root.table("media", "[media]") else {
         inherit_advertise(&mut media, listeners, faults);
@@ -117,6 +119,7 @@ pub(super) fn resolve_media(
     }
     media.transcode = section.flag(TRANSCODE).is_none_or(|transcode| transcode.value);
     media.silence_s = section.number(SILENCE, 1, 86_400).map(|silence| silence.value);
+    media.threads = section.number(THREADS, 1, 256).map(|threads| threads.value);
     section.finish();
     media
 }

@@ -146,6 +146,8 @@ pub struct Media {
     pub silence_s: Option<u32>,
     /// Whether parties without a common codec are brought together by decoding.
     pub transcode: bool,
+    /// Threads that move and mix sound; `None`: one less than the machine has cores, at least one.
+    pub threads: Option<u32>,
 }
 
 impl Media {

@@ -331,6 +331,7 @@ advertise = ["203.0.113.7", "2001:db8::7"]
 local_networks = ["10.0.0.0/8", "fd00::/8"]
 silence_s = 30
 transcode = false
+threads = 4
 [[domain]]
 name = "a.example"
 aliases = ["10.0.0.5", "[2001:DB8::5]"]
@@ -404,6 +405,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((&*advertise.host, advertise.port), ("sip.example.com", Some(5070)));
     assert_eq!(config.media.ports, PortRange { first: 10_000, last: 19_999 });
     assert_eq!((config.media.silence_s, config.media.transcode), (Some(30), false));
+    assert_eq!(config.media.threads, Some(4));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
     assert_eq!(config.keep_alive_s, 20);
     assert_eq!(config.prompts, Prompts { folder: Some("own".into()), language: "ru".into() });
@@ -575,7 +577,7 @@ fn users_made_by_command_join_those_of_the_file() {
     config.merge_stored(vec![stored("a.example", "3000"), stored("b.example", "2000")]).unwrap();
     assert_eq!(first_domain(&config).users["3000"].origin, Origin::Store);
     assert_eq!(config.domains[&DomainId(1)].users["2000"].latching, Latching::SdpOnly);
-    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 31 });
+    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 32 });
 }
 
 #[test]
@@ -588,7 +590,7 @@ fn a_user_in_the_file_and_in_the_store_is_a_fault_of_the_line_in_the_file() {
         errors.to_string(),
         "softswitch.toml: user \"7\" was made by command in domain \"gone.example\", which this file does not have; \
          add a [[domain]] of this name, or remove the user with: softswitch user remove \"7\" --domain \"gone.example\"\n\
-         softswitch.toml:31: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
+         softswitch.toml:32: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
          here, or there with: softswitch user remove \"1001\" --domain \"a.example\""
     );
     assert_eq!(config, before);

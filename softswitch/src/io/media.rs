@@ -1,25 +1,33 @@
-//! The core's way to the media thread: commands that its ring has no room for wait here, bounded.
+//! The core's way to the media threads: commands that its ring has no room for wait here, bounded.
 //!
 //! Not every report of the thread wakes the core. What closed legs counted is looked for [`LOOK_AFTER`] the first of them
 //! was closed, if nothing else wakes the core before; other news wait for the look once a second at the latest.
 //!
 //! Overflow: while commands wait, new legs are refused, so that nothing is added but what ends or changes legs that
 //! are up. What is beyond [`WAITING`] even so is dropped and counted.
+//!
+//! How busy the threads are and how late they tick is told in the log once a minute, and at once when they leave out ticks or
+//! have no time for new legs.
 
 use crate::config;
 use core::time::Duration;
-use media::io::{MediaConfig, MediaHandle, Urgency};
+use media::io::{MediaConfig, MediaHandle, ThreadLoad, Urgency};
 use media::{Command, RefusalReason, Report};
 use sip_stack::Time;
 use std::collections::VecDeque;
 use std::io;
-use tracing::error;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+use tracing::{error, info, warn};
 
 /// Commands that may wait: some for each leg of as many calls as ports allow.
 const WAITING: usize = 262_144;
 
 /// When to look for the figures of closed legs.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
+
+/// Looks, once a second, between two accounts of the threads in the log.
+const LOOKS: u32 = 60;
 
 /// The handle and what waits for it.
 pub(super) struct Media {
@@ -28,6 +36,15 @@ pub(super) struct Media {
     dropped: u64,
     unannounced: bool,
     look_at: Option<Time>,
+    looks: u32,
+    told: Told,
+}
+
+/// What of the threads is in the log.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Told {
+    ticks_left_out: u64,
+    legs_refused: u64,
 }
 
 impl Media {
@@ -35,13 +52,21 @@ impl Media {
     pub(super) fn start(
         config: &config::Media,
         seed: [u8; 32],
-        on_report: impl Fn(Urgency) + Send + 'static,
+        on_report: impl Fn(Urgency) + Clone + Send + 'static,
     ) -> io::Result<Media> {
         let silence = config.silence_s.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()));
         let ports = config.ports.first..=config.ports.last;
-        let config = MediaConfig { silence, ..MediaConfig::new(ports) };
+        let config = MediaConfig { silence, threads: threads(config.threads), ..MediaConfig::new(ports) };
         let handle = ::media::io::start(config, seed, on_report)?;
-        Ok(Media { handle, waiting: VecDeque::new(), dropped: 0, unannounced: false, look_at: None })
+        Ok(Media {
+            handle,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            unannounced: false,
+            look_at: None,
+            looks: 0,
+            told: Told::default(),
+        })
     }
 
     /// Takes a command; returns the answer if there is one at once.
@@ -100,6 +125,23 @@ impl Media {
         self.look_at
     }
 
+    /// Tells how the threads do, when it is time or something is wrong. Called once a second.
+    pub(super) fn watch(&mut self) {
+        let ticks_left_out = self.handle.loads().map(|load| load.ticks_left_out).sum();
+        let told = Told { ticks_left_out, legs_refused: self.handle.overflows().legs_refused };
+        self.looks += 1;
+        if told != self.told {
+            warn!(told.ticks_left_out, told.legs_refused, "media threads do not keep up");
+            self.told = told;
+        } else if self.looks < LOOKS {
+            return;
+        }
+        self.looks = 0;
+        for (thread, load) in self.handle.loads().enumerate().filter(|(_, load)| load.load > 0) {
+            tell(thread, &load);
+        }
+    }
+
     /// Reports have been looked for.
     pub(super) fn handle_look(&mut self, now: Time) {
         self.look_at = self.look_at.filter(|at| *at > now);
@@ -119,4 +161,20 @@ impl Media {
     pub(super) fn stop(self) {
         self.handle.stop();
     }
+}
+
+/// As many as configured, or one for each core but the one of the signalling.
+fn threads(configured: Option<u32>) -> NonZeroUsize {
+    let configured = configured.and_then(|threads| NonZeroUsize::new(threads as usize));
+    configured.unwrap_or_else(|| {
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(cores - 1).unwrap_or(NonZeroUsize::MIN)
+    })
+}
+
+fn tell(thread: usize, load: &ThreadLoad) {
+    let tick_us = load.tick_time.as_micros() / u128::from(load.ticks.max(1));
+    let late_us = load.lateness.not_above(999);
+    let (busy, left_out) = (format!("{}.{} %", load.load / 10, load.load % 10), load.ticks_left_out);
+    info!(thread, busy, load.ticks, tick_us, late_us, left_out, "media thread");
 }

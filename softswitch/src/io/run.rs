@@ -493,6 +493,7 @@ impl Loop {
         if !self.core.media.is_running() {
             return Err(RunError::MediaEnded);
         }
+        self.core.media.watch();
         if !self.core.connections.is_running() {
             return Err(RunError::ConnectionsEnded);
         }
@@ -544,7 +545,7 @@ fn start_connections(config: &Config, tls: Option<Tls>, waker: Arc<Waker>) -> Re
 }
 
 /// Wakes the loop.
-fn wake(waker: Arc<Waker>) -> impl Fn() + Send + Sync + 'static {
+fn wake(waker: Arc<Waker>) -> impl Fn() + Clone + Send + Sync + 'static {
     move || {
         if let Err(error) = waker.wake() {
             error!(%error, "core not woken");
