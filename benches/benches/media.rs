@@ -1,18 +1,19 @@
-//! Media without I/O: the header view, the path of one packet through a shard, G.711 conversion, what RTCP costs per packet
-//! and per report, digits in sound.
+//! Media without I/O: the header view, the path of one packet through a shard, G.711 conversion, rooms (the arithmetic alone,
+//! and a whole tick of a shard), what RTCP costs per packet and per report, digits in sound.
 
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use media::codec::g711;
+use media::codec::{Channels, Codec, g711};
 use media::dtmf::{Detector, Digit, EventCode, ToneGenerator, ToneLevels};
+use media::mix::{MemberId, Role, Room};
 use media::rtcp::{Cname, Compound, RtpArrival, Session, SessionConfig};
 use media::rtp::{Header, Rewrite, Ssrc};
 use media::{
-    Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, RtcpPort, Shard,
-    ShardConfig, StreamParams, Time,
+    AudioFormat, Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, RoomId,
+    RtcpPort, Shard, ShardConfig, StreamParams, Time,
 };
 use smallvec::smallvec;
 
@@ -135,6 +136,131 @@ fn conversion(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Who talks in a room.
+const TALKERS: usize = 3;
+const TICK: Duration = Duration::from_millis(20);
+
+/// The sums of a room of 100, three of whom talk: each member's frame in and out, µ-law or 48 kHz as it is.
+fn arithmetic(criterion: &mut Criterion) {
+    const MEMBERS: usize = 100;
+    let mut group = criterion.benchmark_group("mix");
+    group.throughput(Throughput::Elements(MEMBERS as u64));
+    for (name, rate) in [("ulaw", 8_000u32), ("pcm_48000", 48_000)] {
+        let frame = rate as usize / 50;
+        let mut room = Room::new(rate, TICK);
+        for member in 0..MEMBERS as u64 {
+            room.join(MemberId(member), Role::Participant).expect("there is room");
+        }
+        let said: Vec<i16> = (0..frame).map(|sample| (sample as i16).wrapping_mul(331)).collect();
+        let mut payload: Vec<u8> = said.iter().map(|sample| g711::encode_ulaw(*sample)).collect();
+        let mut heard = vec![0; frame];
+        group.bench_function(format!("{name}_per_member"), |bencher| {
+            bencher.iter(|| {
+                for place in 0..MEMBERS {
+                    room.say(place, |frame| {
+                        if rate == 8_000 {
+                            g711::decode_ulaw_into(black_box(&payload), frame);
+                        } else {
+                            frame.copy_from_slice(black_box(&said));
+                        }
+                        place < TALKERS
+                    });
+                }
+                room.mix();
+                for place in 0..MEMBERS {
+                    black_box(room.hear(place, &mut heard));
+                    if rate == 8_000 {
+                        g711::encode_ulaw_into(&heard, &mut payload);
+                    }
+                }
+                room.end_tick(|_| {});
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Whole ticks of a shard: every member's packet taken in, mixed, and the packets for all made.
+fn ticks(criterion: &mut Criterion) {
+    let pcmu = AudioFormat { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
+    let l16 = Codec::L16 { rate: media::dsp::SampleRate::Hz48000, channels: Channels::Mono };
+    let l16 = AudioFormat { codec: l16, payload_type: 96, ptime_ms: 10 };
+    let mut group = criterion.benchmark_group("tick");
+    for (name, format, members) in [
+        ("pcmu_4", pcmu, 4),
+        ("pcmu_10", pcmu, 10),
+        ("pcmu_100", pcmu, 100),
+        ("pcmu_1000", pcmu, 1_000),
+        ("l16_48000_100", l16, 100),
+    ] {
+        group.throughput(Throughput::Elements(members));
+        let (mut shard, keys) = shard_with_room(members, format);
+        let length = if format == pcmu { 172 } else { 972 };
+        let silence = if format == pcmu { 0xff } else { 0 };
+        let mut tick = 0u32;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let now = Time(u64::from(tick) * 20_000_000 + 1_000_000_000);
+                let packets = if format == pcmu { 1 } else { 2 };
+                for (leg, key) in keys.iter().enumerate() {
+                    for part in 0..packets {
+                        let number = tick * packets + part;
+                        let octet = if leg < TALKERS { 0x31 } else { silence };
+                        let mut packet = [octet; 972];
+                        let timestamp = number.wrapping_mul(if packets == 1 { 160 } else { 480 });
+                        packet[..2].copy_from_slice(&[0x80, format.payload_type]);
+                        packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+                        packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+                        packet[8..12].copy_from_slice(&(leg as u32).to_be_bytes());
+                        shard.receive(now, *key, peer(leg as u64), &mut packet[..length]);
+                    }
+                }
+                shard.tick(now + TICK / 2);
+                let mut sent = 0;
+                while let Some((_, octets)) = shard.poll_transmit() {
+                    sent += black_box(octets).len();
+                }
+                while shard.poll_output().is_some() {}
+                tick += 1;
+                sent
+            });
+        });
+        let sent: u64 =
+            keys.iter().filter_map(|key| shard.figures(*key)).map(|figures| figures.packets_out).sum();
+        assert!(sent >= members * u64::from(tick), "everybody is sent a packet in each tick");
+    }
+    group.finish();
+}
+
+/// A shard with one room of so many.
+fn shard_with_room(members: u64, format: AudioFormat) -> (Shard, Vec<LegKey>) {
+    let mut shard = Shard::new(ShardConfig { silence: Duration::from_secs(30) }, [1; 32]);
+    let (now, room) = (Time(999_000_000), RoomId(1));
+    shard.handle_command(now, Command::OpenRoom { room });
+    for leg in 0..members {
+        let remote = peer(leg);
+        let params = StreamParams {
+            remote: Some(remote),
+            signalling: remote.ip(),
+            latching: Latching::Symmetric,
+            clock_rate: format.codec.clock_rate(),
+            rtcp: RtcpPort::Above,
+            digits: DigitParams::default(),
+            send: true,
+            receive: true,
+        };
+        let leg = LegId(leg);
+        shard.adopt(now, leg);
+        shard.handle_command(now, Command::Configure { leg, params });
+        shard.handle_command(now, Command::Join { room, leg, format, role: Role::Participant });
+    }
+    while let Some(output) = shard.poll_output() {
+        assert!(matches!(output, Output::Watch { .. }), "{output:?}");
+    }
+    let keys = (0..members).map(|leg| shard.key(LegId(leg)).expect("the leg was opened")).collect();
+    (shard, keys)
+}
+
 /// What RTCP adds to every relayed packet, and what a report costs every few seconds.
 fn rtcp(criterion: &mut Criterion) {
     let config = SessionConfig::audio(Ssrc(1), Cname::random([1; 12]), 8000);
@@ -206,5 +332,5 @@ fn detection(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, header, relays, conversion, rtcp, detection);
+criterion_group!(benches, header, relays, conversion, arithmetic, ticks, rtcp, detection);
 criterion_main!(benches);
