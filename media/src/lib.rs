@@ -20,6 +20,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod shard;
 pub mod source;
+pub mod tap;
 mod time;
 
 pub use leg::{
@@ -27,7 +28,7 @@ pub use leg::{
     LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
-    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, RefusalReason,
-    Report, RoomId, Shard, ShardConfig, Watch,
+    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, Recorded,
+    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch,
 };
 pub use time::Time;

@@ -13,9 +13,11 @@ pub mod g722;
 mod kind;
 pub mod l16;
 pub mod opus;
+mod opus_file;
 pub mod opus_packet;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::{CreateError, DecodeError, EncodeError};
 pub use kind::{Channels, Codec};
+pub use opus_file::FileEncoder;

@@ -45,6 +45,14 @@ impl Filter {
         FILTERS[from as usize][to as usize].get_or_init(|| Filter::design(from.hertz(), to.hertz()))
     }
 
+    /// How many phases of how many taps the filter between two rates has; `None` when one of them is zero.
+    pub(super) fn size(from: u32, to: u32) -> Option<(usize, usize)> {
+        let divisor = greatest_common_divisor(from, to);
+        let (up, down) = ((to.checked_div(divisor)?) as usize, (from.checked_div(divisor)?) as usize);
+        let length = (LENGTH * down.max(up)).checked_div(up)?.max(LENGTH);
+        (down > 0).then_some((up, length))
+    }
+
     /// The filter between two rates in a ratio, `from` to `to`.
     pub(super) fn design(from: u32, to: u32) -> Filter {
         let divisor = greatest_common_divisor(from, to);

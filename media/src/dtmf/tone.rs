@@ -67,6 +67,17 @@ impl ToneGenerator {
         Self { rate, peaks, queue: Queue::default(), state: State::Idle }
     }
 
+    /// Goes on at another rate. A key that sounds begins anew.
+    pub(crate) fn retune(&mut self, rate: u32) {
+        self.state = match self.state {
+            State::Idle | State::Sounding { .. } => State::Idle,
+            State::Pausing { left } => {
+                State::Pausing { left: left * u64::from(rate) / u64::from(self.rate.max(1)) }
+            }
+        };
+        self.rate = rate;
+    }
+
     /// Queues a whole digit.
     ///
     /// # Errors

@@ -27,13 +27,19 @@ use super::exchange::Exchange;
 use super::lane::Shared;
 use super::load::Meter;
 use super::pace::{Pace, Round};
+use super::recording::Scribe;
 use super::routes::LaneId;
 use super::sockets::{PairId, Readable, Role, Sockets};
+use super::sounds::Loader;
 use super::stock::{LeasedLegs, Lessor};
 use super::thread::{ALARM, Order, Urgency, WAKER};
 use super::waiting::Wait;
 use crate::leg::LegId;
-use crate::shard::{Forward, LegAddresses, LegPorts, Output, Port, RefusalReason, Report, Shard, Watch};
+use crate::shard::{
+    Forward, LegAddresses, LegPorts, Output, Port, Recorded, RefusalReason, Report, Shard, Watch,
+};
+use crate::source::SoundFault;
+use crate::tap::RecordingFigures;
 use crate::time::Time;
 
 /// Orders obeyed per wake; opening a leg may cost a dozen system calls.
@@ -83,14 +89,20 @@ impl Link {
             | Report::Refused { .. }
             | Report::NotJoined { .. }
             | Report::Unexpected { .. }
-            | Report::NotDialled { .. } => Urgency::Now,
+            | Report::NotDialled { .. }
+            | Report::Played { .. } => Urgency::Now,
             Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
             | Report::Closed { .. }
             | Report::Talk { .. }
             | Report::Digit { .. }
-            | Report::Speaker { .. } => Urgency::Later,
+            | Report::Speaker { .. }
+            | Report::NotPlayed { .. }
+            | Report::RecordingBegan { .. }
+            | Report::RecordingLost { .. }
+            | Report::RecordingFailed { .. }
+            | Report::RecordingEnded { .. } => Urgency::Later,
         };
         if self.reports.try_push(report).is_ok() {
             let crowded = self.reports.occupied_len() * 2 > self.reports.capacity().get();
@@ -111,6 +123,9 @@ pub(super) struct Polls {
 pub(super) struct Driver {
     polls: Polls,
     shard: Shard,
+    /// After the shard: whose sounds are not the last shares of them, and whose rings end when it is dropped.
+    loader: Loader,
+    scribe: Scribe,
     sockets: Sockets,
     batch: Batch,
     stamps: Stamps,
@@ -126,10 +141,19 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(polls: Polls, shard: Shard, sockets: Sockets, pace: Pace, link: Link) -> Self {
+    pub(super) fn new(
+        polls: Polls,
+        shard: Shard,
+        (loader, scribe): (Loader, Scribe),
+        sockets: Sockets,
+        pace: Pace,
+        link: Link,
+    ) -> Self {
         Self {
             polls,
             shard,
+            loader,
+            scribe,
             sockets,
             batch: Batch::new(),
             stamps: Stamps::default(),
@@ -371,9 +395,21 @@ impl Driver {
         }
     }
 
-    /// Passes on what packets and the tick gave rise to.
+    /// Passes on what packets, the tick and other threads gave rise to.
     fn handle_news(&mut self, now: Time) {
-        self.handle_outputs(now);
+        while self.handle_outputs(now)
+            && let Some((wanted, sound)) = self.loader.poll_answer()
+        {
+            self.shard.handle_sound(&wanted, sound);
+        }
+        while !self.link.reports.is_full()
+            && let Some(report) = self.scribe.poll_report()
+        {
+            if let Report::RecordingFailed { recording, .. } = &report {
+                self.shard.handle_unrecorded(*recording);
+            }
+            self.link.report(report);
+        }
         let shared = &self.link.shared;
         shared.reports_deferred.store(self.shard.deferred_reports(), Ordering::Relaxed);
         shared.commands_ignored.store(self.shard.ignored_commands(), Ordering::Relaxed);
@@ -385,6 +421,12 @@ impl Driver {
             match self.shard.poll_output() {
                 None => return true,
                 Some(Output::Bind { legs }) => self.bind(now, &legs),
+                Some(Output::Load(wanted)) => {
+                    if let Err(wanted) = self.loader.load(wanted) {
+                        self.shard.handle_sound(&wanted, Err(SoundFault::Busy));
+                    }
+                }
+                Some(Output::Record(recorded)) => self.record(recorded),
                 Some(Output::Release { key, leg }) => {
                     // Its farewell.
                     self.send();
@@ -396,6 +438,19 @@ impl Driver {
             }
         }
         false
+    }
+
+    /// Has a recording written.
+    fn record(&mut self, recorded: Recorded) {
+        let recording = recorded.recording;
+        match self.scribe.record(recorded) {
+            Ok(tap) => self.shard.attach(recording, tap),
+            Err(fault) => {
+                self.shard.handle_unrecorded(recording);
+                let figures = RecordingFigures::default();
+                self.link.report(Report::RecordingFailed { recording, fault, figures });
+            }
+        }
     }
 
     /// Finds a pair for each leg, or none at all.

@@ -115,6 +115,10 @@ impl Lane {
             | Command::OpenRoom { .. }
             | Command::Join { .. }
             | Command::Play { .. }
+            | Command::Enqueue { .. }
+            | Command::Record { .. }
+            | Command::PauseRecording { .. }
+            | Command::StopRecording { .. }
             | Command::Assign { .. }
             | Command::Amplify { .. }
             | Command::Leave { .. }

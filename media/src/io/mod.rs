@@ -11,11 +11,15 @@ mod lane;
 mod load;
 mod pace;
 mod ports;
+mod recording;
 mod routes;
 mod sockets;
+mod sounds;
 mod stock;
 mod thread;
 mod waiting;
 
 pub use load::ThreadLoad;
+pub use recording::{Disk, Files, Recorder};
+pub use sounds::{LONGEST, MEMORY, Sounds, decode};
 pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, Urgency, start};

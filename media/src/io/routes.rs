@@ -72,6 +72,10 @@ impl Routes {
                 None => Route::to(self.of_leg(*leg)),
             },
             Command::Play { room, .. }
+            | Command::Enqueue { room, .. }
+            | Command::Record { room, .. }
+            | Command::PauseRecording { room, .. }
+            | Command::StopRecording { room, .. }
             | Command::Assign { room, .. }
             | Command::Amplify { room, .. }
             | Command::Leave { room, .. }
@@ -107,6 +111,10 @@ impl Routes {
             | Command::Dial { .. }
             | Command::Join { .. }
             | Command::Play { .. }
+            | Command::Enqueue { .. }
+            | Command::Record { .. }
+            | Command::PauseRecording { .. }
+            | Command::StopRecording { .. }
             | Command::Assign { .. }
             | Command::Amplify { .. }
             | Command::Leave { .. } => {}

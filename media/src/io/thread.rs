@@ -31,8 +31,10 @@ use super::lane::{Lane, Shared};
 use super::load::ThreadLoad;
 use super::pace::Pace;
 use super::ports::Ports;
+use super::recording::Scribe;
 use super::routes::{LaneId, Move, Routes};
 use super::sockets::Sockets;
+use super::sounds::Loader;
 use super::stock::{self, LeasedLegs};
 use crate::leg::LegId;
 use crate::shard::{Command, RefusalReason, Report, Shard, ShardConfig};
@@ -142,9 +144,13 @@ pub fn start(
     let exchanges = exchange::exchanges(&shared);
     let ports = Ports::new(&config.ports, threads);
     let mut lanes = Vec::with_capacity(threads);
-    for (((poll, shared), exchange), ports) in arrivals.into_iter().zip(shared).zip(exchanges).zip(ports) {
+    let loaders = Loader::start(shared.iter().cloned().map(waking).collect())?;
+    let parts = arrivals.into_iter().zip(shared).zip(exchanges).zip(ports).zip(loaders);
+    for ((((poll, shared), exchange), ports), loader) in parts {
         let shard = Shard::new(ShardConfig { silence: config.silence }, own_seed(seed, lanes.len()));
-        let birth = Birth { poll, shared, exchange, ports, shard, pace: Pace::new(config.gathering) };
+        let files = (loader, Scribe::start(waking(Arc::clone(&shared)))?);
+        let pace = Pace::new(config.gathering);
+        let birth = Birth { poll, shared, exchange, ports, shard, files, pace };
         lanes.push(birth.start(lanes.len(), on_report.clone())?);
     }
     let routes = Routes::new(lanes.len());
@@ -159,6 +165,11 @@ fn own_seed(mut seed: [u8; 32], thread: usize) -> [u8; 32] {
     seed
 }
 
+/// What another thread calls that has something for a media thread.
+fn waking(shared: Arc<Shared>) -> impl Fn() + Send + 'static {
+    move || shared.wake()
+}
+
 /// What one thread is made of.
 struct Birth {
     poll: Poll,
@@ -166,12 +177,13 @@ struct Birth {
     exchange: Exchange,
     ports: Ports,
     shard: Shard,
+    files: (Loader, Scribe),
     pace: Pace,
 }
 
 impl Birth {
     fn start(self, number: usize, on_report: impl Fn(Urgency) + Send + 'static) -> io::Result<Lane> {
-        let Self { poll: arrivals, shared, exchange, ports, shard, pace } = self;
+        let Self { poll: arrivals, shared, exchange, ports, shard, files, pace } = self;
         let ticks = Poll::new()?;
         let alarm = Alarm::new(arrivals.registry(), ALARM)?;
         let (to_arrivals, to_ticks) = (arrivals.registry().try_clone()?, ticks.registry().try_clone()?);
@@ -184,7 +196,7 @@ impl Birth {
             theirs.introduce();
             alarm::make_punctual();
             let link = Link::new(order_ends, report_starts, lessor, exchange, theirs);
-            Driver::new(Polls { arrivals, ticks, alarm }, shard, sockets, pace, link).run(on_report);
+            Driver::new(Polls { arrivals, ticks, alarm }, shard, files, sockets, pace, link).run(on_report);
         };
         let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(run)?;
         Ok(Lane::new(orders, reports, lessee, shared, thread))
@@ -270,6 +282,12 @@ impl MediaHandle {
             | Report::Unexpected { .. }
             | Report::Digit { .. }
             | Report::NotDialled { .. }
+            | Report::Played { .. }
+            | Report::NotPlayed { .. }
+            | Report::RecordingBegan { .. }
+            | Report::RecordingLost { .. }
+            | Report::RecordingFailed { .. }
+            | Report::RecordingEnded { .. }
             | Report::Closed { .. } => {}
         }
     }

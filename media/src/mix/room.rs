@@ -93,6 +93,19 @@ impl Member {
     const fn is_sounding(&self) -> bool {
         self.loudness.is_some()
     }
+
+    /// Whom it coaches.
+    const fn whispers_to(&self) -> Option<MemberId> {
+        match self.role {
+            Role::Whisper { to } => Some(to),
+            Role::Participant
+            | Role::Muted
+            | Role::Held { .. }
+            | Role::Monitor
+            | Role::Barge
+            | Role::Announce { .. } => None,
+        }
+    }
 }
 
 /// The rest of the tree beyond a link.
@@ -398,5 +411,6 @@ impl Room {
     }
 }
 
+mod taps;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What the owner of the calls tells a shard.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -10,6 +11,7 @@ use crate::dtmf::Digit;
 use crate::leg::{AudioFormat, LegId, PayloadMap, StreamParams};
 use crate::mix::{Gain, MemberId, Role};
 use crate::source::Source;
+use crate::tap::{RecordingFormat, RecordingId, Tapped};
 
 /// Legs to open, each with the local address to bind.
 pub type LegAddresses = SmallVec<[(LegId, IpAddr); 2]>;
@@ -85,7 +87,8 @@ pub enum Command {
         /// What it hears and who hears it.
         role: Role,
     },
-    /// Let a source play into a room, as a member.
+    /// Let a source play into a room, as a member. When it has come to its end ([`Report::Played`](crate::Report::Played)) it
+    /// stays, silent, until it leaves.
     Play {
         /// The room.
         room: RoomId,
@@ -95,6 +98,15 @@ pub enum Command {
         source: Source,
         /// Who hears it.
         role: Role,
+    },
+    /// Add files to those that a source of files plays.
+    Enqueue {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+        /// The files, to be played after those that wait.
+        files: Vec<Arc<str>>,
     },
     /// Give members of a room new roles, all at once. When one of them is not there, nothing changes.
     Assign {
@@ -119,7 +131,40 @@ pub enum Command {
         /// The member.
         member: MemberId,
     },
-    /// Close a room; its members leave it.
+    /// Record a room into a new file, from now until it is stopped or the room is closed. Answered by
+    /// [`Report::RecordingBegan`](crate::Report::RecordingBegan) or
+    /// [`Report::RecordingFailed`](crate::Report::RecordingFailed). Several recordings of a room are independent.
+    Record {
+        /// The recording.
+        recording: RecordingId,
+        /// The room.
+        room: RoomId,
+        /// What of it.
+        what: Tapped,
+        /// Whether whispers are recorded.
+        whispers: bool,
+        /// The file, which is never overwritten; its folder is made. Nothing in it comes from callers.
+        file: Arc<str>,
+        /// Its form.
+        format: RecordingFormat,
+    },
+    /// Let the time of a recording stand still, or go on. What is said meanwhile is not in it.
+    PauseRecording {
+        /// The room.
+        room: RoomId,
+        /// The recording.
+        recording: RecordingId,
+        /// Whether it stands still.
+        paused: bool,
+    },
+    /// End a recording. Answered by [`Report::RecordingEnded`](crate::Report::RecordingEnded).
+    StopRecording {
+        /// The room.
+        room: RoomId,
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Close a room; its members leave it, and its recordings end.
     CloseRoom {
         /// The room.
         room: RoomId,

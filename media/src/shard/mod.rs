@@ -12,10 +12,11 @@ mod report;
 mod rooms;
 #[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
 mod shard;
+mod taps;
 
 pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
 pub(crate) use rooms::TICK_MS;
 pub use rooms::{Lateness, RoomId};
-pub use shard::{Departed, Forward, Output, Port, Shard, ShardConfig, Watch};
+pub use shard::{Departed, Forward, Output, Port, Recorded, Shard, ShardConfig, Wanted, Watch};

@@ -1,6 +1,7 @@
 //! What a shard tells the owner of the calls.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -9,6 +10,8 @@ use super::rooms::RoomId;
 use crate::dtmf::{Digit, Heard};
 use crate::leg::{DigitWay, LegFigures, LegId};
 use crate::mix::{MemberId, Talk};
+use crate::source::SoundFault;
+use crate::tap::{RecordingFault, RecordingFigures, RecordingId};
 
 /// Opened legs, each with its RTP port; its RTCP port is the next one up (RFC 3550 §11).
 pub type LegPorts = SmallVec<[(LegId, u16); 2]>;
@@ -91,6 +94,54 @@ pub enum Report {
         leg: LegId,
         /// The keys.
         digits: SmallVec<[Digit; 2]>,
+    },
+    /// A source of a room has played all it had.
+    Played {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+    },
+    /// A file of a source cannot be played and is left out.
+    NotPlayed {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        member: MemberId,
+        /// The file.
+        file: Arc<str>,
+        /// Why.
+        fault: SoundFault,
+    },
+    /// A recording has begun a file: its first one, or the next one because the last had its largest size.
+    RecordingBegan {
+        /// The recording.
+        recording: RecordingId,
+        /// The file.
+        file: Arc<str>,
+    },
+    /// The writer did not keep up: part of a recording is silence.
+    RecordingLost {
+        /// The recording.
+        recording: RecordingId,
+        /// Milliseconds since the last such report.
+        lost_ms: u64,
+    },
+    /// A recording has not begun, or has ended before its time. What was written of it can be played.
+    RecordingFailed {
+        /// The recording.
+        recording: RecordingId,
+        /// Why.
+        fault: RecordingFault,
+        /// What it has come to.
+        figures: RecordingFigures,
+    },
+    /// A recording is complete.
+    RecordingEnded {
+        /// The recording.
+        recording: RecordingId,
+        /// What it has come to.
+        figures: RecordingFigures,
     },
     /// The leg is closed; its ports are free.
     Closed {

@@ -6,18 +6,21 @@
 //! Left out on purpose: the arithmetic (`mix`), the packets of one leg (`leg/mixed`).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, LegKey};
 use super::report::Report;
-use super::shard::{Forward, Port};
+use super::shard::{Forward, Output, Port, Wanted};
+use super::taps::{Bench, Recordings};
 use crate::codec::Codec;
 use crate::dsp::SampleRate;
 use crate::leg::{Departure, Leg, MAX_FRAME, Mixed};
 use crate::mix::{Hearing, MemberId, News, Role, Room};
-use crate::source::{Player, Source};
+use crate::source::{Player, Playlist, Sound, Source};
+use crate::tap::{RecordingId, Tapped};
 use crate::time::Time;
 
 /// How often a room is mixed.
@@ -48,13 +51,26 @@ pub(super) struct Conference {
     /// In the order of the room's members.
     seats: Vec<Seat>,
     next_tick: Time,
+    /// A restored room is not recorded any more.
+    #[serde(skip)]
+    pub(super) recordings: Recordings,
 }
 
 /// Where the sound of a member comes from.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Seat {
     Leg(LegKey),
-    Source(Source, Player),
+    Source(Box<Playing>),
+}
+
+/// A source that plays.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Playing {
+    member: MemberId,
+    source: Source,
+    player: Player,
+    /// Its end has been told.
+    told: bool,
 }
 
 impl Conference {
@@ -73,7 +89,13 @@ impl Conference {
         let phase = few.unwrap_or_else(fewest) as u64 * APART;
         let tick = TICK.as_nanos() as u64;
         let begun = now.0.saturating_sub(phase) / tick + 1;
-        Self { id, room: Room::new(8_000, TICK), seats: Vec::new(), next_tick: Time(begun * tick + phase) }
+        Self {
+            id,
+            room: Room::new(8_000, TICK),
+            seats: Vec::new(),
+            next_tick: Time(begun * tick + phase),
+            recordings: Recordings::default(),
+        }
     }
 
     pub(super) const fn next_tick(&self) -> Time {
@@ -92,9 +114,14 @@ impl Conference {
     pub(super) fn counterpart(&self, key: LegKey) -> Option<LegKey> {
         let mut others = self.seats.iter().filter_map(|seat| match seat {
             Seat::Leg(leg) => Some(*leg).filter(|leg| *leg != key),
-            Seat::Source(..) => None,
+            Seat::Source(_) => None,
         });
         others.next().filter(|_| others.next().is_none())
+    }
+
+    /// Begins a recording that is not there yet.
+    pub(super) fn record(&mut self, id: RecordingId, what: Tapped, whispers: bool) {
+        self.recordings.begin(id, what, whispers, &self.room);
     }
 
     /// Takes in a leg that is not there yet. Whether there was a place for it.
@@ -102,6 +129,7 @@ impl Conference {
         let joined = self.room.join(id, role).is_ok();
         if joined {
             self.seats.push(Seat::Leg(key));
+            self.recordings.find_places(&self.room);
         }
         joined
     }
@@ -110,23 +138,76 @@ impl Conference {
     pub(super) fn play(&mut self, id: MemberId, role: Role, source: Source) -> bool {
         let joined = self.room.join(id, role).is_ok();
         if joined {
-            self.seats.push(Seat::Source(source, Player::new(source, self.room.rate())));
+            let player = Player::new(&source, self.rate());
+            self.seats.push(Seat::Source(Box::new(Playing { member: id, source, player, told: false })));
+            self.recordings.find_places(&self.room);
         }
         joined
+    }
+
+    /// Adds files to those that a source plays. Whether there is such a source.
+    pub(super) fn enqueue(&mut self, member: MemberId, files: Vec<Arc<str>>) -> Option<()> {
+        let playing = self.playing().find(|playing| playing.member == member)?;
+        playing.player.playlist()?.enqueue(files);
+        playing.told = false;
+        Some(())
+    }
+
+    /// Hands a sound to whoever waits for it.
+    pub(super) fn supply(
+        &mut self,
+        member: MemberId,
+        file: &str,
+        rate: SampleRate,
+        sound: Option<&Arc<Sound>>,
+    ) {
+        if let Some(playing) = self.playing().find(|playing| playing.member == member) {
+            playing.player.supply(file, rate, sound);
+        }
+    }
+
+    /// Tells what the sources want, and which have come to their end, as long as there is room for so many words.
+    pub(super) fn ask(&mut self, mut room_for: usize, mut tell: impl FnMut(Output)) {
+        let room = self.id;
+        for playing in self.playing() {
+            let member = playing.member;
+            while room_for > 0
+                && let Some((file, rate)) = playing.player.playlist().and_then(Playlist::poll_wanted)
+            {
+                room_for -= 1;
+                tell(Output::Load(Wanted { room, member, file, rate }));
+            }
+            if room_for > 0 && !playing.told && playing.player.is_ended() {
+                room_for -= 1;
+                playing.told = true;
+                tell(Output::Report(Report::Played { room, member }));
+            }
+        }
+    }
+
+    fn playing(&mut self) -> impl Iterator<Item = &mut Playing> {
+        self.seats.iter_mut().filter_map(|seat| match seat {
+            Seat::Leg(_) => None,
+            Seat::Source(playing) => Some(&mut **playing),
+        })
+    }
+
+    fn rate(&self) -> SampleRate {
+        SampleRate::from_hertz(self.room.rate()).unwrap_or(SampleRate::Hz8000)
     }
 
     /// Brings the room to the rate of its best member, and everybody to that of the room. Allocates.
     pub(super) fn tune(&mut self, legs: &mut Arena<Leg>) {
         let rates = self.seats.iter().filter_map(|seat| match seat {
             Seat::Leg(key) => legs.get(*key)?.mixed.as_ref().map(|mixed| mixed.rate()),
-            Seat::Source(..) => None,
+            Seat::Source(_) => None,
         });
         let rate = rates.max().unwrap_or(SampleRate::Hz8000);
         if rate.hertz() != self.room.rate() {
             self.room.retune(rate.hertz());
             for seat in &mut self.seats {
-                if let Seat::Source(source, player) = seat {
-                    *player = Player::new(*source, rate.hertz());
+                if let Seat::Source(playing) = seat {
+                    playing.player.retune(&playing.source, rate);
                 }
             }
         }
@@ -143,6 +224,7 @@ impl Conference {
     pub(super) fn leave(&mut self, id: MemberId) -> Option<Seat> {
         let place = self.room.place(id)?;
         self.room.leave(id).ok()?;
+        self.recordings.find_places(&self.room);
         Some(self.seats.swap_remove(place))
     }
 
@@ -164,6 +246,7 @@ impl Conference {
             self.gather(due, legs, desk);
             self.room.mix();
             self.hand_out(due, legs, desk);
+            self.recordings.take(&self.room, &mut desk.bench);
             let room = self.id;
             self.room.end_tick(|news| {
                 let report = match news {
@@ -184,6 +267,7 @@ impl Conference {
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         self.next_tick = self.next_tick + TICK.saturating_mul(ticks);
         desk.ticks_left_out += u64::from(ticks);
+        self.recordings.leave_out(ticks);
         for seat in &self.seats {
             if let Seat::Leg(key) = seat
                 && let Some(mixed) = legs.get_mut(*key).and_then(|leg| leg.mixed.as_mut())
@@ -201,7 +285,7 @@ impl Conference {
                     let scratch = &mut desk.frame;
                     self.room.say(place, |frame| mixed.say(now, frame, scratch));
                 }
-                Seat::Source(_, player) => self.room.say(place, |frame| player.fill(frame)),
+                Seat::Source(playing) => self.room.say(place, |frame| playing.player.fill(frame)),
             }
         }
     }
@@ -252,6 +336,7 @@ pub(super) struct Desk {
     /// A frame at the rate of a member.
     converted: Vec<i16>,
     shared: Shared,
+    bench: Bench,
     pub(super) outgoing: Outgoing,
     pub(super) lateness: Lateness,
     /// Ticks that were so late that they were left out.
@@ -264,6 +349,7 @@ impl Default for Desk {
             frame: vec![0; MAX_FRAME],
             converted: vec![0; MAX_FRAME],
             shared: Shared::default(),
+            bench: Bench::default(),
             outgoing: Outgoing::default(),
             lateness: Lateness::default(),
             ticks_left_out: 0,

@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -23,13 +24,16 @@ use super::control::Alarms;
 use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
+use super::taps::Recordings;
+use crate::dsp::SampleRate;
 use crate::jitter::JitterFigures;
 use crate::leg::{
     AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way,
 };
 use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::{PacketKind, Ssrc};
-use crate::source::Source;
+use crate::source::{Sound, SoundFault, Source};
+use crate::tap::{RecordingFault, RecordingFigures, RecordingFormat, RecordingId, Tap};
 use crate::time::Time;
 
 /// Entries of the outbox.
@@ -53,6 +57,11 @@ pub enum Output {
         /// The legs and their local addresses.
         legs: LegAddresses,
     },
+    /// Decode a file and answer with [`Shard::handle_sound`].
+    Load(Wanted),
+    /// Write a recording: make a ring, and give one end to [`Shard::attach`]. What becomes of it is reported by whoever
+    /// writes.
+    Record(Recorded),
     /// The leg is gone; close its sockets.
     Release {
         /// The key the leg had.
@@ -78,6 +87,32 @@ pub enum Watch {
     Arrival,
     /// Before the next tick: until then they only wait. They are handed in with the time of their arrival.
     Tick,
+}
+
+/// A sound that is to be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The room of the member that plays it.
+    pub room: RoomId,
+    /// That member.
+    pub member: MemberId,
+    /// The file.
+    pub file: Arc<str>,
+    /// The rate it is wanted at.
+    pub rate: SampleRate,
+}
+
+/// A recording that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Which.
+    pub recording: RecordingId,
+    /// Channels of its samples, 1 or 2.
+    pub channels: usize,
+    /// Its file.
+    pub file: Arc<str>,
+    /// The form of the file.
+    pub format: RecordingFormat,
 }
 
 /// One of the two ports of a leg.
@@ -180,9 +215,18 @@ impl Shard {
             Command::OpenRoom { room } => self.open_room(now, room),
             Command::Join { room, leg, format, role } => self.join(now, room, leg, format, role),
             Command::Play { room, member, source, role } => self.play(room, member, source, role),
+            Command::Enqueue { room, member, files } => self.enqueue(room, member, files),
             Command::Assign { room, roles } => self.assign(room, &roles),
             Command::Amplify { room, member, gain } => self.amplify(room, member, gain),
             Command::Leave { room, member } => self.leave(room, member),
+            Command::Record { recording, room, what, whispers, file, format } => {
+                let recorded = Recorded { recording, channels: what.channels(), file, format };
+                self.record(room, recorded, |conference| conference.record(recording, what, whispers))
+            }
+            Command::PauseRecording { room, recording, paused } => {
+                self.pause_recording(room, recording, paused)
+            }
+            Command::StopRecording { room, recording } => self.stop_recording(room, recording),
             Command::CloseRoom { room } => self.close_room(room),
             Command::Dial { leg, digits } => self.dial(now, leg, &digits),
             Command::Close { leg } => self.close(now, leg),
@@ -256,6 +300,35 @@ impl Shard {
         });
         let report = Report::Refused { legs: legs.collect(), reason };
         self.outbox.push(Output::Report(report));
+    }
+
+    /// A sound of [`Output::Load`] is decoded, or cannot be. Whoever decodes it keeps it as long as a shard has it, so that
+    /// the last share of it is never dropped here.
+    pub fn handle_sound(&mut self, wanted: &Wanted, sound: Result<Arc<Sound>, SoundFault>) {
+        let Wanted { room, member, file, rate } = wanted;
+        let Some(conference) = self.rooms.get_mut(room) else { return };
+        conference.supply(*member, file, *rate, sound.as_ref().ok());
+        if let Err(fault) = sound {
+            let (room, member, file) = (*room, *member, Arc::clone(file));
+            self.outbox.push(Output::Report(Report::NotPlayed { room, member, file, fault }));
+        }
+    }
+
+    /// Gives a recording of [`Output::Record`] its ring. A ring for a recording that has ended meanwhile, or with another
+    /// number of channels, is dropped, so that its reader ends.
+    pub fn attach(&mut self, recording: RecordingId, tap: Tap) {
+        let mut tap = Some(tap);
+        for conference in self.rooms.values_mut().filter(|conference| conference.recordings.has(recording)) {
+            if let Some(tap) = tap.take() {
+                conference.recordings.attach(recording, tap);
+            }
+        }
+    }
+
+    /// The writer of a recording has given up, and has said so.
+    pub fn handle_unrecorded(&mut self, recording: RecordingId) {
+        // It may have ended by itself meanwhile.
+        let _ = self.of_recording(|recordings| recordings.end(recording));
     }
 
     /// Takes a datagram that arrived on a leg's RTP port. When it is to go on, it has been rewritten in place.
@@ -352,6 +425,7 @@ impl Shard {
             room.tick(now, &mut self.legs, &mut self.desk, |report| {
                 self.outbox.offer(Output::Report(report));
             });
+            ask(room, &mut self.outbox);
         }
         self.handle_alarms(now);
         if self.next_scan.is_none_or(|due| now < due) {
@@ -510,7 +584,17 @@ impl Shard {
     }
 
     fn play(&mut self, room: RoomId, member: MemberId, source: Source, role: Role) -> Option<()> {
-        self.rooms.get_mut(&room)?.play(member, role, source).then_some(())
+        let conference = self.rooms.get_mut(&room)?;
+        let joined = conference.play(member, role, source);
+        ask(conference, &mut self.outbox);
+        joined.then_some(())
+    }
+
+    fn enqueue(&mut self, room: RoomId, member: MemberId, files: Vec<Arc<str>>) -> Option<()> {
+        let conference = self.rooms.get_mut(&room)?;
+        let enqueued = conference.enqueue(member, files);
+        ask(conference, &mut self.outbox);
+        enqueued
     }
 
     fn assign(&mut self, room: RoomId, roles: &[(MemberId, Role)]) -> Option<()> {
@@ -524,17 +608,52 @@ impl Shard {
     fn leave(&mut self, room: RoomId, member: MemberId) -> Option<()> {
         match self.rooms.get_mut(&room)?.leave(member)? {
             Seat::Leg(key) => self.stand_up(key),
-            Seat::Source(..) => {}
+            Seat::Source(_) => {}
         }
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
+    }
+
+    fn record(
+        &mut self,
+        room: RoomId,
+        recorded: Recorded,
+        begin: impl FnOnce(&mut Conference),
+    ) -> Option<()> {
+        let recording = recorded.recording;
+        let running = self.rooms.values().any(|conference| conference.recordings.has(recording));
+        let fault = match self.rooms.get_mut(&room) {
+            _ if running => RecordingFault::AlreadyRunning,
+            None => RecordingFault::NoRoom,
+            Some(conference) => {
+                begin(conference);
+                self.outbox.push(Output::Record(recorded));
+                return Some(());
+            }
+        };
+        let figures = RecordingFigures::default();
+        self.outbox.push(Output::Report(Report::RecordingFailed { recording, fault, figures }));
+        Some(())
+    }
+
+    fn pause_recording(&mut self, room: RoomId, recording: RecordingId, paused: bool) -> Option<()> {
+        self.rooms.get_mut(&room)?.recordings.pause(recording, paused).then_some(())
+    }
+
+    fn stop_recording(&mut self, room: RoomId, recording: RecordingId) -> Option<()> {
+        self.rooms.get_mut(&room)?.recordings.end(recording).then_some(())
+    }
+
+    /// Does something to a recording, in whichever room it is.
+    fn of_recording(&mut self, mut act: impl FnMut(&mut Recordings) -> bool) -> Option<()> {
+        self.rooms.values_mut().any(|conference| act(&mut conference.recordings)).then_some(())
     }
 
     fn close_room(&mut self, room: RoomId) -> Option<()> {
         for seat in self.rooms.remove(&room)?.seats() {
             match seat {
                 Seat::Leg(key) => self.stand_up(*key),
-                Seat::Source(..) => {}
+                Seat::Source(_) => {}
             }
         }
         Some(())
@@ -590,6 +709,11 @@ impl Shard {
             }
         }
     }
+}
+
+/// Lets the sources of a room say what they want, as far as the outbox has room.
+fn ask(conference: &mut Conference, outbox: &mut Outbox) {
+    conference.ask(OUTBOX.saturating_sub(outbox.queue.len()), |output| outbox.push(output));
 }
 
 /// What waits for the driver. Its room is reserved at construction and after a restore.

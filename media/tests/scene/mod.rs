@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use media::rtp::Header;
+use media::tap::{self, RecordingId, TapReader};
 use media::{
-    Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Report, RtcpPort, Shard,
-    ShardConfig, StreamParams, Time,
+    Command, DigitParams, Latching, LegId, LegKey, Output, PayloadMap, PayloadRule, Recorded, Report,
+    RtcpPort, Shard, ShardConfig, StreamParams, Time, Wanted,
 };
 use smallvec::smallvec;
 
@@ -92,6 +93,10 @@ pub(crate) struct Sent {
 pub(crate) struct Scene {
     pub(crate) shard: Shard,
     pub(crate) now: Time,
+    /// The readers' ends of what is recorded.
+    pub(crate) taps: Vec<(RecordingId, TapReader)>,
+    /// The sounds that are waited for.
+    pub(crate) wanted: Vec<Wanted>,
     next_port: u16,
 }
 
@@ -99,7 +104,13 @@ impl Scene {
     /// A shard without legs.
     pub(crate) fn empty() -> Self {
         let config = ShardConfig { silence: Duration::from_secs(30) };
-        Self { shard: Shard::new(config, [7; 32]), now: Time(1_000_000_000), next_port: 40_000 }
+        Self {
+            shard: Shard::new(config, [7; 32]),
+            now: Time(1_000_000_000),
+            taps: Vec::new(),
+            wanted: Vec::new(),
+            next_port: 40_000,
+        }
     }
 
     /// Legs A and B, configured and relayed with [`plain`] maps.
@@ -140,6 +151,12 @@ impl Scene {
                     });
                     let ports = ports.collect();
                     self.shard.handle_bound(self.now, ports);
+                }
+                Output::Load(wanted) => self.wanted.push(wanted),
+                Output::Record(Recorded { recording, channels, .. }) => {
+                    let (tap, reader) = tap::ring(channels);
+                    self.shard.attach(recording, tap);
+                    self.taps.push((recording, reader));
                 }
                 Output::Release { .. } | Output::Watch { .. } => {}
                 Output::Report(report) => reports.push(report),

@@ -245,7 +245,14 @@ impl Calls {
                 }
             }
             // Nobody has asked for them yet.
-            Report::Talk { .. } | Report::Speaker { .. } => {}
+            Report::Talk { .. }
+            | Report::Speaker { .. }
+            | Report::Played { .. }
+            | Report::NotPlayed { .. }
+            | Report::RecordingBegan { .. }
+            | Report::RecordingLost { .. }
+            | Report::RecordingFailed { .. }
+            | Report::RecordingEnded { .. } => {}
             Report::Closed { leg, figures } => {
                 let (id, side) = call_with(leg);
                 if let Some(call) = self.table.get_mut(id) {
@@ -275,7 +282,14 @@ impl Calls {
             | Report::Digit { leg, .. }
             | Report::NotDialled { leg, .. }
             | Report::Closed { leg, .. } => *leg,
-            Report::Talk { .. } | Report::Speaker { .. } => return false,
+            Report::Talk { .. }
+            | Report::Speaker { .. }
+            | Report::Played { .. }
+            | Report::NotPlayed { .. }
+            | Report::RecordingBegan { .. }
+            | Report::RecordingLost { .. }
+            | Report::RecordingFailed { .. }
+            | Report::RecordingEnded { .. } => return false,
         };
         let id = Streams::call_of(leg).and_then(|number| self.with_streams.get(&number).copied());
         let Some(call) = id.and_then(|id| self.table.get_mut(id)) else { return id.is_some() };
@@ -300,7 +314,13 @@ impl Calls {
                 | Report::Digit { .. }
                 | Report::NotDialled { .. }
                 | Report::Talk { .. }
-                | Report::Speaker { .. },
+                | Report::Speaker { .. }
+                | Report::Played { .. }
+                | Report::NotPlayed { .. }
+                | Report::RecordingBegan { .. }
+                | Report::RecordingLost { .. }
+                | Report::RecordingFailed { .. }
+                | Report::RecordingEnded { .. },
                 _,
             ) => {}
         }

@@ -73,7 +73,7 @@ fn the_test_tone_plays_in_a_room_of_its_own() {
     let [Command::OpenRoom { room }, Command::Play { source, role, member, .. }, joined] = &told[..] else {
         panic!("{told:?}")
     };
-    assert_eq!((*source, *role), (Source::Milliwatt, Role::Announce { to: Audience::All }));
+    assert_eq!((source, *role), (&Source::Milliwatt, Role::Announce { to: Audience::All }));
     assert_eq!(join(joined).0, *room);
     assert_ne!(*member, MemberId(join(joined).1.0));
     stage.bye();

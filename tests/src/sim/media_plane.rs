@@ -1,6 +1,7 @@
 //! The media shard of the simulated world: the real one, with ports given out by the world.
 
 use bytes::{Bytes, BytesMut};
+use media::source::SoundFault;
 use media::{Forward, LegKey, LegPorts, Output, Port, Report, Shard, ShardConfig};
 use sip_stack::Time;
 use std::collections::{BTreeMap, VecDeque};
@@ -121,6 +122,9 @@ impl MediaPlane {
                     self.collect();
                     self.sockets.retain(|_, open| *open != key);
                 }
+                // No disk is in this world: no file is there, and the rings of recordings end.
+                Output::Load(wanted) => self.shard.handle_sound(&wanted, Err(SoundFault::NotFound)),
+                Output::Record(recorded) => self.shard.handle_unrecorded(recorded.recording),
                 Output::Report(report) => self.reports.push_back(report),
                 // In virtual time every packet is handed in when it arrives.
                 Output::Watch { .. } => {}

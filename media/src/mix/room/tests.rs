@@ -216,3 +216,71 @@ proptest! {
         }
     }
 }
+
+/// What the taps of a room hear, one sample for a frame: the mix, then left and right of a party, then every member.
+fn tapped(room: &Room, left: Option<usize>, whispers: bool) -> (i16, (i16, i16), Vec<i16>) {
+    let (mut mix, mut pair, mut scratch) = ([0; FRAME], [0; 2 * FRAME], [0; FRAME]);
+    room.tap_mix(whispers, &mut mix);
+    room.tap_parties(left, whispers, &mut scratch, &mut pair);
+    assert!(mix.iter().all(|sample| *sample == mix[0]));
+    assert!(pair.chunks(2).all(|two| two == &pair[..2]));
+    let member = |place| {
+        let mut said = [0; FRAME];
+        room.tap_member(place, whispers, &mut said);
+        assert!(said.iter().all(|sample| *sample == said[0]));
+        said[0]
+    };
+    (mix[0], (pair[0], pair[1]), (0..room.members().len()).map(member).collect())
+}
+
+fn any_role(members: u64) -> impl Strategy<Value = Role> {
+    let member = (0..=members).prop_map(MemberId);
+    prop_oneof![
+        Just(Role::Participant),
+        Just(Role::Muted),
+        Just(Role::Barge),
+        Just(Role::Held { source: None }),
+        member.prop_map(|to| Role::Whisper { to }),
+        Just(Role::Announce { to: Audience::All }),
+        Just(Role::Announce { to: Audience::Held }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn taps_sum_to_the_mix_and_whispers_are_in_them_by_policy_alone(
+        members in proptest::collection::vec((any_role(6), -3_000_i16..3_000, 0_u16..8_192), 0..6),
+        left in 0_usize..6,
+        whispers in any::<bool>(),
+    ) {
+        let mut room = room();
+        for (id, (role, sample, gain)) in members.iter().enumerate() {
+            room.join(MemberId(id as u64), *role).unwrap();
+            room.amplify(MemberId(id as u64), Gain::new(f32::from(*gain) / 4096.0)).unwrap();
+            say(&mut room, id, *sample);
+        }
+        room.mix();
+        let left = Some(left).filter(|left| *left < members.len());
+        let (mix, (one, others), each) = tapped(&room, left, whispers);
+        // Six members of less than 3,000 with gains of less than 2 stay within a sample.
+        prop_assert_eq!(i32::from(mix), i32::from(one) + i32::from(others));
+        prop_assert_eq!(i32::from(mix), each.iter().map(|said| i32::from(*said)).sum::<i32>());
+        let amplified = |place: usize| {
+            let (_, sample, gain) = members[place];
+            Gain::new(f32::from(gain) / 4096.0).apply(sample) as i16
+        };
+        let coaches_of = |id: Option<usize>| {
+            let to = |place: &usize| matches!(members[*place].0, Role::Whisper { to } if Some(to.0 as usize) == id);
+            (0..members.len()).filter(to).map(|place| i32::from(amplified(place))).sum::<i32>()
+        };
+        // The channel of a party is what it says and, by policy, what is whispered to it: never what is whispered to others.
+        let own = left.filter(|place| members[*place].0.is_heard_by_all()).map_or(0, |place| i32::from(amplified(place)));
+        let coached = if whispers && left.is_some() { coaches_of(left) } else { 0 };
+        prop_assert_eq!(i32::from(one), own + coached);
+        for (place, said) in each.iter().enumerate() {
+            let role = members[place].0;
+            let is_taken = role.is_heard_by_all() || (whispers && matches!(role, Role::Whisper { .. }));
+            prop_assert_eq!(*said, if is_taken { amplified(place) } else { 0 });
+        }
+    }
+}
