@@ -231,7 +231,8 @@ impl Call {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => None,
+            Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
+            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::call::{Call, CallId, Phase, Side, call_of};
 use super::serve::Rooms;
 use super::streams::Streams;
+use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use media::{Command, LegId, Report};
 use serde::{Deserialize, Serialize};
@@ -245,14 +246,35 @@ impl Calls {
                 }
             }
             // Nobody has asked for them yet.
-            Report::Talk { .. }
-            | Report::Speaker { .. }
-            | Report::Played { .. }
-            | Report::NotPlayed { .. }
-            | Report::RecordingBegan { .. }
-            | Report::RecordingLost { .. }
-            | Report::RecordingFailed { .. }
-            | Report::RecordingEnded { .. } => {}
+            Report::Talk { .. } | Report::Speaker { .. } => {}
+            Report::Played { room, .. } => {
+                let id = self.rooms.listener(room);
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    call.handle_played(env);
+                }
+                self.settle(env, id);
+            }
+            Report::NotPlayed { file, fault, .. } => env.event(Event::NotPlayed { file, fault }),
+            Report::RecordingBegan { recording, file } => {
+                if let Some(call) = self.rooms.recorded(recording, false) {
+                    env.event(Event::RecordingBegan { call, file });
+                }
+            }
+            Report::RecordingLost { recording, lost_ms } => {
+                if let Some(call) = self.rooms.recorded(recording, false) {
+                    env.event(Event::RecordingLost { call, lost_ms });
+                }
+            }
+            Report::RecordingFailed { recording, fault, figures } => {
+                if let Some(call) = self.rooms.recorded(recording, true) {
+                    env.event(Event::RecordingFailed { call, fault, figures });
+                }
+            }
+            Report::RecordingEnded { recording, figures } => {
+                if let Some(call) = self.rooms.recorded(recording, true) {
+                    env.event(Event::RecordingEnded { call, figures });
+                }
+            }
             Report::Closed { leg, figures } => {
                 let (id, side) = call_with(leg);
                 if let Some(call) = self.table.get_mut(id) {
@@ -360,6 +382,10 @@ impl Calls {
             }
             if let Some(call) = self.table.get_mut(id) {
                 call.armed = None;
+                if matches!(call.phase, Phase::Served) {
+                    self.end(env, id, Status::OK);
+                    continue;
+                }
                 call.handle_ring_timeout(env);
             }
             self.settle(env, Some(id));
@@ -394,6 +420,13 @@ impl Calls {
         if call.streams.is_some() {
             self.with_streams.insert(call.number, id);
         }
+        if let Some(call) = self.table.get_mut(id) {
+            let (number, leg) = (call.number, call.media(Side::Caller).id);
+            if let Some(served) = &mut call.destination.service {
+                self.rooms.attend(env, served, number, leg);
+            }
+        }
+        let Some(call) = self.table.get(id) else { return };
         let due = call.poll_timeout();
         if call.armed.map(|armed| armed.at) != due {
             let armed = due.map(|at| self.timers.arm(at, id));

@@ -1,18 +1,25 @@
-//! Calls that the switch answers itself: conferences, echo and test tone.
+//! Calls that the switch answers itself: conferences, echo, test tone, and files that are played.
+//!
+//! Recordings of conferences begin with the first who enters, or with each; their files are named by time and call alone.
 //!
 //! Left out on purpose: who may enter a conference, its announcements and its moderator.
 
 use super::agreement::{Agreement, Path};
-use super::call::{Call, Phase, Side};
+use super::call::{Call, CallId, Phase, Side};
 use super::formats::{Formats, PTIME_MS};
-use crate::config::Service;
+use crate::config::{Layout, Recording, Service};
+use crate::core::Timestamp;
 use crate::core::environment::Environment;
 use crate::store::EndedBy;
 use bytes::Bytes;
+use core::time::Duration;
+use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role};
 use media::source::Source;
-use media::{AudioFormat, Command, PayloadMap, RoomId};
+use media::tap::{Container, RecordingFormat, RecordingId, Tapped};
+use media::{AudioFormat, Command, LegId, PayloadMap, RoomId};
 use serde::{Deserialize, Serialize};
+use sip_stack::Time;
 use sip_stack::message::{Message, Status};
 use sip_stack::sdp::AudioOffer;
 use std::collections::BTreeMap;
@@ -22,21 +29,32 @@ use std::sync::Arc;
 const PLAYER: MemberId = MemberId(u64::MAX);
 
 /// What a caller is given.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Served {
     service: Service,
     /// Where it is mixed; an echo is not.
     room: Option<RoomId>,
     /// How it has joined.
     format: Option<AudioFormat>,
+    /// It has been given what begins when it joins.
+    attended: bool,
+    /// The recording of this caller alone.
+    recording: Option<RecordingId>,
+    /// When the call is over by itself: all has been played.
+    pub(super) ends_at: Option<Time>,
 }
 
 impl Served {
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
-        Served { service, room: None, format: None }
+        Served { service, room: None, format: None, attended: false, recording: None, ends_at: None }
     }
 }
+
+/// What was played last is still in the network, and in the buffer of the phone, when it has left.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Samples per second of recordings: wide band.
+const RECORDED: SampleRate = SampleRate::Hz16000;
 
 /// The rooms that calls are in.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,6 +65,10 @@ pub(super) struct Rooms {
     /// configuration.
     numbers: BTreeMap<(Arc<str>, Bytes), RoomId>,
     open: BTreeMap<RoomId, OpenRoom>,
+    /// Recordings so far.
+    recordings: u64,
+    /// Those that have not ended, with the number of the call that they are named by.
+    recorded: BTreeMap<RecordingId, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +76,10 @@ struct OpenRoom {
     /// Calls that have entered and not left.
     calls: u64,
     number: Option<(Arc<str>, Bytes)>,
+    /// The one call that a room is for in which something is played.
+    listener: Option<CallId>,
+    /// It is being recorded as a whole.
+    recorded: bool,
 }
 
 impl Rooms {
@@ -62,26 +88,24 @@ impl Rooms {
         self.open.len()
     }
 
-    /// A call to `number` of a domain enters; a conference is opened by whoever comes first.
+    /// The call `id` to `number` of a domain enters; a conference is opened by whoever comes first.
     pub(super) fn enter(
         &mut self,
         env: &mut Environment,
         domain: Arc<str>,
         number: Bytes,
+        id: CallId,
         served: Served,
     ) -> Served {
         let room = match served.service {
             Service::Echo => None,
-            Service::Milliwatt => {
-                let room = self.open(env, None);
-                let (source, role) = (Source::Milliwatt, Role::Announce { to: Audience::All });
-                env.media(Command::Play { room, member: PLAYER, source, role });
-                Some(room)
+            Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => {
+                Some(self.open(env, None, Some(id)))
             }
-            Service::Conference => {
+            Service::Conference { .. } => {
                 let number = (domain, number);
                 let known = self.numbers.get(&number).copied();
-                Some(known.unwrap_or_else(|| self.open(env, Some(number))))
+                Some(known.unwrap_or_else(|| self.open(env, Some(number), None)))
             }
         };
         if let Some(open) = room.and_then(|room| self.open.get_mut(&room)) {
@@ -90,20 +114,88 @@ impl Rooms {
         Served { room, ..served }
     }
 
-    fn open(&mut self, env: &mut Environment, number: Option<(Arc<str>, Bytes)>) -> RoomId {
+    fn open(
+        &mut self,
+        env: &mut Environment,
+        number: Option<(Arc<str>, Bytes)>,
+        listener: Option<CallId>,
+    ) -> RoomId {
         self.opened += 1;
         let room = RoomId(self.opened);
         if let Some(number) = number.clone() {
             self.numbers.insert(number, room);
         }
-        self.open.insert(room, OpenRoom { calls: 0, number });
+        self.open.insert(room, OpenRoom { calls: 0, number, listener, recorded: false });
         env.media(Command::OpenRoom { room });
         room
     }
 
+    /// Gives a caller that has just joined what its service has for it. `call` is its number, `leg` its leg.
+    pub(super) fn attend(&mut self, env: &mut Environment, served: &mut Served, call: u64, leg: LegId) {
+        let (Some(room), Some(_), false) = (served.room, served.format, served.attended) else { return };
+        served.attended = true;
+        let source = match &served.service {
+            Service::Conference { record: Some(Recording { format, layout: Layout::Members }) } => {
+                let what = Tapped::Member(MemberId(leg.0));
+                served.recording = Some(self.record(env, room, what, *format, call));
+                return;
+            }
+            Service::Conference { record: Some(Recording { format, layout: Layout::Mix }) } => {
+                let known = self.open.get_mut(&room).map(|open| core::mem::replace(&mut open.recorded, true));
+                if known == Some(false) {
+                    self.record(env, room, Tapped::Mix, *format, call);
+                }
+                return;
+            }
+            Service::Conference { record: None } | Service::Echo => return,
+            Service::Milliwatt => Source::Milliwatt,
+            Service::Play { sound } => Source::Files { files: sound.files.clone(), loops: false },
+            Service::Music { folder } => Source::Files { files: folder.files.clone(), loops: true },
+        };
+        let role = Role::Announce { to: Audience::All };
+        env.media(Command::Play { room, member: PLAYER, source, role });
+    }
+
+    fn record(
+        &mut self,
+        env: &mut Environment,
+        room: RoomId,
+        what: Tapped,
+        container: Container,
+        call: u64,
+    ) -> RecordingId {
+        self.recordings += 1;
+        let recording = RecordingId(self.recordings);
+        self.recorded.insert(recording, call);
+        let folder = env.config.recordings.clone().unwrap_or_else(|| "recordings".into());
+        let (begun, extension) = (Timestamp(env.unix_ms(env.now)), container.extension());
+        let file = format!("{folder}{}{begun}-call-{call}.{extension}", std::path::MAIN_SEPARATOR).into();
+        let format = RecordingFormat { container, rate: RECORDED };
+        env.media(Command::Record { recording, room, what, whispers: false, file, format });
+        recording
+    }
+
+    /// The call that a recording is named by; a recording that is over is forgotten.
+    pub(super) fn recorded(&mut self, recording: RecordingId, over: bool) -> Option<u64> {
+        let call = self.recorded.get(&recording).copied();
+        if over {
+            self.recorded.remove(&recording);
+        }
+        call
+    }
+
+    /// The call for which something was played in a room.
+    pub(super) fn listener(&self, room: RoomId) -> Option<CallId> {
+        self.open.get(&room)?.listener
+    }
+
     /// A call is over; the last one closes its room.
     pub(super) fn leave(&mut self, env: &mut Environment, served: Option<Served>) {
-        let Some(room) = served.and_then(|served| served.room) else { return };
+        let Some(served) = served else { return };
+        let Some(room) = served.room else { return };
+        if let Some(recording) = served.recording {
+            env.media(Command::StopRecording { room, recording });
+        }
         let Some(open) = self.open.get_mut(&room) else { return };
         open.calls -= 1;
         if open.calls == 0 {
@@ -154,9 +246,16 @@ impl Call {
         self.serve_with(env, answer).is_some()
     }
 
+    /// All has been played: the call ends when it was heard.
+    pub(super) fn handle_played(&mut self, env: &Environment) {
+        if let Some(served) = &mut self.destination.service {
+            served.ends_at.get_or_insert(env.now + LAST_WORDS);
+        }
+    }
+
     /// Takes a description of the caller and has it served; what it is told of codecs.
     fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Formats> {
-        let Served { service, room, format: joined } = self.destination.service?;
+        let Served { room, format: joined, .. } = *self.destination.service.as_ref()?;
         let known = Formats::from(&remote);
         let (told, way) = match room {
             None => {
@@ -178,7 +277,9 @@ impl Call {
             Ok((_, format)) if joined == Some(format) => {}
             Ok((room, format)) => {
                 env.media(Command::Join { room, leg, format, role: Role::Participant });
-                self.destination.service = Some(Served { service, room: Some(room), format: Some(format) });
+                if let Some(served) = &mut self.destination.service {
+                    served.format = Some(format);
+                }
             }
             Err(path) => env.media(Command::Echo { leg, map: forward(path) }),
         }

@@ -62,7 +62,7 @@ impl Calls {
         let service = destination.service.take();
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let service = service.map(|served| self.rooms.enter(env, name, number, served));
+        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
             call.destination.service = service;
@@ -244,7 +244,7 @@ fn destination(
         config::Target::Service(service) => Ok(Destination {
             targets: SmallVec::new(),
             peer: None,
-            service: Some(Served::new(service)),
+            service: Some(Served::new(service.clone())),
             user: callee.clone(),
             latching: config::Latching::default(),
             ring_s: 0,

@@ -23,6 +23,18 @@ pub enum CliError {
     /// The configuration has faults.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// A sound that the configuration names cannot be played.
+    #[error("{}:{line}: {} cannot be played: {source}; correct the path, or put the file there", file.escape_debug(), path.display())]
+    Sound {
+        /// The configuration.
+        file: Box<str>,
+        /// The line of the path.
+        line: u32,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

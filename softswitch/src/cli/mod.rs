@@ -7,6 +7,7 @@ mod first_start;
 mod logging;
 mod place;
 mod prompts;
+mod sounds;
 mod start;
 mod user;
 

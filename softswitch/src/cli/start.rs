@@ -2,7 +2,7 @@
 
 use super::arguments::RunArguments;
 use super::first_start::{self, Screen};
-use super::{CliError, logging, place};
+use super::{CliError, logging, place, sounds};
 use crate::config::first::First;
 use crate::config::{Config, Transport};
 use crate::io::{self, Loaded, LogPlace, Ready, Setup, limits};
@@ -23,6 +23,7 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let is_first = arguments.place.config.is_none() && !file.exists();
     let first = is_first.then(|| first_start::make(&data)).transpose()?;
     let mut config = place::read_config(&file)?;
+    sounds::find(&mut config, &data)?;
     let (store, kept) = store::open(&data)?;
     if kept.unreadable > 0 {
         warn!(rows = kept.unreadable, "rows of the store make no sense and were left out");
@@ -78,6 +79,7 @@ fn reload_of(
 
 fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError> {
     let mut config = place::read_config(file)?;
+    sounds::find(&mut config, data)?;
     config.merge_stored(store::users_list(data)?)?;
     config.keep_ids_of(running);
     let sockets = |config: &Config| {

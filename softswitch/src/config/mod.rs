@@ -13,6 +13,7 @@ mod objects;
 pub mod pattern;
 mod prompts;
 pub mod resolve;
+mod routes;
 mod stored;
 mod table;
 mod tenants;

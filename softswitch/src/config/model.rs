@@ -6,6 +6,7 @@
 
 use super::network::{Network, canonical};
 use super::pattern::Pattern;
+use media::tap::Container;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::resolve::{Destination, Host};
@@ -39,6 +40,9 @@ pub struct Config {
     pub default_domain: Option<DomainId>,
     /// Names, aliases and advertised names in canonical form (lower case, IP literals as `std` prints them).
     pub hosts: BTreeMap<Box<str>, DomainId>,
+    /// Where recordings go; a relative path is meant from the folder of the configuration file. `None`: `recordings` in
+    /// the data directory, which whoever starts the switch puts in.
+    pub recordings: Option<Arc<str>>,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
     /// How often phones behind translators are asked whether they are there; half a minute by default, because
@@ -213,7 +217,7 @@ impl Domain {
                 let (id, peer) = self.peers.get_key_value(id)?;
                 Some(Target::Peer { id, peer })
             }
-            RouteTo::Service(service) => Some(Target::Service(*service)),
+            RouteTo::Service(service) => Some(Target::Service(service)),
         }
     }
 
@@ -242,7 +246,7 @@ pub enum Target<'a> {
         peer: &'a Peer,
     },
     /// The switch itself.
-    Service(Service),
+    Service(&'a Service),
 }
 
 /// What is done about phones behind address translators.
@@ -392,14 +396,57 @@ pub enum RouteTo {
 }
 
 /// What the switch does itself for a caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// Everybody who dials the same number of a domain hears the others.
-    Conference,
+    Conference {
+        /// How it is recorded, if it is.
+        record: Option<Recording>,
+    },
     /// The caller hears what it says.
     Echo,
     /// The test tone of telephony: 1004 Hz at 0 dBm0.
     Milliwatt,
+    /// A file is played once, and then the call is over.
+    Play {
+        /// The file.
+        sound: Sounds,
+    },
+    /// The files of a folder are played for ever.
+    Music {
+        /// The folder.
+        folder: Sounds,
+    },
+}
+
+/// What is played, and where the configuration says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sounds {
+    /// A file or folder; a relative path is meant from the folder of the configuration file.
+    pub path: Arc<str>,
+    /// The files there are, which whoever reads the configuration looks up.
+    pub files: Vec<Arc<str>>,
+    /// The line of the path.
+    pub line: u32,
+}
+
+/// How a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// The kind of the files.
+    pub format: Container,
+    /// What is in one.
+    pub layout: Layout,
+}
+
+/// What is in a file of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// Everybody, mono.
+    #[default]
+    Mix,
+    /// What one caller says: a file for each.
+    Members,
 }
 
 /// Bounds of the whole switch: what is beyond is refused (503), not queued.

@@ -1,13 +1,9 @@
-//! `[[user]]`, `[[users]]`, `[[peer]]` and `[[route]]`: what a domain is filled with.
+//! `[[user]]`, `[[users]]` and `[[peer]]`: what a domain is filled with; its routes are in `routes`.
 
 use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
-use super::model::{
-    Domain, DomainId, Latching, Listener, Origin, Peer, Route, RouteTo, Service, Transport, User,
-};
-use super::nearest::nearest;
-use super::pattern::Pattern;
+use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Transport, User};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
 use sip_stack::auth::{Algorithm, Ha1};
@@ -55,15 +51,6 @@ const ADDRESS: Key = Key {
     example: "\"sip.example.com\"",
 };
 const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
-const PATTERN: Key = Key {
-    name: "pattern",
-    expected: "digits (and + * #), X for any digit, N for 2-9, Z for 1-9, and a . at the end for one or more of anything",
-    example: "\"8XXX\"",
-};
-const PEER: Key = Key { name: "peer", expected: "the id of a peer", example: "\"trunk\"" };
-const SERVICE: Key =
-    Key { name: "service", expected: "\"conference\", \"echo\" or \"milliwatt\"", example: "\"conference\"" };
-
 /// How long a user's phones ring when the file does not say.
 pub(crate) const DEFAULT_RING_S: u32 = 60;
 const LONGEST_RING_S: u32 = 3_600;
@@ -308,50 +295,6 @@ fn note_unreachable(
             faults.note(line, Fault::PeerWithoutListener { transport, family });
         }
         Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {}
-    }
-}
-
-pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
-    let mut lines: BTreeMap<(DomainId, Pattern), u32> = BTreeMap::new();
-    for mut section in root.tables("route", "[[route]]") {
-        let pattern = section.required(PATTERN, Pattern::parse);
-        let domain = tenants.domain_of(&mut section, faults);
-        let service = if section.has(SERVICE) { section.parsed(SERVICE, parse_service) } else { None };
-        let serves = section.has(SERVICE);
-        let peer = if serves && !section.has(PEER) { None } else { section.required_text(PEER) };
-        section.finish();
-        let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
-        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
-        if let Some(first) = lines.insert((domain_id, pattern.clone()), line) {
-            let (pattern, domain) = (Quoted::new(&pattern.to_string()), Quoted::new(&domain.name));
-            faults.note(line, Fault::DuplicateRoute { pattern, domain, first });
-        }
-        if let (true, Some(peer)) = (serves, &peer) {
-            faults.note(peer.line, Fault::PeerAndService { pattern: Quoted::new(&pattern.to_string()) });
-        }
-        if let Some(service) = service {
-            domain.routes.push(Route { pattern, to: RouteTo::Service(service.value) });
-            continue;
-        }
-        let Some(peer) = peer else { continue };
-        if !domain.peers.contains_key(peer.value) {
-            let nearest = nearest(peer.value, domain.peers.keys().map(|id| &**id)).map(Quoted::new);
-            let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
-            faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
-        }
-        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()) });
-    }
-    for domain in tenants.domains.values_mut() {
-        domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
-    }
-}
-
-fn parse_service(text: &str) -> Option<Service> {
-    match text {
-        "conference" => Some(Service::Conference),
-        "echo" => Some(Service::Echo),
-        "milliwatt" => Some(Service::Milliwatt),
-        _ => None,
     }
 }
 

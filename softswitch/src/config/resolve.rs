@@ -5,12 +5,14 @@
 use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::error::{ConfigErrors, Fault};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
-use super::objects::{resolve_peers, resolve_routes, resolve_users};
+use super::objects::{resolve_peers, resolve_users};
 use super::prompts::resolve_prompts;
+use super::routes::{parse_path, resolve_routes};
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
 use super::tls::resolve_tls;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use toml::de::DeTable;
 
 /// Reads a configuration. `file` is its name, for messages.
@@ -48,6 +50,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let keep_alive_s = root.table("nat", "[nat]").map_or(KEEP_ALIVE_S, resolve_keep_alive);
     let name_servers = root.table("dns", "[dns]").map(resolve_name_servers).unwrap_or_default();
+    let recordings = root.table("recording", "[recording]").and_then(resolve_recordings);
     root.finish();
     if tenants.domains.len() > MAX_DOMAINS {
         faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
@@ -61,6 +64,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         default_domain: tenants.default.map(|default| default.value),
         hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
         domains: tenants.domains,
+        recordings,
         limits,
         keep_alive_s,
         name_servers,
@@ -87,6 +91,13 @@ fn resolve_limits(mut section: Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+fn resolve_recordings(mut section: Section<'_>) -> Option<Arc<str>> {
+    let key = Key { name: "folder", expected: "the path of a folder", example: "\"/srv/recordings\"" };
+    let folder = section.parsed(key, parse_path).map(|folder| folder.value);
+    section.finish();
+    folder
 }
 
 /// How often phones behind translators are asked when the file does not say.

@@ -4,6 +4,8 @@
 
 use crate::store::MediaFigures;
 use bytes::Bytes;
+use media::source::SoundFault;
+use media::tap::{RecordingFault, RecordingFigures};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,6 +81,43 @@ pub enum Event {
         callee: Bytes,
         /// Why.
         reason: Refusal,
+    },
+    /// The recording of a call, or of the conference that it has opened, has begun a file.
+    RecordingBegan {
+        /// The call.
+        call: u64,
+        /// The file.
+        file: Arc<str>,
+    },
+    /// Part of a recording is silence: the disk did not keep up.
+    RecordingLost {
+        /// The call.
+        call: u64,
+        /// How much, since this was told last.
+        lost_ms: u64,
+    },
+    /// A recording is complete.
+    RecordingEnded {
+        /// The call.
+        call: u64,
+        /// What it has come to.
+        figures: RecordingFigures,
+    },
+    /// A recording did not begin, or ended before its time; the call goes on.
+    RecordingFailed {
+        /// The call.
+        call: u64,
+        /// Why.
+        fault: RecordingFault,
+        /// What it has come to.
+        figures: RecordingFigures,
+    },
+    /// A file could not be played and was left out.
+    NotPlayed {
+        /// The file.
+        file: Arc<str>,
+        /// Why.
+        fault: SoundFault,
     },
     /// New work is being refused.
     Overloaded {

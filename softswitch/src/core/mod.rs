@@ -12,9 +12,11 @@ mod output;
 mod overload;
 mod requests;
 mod switch;
+mod timestamp;
 
 pub use event::{Event, OverloadCause, Refusal, Unbound};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;
 pub use switch::{Holdings, RestoreError, Snapshot, SnapshotPart, Switch};
+pub use timestamp::Timestamp;

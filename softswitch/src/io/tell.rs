@@ -2,6 +2,7 @@
 
 use crate::core::Event;
 use crate::store::{MediaFigures, StoreEvent};
+use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
 use tracing::{info, warn};
 
@@ -28,6 +29,22 @@ pub(super) fn event(event: &Event) {
         }
         Event::CallRefused { source, callee, reason } => {
             info!(%source, callee = %Escaped(callee), ?reason, "call refused");
+        }
+        Event::RecordingBegan { call, file } => {
+            info!(call, file = %Escaped(file.as_bytes()), "recording began");
+        }
+        Event::RecordingLost { call, lost_ms } => {
+            warn!(call, lost_ms, "part of a recording is silence: the disk does not keep up");
+        }
+        Event::RecordingEnded { call, figures } => {
+            let RecordingFigures { files, octets, recorded_ms, lost_ms } = *figures;
+            info!(call, files, octets, recorded_ms, lost_ms, "recording ended");
+        }
+        Event::RecordingFailed { call, fault, figures } => {
+            warn!(call, ?fault, recorded_ms = figures.recorded_ms, "recording failed, the call goes on");
+        }
+        Event::NotPlayed { file, fault } => {
+            warn!(file = %Escaped(file.as_bytes()), ?fault, "sound not played");
         }
         Event::Overloaded { cause } => warn!(?cause, "overload: new work is refused, what is up goes on"),
         Event::OverloadEnded { refused } => info!(refused, "overload is over"),

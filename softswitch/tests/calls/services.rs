@@ -1,12 +1,14 @@
-//! Calls that the switch answers itself: conferences, echo and test tone.
+//! Calls that the switch answers itself: conferences and their recordings, echo, test tone, files.
 
 use crate::stage::{self, CALLER, Stage, sdp};
 use media::codec::Codec;
 use media::mix::{Audience, MemberId, Role};
-use media::source::Source;
+use media::source::{SoundFault, Source};
+use media::tap::{Container, RecordingFault, RecordingFigures, Tapped};
 use media::{AudioFormat, Command, LegId, PayloadRule, Report, RoomId};
 use sip_stack::message::Method;
-use softswitch::core::{Holdings, Input};
+use softswitch::core::{Event, Holdings, Input, Output};
+use std::sync::Arc;
 
 const SERVICES: &str = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n\
     [[route]]\npattern = \"9000\"\nservice = \"echo\"\n[[route]]\npattern = \"9001\"\nservice = \"milliwatt\"\n";
@@ -70,7 +72,7 @@ fn an_echo_sends_every_codec_of_the_caller_back() {
 #[test]
 fn the_test_tone_plays_in_a_room_of_its_own() {
     let (mut stage, told) = served("9001", PCMU);
-    let [Command::OpenRoom { room }, Command::Play { source, role, member, .. }, joined] = &told[..] else {
+    let [Command::OpenRoom { room }, joined, Command::Play { source, role, member, .. }] = &told[..] else {
         panic!("{told:?}")
     };
     assert_eq!((source, *role), (&Source::Milliwatt, Role::Announce { to: Audience::All }));
@@ -79,6 +81,97 @@ fn the_test_tone_plays_in_a_room_of_its_own() {
     stage.bye();
     stage.close_media();
     assert_eq!(stage.mixing(), [Command::CloseRoom { room: *room }]);
+}
+
+/// Conferences that are recorded together and apart, and a file.
+const RECORDED: &str = "[[route]]\npattern = \"3100\"\nservice = \"conference\"\nrecord = true\n\
+    [[route]]\npattern = \"3200\"\nservice = \"conference\"\nrecord = true\nformat = \"opus\"\nlayout = \"members\"\n\
+    [[route]]\npattern = \"9100\"\nservice = \"play\"\nsound = \"a.wav\"\n[recording]\nfolder = \"/calls\"\n";
+
+/// As [`served`], with the routes of [`RECORDED`].
+fn recorded(number: &str) -> (Stage, Vec<Command>) {
+    let mut stage = Stage::with(RECORDED, number, 0);
+    stage.dial(&sdp(PCMU));
+    let mut told = stage.mixing();
+    stage.open_media();
+    told.extend(stage.mixing());
+    stage.response_to_caller(200);
+    stage.ack("");
+    (stage, told)
+}
+
+fn told_of(stage: &Stage) -> Vec<&Event> {
+    let events = stage.outputs.iter().filter_map(|output| match output {
+        Output::Event(event) => Some(event),
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn a_conference_is_recorded_from_the_first_who_joins_under_the_time_and_its_number() {
+    let (mut stage, told) = recorded("3100");
+    let [_, _, Command::Record { recording, what: Tapped::Mix, whispers: false, file, format, .. }] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert!(file.starts_with("/calls/2027-01-15T08-00-") && file.ends_with("Z-call-1.wav"), "{file}");
+    assert_eq!(format.container, Container::Wav);
+    let (recording, figures) = (*recording, RecordingFigures { lost_ms: 7, ..RecordingFigures::default() });
+    stage.input(Input::Media(Report::RecordingBegan { recording, file: file.clone() }));
+    assert_eq!(told_of(&stage), [&Event::RecordingBegan { call: 1, file: file.clone() }]);
+    stage.input(Input::Media(Report::RecordingLost { recording, lost_ms: 7 }));
+    assert_eq!(told_of(&stage), [&Event::RecordingLost { call: 1, lost_ms: 7 }]);
+    stage.bye();
+    stage.close_media();
+    assert!(matches!(stage.mixing()[..], [Command::CloseRoom { .. }]), "it ends with its room");
+    stage.input(Input::Media(Report::RecordingEnded { recording, figures }));
+    assert_eq!(told_of(&stage), [&Event::RecordingEnded { call: 1, figures }]);
+    // What is over is not known any more.
+    stage.input(Input::Media(Report::RecordingEnded { recording, figures }));
+    assert!(told_of(&stage).is_empty());
+}
+
+#[test]
+fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
+    let (mut stage, told) = recorded("3200");
+    let [_, joined, Command::Record { recording, what, file, format, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*what, Tapped::Member(MemberId(join(joined).1.0)));
+    assert!(file.ends_with("-call-1.opus"), "{file}");
+    assert_eq!(format.container, Container::OggOpus);
+    let recording = *recording;
+    let (fault, figures) = (RecordingFault::DiskFull, RecordingFigures::default());
+    stage.input(Input::Media(Report::RecordingFailed { recording, fault, figures }));
+    assert_eq!(told_of(&stage), [&Event::RecordingFailed { call: 1, fault, figures }]);
+    assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
+    stage.bye();
+    stage.close_media();
+    assert!(matches!(stage.mixing()[..], [Command::StopRecording { .. }, Command::CloseRoom { .. }]));
+}
+
+#[test]
+fn a_file_is_played_when_the_caller_has_joined_and_its_end_ends_the_call() {
+    let (mut stage, told) = recorded("9100");
+    let [_, joined, Command::Play { room, member, source: Source::Files { loops: false, .. }, .. }] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(join(joined).0, *room);
+    let (room, member) = (*room, *member);
+    let file: Arc<str> = "a.wav".into();
+    let fault = SoundFault::NotFound;
+    stage.input(Input::Media(Report::NotPlayed { room, member, file: file.clone(), fault }));
+    assert_eq!(told_of(&stage), [&Event::NotPlayed { file, fault }]);
+    stage.input(Input::Media(Report::Played { room, member }));
+    assert_eq!(stage.mixing(), [], "what was played last is still on its way");
+    stage.wait_for_request(Method::Bye);
+    stage.close_media();
+    stage.pass(40);
+    assert_eq!(stage.switch.holdings().rooms, 0);
 }
 
 #[test]

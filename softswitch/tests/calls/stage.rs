@@ -22,7 +22,7 @@ pub(crate) struct Stage {
     pub(crate) switch: Switch,
     now: Time,
     /// What the switch wanted done in the last step.
-    outputs: Vec<Output>,
+    pub(crate) outputs: Vec<Output>,
     /// What it told the shard so far.
     pub(crate) told: Vec<Command>,
     challenge: Vec<u8>,
@@ -294,6 +294,13 @@ impl Stage {
     pub(crate) fn wait_for_response(&mut self, status: u16) {
         let is_it = |message: &Message| message.status().is_some_and(|code| code.code() == status);
         while !self.messages_to(CALLER..=CALLER).iter().any(is_it) {
+            self.fire();
+        }
+    }
+
+    /// Lets time pass until the caller gets this request.
+    pub(crate) fn wait_for_request(&mut self, method: Method<'_>) {
+        while !self.messages_to(CALLER..=CALLER).iter().any(|message| message.method() == Some(method)) {
             self.fire();
         }
     }
