@@ -577,7 +577,7 @@ fn users_made_by_command_join_those_of_the_file() {
     config.merge_stored(vec![stored("a.example", "3000"), stored("b.example", "2000")]).unwrap();
     assert_eq!(first_domain(&config).users["3000"].origin, Origin::Store);
     assert_eq!(config.domains[&DomainId(1)].users["2000"].latching, Latching::SdpOnly);
-    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 31 });
+    assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 32 });
 }
 
 #[test]
@@ -590,7 +590,7 @@ fn a_user_in_the_file_and_in_the_store_is_a_fault_of_the_line_in_the_file() {
         errors.to_string(),
         "softswitch.toml: user \"7\" was made by command in domain \"gone.example\", which this file does not have; \
          add a [[domain]] of this name, or remove the user with: softswitch user remove \"7\" --domain \"gone.example\"\n\
-         softswitch.toml:31: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
+         softswitch.toml:32: user \"1001\" of domain \"a.example\" is defined here and was made by command too; remove it \
          here, or there with: softswitch user remove \"1001\" --domain \"a.example\""
     );
     assert_eq!(config, before);
