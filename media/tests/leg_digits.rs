@@ -361,6 +361,20 @@ fn digits_that_a_room_had_not_sent_yet_go_on_in_the_relay() {
 }
 
 #[test]
+fn a_key_that_is_down_when_its_peer_leaves_goes_up() {
+    let mut scene = room(&[by_events(EVENTS), by_tones()]);
+    let (mut left, _) = run(&mut scene, &presses(EVENTS, &[digit('8', 5_000)], 20), B);
+    scene.command(Command::Close { leg: A });
+    for _ in 0..50 {
+        left.extend(tick(&mut scene, B));
+        scene.pass(PTIME);
+    }
+    let heard = tones(&left);
+    assert_eq!(codes(&heard), "8");
+    assert!(heard.iter().all(|digit| digit.duration < Duration::from_millis(600)), "{heard:?}");
+}
+
+#[test]
 fn a_peer_on_hold_is_sent_no_digits_and_their_time_passes() {
     let mut scene = relayed(by_events(WIDE_EVENTS), by_events(EVENTS));
     scene.command(Command::Configure {

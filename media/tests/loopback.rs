@@ -10,10 +10,10 @@ use media::{Command, LegId, RefusalReason, Report};
 use smallvec::smallvec;
 fn relays_both_ways(local: &str) {
     let (a, b) = (Peer::new(local), Peer::new(local));
-    let mut media = Media::start(config(46_000, 46_199));
+    let mut media = Media::start(config(16_000, 16_199));
     let ports = media.relay(&a, &b);
     for port in ports {
-        assert!(port.is_multiple_of(2) && (46_000..46_199).contains(&port));
+        assert!(port.is_multiple_of(2) && (16_000..16_199).contains(&port));
     }
     for sequence in 0..100 {
         a.send(ports[0], &packet(0, sequence, &[0xff; 160]));
@@ -46,7 +46,7 @@ fn two_sockets_talk_through_the_relay_over_ipv6() {
 #[test]
 fn a_burst_larger_than_a_turn_comes_through_whole() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(config(46_200, 46_399));
+    let mut media = Media::start(config(16_200, 16_399));
     let ports = media.relay(&a, &b);
     for sequence in 0..100 {
         a.send(ports[0], &packet(0, sequence, &[sequence as u8; 160]));
@@ -58,7 +58,7 @@ fn a_burst_larger_than_a_turn_comes_through_whole() {
 #[test]
 fn rtcp_comes_and_goes_on_the_next_port() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(config(46_400, 46_599));
+    let mut media = Media::start(config(16_400, 16_599));
     let ports = media.relay(&a, &b);
     let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
     a.rtcp.send_to(&report, (LOCAL, ports[0] + 1)).expect("loopback takes every datagram");
@@ -80,7 +80,7 @@ fn rtcp_comes_and_goes_on_the_next_port() {
 #[test]
 fn an_oversized_datagram_is_counted_and_not_relayed() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(config(46_600, 46_799));
+    let mut media = Media::start(config(16_600, 16_799));
     let ports = media.relay(&a, &b);
     a.send(ports[0], &packet(0, 1, &[0; 3000]));
     a.send(ports[0], &packet(0, 2, &[7]));
@@ -132,14 +132,14 @@ fn all_legs_of_a_command_are_opened_or_none() {
 
 #[test]
 fn an_address_that_is_not_ours_is_refused_as_such() {
-    let mut media = Media::start(config(46_800, 46_899));
+    let mut media = Media::start(config(16_800, 16_899));
     let refused = Report::Refused { legs: smallvec![A], reason: RefusalReason::AddressNotLocal };
     assert_eq!(media.open(&[A], "192.0.2.1".parse().unwrap()), refused);
 }
 
 #[test]
 fn a_port_just_closed_is_not_given_out_at_once() {
-    let mut media = Media::start(config(46_900, 46_999));
+    let mut media = Media::start(config(16_900, 16_999));
     let Report::Opened { legs: first } = media.open(&[A], LOCAL) else { panic!("not opened") };
     media.close(A);
     let Report::Opened { legs: second } = media.open(&[B], LOCAL) else { panic!("not opened") };
@@ -149,7 +149,7 @@ fn a_port_just_closed_is_not_given_out_at_once() {
 #[test]
 fn a_leg_is_opened_at_once_where_others_were_before() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(config(22_000, 22_199));
+    let mut media = Media::start(config(12_000, 12_199));
     media.open(&[LegId(8), LegId(9)], LOCAL);
     // The thread leases pairs before it obeys what comes on a later wake.
     media.close(LegId(8));
@@ -168,7 +168,7 @@ fn a_leg_is_opened_at_once_where_others_were_before() {
 #[test]
 fn a_pair_that_packets_reach_after_its_leg_is_closed() {
     let peer = Peer::new("127.0.0.1:0");
-    let mut media = Media::start(config(22_200, 22_299));
+    let mut media = Media::start(config(12_200, 12_299));
     let Report::Opened { legs } = media.open(&[A], LOCAL) else { panic!("not opened") };
     media.close(A);
     let port = legs[0].1;
@@ -187,7 +187,7 @@ fn a_pair_that_packets_reach_after_its_leg_is_closed() {
 #[test]
 fn commands_and_the_end_do_not_wait_for_packets_to_gather() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(MediaConfig { gathering: 10 * DEADLINE, ..config(47_100, 47_199) });
+    let mut media = Media::start(MediaConfig { gathering: 10 * DEADLINE, ..config(17_100, 17_199) });
     let ports = media.relay(&a, &b);
     for sequence in 0..50 {
         // Two packets of a few milliseconds are fast enough for a pause that long.
@@ -200,7 +200,7 @@ fn commands_and_the_end_do_not_wait_for_packets_to_gather() {
 
 #[test]
 fn unread_reports_hold_commands_back_and_nothing_is_lost() {
-    let mut media = Media::start(config(47_000, 47_003));
+    let mut media = Media::start(config(17_000, 17_003));
     // Refused, for it names a leg twice: one report for each command, and no socket.
     let command = Command::Open { legs: smallvec![(A, LOCAL), (A, LOCAL)] };
     let mut accepted = 0;

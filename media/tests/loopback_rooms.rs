@@ -34,7 +34,7 @@ fn is_heard(speaker: &Peer, port: u16, listener: &Peer, first: u16) -> u16 {
 
 #[test]
 fn legs_in_a_room_hear_each_other() {
-    for (local, first) in [("127.0.0.1:0", 22_400), ("[::1]:0", 22_500)] {
+    for (local, first) in [("127.0.0.1:0", 12_400), ("[::1]:0", 12_500)] {
         let (a, b) = (Peer::new(local), Peer::new(local));
         let mut media = Media::start(config(first, first + 99));
         let ports = media.relay(&a, &b);
@@ -51,7 +51,7 @@ fn legs_in_a_room_hear_each_other() {
 #[test]
 fn a_leg_that_leaves_its_room_is_relayed_when_its_packets_arrive() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = Media::start(config(22_600, 22_699));
+    let mut media = Media::start(config(12_600, 12_699));
     let ports = media.relay(&a, &b);
     media.send(Command::OpenRoom { room: ROOM });
     join(&mut media, A);
@@ -74,7 +74,7 @@ fn a_leg_that_leaves_its_room_is_relayed_when_its_packets_arrive() {
 fn a_port_whose_leg_was_in_a_room_serves_the_next_leg() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
     // Three pairs: of the legs, and of the one that shows that commands were obeyed.
-    let mut media = Media::start(config(22_700, 22_705));
+    let mut media = Media::start(config(12_700, 12_705));
     let ports = media.relay(&a, &b);
     media.send(Command::OpenRoom { room: ROOM });
     join(&mut media, A);

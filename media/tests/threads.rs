@@ -52,7 +52,7 @@ fn ssrc(bytes: &[u8]) -> u32 {
 #[test]
 fn no_packet_is_lost_while_a_leg_moves_to_another_thread() {
     let (speaker, listener) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = four(26_000, 26_199);
+    let mut media = four(13_000, 13_199);
     // Whether its packets leave by leg 1 or 4, the same peer has them.
     let first = call(&mut media, [1, 2], [&listener, &listener]);
     let second = call(&mut media, [3, 4, 5], [&speaker, &listener, &listener]);
@@ -80,7 +80,7 @@ fn no_packet_is_lost_while_a_leg_moves_to_another_thread() {
 #[test]
 fn a_leg_that_moves_goes_on_with_its_own_stream() {
     let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
-    let mut media = four(26_200, 26_399);
+    let mut media = four(13_200, 13_399);
     let ports = call(&mut media, [1, 2], [&a, &a]);
     let others = call(&mut media, [3, 4], [&b, &b]);
     // Leg 1 hears leg 2, then moves to leg 4 and hears that one.
@@ -110,7 +110,7 @@ fn a_leg_that_moves_goes_on_with_its_own_stream() {
 #[test]
 fn legs_of_four_threads_hear_each_other_in_one_room() {
     let peers: Vec<Peer> = (0..8).map(|_| Peer::new("127.0.0.1:0")).collect();
-    let mut media = four(26_400, 26_599);
+    let mut media = four(13_400, 13_599);
     let mut ports = Vec::new();
     for (pair, number) in peers.chunks(2).zip(0..) {
         ports.extend(call(&mut media, [2 * number, 2 * number + 1], [&pair[0], &pair[1]]));
@@ -138,7 +138,7 @@ fn legs_of_four_threads_hear_each_other_in_one_room() {
 fn legs_sent_about_in_any_order_are_all_closed_in_the_end() {
     const LEGS: u64 = 24;
     let peer = Peer::new("127.0.0.1:0");
-    let mut media = four(26_600, 26_899);
+    let mut media = four(13_600, 13_899);
     let mut random = 7u64;
     let mut below = |bound: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -192,7 +192,7 @@ fn port(report: &Report) -> u16 {
 
 #[test]
 fn threads_share_a_range_of_ports_and_use_all_of_it() {
-    let mut media = four(26_900, 26_915);
+    let mut media = four(13_900, 13_915);
     let mut ports = BTreeSet::new();
     for leg in 0..8 {
         let report = media.open(&[LegId(leg)], LOCAL);

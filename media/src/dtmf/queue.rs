@@ -86,6 +86,13 @@ impl Queue {
         }
     }
 
+    /// Whoever holds keys is not heard any more: they go up.
+    pub(super) fn release(&mut self) {
+        for stroke in self.strokes.iter_mut().filter(|stroke| stroke.duration.is_none()) {
+            stroke.duration = Some(Duration::ZERO);
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.strokes.clear();
     }

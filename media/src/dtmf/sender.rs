@@ -82,6 +82,11 @@ impl Sender {
         self.queue.handle(heard)
     }
 
+    /// Whoever holds keys is not heard any more: they go up.
+    pub fn release(&mut self) {
+        self.queue.release();
+    }
+
     /// Forgets the keys that wait. One that is down ends with the next tick.
     pub fn clear(&mut self) {
         let front = self.queue.front();

@@ -94,6 +94,11 @@ impl ToneGenerator {
         self.queue.handle(heard)
     }
 
+    /// Whoever holds keys is not heard any more: they go up.
+    pub fn release(&mut self) {
+        self.queue.release();
+    }
+
     /// Whether nothing sounds and nothing waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -90,13 +90,14 @@ impl Link {
             | Report::NotJoined { .. }
             | Report::Unexpected { .. }
             | Report::NotDialled { .. }
+            // It may be on its way to the other party as INFO.
+            | Report::Digit { .. }
             | Report::Played { .. } => Urgency::Now,
             Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
             | Report::Closed { .. }
             | Report::Talk { .. }
-            | Report::Digit { .. }
             | Report::Speaker { .. }
             | Report::NotPlayed { .. }
             | Report::RecordingBegan { .. }
@@ -185,6 +186,8 @@ impl Driver {
             for event in events.iter().filter(|event| ![WAKER, ALARM].contains(&event.token())) {
                 self.handle_readable(now, Readable::from_token(event.token()));
             }
+            // What packets gave rise to, such as feedback for the other side.
+            self.send();
             let ticked = self.tick(now, &mut events);
             self.handle_news(now);
             if let Some(urgency) = self.link.unannounced.take() {
@@ -212,7 +215,7 @@ impl Driver {
     /// Measures the round, and pauses if that is worth while.
     fn end_round(&mut self, begun: Time, ticked: bool) {
         let ended = clock::now();
-        self.meter.show(begun, ended, &self.link.shared.gauges);
+        self.meter.show(begun, ended, clock::used, &self.link.shared.gauges);
         let round = Round { packets: std::mem::take(&mut self.round), took: ended.since(begun), ticked };
         if let Some(pause) = self.pace.handle_round(begun, round, clock::used) {
             self.pause(pause);

@@ -1,6 +1,7 @@
 //! How busy a thread is, and how late its ticks are: measured on the thread, read by the core.
 //!
-//! A thread is busy from when it wakes until it waits again. What counts is the share of the last second, because a room that
+//! A thread is busy for as long as it has a processor; where the system does not tell that, from when it wakes until it waits
+//! again, which counts what others take from it, too. What counts is the share of the last second, because a room that
 //! is to tick every 20 ms needs it every 20 ms. From [`FULL`] on nothing new is placed on the thread: the rest is for what its
 //! legs may still do (join rooms, begin to speak), and for ticks that fall together.
 //!
@@ -77,26 +78,41 @@ impl Gauges {
 pub(super) struct Meter {
     window: Time,
     busy: Duration,
+    /// The processor time it had had when the window began.
+    used: Option<Duration>,
 }
 
 impl Meter {
-    /// The thread was busy from `from` to `to`; its load when a window is over.
-    pub(super) fn handle_round(&mut self, from: Time, to: Time) -> Option<u64> {
+    /// The thread was busy from `from` to `to`; its load when a window is over. `used` is the processor time it has had.
+    pub(super) fn handle_round(
+        &mut self,
+        from: Time,
+        to: Time,
+        used: impl FnOnce() -> Option<Duration>,
+    ) -> Option<u64> {
         self.busy += to.since(from);
         let elapsed = to.since(self.window);
         if elapsed < WINDOW {
             return None;
         }
-        let load = self.busy.as_nanos() * 1_000 / elapsed.as_nanos().max(1);
-        (self.window, self.busy) = (to, Duration::ZERO);
+        let used = used();
+        let had = used.zip(self.used).map(|(now, before)| now.saturating_sub(before));
+        let load = had.unwrap_or(self.busy).as_nanos() * 1_000 / elapsed.as_nanos().max(1);
+        (self.window, self.busy, self.used) = (to, Duration::ZERO, used);
         Some(u64::try_from(load).unwrap_or(u64::MAX).min(1_000))
     }
 }
 
 impl Meter {
     /// Adds a round up and shows the load.
-    pub(super) fn show(&mut self, from: Time, to: Time, gauges: &Gauges) {
-        if let Some(load) = self.handle_round(from, to) {
+    pub(super) fn show(
+        &mut self,
+        from: Time,
+        to: Time,
+        used: impl FnOnce() -> Option<Duration>,
+        gauges: &Gauges,
+    ) {
+        if let Some(load) = self.handle_round(from, to, used) {
             gauges.load.store(load, Ordering::Relaxed);
         }
     }
@@ -113,7 +129,7 @@ mod tests {
         for tick in 0..200u64 {
             let from = Time(5_000_000_000 + tick * 20_000_000);
             let busy = if tick < 100 { 4 } else { 16 };
-            loads.extend(meter.handle_round(from, from + Duration::from_millis(busy)));
+            loads.extend(meter.handle_round(from, from + Duration::from_millis(busy), || None));
         }
         // The first window began at the origin of the clock.
         assert_eq!(loads.len(), 4);
@@ -122,12 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_others_keep_from_running_is_not_busy() {
+        let mut meter = Meter::default();
+        meter.handle_round(Time(0), Time(0) + WINDOW, || Some(Duration::from_millis(70)));
+        let load =
+            meter.handle_round(Time(0) + WINDOW, Time(0) + 2 * WINDOW, || Some(Duration::from_millis(270)));
+        assert_eq!(load, Some(200));
+    }
+
+    #[test]
     fn a_thread_that_is_full_has_no_time() {
         let (gauges, mut meter) = (Gauges::default(), Meter::default());
         assert!(gauges.has_time());
-        meter.show(Time(0), Time(0) + WINDOW, &gauges);
+        meter.show(Time(0), Time(0) + WINDOW, || None, &gauges);
         assert!(!gauges.has_time());
-        meter.show(Time(0) + 2 * WINDOW, Time(0) + 2 * WINDOW, &gauges);
+        meter.show(Time(0) + 2 * WINDOW, Time(0) + 2 * WINDOW, || None, &gauges);
         assert!(gauges.has_time());
     }
 }

@@ -231,11 +231,14 @@ impl MediaHandle {
             return Err(QueueFull(Box::new(command)));
         }
         self.routes.note(&command, route);
-        if let Some(Move { leg, from, to }) = route.first {
-            self.order(from, Order::Depart { leg, to });
-            self.order(to, Order::Arrive { from });
-        }
-        Ok(self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command)))
+        let Some(Move { leg, from, to }) = route.first else {
+            return Ok(self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command)));
+        };
+        // The leg departs last: what it is to do there is known when it arrives, so no packet finds it idle.
+        self.order(to, Order::Arrive { from });
+        let answer = self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command));
+        self.order(from, Order::Depart { leg, to });
+        Ok(answer)
     }
 
     fn order(&mut self, lane: LaneId, order: Order) {

@@ -322,6 +322,14 @@ impl Dial {
         }
     }
 
+    /// Whoever holds keys is not heard any more: they go up.
+    pub(crate) fn release(&mut self) {
+        match &mut self.way {
+            Way::Events { sender, .. } => sender.release(),
+            Way::Tones { generator, .. } => generator.release(),
+        }
+    }
+
     fn start(&mut self) {
         if !self.is_busy() {
             self.clock = None;

@@ -59,6 +59,16 @@ impl Shard {
         }
     }
 
+    /// What joins a leg with another is about to change: keys that either holds for the other go up, because their release
+    /// may not be heard.
+    pub(super) fn release_keys(&mut self, key: LegKey) {
+        for key in [Some(key), self.counterpart(key)].into_iter().flatten() {
+            if let Some(dial) = self.legs.get_mut(key).and_then(|leg| leg.dial.as_mut()) {
+                dial.release();
+            }
+        }
+    }
+
     /// Sets the alarm of a leg for which there is something to dial.
     pub(super) fn begin_dialling(&mut self, now: Time, key: LegKey) {
         let Some(leg) = self.legs.get_mut(key) else { return };

@@ -110,6 +110,14 @@ impl Conference {
         &mut self.room
     }
 
+    /// A leg that sits here.
+    pub(super) fn any_leg(&self) -> Option<LegKey> {
+        self.seats.iter().find_map(|seat| match seat {
+            Seat::Leg(leg) => Some(*leg),
+            Seat::Source(_) => None,
+        })
+    }
+
     /// The one other leg, where there are two.
     pub(super) fn counterpart(&self, key: LegKey) -> Option<LegKey> {
         let mut others = self.seats.iter().filter_map(|seat| match seat {

@@ -507,6 +507,7 @@ impl Shard {
 
     fn configure(&mut self, now: Time, leg: LegId, params: StreamParams) -> Option<()> {
         let key = self.key(leg)?;
+        self.release_keys(key);
         self.legs.get_mut(key)?.configure(now, params);
         self.begin_control(now, key);
         Some(())
@@ -528,6 +529,7 @@ impl Shard {
             return None;
         }
         for (key, partner, way) in [(a.0, b.0, a.1), (b.0, a.0, b.1)] {
+            self.release_keys(key);
             self.vacate(key);
             if self.partner(key).is_some_and(|old| old != partner) {
                 self.unpair(key);
@@ -569,6 +571,9 @@ impl Shard {
         self.unpair(key);
         self.vacate(key);
         let stays = self.legs.get(key)?.stays;
+        if let Some(seated) = self.rooms.get(&room).and_then(Conference::any_leg) {
+            self.release_keys(seated);
+        }
         let places = self.rooms.get_mut(&room).zip(Mixed::new(room, format, stays).ok());
         let joined = places
             .and_then(|(conference, mixed)| conference.join(MemberId(leg.0), role, key).then_some(mixed));
@@ -606,6 +611,9 @@ impl Shard {
     }
 
     fn leave(&mut self, room: RoomId, member: MemberId) -> Option<()> {
+        if let Some(key) = self.key(LegId(member.0)) {
+            self.release_keys(key);
+        }
         match self.rooms.get_mut(&room)?.leave(member)? {
             Seat::Leg(key) => self.stand_up(key),
             Seat::Source(_) => {}
@@ -652,7 +660,10 @@ impl Shard {
     fn close_room(&mut self, room: RoomId) -> Option<()> {
         for seat in self.rooms.remove(&room)?.seats() {
             match seat {
-                Seat::Leg(key) => self.stand_up(*key),
+                Seat::Leg(key) => {
+                    self.release_keys(*key);
+                    self.stand_up(*key);
+                }
                 Seat::Source(_) => {}
             }
         }
@@ -665,6 +676,7 @@ impl Shard {
         else {
             return;
         };
+        self.release_keys(leg);
         self.stand_up(leg);
         if let Some(conference) = self.rooms.get_mut(&room) {
             conference.leave(MemberId(id.0));
@@ -702,8 +714,9 @@ impl Shard {
 
     /// Ends the relay of a leg and of its partner.
     fn unpair(&mut self, leg: LegKey) {
-        let partner = self.partner(leg);
-        for key in [Some(leg), partner].into_iter().flatten() {
+        let Some(partner) = self.partner(leg) else { return };
+        self.release_keys(leg);
+        for key in [leg, partner] {
             if let Some(leg) = self.legs.get_mut(key) {
                 leg.relay = None;
             }
