@@ -21,8 +21,9 @@ const LIMITS: Limits =
     Limits { level_db: 1.0, band_db: 3.0, correlation: 0.9, heard: 1.0, delay_spread_ms: 60.0 };
 
 /// Between two codecs sound is brought to another rate twice, and so late by a part of a sample, which alone costs the
-/// correlation a tenth. Level and bands are judged as before.
-const TRANSCODED: Limits = Limits { correlation: 0.8, ..LIMITS };
+/// correlation a tenth; and it passes a jitter buffer, which makes room for a phone that the machine kept from running:
+/// a segment in which it does so holds two delays. Level and bands are judged as before.
+const TRANSCODED: Limits = Limits { correlation: 0.8, heard: 0.7, ..LIMITS };
 
 const CALLER_SAYS: &str = "The quick brown fox jumps over the lazy dog. Two phones talk through the switch.";
 const CALLEE_SAYS: &str = "She sells sea shells by the sea shore, and every single word has to come back.";

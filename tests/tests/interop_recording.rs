@@ -15,9 +15,10 @@ use tests::skip;
 use tests::speech::{self, Speech};
 use tests::switch::{PASSWORD, Switch};
 
-/// As between two phones, and Opus besides, which keeps the sound and not the wave.
+/// As between two phones. Where a phone that the machine kept from running is late, the jitter buffer before the file makes
+/// room for it, once or twice, and a segment in which it does so holds two delays: two of seven may.
 const LIMITS: Limits =
-    Limits { level_db: 1.0, band_db: 3.0, correlation: 0.9, heard: 1.0, delay_spread_ms: 60.0 };
+    Limits { level_db: 1.0, band_db: 3.0, correlation: 0.9, heard: 0.7, delay_spread_ms: 60.0 };
 
 const ROUTES: &str = r#"
 [[domain]]
@@ -165,9 +166,11 @@ fn music_goes_on_until_the_caller_hangs_up() {
     lab.phone.dial("3200");
     lab.phone.has_said_all();
     let Lab { switch, phone, played, .. } = lab;
-    let heard = phone.heard();
-    is_heard("what the phone heard", &played, &heard);
+    let mut heard = phone.heard();
     // Eight seconds of five: it has begun again.
     assert!(heard.seconds() > 6.5, "{} s", heard.seconds());
+    // The first round alone, or each sentence would be found twice.
+    heard.samples.truncate(played.samples.len());
+    is_heard("what the phone heard", &played, &heard);
     switch.stop();
 }
