@@ -24,7 +24,6 @@ use super::control::Alarms;
 use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
-use super::taps::Recordings;
 use crate::dsp::SampleRate;
 use crate::jitter::JitterFigures;
 use crate::leg::{
@@ -327,8 +326,8 @@ impl Shard {
 
     /// The writer of a recording has given up, and has said so.
     pub fn handle_unrecorded(&mut self, recording: RecordingId) {
-        // It may have ended by itself meanwhile.
-        let _ = self.of_recording(|recordings| recordings.end(recording));
+        // It may have ended by itself meanwhile; then it is in no room.
+        self.rooms.values_mut().any(|conference| conference.recordings.end(recording));
     }
 
     /// Takes a datagram that arrived on a leg's RTP port. When it is to go on, it has been rewritten in place.
@@ -650,11 +649,6 @@ impl Shard {
 
     fn stop_recording(&mut self, room: RoomId, recording: RecordingId) -> Option<()> {
         self.rooms.get_mut(&room)?.recordings.end(recording).then_some(())
-    }
-
-    /// Does something to a recording, in whichever room it is.
-    fn of_recording(&mut self, mut act: impl FnMut(&mut Recordings) -> bool) -> Option<()> {
-        self.rooms.values_mut().any(|conference| act(&mut conference.recordings)).then_some(())
     }
 
     fn close_room(&mut self, room: RoomId) -> Option<()> {

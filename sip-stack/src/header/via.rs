@@ -42,7 +42,7 @@ pub struct Via<'a> {
     pub params: Params<'a>,
     /// Everything before the parameters, as it stands.
     pub(crate) head: &'a [u8],
-    /// The text of the one parameter `rport`, its semicolon included, when it has no value: what most clients write.
+    /// The text of the parameter `rport`, its semicolon included; empty when there is none, or more than one.
     pub(crate) rport_text: &'a [u8],
     /// There is a parameter `oc` (RFC 7339 §4.1).
     pub(crate) has_oc: bool,
