@@ -29,7 +29,7 @@ impl RouteSet {
             return Routed { uri: remote_target, routes: SmallVec::new(), next_hop: remote_target };
         };
         let (uri, loose) = match NameAddr::parse(first) {
-            Ok(first) => (first.uri_text, first.uri.params.contains(b"lr")),
+            Ok(first) => (first.uri.text, first.uri.params.contains(b"lr")),
             Err(_) => (remote_target, true),
         };
         if loose {

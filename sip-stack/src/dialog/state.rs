@@ -291,5 +291,5 @@ fn contact_uri(message: &Message) -> Result<Option<Bytes>, HeaderError> {
     let Some(contact) = message.list(HeaderName::Contact).next() else { return Ok(None) };
     let contact =
         NameAddr::parse(contact).map_err(|offence| HeaderError::new(HeaderName::Contact, offence))?;
-    Ok(Some(Bytes::copy_from_slice(contact.uri_text)))
+    Ok(Some(Bytes::copy_from_slice(contact.uri.text)))
 }

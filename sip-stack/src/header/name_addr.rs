@@ -9,10 +9,8 @@ use std::borrow::Cow;
 pub struct NameAddr<'a> {
     /// The display name as it stands: of a quoted one what is between the quotes, its escapes left in place.
     pub display: Option<&'a [u8]>,
-    /// The URI, taken apart.
+    /// The URI, taken apart; its text is without angle brackets.
     pub uri: Uri<'a>,
-    /// The URI as it stands, without angle brackets.
-    pub uri_text: &'a [u8],
     /// The header parameters; those inside the brackets belong to the URI.
     pub params: Params<'a>,
 }
@@ -47,7 +45,7 @@ impl<'a> NameAddr<'a> {
     pub fn parse_bracketed(text: &'a [u8]) -> Result<NameAddr<'a>, Offence> {
         let address = NameAddr::parse(text)?;
         let text = grammar::trim(text);
-        if text.starts_with(address.uri_text) { Err(Offence::NeedsAngleBrackets) } else { Ok(address) }
+        if text.starts_with(address.uri.text) { Err(Offence::NeedsAngleBrackets) } else { Ok(address) }
     }
 
     #[inline]
@@ -55,7 +53,7 @@ impl<'a> NameAddr<'a> {
         let end = memchr::memchr(b'>', rest).ok_or(Offence::Malformed)?;
         let (uri_text, rest) = rest.split_at(end);
         let params = Params::parse(rest.get(1..).unwrap_or_default())?;
-        Ok(NameAddr { display, uri: Uri::parse(uri_text)?, uri_text, params })
+        Ok(NameAddr { display, uri: Uri::parse(uri_text)?, params })
     }
 
     #[inline]
@@ -66,7 +64,7 @@ impl<'a> NameAddr<'a> {
         if memchr::memchr2(b'?', b',', uri_text).is_some() {
             return Err(Offence::NeedsAngleBrackets);
         }
-        Ok(NameAddr { display: None, uri: Uri::parse(uri_text)?, uri_text, params: Params::parse(params)? })
+        Ok(NameAddr { display: None, uri: Uri::parse(uri_text)?, params: Params::parse(params)? })
     }
 
     /// The `tag` parameter of From or To (§19.3).
@@ -113,7 +111,7 @@ mod tests {
         let address =
             NameAddr::parse(br#" "J Rosenberg \\\"" <sip:jdrosen@example.com> ; tag = 98asjd8"#).unwrap();
         assert_eq!(address.display_unquoted().unwrap().as_ref(), br#"J Rosenberg \""#);
-        assert_eq!(address.uri_text, b"sip:jdrosen@example.com");
+        assert_eq!(address.uri.text, b"sip:jdrosen@example.com");
         assert_eq!(address.tag(), Some(&b"98asjd8"[..]));
     }
 
@@ -172,6 +170,6 @@ mod tests {
     #[test]
     fn a_bracket_inside_a_parameter_opens_no_address() {
         let address = NameAddr::parse(br#"sip:a@h;x="<sip:evil@h>""#).unwrap();
-        assert_eq!(address.uri_text, b"sip:a@h");
+        assert_eq!(address.uri.text, b"sip:a@h");
     }
 }

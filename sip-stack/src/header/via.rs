@@ -34,10 +34,6 @@ pub struct Via<'a> {
     pub received: Option<&'a [u8]>,
     /// Where the client wants the response (RFC 3581).
     pub rport: Rport,
-    /// The multicast or other address that overrides sent-by.
-    pub maddr: Option<&'a [u8]>,
-    /// The multicast time to live.
-    pub ttl: Option<u8>,
     /// All parameters, those above included.
     pub params: Params<'a>,
     /// Everything before the parameters, as it stands.
@@ -47,6 +43,9 @@ pub struct Via<'a> {
     /// There is a parameter `oc` (RFC 7339 §4.1).
     pub(crate) has_oc: bool,
 }
+
+/// Less than 128 bytes are moved without a call of `memcpy`.
+const _: () = assert!(size_of::<Via<'_>>() <= 128);
 
 impl<'a> Via<'a> {
     /// Reads one element: `protocol "/" version "/" transport LWS host [":" port] *( ";" param )`.
@@ -76,8 +75,6 @@ impl<'a> Via<'a> {
             branch: None,
             received: None,
             rport: Rport::Absent,
-            maddr: None,
-            ttl: None,
             params,
             head: grammar::trim_end(head),
             rport_text: &[],
@@ -105,11 +102,9 @@ impl<'a> Via<'a> {
                 }
             } else if name.eq_ignore_ascii_case(b"received") {
                 self.received = self.received.or(param.value);
-            } else if name.eq_ignore_ascii_case(b"maddr") {
-                self.maddr = self.maddr.or(param.value);
             } else if name.eq_ignore_ascii_case(b"ttl") {
                 let ttl = param.value.and_then(grammar::digits).and_then(|ttl| u8::try_from(ttl).ok());
-                self.ttl = self.ttl.or(Some(ttl.ok_or(Offence::Parameters)?));
+                ttl.ok_or(Offence::Parameters)?;
             } else if name.eq_ignore_ascii_case(b"oc") {
                 self.has_oc = true;
             }

@@ -1,7 +1,7 @@
 //! When two URIs are the same (RFC 3261 §19.1.4; RFC 5118 §4.5 for the spellings of an IPv6 address).
 
 use super::params::Params;
-use super::uri::{Scheme, Uri, host_ip};
+use super::uri::{Uri, host_ip};
 
 impl Uri<'_> {
     /// Whether both name the same resource (§19.1.4). URIs of other schemes than `sip` and `sips` are compared byte
@@ -11,31 +11,25 @@ impl Uri<'_> {
         if self.text == other.text {
             return true;
         }
-        if !same_scheme(self.scheme, other.scheme) {
+        if self.scheme != other.scheme {
             return false;
         }
         if !self.is_sip() {
-            return after_scheme(self.text) == after_scheme(other.text);
+            let (scheme, rest) = split_scheme(self.text);
+            let (others_scheme, others_rest) = split_scheme(other.text);
+            return scheme.eq_ignore_ascii_case(others_scheme) && rest == others_rest;
         }
         same_option(self.user, other.user)
-            && same_option(self.password, other.password)
+            && same_option(self.password(), other.password())
             && same_host(self.host, other.host)
             && self.port == other.port
             && same_params(self.params, other.params)
-            && same_headers(self.headers, other.headers)
+            && same_headers(self.headers(), other.headers())
     }
 }
 
-fn same_scheme(left: Scheme<'_>, right: Scheme<'_>) -> bool {
-    match (left, right) {
-        (Scheme::Sip, Scheme::Sip) | (Scheme::Sips, Scheme::Sips) | (Scheme::Tel, Scheme::Tel) => true,
-        (Scheme::Other(left), Scheme::Other(right)) => left.eq_ignore_ascii_case(right),
-        (Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Other(_), _) => false,
-    }
-}
-
-fn after_scheme(text: &[u8]) -> &[u8] {
-    memchr::memchr(b':', text).and_then(|colon| text.get(colon..)).unwrap_or_default()
+fn split_scheme(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(memchr::memchr(b':', text).unwrap_or(text.len()))
 }
 
 /// The characters of a part as the comparison sees them: `%HH` of a character outside `reserved` equals the character

@@ -12,6 +12,7 @@ mod fields;
 pub(crate) mod grammar;
 pub(crate) mod list;
 pub mod method;
+mod names;
 pub mod params;
 mod parser;
 mod response;
@@ -36,6 +37,7 @@ use crate::header::HeaderName;
 use bytes::Bytes;
 use core::fmt;
 use list::Elements;
+use names::Names;
 use parser::{Defects, HeaderSpan, Span, StartLine};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
@@ -53,6 +55,7 @@ pub struct Message {
     bytes: Bytes,
     start: StartLine,
     headers: SmallVec<[HeaderSpan; 32]>,
+    present: Names,
     defects: Defects,
     body: Span,
 }
@@ -142,7 +145,8 @@ impl Message {
     /// The values of all fields of that header in order, whichever form their names have.
     #[inline]
     pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-        self.headers.iter().filter(move |span| span.name == Some(name)).map(|span| span.value.of(&self.bytes))
+        let spans = if self.present.contains(name) { self.headers.as_slice() } else { &[] };
+        spans.iter().filter(move |span| span.name == Some(name)).map(|span| span.value.of(&self.bytes))
     }
 
     /// The values of all fields whose name is not in the table and equals `name` without regard to case.

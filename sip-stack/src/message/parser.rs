@@ -5,6 +5,7 @@
 
 use super::error::{ParseError, StartLineError};
 use super::grammar::{self, TOKEN};
+use super::names::Names;
 use super::{Message, Status};
 use crate::header::HeaderName;
 use bytes::Bytes;
@@ -65,6 +66,8 @@ pub(super) struct Defects {
     pub(super) stray_line: bool,
     /// More than [`MAX_HEADERS`].
     pub(super) too_many_headers: bool,
+    /// The names that stand more than once, which some may.
+    pub(super) repeated: Names,
 }
 
 impl Message {
@@ -86,15 +89,15 @@ impl Message {
         let start = start_line(data, first, line_end);
         let mut section = Section { data, ..Section::default() };
         let body = section.read(next);
-        if !section.has_via {
+        if !section.present.contains(HeaderName::Via) {
             return Err(ParseError::NoVia);
         }
         let body_end = match section.content_length {
             Some(length) if length <= data.len() - body => body + length,
             Some(_) | None => data.len(),
         };
-        let (headers, defects) = (section.headers, section.defects);
-        Ok(Message { start, headers, defects, body: Span::new(body, body_end), bytes })
+        let Section { headers, present, defects, .. } = section;
+        Ok(Message { start, headers, present, defects, body: Span::new(body, body_end), bytes })
     }
 }
 
@@ -103,8 +106,8 @@ impl Message {
 struct Section<'a> {
     data: &'a [u8],
     headers: SmallVec<[HeaderSpan; 32]>,
+    present: Names,
     defects: Defects,
-    has_via: bool,
     content_length: Option<usize>,
 }
 
@@ -145,9 +148,12 @@ impl Section<'_> {
     }
 
     fn push(&mut self, line: usize, name: Option<HeaderName>, start: usize, value: &[u8]) {
-        if name == Some(HeaderName::Via) {
-            self.has_via = true;
-        } else if name == Some(HeaderName::ContentLength) {
+        if let Some(name) = name
+            && self.present.insert(name)
+        {
+            self.defects.repeated.insert(name);
+        }
+        if name == Some(HeaderName::ContentLength) {
             let length = grammar::digits(value).and_then(|length| usize::try_from(length).ok());
             self.content_length = self.content_length.or(length);
         }

@@ -14,37 +14,38 @@ use std::borrow::Cow;
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme<'a> {
+pub enum Scheme {
     /// `sip:`
     Sip,
     /// `sips:`
     Sips,
     /// `tel:`
     Tel,
-    /// Any other, as it stands.
-    Other(&'a [u8]),
+    /// Any other; its name stands at the head of the URI.
+    Other,
 }
 
 /// A URI and its parts, each as it stands on the wire (escapes left in place).
+///
+/// Only what is asked for often is a field: a type of less than 128 bytes is moved without a call of `memcpy`.
 #[derive(Clone, Copy)]
 pub struct Uri<'a> {
     /// The whole URI.
     pub text: &'a [u8],
     /// Its scheme.
-    pub scheme: Scheme<'a>,
+    pub scheme: Scheme,
     /// The user part, escaped as it stands; the number of a `tel:` URI.
     pub user: Option<&'a [u8]>,
-    /// The password, which nobody should use (§19.1.1).
-    pub password: Option<&'a [u8]>,
     /// The host; an IPv6 reference keeps its brackets. Empty unless the scheme is `sip` or `sips`.
     pub host: &'a [u8],
     /// The port, where one is given.
     pub port: Option<u16>,
     /// The URI parameters.
     pub params: Params<'a>,
-    /// The URI headers behind `?`, without it; empty when there are none.
-    pub headers: &'a [u8],
 }
+
+/// [`NameAddr`](crate::header::NameAddr) holds one.
+const _: () = assert!(size_of::<Uri<'_>>() <= 80);
 
 impl<'a> Uri<'a> {
     /// Takes `text` apart.
@@ -64,22 +65,14 @@ impl<'a> Uri<'a> {
         match scheme {
             Scheme::Sip | Scheme::Sips => empty.with_sip_parts(rest),
             Scheme::Tel => empty.with_number(rest),
-            Scheme::Other(_) if !rest.is_empty() && grammar::all(rest, OPAQUE) => Ok(empty),
-            Scheme::Other(_) => Err(Offence::Uri),
+            Scheme::Other if !rest.is_empty() && grammar::all(rest, OPAQUE) => Ok(empty),
+            Scheme::Other => Err(Offence::Uri),
         }
     }
 
-    const fn empty(text: &'a [u8], scheme: Scheme<'a>) -> Uri<'a> {
-        Uri {
-            text,
-            scheme,
-            user: None,
-            password: None,
-            host: &[],
-            port: None,
-            params: Params::checked(&[]),
-            headers: &[],
-        }
+    fn empty(text: &'a [u8], scheme: Scheme) -> Uri<'a> {
+        let end = text.get(text.len()..).unwrap_or_default();
+        Uri { text, scheme, user: None, host: &[], port: None, params: Params::checked(end) }
     }
 
     /// `[userinfo@]hostport[;params][?headers]`.
@@ -94,10 +87,10 @@ impl<'a> Uri<'a> {
         let question = memchr::memchr(b'?', rest).unwrap_or(rest.len());
         let (params, headers) = rest.split_at(question);
         self.params = Params::parse_uri(params).map_err(|_| Offence::Uri)?;
-        if let Some((_, headers)) = headers.split_first() {
-            self.headers = check_headers(headers)?;
+        match headers.split_first() {
+            Some((_, headers)) if !are_headers(headers) => Err(Offence::Uri),
+            Some(_) | None => Ok(self),
         }
-        Ok(self)
     }
 
     /// `user [":" password] "@"`, where it is there. An unescaped `@` can only end the userinfo, so the first one does.
@@ -115,7 +108,7 @@ impl<'a> Uri<'a> {
         if user.is_empty() || !whole {
             return Err(Offence::Uri);
         }
-        (self.user, self.password) = (Some(user), password);
+        self.user = Some(user);
         Ok(host.get(1..).unwrap_or_default())
     }
 
@@ -128,6 +121,17 @@ impl<'a> Uri<'a> {
         self.user = Some(number);
         self.params = Params::parse_uri(params).map_err(|_| Offence::Uri)?;
         Ok(self)
+    }
+
+    /// The password, which nobody should use (§19.1.1).
+    pub fn password(&self) -> Option<&'a [u8]> {
+        let behind = behind(self.text, self.user?).strip_prefix(b":")?;
+        behind.get(..memchr::memchr(b'@', behind)?)
+    }
+
+    /// The URI headers behind `?`, without it; empty when there are none.
+    pub fn headers(&self) -> &'a [u8] {
+        behind(self.text, self.params.raw()).strip_prefix(b"?").unwrap_or_default()
     }
 
     /// The user part with its escapes undone once, never twice: `%2541` is `%41`, not `A`.
@@ -158,9 +162,9 @@ impl fmt::Debug for Uri<'_> {
     }
 }
 
-impl<'a> Scheme<'a> {
+impl Scheme {
     /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
-    fn parse(name: &'a [u8]) -> Option<Scheme<'a>> {
+    fn parse(name: &[u8]) -> Option<Scheme> {
         let first = name.first()?;
         if name.eq_ignore_ascii_case(b"sip") {
             Some(Scheme::Sip)
@@ -171,7 +175,7 @@ impl<'a> Scheme<'a> {
         } else {
             let rest =
                 name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-            (first.is_ascii_alphabetic() && rest).then_some(Scheme::Other(name))
+            (first.is_ascii_alphabetic() && rest).then_some(Scheme::Other)
         }
     }
 }
@@ -215,13 +219,18 @@ fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// `header *( "&" header )`, each with `=`; values may be empty.
-fn check_headers(text: &[u8]) -> Result<&[u8], Offence> {
-    let well_formed = grammar::all(text, URI_HEADER)
+fn are_headers(text: &[u8]) -> bool {
+    grammar::all(text, URI_HEADER)
         && grammar::escapes_are_whole(text)
         && text
             .split(|&byte| byte == b'&')
-            .all(|header| header.iter().position(|&byte| byte == b'=') > Some(0));
-    if well_formed { Ok(text) } else { Err(Offence::Uri) }
+            .all(|header| header.iter().position(|&byte| byte == b'=') > Some(0))
+}
+
+/// What stands in `text` behind `part`, which is a part of it.
+fn behind<'a>(text: &'a [u8], part: &[u8]) -> &'a [u8] {
+    let begin = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    text.get(begin.saturating_add(part.len())..).unwrap_or_default()
 }
 
 /// Undoes `%HH` once.
@@ -245,11 +254,11 @@ mod tests {
         let parsed = uri("sips:alice:secret@[2001:db8::9:1]:5071;transport=tcp;lr?subject=a%20b&x=");
         assert_eq!(parsed.scheme, Scheme::Sips);
         assert_eq!(parsed.user, Some(&b"alice"[..]));
-        assert_eq!(parsed.password, Some(&b"secret"[..]));
+        assert_eq!(parsed.password(), Some(&b"secret"[..]));
         assert_eq!(parsed.host, b"[2001:db8::9:1]");
         assert_eq!(parsed.port, Some(5071));
         assert_eq!(parsed.params.value(b"transport"), Some(&b"tcp"[..]));
-        assert_eq!(parsed.headers, b"subject=a%20b&x=");
+        assert_eq!(parsed.headers(), b"subject=a%20b&x=");
     }
 
     #[test]

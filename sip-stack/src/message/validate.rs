@@ -2,11 +2,12 @@
 //! (RFC 3261 §8.1.1, §8.2, §16.3 item 1, §18.3; RFC 4475 §3.1.2 for what to do otherwise).
 
 use super::error::{HeaderError, Offence, Rejection, StartLineError};
+use super::names::Names;
 use super::{Message, Method, Status};
 use crate::header::{CSeq, HeaderName, NameAddr, Via};
 
 /// Fields that may stand once (§7.3.1, §20). Content-Length is looked at on its own.
-const SINGLE: [HeaderName; 8] = [
+const SINGLE: Names = Names::of(&[
     HeaderName::From,
     HeaderName::To,
     HeaderName::CallId,
@@ -15,7 +16,7 @@ const SINGLE: [HeaderName; 8] = [
     HeaderName::ContentType,
     HeaderName::Date,
     HeaderName::Expires,
-];
+]);
 
 /// The fields without which a message is none (§8.1.1), each read once.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +77,13 @@ impl Message {
     }
 
     fn check_single(&self) -> Result<(), Rejection> {
-        let mut seen = 0u128;
-        for name in self.headers.iter().filter_map(|span| span.name) {
-            let bit = 1u128.checked_shl(name as u32).unwrap_or_default();
-            if seen & bit != 0 && SINGLE.contains(&name) {
-                return Err(reject(HeaderError::new(name, Offence::Repeated)));
-            }
-            seen |= bit;
+        if !self.defects.repeated.meets(SINGLE) {
+            return Ok(());
         }
-        Ok(())
+        let mut seen = Names::default();
+        let mut names = self.headers.iter().filter_map(|span| span.name);
+        let repeated = names.find(|name| seen.insert(*name) && SINGLE.contains(*name));
+        repeated.map_or(Ok(()), |name| Err(reject(HeaderError::new(name, Offence::Repeated))))
     }
 
     /// §8.1.1.5: the method in CSeq is the request's.
@@ -136,7 +135,7 @@ impl Message {
 
     /// §19.1.1, table 1: a Request-URI carries no headers, so that they can never become real ones.
     fn check_request_uri(&self) -> Result<(), HeaderError> {
-        match self.uri()?.headers {
+        match self.uri()?.headers() {
             [] => Ok(()),
             _ => Err(HeaderError::general(Offence::UriHeaders)),
         }

@@ -87,7 +87,7 @@ impl Destination {
         let secure = match uri.scheme {
             Scheme::Sip => false,
             Scheme::Sips => true,
-            Scheme::Tel | Scheme::Other(_) => return Err(DestinationError::Scheme),
+            Scheme::Tel | Scheme::Other => return Err(DestinationError::Scheme),
         };
         let identity = Host::new(uri.host).ok_or(DestinationError::Host)?;
         let target = match uri.params.value(b"maddr") {

@@ -57,7 +57,7 @@ impl Account {
             uri.user.is_none()
                 && uri.port.is_none()
                 && uri.params.iter().next().is_none()
-                && uri.headers.is_empty()
+                && uri.headers().is_empty()
         });
         if host { Ok(()) } else { Err(AccountError::BadDomain(self.domain.clone())) }
     }
@@ -112,7 +112,7 @@ impl Account {
         };
         // Characters that a URI has no room for would be let through by the tolerant parser.
         let clean = uri.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"'));
-        let known = Uri::parse(uri.as_bytes()).is_ok_and(|uri| uri.is_sip() && uri.headers.is_empty());
+        let known = Uri::parse(uri.as_bytes()).is_ok_and(|uri| uri.is_sip() && uri.headers().is_empty());
         (clean && known).then(|| uri.into_bytes())
     }
 }

@@ -199,7 +199,7 @@ fn caller(request: &Request) -> Bytes {
     match request.message.from() {
         Ok(from) => match from.display_unquoted().filter(|name| !name.is_empty()) {
             Some(name) => Bytes::copy_from_slice(&name),
-            None => Bytes::copy_from_slice(from.uri_text),
+            None => Bytes::copy_from_slice(from.uri.text),
         },
         Err(_) => Bytes::new(),
     }

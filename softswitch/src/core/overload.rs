@@ -175,7 +175,7 @@ impl Switch {
         let contacts = contacts.as_ref().map_or(&[][..], Contacts::as_slice);
         aor.bindings.iter().any(|binding| {
             binding.call_id == call_id
-                || contacts.iter().any(|contact| binding.is_for(contact.address.uri_text))
+                || contacts.iter().any(|contact| binding.is_for(contact.address.uri.text))
         })
     }
 }

@@ -87,7 +87,7 @@ impl Asking<'_> {
         }
         let lifetime_s = wanted_s.min(limits.max_expires_s);
         let (call_id, cseq) = sequence(self.request);
-        let (uri, instance) = (contact.address.uri_text, instance(contact));
+        let (uri, instance) = (contact.address.uri.text, instance(contact));
         if [uri, instance.unwrap_or_default(), call_id].iter().any(|text| text.len() > MAX_TEXT) {
             return Err(Refusal::TooLarge);
         }

@@ -271,7 +271,7 @@ fn a_call_that_is_up_can_be_changed_and_ended() {
     press(&mut world);
     let header = |name| String::from_utf8_lossy(invite.header(name).unwrap()).into_owned();
     let contact = invite.contact().unwrap().unwrap();
-    let uri = String::from_utf8_lossy(contact.uri_text).into_owned();
+    let uri = String::from_utf8_lossy(contact.uri.text).into_owned();
     world.feed(PLAIN, format!(
         "BYE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {PLAIN};branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: {};tag=b\r\nTo: {}\r\n\
          Call-ID: {}\r\nCSeq: 7 BYE\r\nContent-Length: 0\r\n\r\n",
