@@ -14,8 +14,8 @@ use media::dsp::SampleRate;
 use media::{AudioFormat, PayloadMap, PayloadRule};
 use sip_stack::sdp::{AudioCodec, AudioOffer, MediaTransport, intersect};
 
-/// The profiles we relay.
-pub(crate) const TRANSPORTS: &[MediaTransport] = &[MediaTransport::RtpAvp];
+/// The profiles we relay. Of RTP/AVPF we use nothing that RTP/AVP lacks, which RFC 4585 §3.4 leaves to each side.
+pub(crate) const TRANSPORTS: &[MediaTransport] = &[MediaTransport::RtpAvp, MediaTransport::RtpAvpf];
 
 /// The outcome for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -193,7 +193,7 @@ impl Session {
         LocalAudio {
             address: self.address,
             port: self.port,
-            transport: MediaTransport::RtpAvp,
+            transport: self.remote.as_ref().map_or(MediaTransport::RtpAvp, |remote| remote.transport),
             codecs: &formats.codecs,
             telephone_events: &formats.events,
             direction,

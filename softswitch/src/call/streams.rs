@@ -1,4 +1,4 @@
-//! The streams of a call beside its sound: video and whatever else comes over RTP/AVP, fax over UDPTL (ITU-T T.38), plain
+//! The streams of a call beside its sound: video and whatever else comes over RTP/AVP or RTP/AVPF, fax over UDPTL (ITU-T T.38), plain
 //! UDP. Each has media legs of its own, and its lines are passed on (RFC 3264 §5, §6, §8); what one party refuses is
 //! refused to the other.
 //!
@@ -77,7 +77,7 @@ impl Kind {
         let is = |name: &str| media.protocol.eq_ignore_ascii_case(name.as_bytes());
         if media.port == 0 {
             None
-        } else if is("RTP/AVP") {
+        } else if is("RTP/AVP") || is("RTP/AVPF") {
             Some(Kind::Rtp)
         } else if is("udptl") || is("UDP") {
             Some(Kind::Datagrams)

@@ -67,6 +67,27 @@ fn video_is_offered_after_the_sound_and_relayed_as_it_is_when_the_callee_takes_i
     assert_eq!(stage.switch.holdings().calls, 0, "every leg has been closed");
 }
 
+/// RFC 4585 §4.2: the attributes of feedback are between the parties; each line keeps the profile it was offered with.
+#[test]
+fn streams_with_feedback_keep_their_profile_and_what_is_asked_about() {
+    let feedback = "a=rtcp-fb:96 nack pli\r\n";
+    let video = format!("m=video 4004 RTP/AVPF 96\r\na=rtpmap:96 VP8/90000\r\n{feedback}");
+    let sound = "m=audio 4000 RTP/AVPF 0\r\na=rtcp-fb:* trr-int 1000\r\n";
+    let (mut stage, invite) = invited(&format!("{sound}{video}"));
+    let offer = stage::body(&invite);
+    assert!(lines(&offer)[0].starts_with("m=audio 40002 RTP/AVP 0 8 "), "anybody takes that: {offer}");
+    assert_eq!(lines(&offer)[1], "m=video 40006 RTP/AVPF 96");
+    assert!(offer.contains(feedback) && !offer.contains("trr-int"), "{offer}");
+    stage.reply(&invite, "200 OK", &sdp(&format!("{PCMU}{video}")));
+    let answer = stage::body(&stage.response_to_caller(200));
+    assert_eq!(lines(&answer), ["m=audio 40000 RTP/AVPF 0", "m=video 40004 RTP/AVPF 96"]);
+    assert!(answer.contains(feedback), "{answer}");
+    stage.ack("");
+    let offer = stage::body(&stage.re_invite(""));
+    assert!(lines(&offer)[0].starts_with("m=audio 40000 RTP/AVPF 0 "), "{offer}");
+    assert_eq!(lines(&offer)[1], "m=video 40004 RTP/AVPF 96");
+}
+
 #[test]
 fn video_that_the_callee_refuses_is_refused_to_the_caller_and_its_ports_are_given_back() {
     let (mut stage, invite) = invited(&format!("{PCMU}{VIDEO}"));
