@@ -232,7 +232,8 @@ impl Call {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Talking { .. } => self.passing_deadline(),
+            Phase::Reserving | Phase::Ended => None,
         }
     }
 

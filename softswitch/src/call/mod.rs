@@ -12,6 +12,7 @@ mod formats;
 mod locate;
 mod midcall;
 mod passing;
+mod reports;
 mod ring;
 mod serve;
 mod session;

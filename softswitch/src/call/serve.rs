@@ -36,7 +36,9 @@ pub(super) struct Served {
     room: Option<RoomId>,
     /// How it has joined.
     format: Option<AudioFormat>,
-    /// It has been given what begins when it joins.
+    /// The caller has acknowledged our answer: before, it may not hear us yet.
+    acknowledged: bool,
+    /// It has been given what begins then.
     attended: bool,
     /// The recording of this caller alone.
     recording: Option<RecordingId>,
@@ -47,7 +49,15 @@ pub(super) struct Served {
 impl Served {
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
-        Served { service, room: None, format: None, attended: false, recording: None, ends_at: None }
+        Served {
+            service,
+            room: None,
+            format: None,
+            acknowledged: false,
+            attended: false,
+            recording: None,
+            ends_at: None,
+        }
     }
 }
 
@@ -130,9 +140,12 @@ impl Rooms {
         room
     }
 
-    /// Gives a caller that has just joined what its service has for it. `call` is its number, `leg` its leg.
+    /// Gives a caller that has joined and acknowledged what its service has for it. `call` is its number, `leg` its leg.
     pub(super) fn attend(&mut self, env: &mut Environment, served: &mut Served, call: u64, leg: LegId) {
-        let (Some(room), Some(_), false) = (served.room, served.format, served.attended) else { return };
+        if !served.acknowledged || served.attended || served.format.is_none() {
+            return;
+        }
+        let Some(room) = served.room else { return };
         served.attended = true;
         let source = match &served.service {
             Service::Conference { record: Some(Recording { format, layout: Layout::Members }) } => {
@@ -244,6 +257,13 @@ impl Call {
     /// The answer to an offer of ours. Whether there is a codec in it.
     pub(super) fn serve_offered(&mut self, env: &mut Environment, answer: AudioOffer) -> bool {
         self.serve_with(env, answer).is_some()
+    }
+
+    /// The caller has acknowledged our answer (RFC 3261 §13.2.2.4).
+    pub(super) fn handle_acknowledged(&mut self) {
+        if let Some(served) = &mut self.destination.service {
+            served.acknowledged = true;
+        }
     }
 
     /// All has been played: the call ends when it was heard.
