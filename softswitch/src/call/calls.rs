@@ -1,6 +1,7 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
-use super::call::{Call, CallId, Phase, Side, call_of};
+use super::call::{Call, CallId, Phase, call_of};
+use super::recording::{self, Recordings};
 use super::serve::Rooms;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub(crate) struct Calls {
     /// Calls so far.
     pub(super) opened: u64,
     pub(super) rooms: Rooms,
+    pub(super) recordings: Recordings,
     /// Calls with other streams beside their sound, by their numbers.
     pub(super) with_streams: BTreeMap<u64, CallId>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
@@ -151,11 +153,14 @@ impl Calls {
                     call.handle_reinvite(env, side, request);
                 }
             }
-            (Some(Method::Info), Some(side)) => {
-                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    call.handle_info(env, side, request);
+            (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
+                (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
+                (id, _) => {
+                    if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                        call.handle_info(env, side, request);
+                    }
                 }
-            }
+            },
             (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
@@ -242,7 +247,7 @@ impl Calls {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
-                self.rooms.leave(env, call.destination.service);
+                self.rooms.leave(env, call);
             }
             return;
         }
@@ -250,10 +255,8 @@ impl Calls {
             self.with_streams.insert(call.number, id);
         }
         if let Some(call) = self.table.get_mut(id) {
-            let (number, leg) = (call.number, call.media(Side::Caller).id);
-            if let Some(served) = &mut call.destination.service {
-                self.rooms.attend(env, served, number, leg);
-            }
+            self.rooms.attend(env, &mut self.recordings, call);
+            self.recordings.attend(env, call);
         }
         let Some(call) = self.table.get(id) else { return };
         let due = call.poll_timeout();

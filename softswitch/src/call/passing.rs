@@ -57,6 +57,7 @@ impl Call {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
+        let sound = sound.map(|sound| self.recorded.prefer_decoded(sound));
         let first = self.caller_leg.session.remote.as_ref().map_or(0, |remote| remote.media_index);
         let had_none = self.streams.is_none();
         let number = self.number;

@@ -56,23 +56,17 @@ impl Calls {
                 self.settle(env, id);
             }
             Report::NotPlayed { file, fault, .. } => env.event(Event::NotPlayed { file, fault }),
-            Report::RecordingBegan { recording, file } => {
-                if let Some(call) = self.rooms.recorded(recording, false) {
-                    env.event(Event::RecordingBegan { call, file });
-                }
-            }
+            Report::RecordingBegan { recording, file } => self.handle_recording_began(env, recording, file),
             Report::RecordingLost { recording, lost_ms } => {
-                if let Some(call) = self.rooms.recorded(recording, false) {
+                if let Some(call) = self.recordings.number_of(recording) {
                     env.event(Event::RecordingLost { call, lost_ms });
                 }
             }
             Report::RecordingFailed { recording, fault, figures } => {
-                if let Some(call) = self.rooms.recorded(recording, true) {
-                    env.event(Event::RecordingFailed { call, fault, figures });
-                }
+                self.handle_recording_failed(env, recording, fault, figures);
             }
             Report::RecordingEnded { recording, figures } => {
-                if let Some(call) = self.rooms.recorded(recording, true) {
+                if let Some(call) = self.recordings.end(recording) {
                     env.event(Event::RecordingEnded { call, figures });
                 }
             }

@@ -151,6 +151,10 @@ fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
     assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
     stage.bye();
     stage.close_media();
+    assert!(matches!(stage.mixing()[..], [Command::CloseRoom { .. }]), "it has ended already");
+    let (mut stage, _) = recorded("3200");
+    stage.bye();
+    stage.close_media();
     assert!(matches!(stage.mixing()[..], [Command::StopRecording { .. }, Command::CloseRoom { .. }]));
 }
 
