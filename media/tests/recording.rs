@@ -397,6 +397,25 @@ fn a_loss_is_told_while_the_recording_runs() {
     assert!((2_000..3_000).contains(&lost_ms), "{lost_ms}");
 }
 
+#[test]
+fn a_night_of_lost_sound_is_a_minute_of_silence_and_told_as_a_night() {
+    let mut scene = conference(1);
+    scene.command(record(Tapped::Mix, false));
+    let disk = Memory::default();
+    let mut recorder = Recorder::new(disk.clone());
+    recorder.begin(recorded(Tapped::Mix, WAV, "slept.wav"), take_tap(&mut scene));
+    talk(&mut scene, &[(1, 400)], 0, 50);
+    recorder.work(false);
+    scene.pass(std::time::Duration::from_secs(8 * 3_600));
+    talk(&mut scene, &[(1, 400)], 50, 50);
+    recorder.work(true);
+    let reports = reports(&mut recorder);
+    let Some(Report::RecordingEnded { figures, .. }) = reports.last() else { panic!("{reports:?}") };
+    assert!((28_799_000..28_801_000).contains(&figures.lost_ms), "{figures:?}");
+    assert!((61_000..62_100).contains(&figures.recorded_ms), "{figures:?}");
+    assert_eq!(read_wav(&disk.whole(0)).len() as u64, figures.recorded_ms * 8);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -72,9 +72,10 @@ pub struct RecordingFigures {
     pub files: u32,
     /// Their octets.
     pub octets: u64,
-    /// Milliseconds in them, lost ones included.
+    /// Milliseconds in them, silence for lost ones included.
     pub recorded_ms: u64,
-    /// Milliseconds of them that are silence because the writer did not keep up.
+    /// Milliseconds whose sound is lost because the writer did not keep up, or the machine slept: silence in the files, or
+    /// not in them at all beyond a minute at a time.
     pub lost_ms: u64,
 }
 

@@ -89,6 +89,7 @@ headers! {
     RAck = "RAck",
     RSeq = "RSeq",
     Reason = "Reason",
+    Record = "Record",
     RecordRoute = "Record-Route",
     RecvInfo = "Recv-Info",
     ReferSub = "Refer-Sub",

@@ -12,6 +12,7 @@ use super::formats::{Formats, audio_format, law};
 use media::codec::Codec;
 use media::dsp::SampleRate;
 use media::{AudioFormat, PayloadMap, PayloadRule};
+use serde::{Deserialize, Serialize};
 use sip_stack::sdp::{AudioCodec, AudioOffer, MediaTransport, intersect};
 
 /// The profiles we relay. Of RTP/AVPF we use nothing that RTP/AVP lacks, which RFC 4585 §3.4 leaves to each side.
@@ -28,7 +29,7 @@ pub(super) struct Agreement {
 }
 
 /// How sound gets from one party to the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Path {
     /// Packet by packet.
     Relay {
@@ -159,6 +160,18 @@ impl Agreement {
             format(theirs, their_codec, our_codec, their_wish),
         ]);
         Some(Agreement { caller: caller.narrowed_to(ours), callee: callee.narrowed_to(theirs), path })
+    }
+
+    /// How two parties are heard and spoken to in a room, whatever they share: each in its first codec that is decoded.
+    pub(super) fn decoded(
+        caller: &Formats,
+        callee: &Formats,
+        wishes: [Wish<'_>; 2],
+    ) -> Option<[AudioFormat; 2]> {
+        match Agreement::mixed(caller, callee, wishes)?.path {
+            Path::Room(formats) => Some(formats),
+            Path::Relay { .. } => None,
+        }
     }
 
     /// What is said to a side, and by it.

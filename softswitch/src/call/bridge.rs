@@ -4,6 +4,8 @@
 //! A party may send any codec that it has named and was answered with, not only the one it likes best (RFC 3264 §6.1). The
 //! shard tells of one that does not reach the other side ([`media::Report::Unexpected`]); then the call is moved into a
 //! room in which that codec is decoded.
+//!
+//! A call that is recorded is in a room though it could be relayed (`recording`).
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, Phase, Side};
@@ -14,10 +16,16 @@ use media::{AudioFormat, Command, RoomId};
 use serde::{Deserialize, Serialize};
 
 /// How the two legs are joined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Bridge {
+    /// What the descriptions of the two come to; `None` while there is no sound between them. A relay may be a room all the
+    /// same, because it is recorded.
+    path: Option<Box<Path>>,
     /// The formats of both when they are in a room.
     mixed: Option<[AudioFormat; 2]>,
+    /// The payload types that the caller and the callee of a recorded relay were heard to send, where that was not the first
+    /// they have agreed to.
+    spoken: [Option<u8>; 2],
     /// How often a codec that was not expected has changed it.
     followed: u8,
 }
@@ -54,35 +62,75 @@ impl Call {
         }
     }
 
-    /// Joins the two legs.
+    /// Joins the two legs as they have agreed.
     pub(super) fn join(&mut self, env: &mut Environment, path: Path) {
-        let [a, b] = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
-        let room = self.room();
-        match path {
-            Path::Relay { forward, backward } => {
+        self.bridge.path = Some(Box::new(path));
+        self.connect(env);
+    }
+
+    /// Joins the two legs, or joins them anew because the call is to be recorded or no more.
+    pub(super) fn connect(&mut self, env: &mut Environment) {
+        let Some(path) = self.bridge.path.as_deref().cloned() else { return };
+        let is_recorded = self.recorded.is_wanted() && matches!(self.phase, Phase::Talking { .. });
+        match (path, is_recorded.then(|| self.decoded()).flatten()) {
+            (Path::Room(formats), _) | (Path::Relay { .. }, Some(formats)) => self.mix(env, formats),
+            (Path::Relay { forward, backward }, None) => {
+                if is_recorded {
+                    self.handle_unrecordable(env);
+                }
+                let [a, b] = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
                 env.media(Command::Relay { a, b, forward, backward });
                 self.close_room(env);
             }
-            Path::Room(formats) => {
-                if self.bridge.mixed.is_none() {
-                    env.media(Command::OpenRoom { room });
-                }
-                let before = self.bridge.mixed.map_or([None; 2], |formats| formats.map(Some));
-                for ((leg, format), before) in [a, b].into_iter().zip(formats).zip(before) {
-                    // Who is spoken to as before keeps its seat.
-                    if before != Some(format) {
-                        env.media(Command::Join { room, leg, format, role: Role::Participant });
-                    }
-                }
-                self.bridge.mixed = Some(formats);
+        }
+    }
+
+    /// Both sides meet in the room of the call.
+    fn mix(&mut self, env: &mut Environment, formats: [AudioFormat; 2]) {
+        let legs = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
+        let room = self.room();
+        if self.bridge.mixed.is_none() {
+            env.media(Command::OpenRoom { room });
+        }
+        let before = self.bridge.mixed.map_or([None; 2], |formats| formats.map(Some));
+        for ((leg, format), before) in legs.into_iter().zip(formats).zip(before) {
+            // Who is spoken to as before keeps its seat.
+            if before != Some(format) {
+                env.media(Command::Join { room, leg, format, role: Role::Participant });
             }
         }
+        self.bridge.mixed = Some(formats);
+    }
+
+    /// The room that the two are in.
+    pub(super) fn mixed_in(&self) -> Option<RoomId> {
+        self.bridge.mixed.map(|_| self.room())
+    }
+
+    /// Whether the sound of the two is decoded, or could be.
+    pub(super) fn can_be_mixed(&self) -> bool {
+        self.bridge.path.is_some() && (self.bridge.mixed.is_some() || self.decoded().is_some())
+    }
+
+    /// How the two of a relay are heard and spoken to in a room: in what each sends.
+    fn decoded(&self) -> Option<[AudioFormat; 2]> {
+        let formats = |side| {
+            let agreed = self.agreed(side)?;
+            let known = |number: u8| agreed.codecs.iter().find(|codec| codec.payload_type == number);
+            let [caller, callee] = self.bridge.spoken;
+            let spoken = if side == Side::Caller { caller } else { callee };
+            let codec = spoken.and_then(known).or_else(|| agreed.first())?;
+            decoded(codec).map(|_| agreed.narrowed_to(codec))
+        };
+        let wishes = [Side::Caller, Side::Callee].map(|side| self.wish(side));
+        Agreement::decoded(&formats(Side::Caller)?, &formats(Side::Callee)?, wishes)
     }
 
     /// The two hear each other no more, as their sound is put off.
     pub(super) fn part(&mut self, env: &mut Environment) {
         let [a, b] = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
         env.media(Command::Part { a, b });
+        self.bridge.path = None;
         self.close_room(env);
     }
 
@@ -90,15 +138,16 @@ impl Call {
     pub(super) fn close_room(&mut self, env: &mut Environment) {
         if self.bridge.mixed.take().is_some() {
             env.media(Command::CloseRoom { room: self.room() });
+            self.recorded.handle_room_closed();
         }
     }
 
     /// A party sends a codec that does not reach the other one.
     pub(super) fn handle_unexpected(&mut self, env: &mut Environment, side: Side, payload_type: u8) {
-        if !matches!(self.phase, Phase::Talking { .. })
-            || self.bridge.followed >= FOLLOWED
-            || !transcodes(env)
-        {
+        if !matches!(self.phase, Phase::Talking { .. }) || self.bridge.followed >= FOLLOWED {
+            return;
+        }
+        if self.follow_recorded(env, side, payload_type) || !transcodes(env) {
             return;
         }
         let Some(spoken) = self.leg_mut(side).and_then(|leg| {
@@ -121,6 +170,32 @@ impl Call {
         }
         self.configure(env, side);
         self.join(env, agreement.path);
+    }
+}
+
+impl Call {
+    /// A party of a recorded call sends another codec than it was taken to, which the relay would have passed on: it is heard
+    /// in that one, or not recorded any more. Whether it was that.
+    fn follow_recorded(&mut self, env: &mut Environment, side: Side, payload_type: u8) -> bool {
+        let would_pass = match self.bridge.path.as_deref() {
+            Some(path @ Path::Relay { .. }) => path.carries(side, payload_type),
+            Some(Path::Room(_)) | None => false,
+        };
+        if !would_pass || self.bridge.mixed.is_none() {
+            return false;
+        }
+        self.bridge.followed += 1;
+        let codecs = self.agreed(side).map(|agreed| agreed.codecs.as_slice()).unwrap_or_default();
+        let is_decoded =
+            codecs.iter().any(|codec| codec.payload_type == payload_type && decoded(codec).is_some());
+        if is_decoded && self.bridge.followed < FOLLOWED {
+            let [caller, callee] = &mut self.bridge.spoken;
+            *(if side == Side::Caller { caller } else { callee }) = Some(payload_type);
+            self.connect(env);
+        } else {
+            self.give_up_recording(env);
+        }
+        true
     }
 }
 

@@ -3,11 +3,12 @@
 use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
 use super::passing::Passing;
+use super::recording::Recorded;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
 use super::streams::Streams;
-use crate::config::{DomainId, Latching};
+use crate::config::{DomainId, Latching, Recording};
 use crate::core::environment::Environment;
 use crate::registrar::Way;
 use crate::store::EndedBy;
@@ -105,6 +106,8 @@ pub(super) struct Destination {
     pub(super) latching: Latching,
     /// How long it may ring.
     pub(super) ring_s: u32,
+    /// How calls to it are recorded, if they are.
+    pub(super) record: Option<Recording>,
 }
 
 /// What the call is doing.
@@ -159,6 +162,8 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// What is recorded of it.
+    pub(super) recorded: Recorded,
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     pub(super) ending: Option<Ending>,
@@ -232,7 +237,8 @@ impl Call {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Ended => None,
+            Phase::Talking { .. } => self.passing_deadline(),
+            Phase::Reserving | Phase::Ended => None,
         }
     }
 

@@ -1,18 +1,16 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
-use super::call::{Call, CallId, Phase, Side, call_of};
+use super::call::{Call, CallId, Phase, call_of};
+use super::recording::{self, Recordings};
 use super::serve::Rooms;
-use super::streams::Streams;
-use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
-use media::{Command, LegId, Report};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
-use sip_stack::table::{Id, Table};
+use sip_stack::table::Table;
 use sip_stack::transaction::{TimerQueue, TransactionId};
 use std::collections::BTreeMap;
 
@@ -24,8 +22,9 @@ pub(crate) struct Calls {
     /// Calls so far.
     pub(super) opened: u64,
     pub(super) rooms: Rooms,
+    pub(super) recordings: Recordings,
     /// Calls with other streams beside their sound, by their numbers.
-    with_streams: BTreeMap<u64, CallId>,
+    pub(super) with_streams: BTreeMap<u64, CallId>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
 }
@@ -154,11 +153,14 @@ impl Calls {
                     call.handle_reinvite(env, side, request);
                 }
             }
-            (Some(Method::Info), Some(side)) => {
-                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    call.handle_info(env, side, request);
+            (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
+                (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
+                (id, _) => {
+                    if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                        call.handle_info(env, side, request);
+                    }
                 }
-            }
+            },
             (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
@@ -189,177 +191,8 @@ impl Calls {
         self.settle(env, id);
     }
 
-    /// News from a media shard.
-    pub(crate) fn handle_report(&mut self, env: &mut Environment, report: Report) {
-        if self.handle_stream_report(env, &report) {
-            return;
-        }
-        match report {
-            Report::Opened { legs } => {
-                let Some((id, _)) = legs.first().map(|(leg, _)| call_with(*leg)) else { return };
-                if self.table.get(id).is_none() {
-                    for (leg, _) in legs {
-                        env.media(Command::Close { leg });
-                    }
-                    return;
-                }
-                if let Some(call) = self.table.get_mut(id) {
-                    for (leg, port) in legs {
-                        match &mut call.streams {
-                            Some(streams) if Streams::call_of(leg) == Some(call.number) => {
-                                streams.opened(leg, port);
-                            }
-                            Some(_) | None => call.media_mut(call_with(leg).1).port = port,
-                        }
-                    }
-                    call.handle_opened(env);
-                }
-                self.settle(env, Some(id));
-            }
-            Report::Refused { legs, .. } => {
-                let Some((id, _)) = legs.first().map(|leg| call_with(*leg)) else { return };
-                if let Some(call) = self.table.get_mut(id) {
-                    call.handle_refused_media(env);
-                }
-                self.settle(env, Some(id));
-            }
-            Report::Latched { leg, .. } | Report::Heard { leg } => self.silence(env, leg, false),
-            Report::Silent { leg } => self.silence(env, leg, true),
-            Report::Unexpected { leg, payload_type } => {
-                let (id, side) = call_with(leg);
-                if let Some(call) = self.table.get_mut(id) {
-                    call.handle_unexpected(env, side, payload_type);
-                }
-            }
-            // The caller hears nothing, and nobody hears it.
-            Report::NotJoined { leg, .. } => self.end(env, call_with(leg).0, Status::SERVER_INTERNAL_ERROR),
-            Report::Digit { leg, heard, .. } => {
-                let (id, side) = call_with(leg);
-                if let Some(call) = self.table.get_mut(id) {
-                    call.handle_digit(env, side, heard);
-                }
-            }
-            Report::NotDialled { leg, digits } => {
-                let (id, side) = call_with(leg);
-                if let Some(call) = self.table.get_mut(id) {
-                    call.send_info(env, side, &digits);
-                }
-            }
-            // Nobody has asked for them yet.
-            Report::Talk { .. } | Report::Speaker { .. } => {}
-            Report::Played { room, .. } => {
-                let id = self.rooms.listener(room);
-                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    call.handle_played(env);
-                }
-                self.settle(env, id);
-            }
-            Report::NotPlayed { file, fault, .. } => env.event(Event::NotPlayed { file, fault }),
-            Report::RecordingBegan { recording, file } => {
-                if let Some(call) = self.rooms.recorded(recording, false) {
-                    env.event(Event::RecordingBegan { call, file });
-                }
-            }
-            Report::RecordingLost { recording, lost_ms } => {
-                if let Some(call) = self.rooms.recorded(recording, false) {
-                    env.event(Event::RecordingLost { call, lost_ms });
-                }
-            }
-            Report::RecordingFailed { recording, fault, figures } => {
-                if let Some(call) = self.rooms.recorded(recording, true) {
-                    env.event(Event::RecordingFailed { call, fault, figures });
-                }
-            }
-            Report::RecordingEnded { recording, figures } => {
-                if let Some(call) = self.rooms.recorded(recording, true) {
-                    env.event(Event::RecordingEnded { call, figures });
-                }
-            }
-            Report::Closed { leg, figures } => {
-                let (id, side) = call_with(leg);
-                if let Some(call) = self.table.get_mut(id) {
-                    call.media_mut(side).figures = Some(figures);
-                }
-                self.settle(env, Some(id));
-            }
-        }
-    }
-
-    /// News of a stream beside the sound of a call; whether it was that. Its silence ends no call.
-    fn handle_stream_report(&mut self, env: &mut Environment, report: &Report) -> bool {
-        let leg = match report {
-            Report::Opened { legs } => match legs.first() {
-                Some((leg, _)) => *leg,
-                None => return false,
-            },
-            Report::Refused { legs, .. } => match legs.first() {
-                Some(leg) => *leg,
-                None => return false,
-            },
-            Report::Latched { leg, .. }
-            | Report::Heard { leg }
-            | Report::Silent { leg }
-            | Report::Unexpected { leg, .. }
-            | Report::NotJoined { leg, .. }
-            | Report::Digit { leg, .. }
-            | Report::NotDialled { leg, .. }
-            | Report::Closed { leg, .. } => *leg,
-            Report::Talk { .. }
-            | Report::Speaker { .. }
-            | Report::Played { .. }
-            | Report::NotPlayed { .. }
-            | Report::RecordingBegan { .. }
-            | Report::RecordingLost { .. }
-            | Report::RecordingFailed { .. }
-            | Report::RecordingEnded { .. } => return false,
-        };
-        let id = Streams::call_of(leg).and_then(|number| self.with_streams.get(&number).copied());
-        let Some(call) = id.and_then(|id| self.table.get_mut(id)) else { return id.is_some() };
-        match (report, &mut call.streams) {
-            (Report::Opened { legs }, Some(streams)) => {
-                legs.iter().for_each(|(leg, port)| streams.opened(*leg, *port));
-                match call.ending {
-                    None => call.ask_other(env),
-                    Some(_) => streams.close(env),
-                }
-            }
-            (Report::Refused { .. }, _) => call.refuse_passed(env, Status::SERVER_INTERNAL_ERROR),
-            (Report::Closed { figures, .. }, Some(streams)) => streams.closed(leg, figures.clone()),
-            (
-                Report::Opened { .. }
-                | Report::Closed { .. }
-                | Report::Latched { .. }
-                | Report::Heard { .. }
-                | Report::Silent { .. }
-                | Report::Unexpected { .. }
-                | Report::NotJoined { .. }
-                | Report::Digit { .. }
-                | Report::NotDialled { .. }
-                | Report::Talk { .. }
-                | Report::Speaker { .. }
-                | Report::Played { .. }
-                | Report::NotPlayed { .. }
-                | Report::RecordingBegan { .. }
-                | Report::RecordingLost { .. }
-                | Report::RecordingFailed { .. }
-                | Report::RecordingEnded { .. },
-                _,
-            ) => {}
-        }
-        self.settle(env, id);
-        id.is_some()
-    }
-
-    fn silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
-        let (id, side) = call_with(leg);
-        if self.table.get_mut(id).is_some_and(|call| call.handle_silence(side, silent)) {
-            return self.end(env, id, Status::REQUEST_TIMEOUT);
-        }
-        self.settle(env, Some(id));
-    }
-
     /// The switch ends a call.
-    fn end(&mut self, env: &mut Environment, id: CallId, status: Status) {
+    pub(super) fn end(&mut self, env: &mut Environment, id: CallId, status: Status) {
         if let Some(call) = self.table.get_mut(id) {
             let byes = call.terminate(env, status);
             self.remember_byes(byes.into_iter().flatten());
@@ -387,6 +220,7 @@ impl Calls {
                     continue;
                 }
                 call.handle_ring_timeout(env);
+                call.handle_passing_timeout(env);
             }
             self.settle(env, Some(id));
         }
@@ -413,7 +247,7 @@ impl Calls {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
-                self.rooms.leave(env, call.destination.service);
+                self.rooms.leave(env, call);
             }
             return;
         }
@@ -421,10 +255,8 @@ impl Calls {
             self.with_streams.insert(call.number, id);
         }
         if let Some(call) = self.table.get_mut(id) {
-            let (number, leg) = (call.number, call.media(Side::Caller).id);
-            if let Some(served) = &mut call.destination.service {
-                self.rooms.attend(env, served, number, leg);
-            }
+            self.rooms.attend(env, &mut self.recordings, call);
+            self.recordings.attend(env, call);
         }
         let Some(call) = self.table.get(id) else { return };
         let due = call.poll_timeout();
@@ -435,36 +267,6 @@ impl Calls {
             }
         }
     }
-}
-
-impl Call {
-    /// The media ports are there.
-    fn handle_opened(&mut self, env: &mut Environment) {
-        match (&self.phase, self.ending) {
-            (Phase::Reserving, None) if self.destination.service.is_some() => self.serve(env),
-            (Phase::Reserving, None) => self.ring(env),
-            // Given up meanwhile.
-            (Phase::Reserving, Some(_)) => {
-                self.phase = Phase::Ended;
-                for leg in self.media.iter().filter(|leg| leg.port != 0) {
-                    env.media(Command::Close { leg: leg.id });
-                }
-                if let Some(streams) = &mut self.streams {
-                    streams.close(env);
-                }
-            }
-            (
-                Phase::Locating | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Served | Phase::Ended,
-                _,
-            ) => {}
-        }
-    }
-}
-
-/// The call and side that a media leg belongs to.
-fn call_with(leg: LegId) -> (CallId, Side) {
-    let side = if leg.0.is_multiple_of(2) { Side::Caller } else { Side::Callee };
-    (Id::from_u64(leg.0 / 2), side)
 }
 
 /// A final response without a body.

@@ -152,6 +152,7 @@ impl Call {
             ended_by: ending.by,
             caller_media,
             callee_media,
+            recordings: self.recorded.files().to_vec(),
         }));
     }
 

@@ -10,6 +10,7 @@ use super::formats::Formats;
 use super::session::{SDP, SdpFault, read};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use bytes::Bytes;
+use media::LegId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status};
@@ -73,6 +74,7 @@ impl Call {
         let Some(offer) = offer else {
             return self.offer_anew(env, side).ok_or(Status::NOT_ACCEPTABLE_HERE);
         };
+        let offer = self.recorded.prefer_decoded(offer);
         let ptime_ms = offer.ptime_ms;
         let told = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
@@ -157,6 +159,7 @@ impl Call {
     /// The ACK of a 2xx of ours; it carries the answer when the 2xx carried our offer (§13.2.1). Returns whether the
     /// call can go on.
     pub(super) fn handle_ack(&mut self, env: &mut Environment, side: Side, ack: &Message) -> bool {
+        self.handle_acknowledged();
         let Some(leg) = self.leg_mut(side) else { return true };
         if !core::mem::take(&mut leg.awaiting_answer) {
             return true;
@@ -166,6 +169,7 @@ impl Call {
         if matches!(self.phase, Phase::Served) {
             return self.serve_offered(env, answer);
         }
+        let answer = self.recorded.prefer_decoded(answer);
         if self.adopt(env, side, answer).is_none() {
             return false;
         }
@@ -182,11 +186,19 @@ impl Call {
         true
     }
 
-    /// A media leg heard nothing for the configured time, or something again. Returns whether the call is dead: both
-    /// sides are silent.
-    pub(super) fn handle_silence(&mut self, side: Side, silent: bool) -> bool {
-        self.media_mut(side).silent = silent;
+    /// A media leg heard nothing for the configured time, or something again. Returns whether the call is dead: nobody says
+    /// anything. That is asked of its sound; where that is put off, of the streams in its place.
+    pub(super) fn handle_silence(&mut self, leg: LegId, silent: bool) -> bool {
+        match (self.media.iter_mut().find(|sound| sound.id == leg), &mut self.streams) {
+            (Some(sound), _) => sound.silent = silent,
+            (None, Some(streams)) => streams.hush(leg, silent),
+            (None, None) => {}
+        }
         let is_up = matches!(self.phase, Phase::Talking { .. } | Phase::Served);
-        is_up && self.media.iter().filter(|leg| leg.port != 0).all(|leg| leg.silent)
+        let are_silent = match &self.streams {
+            Some(streams) if streams.replace_sound() => streams.are_silent(),
+            Some(_) | None => self.media.iter().filter(|leg| leg.port != 0).all(|leg| leg.silent),
+        };
+        is_up && silent && are_silent
     }
 }

@@ -12,6 +12,8 @@ mod formats;
 mod locate;
 mod midcall;
 mod passing;
+mod recording;
+mod reports;
 mod ring;
 mod serve;
 mod session;

@@ -2,8 +2,9 @@
 //! (RFC 3261 §14, RFC 3264 §8, ITU-T T.38 §D.2.3). The other side gets a re-INVITE of ours, and its answer is the answer.
 //!
 //! First the ports of new streams are opened. Until there is an answer every other re-INVITE is refused: 500 to who asked, 491
-//! to the other (§14.2). When the other side refuses, everything stays as it was. Left out on purpose: asking again after a
-//! 491 of the other side; who asked first gets it and asks again itself.
+//! to the other (§14.2). When the other side refuses, everything stays as it was. A side that has not answered after
+//! [`PATIENCE`] gets a CANCEL, and its transaction ends soon, one way or the other (§9.1). Left out on purpose: asking again after
+//! a 491 of the other side; who asked first gets it and asks again itself.
 
 use super::agreement::Agreement;
 use super::bridge::transcodes;
@@ -12,8 +13,10 @@ use super::formats::Formats;
 use super::session::{SDP, read};
 use super::streams::{Lines, Streams};
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use core::time::Duration;
 use media::Command;
 use serde::{Deserialize, Serialize};
+use sip_stack::Time;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
@@ -31,7 +34,12 @@ pub(super) struct Passing {
     /// Ours to the other side; `None` while ports are on their way.
     asked: Option<TransactionId>,
     before: Lines,
+    /// When it is given up; `None` once it was.
+    deadline: Option<Time>,
 }
+
+/// How long the other side may take: it may ask somebody whether video is wanted.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Call {
     /// Takes a re-INVITE of one side that concerns the other one too; whether it is one.
@@ -49,6 +57,7 @@ impl Call {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
+        let sound = sound.map(|sound| self.recorded.prefer_decoded(sound));
         let first = self.caller_leg.session.remote.as_ref().map_or(0, |remote| remote.media_index);
         let had_none = self.streams.is_none();
         let number = self.number;
@@ -64,7 +73,9 @@ impl Call {
         let [ours, theirs] = [ours, theirs].map(|flow| flow.local.ip().to_canonical());
         let legs = self.streams.as_ref().map(|streams| streams.unopened(ours, theirs)).unwrap_or_default();
         let request = request.clone();
-        self.passing = Some(Box::new(Passing { side, request, transaction, sound, asked: None, before }));
+        let deadline = Some(env.now + PATIENCE);
+        let passing = Passing { side, request, transaction, sound, asked: None, before, deadline };
+        self.passing = Some(Box::new(passing));
         if legs.is_empty() {
             self.ask_other(env);
         } else {
@@ -141,17 +152,38 @@ impl Call {
         is_it
     }
 
-    /// Who asked has thought better of it; whether it was that re-INVITE.
-    pub(super) fn cancel_passed(&mut self, env: &mut Environment, transaction: TransactionId) -> bool {
-        let Some(passing) = self.passing.as_ref().filter(|passing| passing.transaction == transaction) else {
-            return false;
-        };
-        match passing.asked {
-            // Its final response, mostly 487, is the one for who asked.
-            Some(asked) => env.endpoint.cancel(env.now, asked),
-            None => self.refuse_passed(env, Status::REQUEST_TERMINATED),
+    /// When a re-INVITE that is passed on has waited long enough.
+    pub(super) fn passing_deadline(&self) -> Option<Time> {
+        self.passing.as_ref()?.deadline
+    }
+
+    /// The other side has not answered in time.
+    pub(super) fn handle_passing_timeout(&mut self, env: &mut Environment) {
+        if self.passing_deadline().is_some_and(|deadline| deadline <= env.now) {
+            self.give_up_passed(env, Status::SERVER_INTERNAL_ERROR);
         }
-        true
+    }
+
+    /// Gives up the re-INVITE that is passed on. `status` is for who asked when the other side has not been asked yet.
+    fn give_up_passed(&mut self, env: &mut Environment, status: Status) {
+        match self.passing.as_deref_mut() {
+            Some(Passing { asked: Some(asked), deadline, .. }) => {
+                *deadline = None;
+                env.endpoint.cancel(env.now, *asked);
+            }
+            Some(Passing { asked: None, .. }) => self.refuse_passed(env, status),
+            None => {}
+        }
+    }
+
+    /// Who asked has thought better of it; whether it was that re-INVITE. The final response of the other side, mostly 487,
+    /// is the one for who asked.
+    pub(super) fn cancel_passed(&mut self, env: &mut Environment, transaction: TransactionId) -> bool {
+        let is_it = self.passing.as_ref().is_some_and(|passing| passing.transaction == transaction);
+        if is_it {
+            self.give_up_passed(env, Status::REQUEST_TERMINATED);
+        }
+        is_it
     }
 
     /// Everything stays as it was.

@@ -7,17 +7,16 @@
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
 use super::formats::{Formats, PTIME_MS};
+use super::recording::{Recordings, Take};
 use crate::config::{Layout, Recording, Service};
-use crate::core::Timestamp;
 use crate::core::environment::Environment;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
-use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role};
 use media::source::Source;
-use media::tap::{Container, RecordingFormat, RecordingId, Tapped};
-use media::{AudioFormat, Command, LegId, PayloadMap, RoomId};
+use media::tap::Tapped;
+use media::{AudioFormat, Command, PayloadMap, RoomId};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::message::{Message, Status};
@@ -36,25 +35,28 @@ pub(super) struct Served {
     room: Option<RoomId>,
     /// How it has joined.
     format: Option<AudioFormat>,
-    /// It has been given what begins when it joins.
+    /// The caller has acknowledged our answer: before, it may not hear us yet.
+    acknowledged: bool,
+    /// It has been given what begins then.
     attended: bool,
-    /// The recording of this caller alone.
-    recording: Option<RecordingId>,
     /// When the call is over by itself: all has been played.
     pub(super) ends_at: Option<Time>,
 }
 
 impl Served {
+    /// Whether what begins with the caller is to begin now.
+    const fn is_due(&self) -> bool {
+        self.acknowledged && !self.attended && self.format.is_some()
+    }
+
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
-        Served { service, room: None, format: None, attended: false, recording: None, ends_at: None }
+        Served { service, room: None, format: None, acknowledged: false, attended: false, ends_at: None }
     }
 }
 
 /// What was played last is still in the network, and in the buffer of the phone, when it has left.
 const LAST_WORDS: Duration = Duration::from_millis(300);
-/// Samples per second of recordings: wide band.
-const RECORDED: SampleRate = SampleRate::Hz16000;
 
 /// The rooms that calls are in.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -65,10 +67,6 @@ pub(super) struct Rooms {
     /// configuration.
     numbers: BTreeMap<(Arc<str>, Bytes), RoomId>,
     open: BTreeMap<RoomId, OpenRoom>,
-    /// Recordings so far.
-    recordings: u64,
-    /// Those that have not ended, with the number of the call that they are named by.
-    recorded: BTreeMap<RecordingId, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,8 +76,8 @@ struct OpenRoom {
     number: Option<(Arc<str>, Bytes)>,
     /// The one call that a room is for in which something is played.
     listener: Option<CallId>,
-    /// It is being recorded as a whole.
-    recorded: bool,
+    /// The file that it is recorded into as a whole.
+    recorded: Option<Arc<str>>,
 }
 
 impl Rooms {
@@ -125,27 +123,20 @@ impl Rooms {
         if let Some(number) = number.clone() {
             self.numbers.insert(number, room);
         }
-        self.open.insert(room, OpenRoom { calls: 0, number, listener, recorded: false });
+        self.open.insert(room, OpenRoom { calls: 0, number, listener, recorded: None });
         env.media(Command::OpenRoom { room });
         room
     }
 
-    /// Gives a caller that has just joined what its service has for it. `call` is its number, `leg` its leg.
-    pub(super) fn attend(&mut self, env: &mut Environment, served: &mut Served, call: u64, leg: LegId) {
-        let (Some(room), Some(_), false) = (served.room, served.format, served.attended) else { return };
+    /// Gives a caller that has joined and acknowledged what its service has for it.
+    pub(super) fn attend(&mut self, env: &mut Environment, recordings: &mut Recordings, call: &mut Call) {
+        let Some(served) = call.destination.service.as_mut().filter(|served| served.is_due()) else { return };
+        let Some(room) = served.room else { return };
         served.attended = true;
         let source = match &served.service {
-            Service::Conference { record: Some(Recording { format, layout: Layout::Members }) } => {
-                let what = Tapped::Member(MemberId(leg.0));
-                served.recording = Some(self.record(env, room, what, *format, call));
-                return;
-            }
-            Service::Conference { record: Some(Recording { format, layout: Layout::Mix }) } => {
-                let known = self.open.get_mut(&room).map(|open| core::mem::replace(&mut open.recorded, true));
-                if known == Some(false) {
-                    self.record(env, room, Tapped::Mix, *format, call);
-                }
-                return;
+            Service::Conference { record: Some(form) } => {
+                let form = *form;
+                return self.record(env, recordings, call, (room, form));
             }
             Service::Conference { record: None } | Service::Echo => return,
             Service::Milliwatt => Source::Milliwatt,
@@ -156,32 +147,30 @@ impl Rooms {
         env.media(Command::Play { room, member: PLAYER, source, role });
     }
 
+    /// Begins to record a conference with the first who has come, or each who comes by itself. The records of all who were
+    /// in it name its file.
     fn record(
         &mut self,
         env: &mut Environment,
-        room: RoomId,
-        what: Tapped,
-        container: Container,
-        call: u64,
-    ) -> RecordingId {
-        self.recordings += 1;
-        let recording = RecordingId(self.recordings);
-        self.recorded.insert(recording, call);
-        let folder = env.config.recordings.clone().unwrap_or_else(|| "recordings".into());
-        let (begun, extension) = (Timestamp(env.unix_ms(env.now)), container.extension());
-        let file = format!("{folder}{}{begun}-call-{call}.{extension}", std::path::MAIN_SEPARATOR).into();
-        let format = RecordingFormat { container, rate: RECORDED };
-        env.media(Command::Record { recording, room, what, whispers: false, file, format });
-        recording
-    }
-
-    /// The call that a recording is named by; a recording that is over is forgotten.
-    pub(super) fn recorded(&mut self, recording: RecordingId, over: bool) -> Option<u64> {
-        let call = self.recorded.get(&recording).copied();
-        if over {
-            self.recorded.remove(&recording);
+        recordings: &mut Recordings,
+        call: &mut Call,
+        (room, form): (RoomId, Recording),
+    ) {
+        let member = MemberId(call.media(Side::Caller).id.0);
+        let take = |what| Take { room, what, form, suffix: "" };
+        let whole = match form.layout {
+            Layout::Members => return recordings.begin(env, call, take(Tapped::Member(member))),
+            Layout::Mix => Tapped::Mix,
+            Layout::Stereo => Tapped::Parties { left: member },
+        };
+        let Some(open) = self.open.get_mut(&room) else { return };
+        match &open.recorded {
+            Some(file) => call.recorded.note(Arc::clone(file)),
+            None => {
+                recordings.begin(env, call, take(whole));
+                open.recorded = call.recorded.files().last().cloned();
+            }
         }
-        call
     }
 
     /// The call for which something was played in a room.
@@ -190,11 +179,21 @@ impl Rooms {
     }
 
     /// A call is over; the last one closes its room.
-    pub(super) fn leave(&mut self, env: &mut Environment, served: Option<Served>) {
-        let Some(served) = served else { return };
+    pub(super) fn leave(&mut self, env: &mut Environment, call: Call) {
+        let Some(served) = call.destination.service else { return };
         let Some(room) = served.room else { return };
-        if let Some(recording) = served.recording {
-            env.media(Command::StopRecording { room, recording });
+        let alone = match served.service {
+            Service::Conference { record: Some(Recording { layout: Layout::Members, .. }) } => true,
+            Service::Conference { .. }
+            | Service::Echo
+            | Service::Milliwatt
+            | Service::Play { .. }
+            | Service::Music { .. } => false,
+        };
+        if alone {
+            for recording in call.recorded.running() {
+                env.media(Command::StopRecording { room, recording: *recording });
+            }
         }
         let Some(open) = self.open.get_mut(&room) else { return };
         open.calls -= 1;
@@ -244,6 +243,13 @@ impl Call {
     /// The answer to an offer of ours. Whether there is a codec in it.
     pub(super) fn serve_offered(&mut self, env: &mut Environment, answer: AudioOffer) -> bool {
         self.serve_with(env, answer).is_some()
+    }
+
+    /// The caller has acknowledged our answer (RFC 3261 §13.2.2.4).
+    pub(super) fn handle_acknowledged(&mut self) {
+        if let Some(served) = &mut self.destination.service {
+            served.acknowledged = true;
+        }
     }
 
     /// All has been played: the call ends when it was heard.

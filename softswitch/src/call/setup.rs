@@ -5,6 +5,7 @@ use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Tar
 use super::calls::Calls;
 use super::digits::takes_info;
 use super::locate::Located;
+use super::recording::Recorded;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
 use super::streams::Streams;
@@ -60,14 +61,16 @@ impl Calls {
         };
         let number = callee.clone();
         let service = destination.service.take();
+        let recorded = recorded(env, domain, caller, &destination);
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
             call.destination.service = service;
+            call.recorded = recorded;
             call.find_streams(remote.as_ref());
-            call.caller_leg.session.remote = remote;
+            call.caller_leg.session.remote = remote.map(|remote| call.recorded.prefer_decoded(remote));
             call.announce(env);
             if call.destination.peer.is_some() {
                 call.phase = Phase::Locating;
@@ -131,6 +134,7 @@ impl Calls {
             bridge: Bridge::default(),
             streams: None,
             passing: None,
+            recorded: Recorded::default(),
             started: env.now,
             answered: None,
             ending: None,
@@ -231,15 +235,18 @@ fn destination(
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
             let (latching, ring_s) = (user.latching.clone(), user.ring_s);
-            Ok(Destination { targets, peer: None, service: None, user: callee.clone(), latching, ring_s })
+            let record = user.recording.always.then_some(user.recording.form);
+            let user = callee.clone();
+            Ok(Destination { targets, peer: None, service: None, user, latching, ring_s, record })
         }
-        config::Target::Peer { peer, .. } => Ok(Destination {
+        config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),
             peer: Some(Box::new(Located::new(peer, callee))),
             service: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
             ring_s: PEER_RING_S,
+            record,
         }),
         config::Target::Service(service) => Ok(Destination {
             targets: SmallVec::new(),
@@ -248,8 +255,18 @@ fn destination(
             user: callee.clone(),
             latching: config::Latching::default(),
             ring_s: 0,
+            record: None,
         }),
     }
+}
+
+/// How a call is recorded: as the caller's are, else as those to whom it is for. What a service of ours records it sees to
+/// itself.
+fn recorded(env: &Environment, domain: DomainId, caller: &str, destination: &Destination) -> Recorded {
+    let own = env.domain(domain).and_then(|domain| domain.users.get(caller)).map(|user| user.recording);
+    let own = own.filter(|recording| recording.always).map(|recording| recording.form);
+    let is_served = destination.peer.is_none() && destination.targets.is_empty();
+    Recorded::as_wanted(own.or(destination.record).filter(|_| !is_served))
 }
 
 /// How long a call to a static peer may ring: Timer C of a proxy (RFC 3261 §16.6 step 11) is above three minutes.

@@ -210,7 +210,8 @@ impl Streams {
 
     /// The legs of streams that have no ports yet.
     pub(super) fn unopened(&self, caller: IpAddr, callee: IpAddr) -> LegAddresses {
-        let fresh = self.list.iter().filter(|stream| stream.legs.iter().all(|leg| leg.port == 0));
+        let fresh =
+            self.list.iter().filter(|stream| !stream.closed && stream.legs.iter().all(|leg| leg.port == 0));
         fresh.flat_map(|stream| stream.addresses(caller, callee)).collect()
     }
 
@@ -263,11 +264,38 @@ impl Streams {
         self.list.iter().flat_map(|stream| stream.addresses(caller, callee)).collect()
     }
 
-    /// A leg has a port.
-    pub(super) fn opened(&mut self, leg: LegId, port: u16) {
+    /// A leg has a port; nobody wants it any more when its stream is closed.
+    pub(super) fn opened(&mut self, env: &mut Environment, leg: LegId, port: u16) {
+        let wanted = self.is_open(leg);
         if let Some(open) = self.leg_mut(leg) {
             open.port = port;
         }
+        if !wanted {
+            env.media(Command::Close { leg });
+        }
+    }
+
+    /// Whether the stream of a leg is not closed.
+    pub(super) fn is_open(&self, leg: LegId) -> bool {
+        self.list.iter().any(|stream| !stream.closed && stream.legs.iter().any(|known| known.id == leg))
+    }
+
+    /// A leg heard nothing for the configured time, or something again.
+    pub(super) fn hush(&mut self, leg: LegId, silent: bool) {
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.silent = silent;
+        }
+    }
+
+    /// Whether the sound is put off and there is something in its place.
+    pub(super) fn replace_sound(&self) -> bool {
+        self.silenced && self.list.iter().any(|stream| !stream.closed)
+    }
+
+    /// Whether no open stream has anything from either side.
+    pub(super) fn are_silent(&self) -> bool {
+        let open = self.list.iter().filter(|stream| !stream.closed);
+        open.flat_map(|stream| &stream.legs).all(|leg| leg.silent)
     }
 
     /// A leg is closed.
@@ -375,12 +403,11 @@ impl Stream {
     }
 
     fn close(&mut self, env: &mut Environment) {
-        // Ports that are on their way are closed when they come.
-        if self.closed || self.legs.iter().all(|leg| leg.port == 0) {
+        if core::mem::replace(&mut self.closed, true) {
             return;
         }
-        self.closed = true;
-        for leg in &self.legs {
+        // Ports that are on their way are closed when they come.
+        for leg in self.legs.iter().filter(|leg| leg.port != 0) {
             env.media(Command::Close { leg: leg.id });
         }
     }

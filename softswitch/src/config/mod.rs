@@ -12,6 +12,7 @@ pub mod network;
 mod objects;
 pub mod pattern;
 mod prompts;
+mod recording;
 pub mod resolve;
 mod routes;
 mod stored;

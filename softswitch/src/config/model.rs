@@ -215,7 +215,7 @@ impl Domain {
         match &route.to {
             RouteTo::Peer(id) => {
                 let (id, peer) = self.peers.get_key_value(id)?;
-                Some(Target::Peer { id, peer })
+                Some(Target::Peer { id, peer, record: route.record })
             }
             RouteTo::Service(service) => Some(Target::Service(service)),
         }
@@ -244,6 +244,8 @@ pub enum Target<'a> {
         id: &'a str,
         /// The peer.
         peer: &'a Peer,
+        /// How the call is recorded, if it is.
+        record: Option<Recording>,
     },
     /// The switch itself.
     Service(&'a Service),
@@ -302,6 +304,8 @@ pub struct User {
     pub ring_s: u32,
     /// From where the user's media may come.
     pub latching: Latching,
+    /// Which of the user's calls are recorded.
+    pub recording: UserRecording,
     /// Who made this user.
     pub origin: Origin,
 }
@@ -384,6 +388,8 @@ pub struct Route {
     pub pattern: Pattern,
     /// Where they lead.
     pub to: RouteTo,
+    /// How calls to a peer are recorded, if they are; a service has a setting of its own.
+    pub record: Option<Recording>,
 }
 
 /// Where a route leads.
@@ -430,6 +436,17 @@ pub struct Sounds {
     pub line: u32,
 }
 
+/// Which calls of a user are recorded: those between it and one other party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecording {
+    /// How.
+    pub form: Recording,
+    /// All, from the answer on.
+    pub always: bool,
+    /// Those in which the user's phone asks for it.
+    pub on_request: bool,
+}
+
 /// How a call is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
@@ -439,13 +456,21 @@ pub struct Recording {
     pub layout: Layout,
 }
 
+impl Default for Recording {
+    fn default() -> Recording {
+        Recording { format: Container::Wav, layout: Layout::default() }
+    }
+}
+
 /// What is in a file of a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     /// Everybody, mono.
     #[default]
     Mix,
-    /// What one caller says: a file for each.
+    /// The caller on the left, the other party on the right.
+    Stereo,
+    /// What one party says: a file for each.
     Members,
 }
 

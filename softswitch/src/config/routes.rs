@@ -3,12 +3,12 @@
 //! Left out on purpose: looking whether files are there, which whoever reads the configuration does (`cli`).
 
 use super::error::{Fault, Quoted};
-use super::model::{DomainId, Layout, Recording, Route, RouteTo, Service, Sounds};
+use super::model::{DomainId, Route, RouteTo, Service, Sounds};
 use super::nearest::nearest;
 use super::pattern::Pattern;
+use super::recording::{resolve_of_conference, resolve_of_route};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
-use media::tap::Container;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,9 +23,6 @@ const SERVICE: Key = Key {
     expected: "\"conference\", \"echo\", \"milliwatt\", \"play\" or \"music\"",
     example: "\"conference\"",
 };
-const RECORD: Key = Key { name: "record", expected: "true or false", example: "true" };
-const FORMAT: Key = Key { name: "format", expected: "\"wav\" or \"opus\"", example: "\"opus\"" };
-const LAYOUT: Key = Key { name: "layout", expected: "\"mix\" or \"members\"", example: "\"mix\"" };
 const SOUND: Key =
     Key { name: "sound", expected: "the path of a WAV or Ogg file", example: "\"welcome.wav\"" };
 const FOLDER: Key = Key { name: "folder", expected: "the path of a folder", example: "\"music\"" };
@@ -48,6 +45,7 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
         let serves = section.has(SERVICE);
         let service = if serves { resolve_service(&mut section) } else { None };
         let peer = if serves && !section.has(PEER) { None } else { section.required_text(PEER) };
+        let record = if serves { None } else { resolve_of_route(&mut section) };
         section.finish();
         let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -59,7 +57,7 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
             faults.note(peer.line, Fault::PeerAndService { pattern: Quoted::new(&pattern.to_string()) });
         }
         if let Some(service) = service {
-            domain.routes.push(Route { pattern, to: RouteTo::Service(service) });
+            domain.routes.push(Route { pattern, to: RouteTo::Service(service), record });
             continue;
         }
         let Some(peer) = peer else { continue };
@@ -68,7 +66,7 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
             let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
             faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
         }
-        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()) });
+        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()), record });
     }
     for domain in tenants.domains.values_mut() {
         domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
@@ -79,12 +77,7 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
 fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
     let name = section.parsed(SERVICE, parse_service)?.value;
     match name {
-        Name::Conference => {
-            let record = section.flag(RECORD).is_some_and(|flag| flag.value);
-            let format = section.parsed(FORMAT, parse_format).map_or(Container::Wav, |format| format.value);
-            let layout = section.parsed(LAYOUT, parse_layout).map_or(Layout::Mix, |layout| layout.value);
-            Some(Service::Conference { record: record.then_some(Recording { format, layout }) })
-        }
+        Name::Conference => Some(Service::Conference { record: resolve_of_conference(section) }),
         Name::Echo => Some(Service::Echo),
         Name::Milliwatt => Some(Service::Milliwatt),
         Name::Play => Some(Service::Play { sound: sounds(section.required(SOUND, parse_path)?) }),
@@ -107,31 +100,16 @@ fn parse_service(text: &str) -> Option<Name> {
     }
 }
 
-fn parse_format(text: &str) -> Option<Container> {
-    match text {
-        "wav" => Some(Container::Wav),
-        "opus" => Some(Container::OggOpus),
-        _ => None,
-    }
-}
-
-fn parse_layout(text: &str) -> Option<Layout> {
-    match text {
-        "mix" => Some(Layout::Mix),
-        "members" => Some(Layout::Members),
-        _ => None,
-    }
-}
-
-/// A path: anything but nothing and what no system takes.
+/// A path: anything but nothing and control characters.
 pub(super) fn parse_path(text: &str) -> Option<Arc<str>> {
-    (!text.is_empty() && !text.contains('\0')).then(|| text.into())
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, RouteTo, parse};
+    use super::super::{Config, Layout, Recording, RouteTo, parse};
     use super::*;
+    use media::tap::Container;
 
     fn read(text: &str) -> Result<Config, String> {
         let text = format!("[[listener]]\naddress = \"127.0.0.1:5060\"\n{text}");

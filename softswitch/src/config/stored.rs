@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Origin, User};
+use super::model::{Config, Origin, User, UserRecording};
 use crate::store::StoredUser;
 
 impl Config {
@@ -18,7 +18,8 @@ impl Config {
         }
         for StoredUser { domain, id, credentials, display_name, ring_s, latching } in stored {
             let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
-            let user = User { credentials, display_name, ring_s, latching, origin: Origin::Store };
+            let (recording, origin) = (UserRecording::default(), Origin::Store);
+            let user = User { credentials, display_name, ring_s, latching, recording, origin };
             if let Some(domain) = domain {
                 domain.users.insert(id, user);
             }

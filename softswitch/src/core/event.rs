@@ -112,6 +112,11 @@ pub enum Event {
         /// What it has come to.
         figures: RecordingFigures,
     },
+    /// A call was to be recorded, and its sound is of a kind that is not decoded; the call goes on.
+    NotRecorded {
+        /// The call.
+        call: u64,
+    },
     /// A file could not be played and was left out.
     NotPlayed {
         /// The file.

@@ -43,6 +43,9 @@ pub(super) fn event(event: &Event) {
         Event::RecordingFailed { call, fault, figures } => {
             warn!(call, ?fault, recorded_ms = figures.recorded_ms, "recording failed, the call goes on");
         }
+        Event::NotRecorded { call } => {
+            warn!(call, "not recorded: both phones want a codec that the switch does not know");
+        }
         Event::NotPlayed { file, fault } => {
             warn!(file = %Escaped(file.as_bytes()), ?fault, "sound not played");
         }

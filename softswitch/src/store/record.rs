@@ -126,6 +126,8 @@ pub struct CallRecord {
     pub caller_media: MediaFigures,
     /// Media from and to the callee.
     pub callee_media: MediaFigures,
+    /// The files into which it was recorded, or the conference that it was in.
+    pub recordings: Vec<Arc<str>>,
 }
 
 /// Whose act ended a call.

@@ -77,5 +77,6 @@ pub(super) fn record(id: &str) -> CallRecord {
             sent: 2_998,
             ..MediaFigures::default()
         },
+        recordings: vec!["/calls/2027-01-15T08-00-03Z-call-1-caller.wav".into(), "/calls/1.wav".into()],
     }
 }

@@ -117,6 +117,10 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE calls ADD COLUMN callee_reported_mos_tenths INTEGER;
 
     PRAGMA user_version = 3;
+", "
+    ALTER TABLE calls ADD COLUMN recordings TEXT NOT NULL DEFAULT '';
+
+    PRAGMA user_version = 4;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -3,6 +3,7 @@
 
 mod digits;
 mod peers;
+mod recording;
 mod services;
 mod sound;
 mod stage;

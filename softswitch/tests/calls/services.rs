@@ -23,6 +23,7 @@ fn served(number: &str, media: &str) -> (Stage, Vec<Command>) {
     told.extend(stage.mixing());
     stage.response_to_caller(200);
     stage.ack("");
+    told.extend(stage.mixing());
     (stage, told)
 }
 
@@ -97,6 +98,7 @@ fn recorded(number: &str) -> (Stage, Vec<Command>) {
     told.extend(stage.mixing());
     stage.response_to_caller(200);
     stage.ack("");
+    told.extend(stage.mixing());
     (stage, told)
 }
 
@@ -149,6 +151,10 @@ fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
     assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
     stage.bye();
     stage.close_media();
+    assert!(matches!(stage.mixing()[..], [Command::CloseRoom { .. }]), "it has ended already");
+    let (mut stage, _) = recorded("3200");
+    stage.bye();
+    stage.close_media();
     assert!(matches!(stage.mixing()[..], [Command::StopRecording { .. }, Command::CloseRoom { .. }]));
 }
 
@@ -172,6 +178,17 @@ fn a_file_is_played_when_the_caller_has_joined_and_its_end_ends_the_call() {
     stage.close_media();
     stage.pass(40);
     assert_eq!(stage.switch.holdings().rooms, 0);
+}
+
+#[test]
+fn nothing_is_played_before_the_caller_has_acknowledged_the_answer() {
+    let mut stage = Stage::with(SERVICES, "9001", 0);
+    stage.dial(&sdp(PCMU));
+    stage.open_media();
+    assert!(matches!(stage.mixing()[..], [Command::Join { .. }]), "{:?}", stage.mixing());
+    stage.response_to_caller(200);
+    stage.ack("");
+    assert!(matches!(stage.mixing()[..], [Command::Play { .. }]), "{:?}", stage.mixing());
 }
 
 #[test]

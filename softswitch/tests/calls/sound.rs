@@ -243,12 +243,16 @@ impl Wire {
 /// A call between two voices.
 fn call(caller: Voice, callee: Voice) -> Stage {
     let mut stage = Stage::new(1);
+    talk(&mut stage, caller, callee);
+    stage
+}
+
+fn talk(stage: &mut Stage, caller: Voice, callee: Voice) {
     stage.invite(&sdp(&caller.media(0)));
     let invite = stage.sent_to(CALLEE, Method::Invite);
     stage.reply(&invite, "200 OK", &sdp(&callee.media(1)));
     stage.response_to_caller(200);
     stage.ack("");
-    stage
 }
 
 /// Of the tone in what is said.
@@ -335,4 +339,53 @@ fn a_call_that_moves_between_relay_and_room_keeps_its_streams_and_pauses_for_40_
         types
     };
     assert_eq!((changes(&caller), changes(&wire.parties[1].heard)), (vec![0, 9, 0], vec![0]));
+}
+
+#[test]
+fn a_relay_that_is_recorded_for_a_while_keeps_its_streams_and_pauses_for_40_ms_at_most() {
+    let mut stage = Stage::with("record_on_request = true\n", "1001", 1);
+    talk(&mut stage, PCMU, PCMU);
+    let mut wire = Wire::lay(&stage, [PCMU, PCMU]);
+    let always = |_: f32| true;
+    // Not in step with the room.
+    wire.pass(507, [&always, &always]);
+    for on in ["on", "off", "on"] {
+        stage.info(&format!("Record: {on}\r\n"), "");
+        wire.obey(&stage);
+        wire.pass(333, [&always, &always]);
+    }
+    // Held and resumed it is recorded on.
+    stage.re_invite(&sdp(&format!("{}a=inactive\r\n", PCMU.media(0))));
+    stage.ack("");
+    wire.obey(&stage);
+    let heard_before = wire.parties.each_ref().map(|party| party.heard.len());
+    wire.pass(500, [&quiet, &always]);
+    stage.re_invite(&sdp(&PCMU.media(0)));
+    stage.ack("");
+    wire.obey(&stage);
+    wire.pass(500, [&always, &always]);
+    stage.info("Record: off\r\n", "");
+    wire.obey(&stage);
+    wire.pass(500, [&always, &always]);
+    assert!(stage.told.iter().filter(|command| matches!(command, Command::Record { .. })).count() == 2);
+    for (party, held) in wire.parties.iter().zip(heard_before) {
+        assert!(party.heard.windows(2).all(|pair| pair[0].ssrc == pair[1].ssrc));
+        for (index, pair) in party.heard.windows(2).enumerate() {
+            let [first, second] = pair else { unreachable!("windows of two") };
+            assert_eq!(second.sequence, first.sequence.wrapping_add(1), "{first:?} {second:?}");
+            let gap_ms = second.at_ms - first.at_ms;
+            let elapsed = second.timestamp.wrapping_sub(first.timestamp);
+            // Who is on hold is sent nothing, and what is relayed then of a side that says nothing is nothing.
+            if index + 1 == held {
+                assert!((480.0..580.0).contains(&gap_ms) || gap_ms <= 60.0, "{gap_ms}");
+            } else {
+                assert!(gap_ms <= 60.0, "40 ms beyond the 20 of a packet: {gap_ms} at {index}");
+                assert!((1..=480).contains(&elapsed), "{elapsed}");
+            }
+        }
+        // What is heard is the tone that is said, in the room as in the relay.
+        let loud = |heard: &Heard| heard.samples.iter().any(|sample| sample.unsigned_abs() > 6_000);
+        let silent = party.heard.iter().filter(|heard| !loud(heard)).count();
+        assert!(silent <= 60, "{silent} of {}", party.heard.len());
+    }
 }

@@ -222,3 +222,48 @@ fn another_re_invite_waits_until_the_first_is_answered() {
     let refused = stage.re_invite(&sdp(PCMU));
     assert_eq!(refused.status().map(|status| status.code()), Some(500));
 }
+
+#[test]
+fn a_re_invite_that_is_given_up_before_its_ports_are_there_gives_them_back_as_they_come() {
+    let mut stage = Stage::new(1);
+    stage.talk();
+    stage.ask(&sdp(FAX));
+    let legs = stage.opening();
+    stage.cancel_last();
+    stage.response_to_caller(487);
+    stage.open_media();
+    assert!(stage.all_sent_to_callee(Method::Invite).is_empty(), "nobody is asked any more");
+    assert_eq!(closed(&stage.told), legs);
+    stage.close_media();
+    // The next one has ports of its own.
+    stage.ack("");
+    stage.ask(&sdp(FAX));
+    stage.open_media();
+    stage.sent_to(CALLEE, Method::Invite);
+}
+
+#[test]
+fn a_side_that_never_answers_a_re_invite_is_told_that_it_is_over_and_who_asked_too() {
+    let (mut stage, invite) = fax();
+    stage.reply(&invite, "100 Trying", "");
+    stage.pass(59);
+    assert!(stage.all_sent_to_callee(Method::Cancel).is_empty());
+    stage.wait_for_response(500);
+    stage.ack("");
+    assert_eq!(closed(&stage.told).len(), 2, "the ports of the fax are given back");
+    assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
+}
+
+#[test]
+fn a_call_of_fax_alone_ends_when_both_sides_are_silent() {
+    let (mut stage, invite) = fax();
+    let legs = stage.opening();
+    stage.reply(&invite, "200 OK", &sdp("m=audio 0 RTP/AVP 0\r\nm=image 4010 udptl t38\r\n"));
+    stage.ack("");
+    let silent = |stage: &mut Stage, leg| stage.input(Input::Media(Report::Silent { leg }));
+    silent(&mut stage, legs[0]);
+    silent(&mut stage, legs[0]);
+    assert!(stage.all_sent_to_callee(Method::Bye).is_empty(), "the other side still sends");
+    silent(&mut stage, legs[1]);
+    stage.sent_to(CALLEE, Method::Bye);
+}

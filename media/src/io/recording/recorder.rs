@@ -4,6 +4,8 @@
 //! more. So a file lacks at most what one round and half a second hold. An error of a disk ends the recording it befell and
 //! no other. A WAV file that is full is followed by one with `-2` (and so on) in its name.
 //!
+//! Lost ticks are silence, so that time stays true, up to [`LONGEST_GAP_MS`] at a time.
+//!
 //! Bounds: a recording keeps less than a second of samples; reports wait in a queue with at most a few entries for each
 //! recording, since a further loss is told only when the queue is empty.
 
@@ -21,6 +23,8 @@ use crate::tap::{Container, Heard, RecordingFault, RecordingFigures, TapReader};
 
 /// Milliseconds of samples that are written together.
 const TOGETHER_MS: u32 = 500;
+/// The longest silence that stands for lost ticks: a machine that slept for a night leaves no night of it in the file.
+const LONGEST_GAP_MS: u32 = 60_000;
 
 /// Recordings and the files they go to.
 pub struct Recorder<F: Files> {
@@ -164,9 +168,9 @@ impl<File: io::Write + io::Seek> Running<File> {
         Ok(())
     }
 
-    /// Silence for ticks whose samples are gone.
+    /// Silence for ticks whose samples are gone, [`LONGEST_GAP_MS`] at most. All of them are told.
     fn lose(&mut self, ticks: u64, mut write_due: impl FnMut(&mut Self) -> io::Result<()>) -> io::Result<()> {
-        for _ in 0..ticks {
+        for _ in 0..ticks.min(u64::from(LONGEST_GAP_MS / TICK_MS)) {
             self.take(None, &mut Vec::new());
             write_due(self)?;
         }
