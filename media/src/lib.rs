@@ -29,6 +29,6 @@ pub use leg::{
 };
 pub use shard::{
     Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, Recorded,
-    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch,
+    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch, Web, webs,
 };
 pub use time::Time;

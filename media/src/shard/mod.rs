@@ -1,15 +1,18 @@
 //! A media shard: the legs of one thread, the commands it obeys and the reports it gives.
 //!
-//! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes,
+//! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes, `segment` and `link` join rooms
+//! of several shards,
 //! `control` and `mail` are its RTCP, `digits` its keys; `shard` is the machine itself.
 
 mod arena;
 mod command;
 mod control;
 mod digits;
+mod link;
 mod mail;
 mod report;
 mod rooms;
+mod segment;
 #[expect(clippy::module_inception, reason = "the file is named for the type it defines")]
 mod shard;
 mod taps;
@@ -19,4 +22,5 @@ pub use command::{Command, LegAddresses};
 pub use report::{LegPorts, RefusalReason, Report};
 pub(crate) use rooms::TICK_MS;
 pub use rooms::{Lateness, RoomId};
+pub use segment::{Web, webs};
 pub use shard::{Departed, Forward, Output, Port, Recorded, Shard, ShardConfig, Wanted, Watch};

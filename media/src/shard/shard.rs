@@ -24,6 +24,7 @@ use super::control::Alarms;
 use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
+use super::segment::Web;
 use crate::dsp::SampleRate;
 use crate::jitter::JitterFigures;
 use crate::leg::{
@@ -277,6 +278,15 @@ impl Shard {
         Some(key)
     }
 
+    /// Joins a room with the other segments of its conference; `web` is its part of [`webs`](super::webs), and takes the place
+    /// of the one before. Allocates.
+    pub fn connect(&mut self, room: RoomId, web: Web) {
+        match self.rooms.get_mut(&room) {
+            Some(conference) => conference.connect(web, &mut self.legs),
+            None => self.ignored_commands += 1,
+        }
+    }
+
     fn insert(&mut self, now: Time, leg: LegId) -> LegKey {
         let [ssrc, sequence, timestamp] = [(); 3].map(|()| self.rng.next_u32());
         let egress = Egress::new(Ssrc(ssrc), sequence as u16, timestamp);
@@ -477,6 +487,12 @@ impl Shard {
         self.desk.ticks_left_out
     }
 
+    /// How many frames were lost between segments of conferences, because one of them was late.
+    #[must_use]
+    pub const fn lost_frames(&self) -> u64 {
+        self.desk.lost_frames
+    }
+
     /// What the jitter buffer of a leg in a room has counted.
     #[must_use]
     pub fn jitter_figures(&self, leg: LegKey) -> Option<JitterFigures> {
@@ -615,7 +631,7 @@ impl Shard {
         }
         match self.rooms.get_mut(&room)?.leave(member)? {
             Seat::Leg(key) => self.stand_up(key),
-            Seat::Source(_) => {}
+            Seat::Source(_) | Seat::Elsewhere => {}
         }
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
@@ -658,7 +674,7 @@ impl Shard {
                     self.release_keys(*key);
                     self.stand_up(*key);
                 }
-                Seat::Source(_) => {}
+                Seat::Source(_) | Seat::Elsewhere => {}
             }
         }
         Some(())
