@@ -2,7 +2,7 @@
 //!
 //! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes, `segment` and `link` join rooms
 //! of several shards,
-//! `control` and `mail` are its RTCP, `digits` its keys; `shard` is the machine itself.
+//! `moving` lets legs and rooms go to another shard, `control` and `mail` are its RTCP, `digits` its keys; `shard` is the machine itself.
 
 mod arena;
 mod command;
@@ -10,6 +10,7 @@ mod control;
 mod digits;
 mod link;
 mod mail;
+mod moving;
 mod report;
 mod rooms;
 mod segment;
@@ -19,8 +20,9 @@ mod taps;
 
 pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
+pub use moving::{Departed, Party};
 pub use report::{LegPorts, RefusalReason, Report};
 pub(crate) use rooms::TICK_MS;
 pub use rooms::{Lateness, RoomId};
 pub use segment::{Web, webs};
-pub use shard::{Departed, Forward, Output, Port, Recorded, Shard, ShardConfig, Wanted, Watch};
+pub use shard::{Forward, Output, Port, Recorded, Shard, ShardConfig, Wanted, Watch};

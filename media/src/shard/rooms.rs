@@ -104,6 +104,33 @@ impl Conference {
         }
     }
 
+    pub(super) const fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// The room is on another shard now: its legs have other keys, and what its sources asked for is answered elsewhere. A leg
+    /// that has not come along is no member any more.
+    pub(super) fn arrive(&mut self, renamed: impl Fn(LegKey) -> Option<LegKey>) {
+        let mut lost = Vec::new();
+        for (seat, (id, _)) in self.seats.iter_mut().zip(self.room.members()) {
+            match seat {
+                Seat::Leg(key) => match renamed(*key) {
+                    Some(new) => *key = new,
+                    None => lost.push(id),
+                },
+                Seat::Source(playing) => {
+                    if let Some(playlist) = playing.player.playlist() {
+                        playlist.ask_again();
+                    }
+                }
+                Seat::Elsewhere => {}
+            }
+        }
+        for id in lost {
+            self.leave(id);
+        }
+    }
+
     pub(super) const fn next_tick(&self) -> Time {
         self.next_tick
     }
@@ -397,6 +424,8 @@ pub(super) struct Desk {
     bench: Bench,
     pub(super) outgoing: Outgoing,
     pub(super) lateness: Lateness,
+    /// Times that rooms were mixed.
+    pub(super) ticks: u64,
     /// Ticks that were so late that they were left out.
     pub(super) ticks_left_out: u64,
     /// Frames that were lost between the segments of conferences.
@@ -412,6 +441,7 @@ impl Default for Desk {
             bench: Bench::default(),
             outgoing: Outgoing::default(),
             lateness: Lateness::default(),
+            ticks: 0,
             ticks_left_out: 0,
             lost_frames: 0,
         }
