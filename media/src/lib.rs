@@ -28,7 +28,7 @@ pub use leg::{
     LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
-    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Port, Recorded,
-    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch,
+    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Party, Port, Recorded,
+    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch, Web, webs,
 };
 pub use time::Time;

@@ -135,6 +135,35 @@ fn legs_of_four_threads_hear_each_other_in_one_room() {
 }
 
 #[test]
+fn a_large_room_is_on_all_threads_and_everybody_hears_who_talks() {
+    const LEGS: u64 = 96;
+    let peers: Vec<Peer> = (0..LEGS).map(|_| Peer::new("127.0.0.1:0")).collect();
+    let mut media = four(14_000, 14_399);
+    let mut ports = Vec::new();
+    let room = RoomId(1);
+    media.send(Command::OpenRoom { room });
+    for (peer, leg) in peers.iter().zip(0..) {
+        ports.extend(call(&mut media, [leg], [peer]));
+        join(&mut media, room, LegId(leg));
+    }
+    media.obeyed();
+    // The last four are on four threads.
+    for (speaker, listener) in [(95, 0), (94, 95), (93, 94), (92, 93), (0, 92)] {
+        let heard = (0..500).any(|number| {
+            peers[speaker].send(ports[speaker], &packet(0, number, &LOUD));
+            let (_, bytes) = peers[listener].receive();
+            bytes[12..].iter().any(|octet| *octet != SILENT)
+        });
+        assert!(heard, "{listener} does not hear {speaker}");
+    }
+    assert!(media.handle.loads().all(|load| load.ticks > 0), "every thread mixes");
+    media.send(Command::CloseRoom { room });
+    for leg in 0..LEGS {
+        media.close(LegId(leg));
+    }
+}
+
+#[test]
 fn legs_sent_about_in_any_order_are_all_closed_in_the_end() {
     const LEGS: u64 = 24;
     let peer = Peer::new("127.0.0.1:0");

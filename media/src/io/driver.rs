@@ -23,7 +23,7 @@ use tracing::debug;
 use super::alarm::Alarm;
 use super::batch::{Batch, Received};
 use super::clock::{self, Stamps};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Moving};
 use super::lane::Shared;
 use super::load::Meter;
 use super::pace::{Pace, Round};
@@ -34,9 +34,8 @@ use super::sounds::Loader;
 use super::stock::{LeasedLegs, Lessor};
 use super::thread::{ALARM, Order, Urgency, WAKER};
 use super::waiting::Wait;
-use crate::leg::LegId;
 use crate::shard::{
-    Forward, LegAddresses, LegPorts, Output, Port, Recorded, RefusalReason, Report, Shard, Watch,
+    Forward, LegAddresses, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard, Watch,
 };
 use crate::source::SoundFault;
 use crate::tap::RecordingFigures;
@@ -77,7 +76,7 @@ impl Link {
     fn has_order(&self) -> bool {
         match self.orders.try_peek() {
             Some(Order::Arrive { from }) => self.exchange.has_come(*from),
-            Some(Order::Command(_) | Order::Adopt(_) | Order::Depart { .. }) => true,
+            Some(Order::Command(_) | Order::Adopt(_) | Order::Depart { .. } | Order::Connect { .. }) => true,
             None => false,
         }
     }
@@ -197,18 +196,18 @@ impl Driver {
         }
     }
 
-    /// Mixes the rooms whose time has come; whether there were any.
+    /// Mixes the rooms whose time has come, and does what else is due; whether there was anything.
     fn tick(&mut self, now: Time, events: &mut Events) -> bool {
         if self.shard.poll_timeout().is_none_or(|due| due > now) {
             return false;
         }
         self.gather(events);
-        let begun = clock::now();
-        self.shard.tick(begun);
+        let ticks = self.shard.ticks();
+        self.shard.tick(clock::now());
         self.send();
-        let took = clock::now().since(now);
-        let (lateness, left_out) = (self.shard.lateness(), self.shard.ticks_left_out());
-        self.link.shared.gauges.handle_tick(took, lateness, left_out);
+        if self.shard.ticks() != ticks {
+            self.link.shared.gauges.handle_tick(clock::now().since(now), &self.shard);
+        }
         true
     }
 
@@ -384,8 +383,9 @@ impl Driver {
             match order {
                 Order::Command(command) => self.shard.handle_command(now, command),
                 Order::Adopt(legs) => self.adopt(now, legs),
-                Order::Depart { leg, to } => self.depart(leg, to),
+                Order::Depart { party, to } => self.depart(party, to),
                 Order::Arrive { from } => self.arrive(now, from),
+                Order::Connect { room, web } => self.shard.connect(room, *web),
             }
             flowing = self.handle_outputs(now);
             obeyed += 1;
@@ -504,23 +504,26 @@ impl Driver {
         }
     }
 
-    /// Lets a leg go with its sockets.
-    fn depart(&mut self, leg: LegId, to: LaneId) {
+    /// Lets a party go with its sockets.
+    fn depart(&mut self, party: Party, to: LaneId) {
         // What it has still to send leaves from here.
         self.send();
-        let departed = self.shard.depart(leg);
-        let moving = departed.and_then(|(key, departed)| Some((departed, self.sockets.detach(key)?)));
-        debug!(%leg, to, "media leg moves");
-        self.link.exchange.send(to, moving.map(Box::new));
+        let departed = self.shard.depart(party);
+        debug!(?party, to, "media moves");
+        let sockets = departed.keys().map(|key| self.sockets.detach(key)).collect();
+        self.link.exchange.send(to, Box::new(Moving { departed, sockets }));
     }
 
-    /// Takes a leg in that has come.
+    /// Takes a party in that has come.
     fn arrive(&mut self, now: Time, from: LaneId) {
         let Some(moving) = self.link.exchange.receive(from) else { return };
-        let (departed, detached) = *moving;
-        match self.shard.arrive(now, departed) {
-            Some(key) => self.sockets.attach(detached, key),
-            None => self.sockets.discard(detached),
+        let Moving { departed, sockets } = *moving;
+        for (key, detached) in self.shard.arrive(now, departed).into_iter().zip(sockets) {
+            match (key, detached) {
+                (Some(key), Some(detached)) => self.sockets.attach(detached, key),
+                (None, Some(detached)) => self.sockets.discard(detached),
+                (_, None) => {}
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::shard::Lateness;
+use crate::shard::{Lateness, Shard};
 use crate::time::Time;
 
 /// A thread that is busy for this share of its time, in thousandths, has no time for more.
@@ -26,6 +26,7 @@ pub(super) struct Gauges {
     tick_ns: AtomicU64,
     ticks: AtomicU64,
     ticks_left_out: AtomicU64,
+    lost_frames: AtomicU64,
     lateness: [AtomicU64; 20],
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Gauges {
 pub struct ThreadLoad {
     /// The share of the last second in which it was busy, in thousandths.
     pub load: u64,
-    /// Times that it mixed rooms; rooms that tick together count once.
+    /// Times that it mixed rooms; rooms that tick together count once, and what else a thread wakes for does not.
     pub ticks: u64,
     /// How long that took in all, from reading the sockets to the last packet sent.
     pub tick_time: Duration,
@@ -42,6 +43,8 @@ pub struct ThreadLoad {
     pub lateness: Lateness,
     /// Ticks of rooms that were left out because they were too late.
     pub ticks_left_out: u64,
+    /// Frames that did not come in time from a segment of a conference on another thread.
+    pub lost_frames: u64,
 }
 
 impl Gauges {
@@ -59,15 +62,17 @@ impl Gauges {
                 self.lateness.each_ref().map(|count| count.load(Ordering::Relaxed)),
             ),
             ticks_left_out: self.ticks_left_out.load(Ordering::Relaxed),
+            lost_frames: self.lost_frames.load(Ordering::Relaxed),
         }
     }
 
-    /// A tick took so long. Only the thread itself calls this.
-    pub(super) fn handle_tick(&self, took: Duration, lateness: &Lateness, left_out: u64) {
+    /// A tick of rooms took so long. Only the thread itself calls this.
+    pub(super) fn handle_tick(&self, took: Duration, shard: &Shard) {
         self.tick_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         self.ticks.fetch_add(1, Ordering::Relaxed);
-        self.ticks_left_out.store(left_out, Ordering::Relaxed);
-        for (gauge, count) in self.lateness.iter().zip(lateness.counts()) {
+        self.ticks_left_out.store(shard.ticks_left_out(), Ordering::Relaxed);
+        self.lost_frames.store(shard.lost_frames(), Ordering::Relaxed);
+        for (gauge, count) in self.lateness.iter().zip(shard.lateness().counts()) {
             gauge.store(*count, Ordering::Relaxed);
         }
     }

@@ -15,6 +15,7 @@ mod recording;
 mod routes;
 mod sockets;
 mod sounds;
+mod spread;
 mod stock;
 mod thread;
 mod waiting;

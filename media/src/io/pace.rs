@@ -106,7 +106,7 @@ impl Pace {
 pub(super) struct Round {
     pub(super) packets: usize,
     pub(super) took: Duration,
-    /// Rooms were mixed in it, so what it took says nothing about packets.
+    /// Rooms were mixed in it or alarms went off, so what it took says nothing about packets.
     pub(super) ticked: bool,
 }
 

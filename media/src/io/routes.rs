@@ -1,52 +1,66 @@
-//! Which thread has which leg and room, as the core knows it.
+//! Which thread has which leg and room, as the core knows it, and what each thread is told for a command.
 //!
 //! The core is the only one to say where something goes, so it always knows without asking. A leg moves when it is to be
-//! relayed with one of another thread, or to join a room of another thread: the rest of its call follows by the commands that
-//! name it. Rooms stay where they were opened.
+//! relayed with one of another thread, or to join a room that is on other threads (`spread` says when it is the room that comes to the leg
+//! instead): the rest of its call follows by the commands that name it. A room is nowhere until somebody is in it.
 //!
-//! Bounds: an entry for each open leg, of which there are no more than ports, and for each open room.
+//! Bounds: an entry for each open leg, of which there are no more than ports, and for each open room, member and recording.
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
+use super::spread::Spread;
+use super::thread::Order;
 use crate::leg::LegId;
-use crate::shard::{Command, RoomId};
+use crate::mix::MemberId;
+use crate::shard::{Command, Party, RoomId};
+use crate::tap::{RecordingId, Tapped};
 
 /// Names a thread.
 pub(super) type LaneId = usize;
 
-/// A leg that must change threads before a command is obeyed.
+/// What threads are told, in this order. One that is told to wait for a leg is told so before the other one is told to let it
+/// go, so that what it is to do there is known when it arrives, and no packet finds it idle.
+pub(super) type Orders = SmallVec<[(LaneId, Order); 4]>;
+
+/// Orders that one command may give to one thread: a leg that comes, what it does, and two rooms that change.
+pub(super) const ORDERS_AT_MOST: usize = 8;
+
+/// What a leg does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Move {
-    pub(super) leg: LegId,
-    pub(super) from: LaneId,
-    pub(super) to: LaneId,
+enum Task {
+    Idle,
+    /// Relayed, to this partner; or to itself.
+    Relayed(LegId),
+    Seated(RoomId),
 }
 
-/// Who obeys a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Route {
-    pub(super) lane: LaneId,
-    pub(super) first: Option<Move>,
-}
-
-impl Route {
-    const fn to(lane: LaneId) -> Self {
-        Self { lane, first: None }
-    }
+struct Place {
+    lane: LaneId,
+    task: Task,
 }
 
 /// Where legs and rooms are.
 #[derive(Debug)]
 pub(super) struct Routes {
-    legs: BTreeMap<LegId, LaneId>,
-    rooms: BTreeMap<RoomId, LaneId>,
+    legs: BTreeMap<LegId, Place>,
+    rooms: BTreeMap<RoomId, Spread>,
+    /// The rooms of recordings.
+    recordings: BTreeMap<RecordingId, RoomId>,
     /// Legs of each thread.
     counts: Vec<usize>,
 }
 
 impl Routes {
     pub(super) fn new(lanes: usize) -> Self {
-        Self { legs: BTreeMap::new(), rooms: BTreeMap::new(), counts: vec![0; lanes] }
+        Self {
+            legs: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            counts: vec![0; lanes],
+        }
     }
 
     /// The thread with the fewest legs among those that `has_time` says have time for more. One without legs always has:
@@ -56,96 +70,283 @@ impl Routes {
         lanes.min_by_key(|(_, count)| **count).map(|(lane, _)| lane)
     }
 
-    /// Who obeys `command`; something new is placed on `new`. What is nowhere is the first thread's to ignore.
-    pub(super) fn route(&self, command: &Command, new: LaneId) -> Route {
+    /// What is to be told to whom; something new is placed on `new`. What is nowhere is the first thread's to ignore.
+    pub(super) fn handle(
+        &mut self,
+        command: Command,
+        new: LaneId,
+        has_time: impl Fn(LaneId) -> bool,
+    ) -> Orders {
+        let mut orders = Orders::new();
         match command {
-            Command::Open { .. } => Route::to(new),
-            Command::OpenRoom { room } => Route::to(self.rooms.get(room).copied().unwrap_or(new)),
-            Command::Configure { leg, .. }
-            | Command::Echo { leg, .. }
-            | Command::Dial { leg, .. }
-            | Command::Close { leg }
-            | Command::Part { a: leg, .. } => Route::to(self.of_leg(*leg)),
-            Command::Relay { a, b, .. } | Command::Pass { a, b } => self.bring(*b, self.of_leg(*a)),
-            Command::Join { room, leg, .. } => match self.rooms.get(room) {
-                Some(lane) => self.bring(*leg, *lane),
-                None => Route::to(self.of_leg(*leg)),
-            },
-            Command::Play { room, .. }
-            | Command::Enqueue { room, .. }
-            | Command::Record { room, .. }
-            | Command::PauseRecording { room, .. }
-            | Command::StopRecording { room, .. }
-            | Command::Assign { room, .. }
-            | Command::Amplify { room, .. }
-            | Command::Leave { room, .. }
-            | Command::CloseRoom { room } => Route::to(self.rooms.get(room).copied().unwrap_or(0)),
-        }
-    }
-
-    /// The command has gone where `route` says.
-    pub(super) fn note(&mut self, command: &Command, route: Route) {
-        if let Some(Move { leg, to, .. }) = route.first {
-            self.place(leg, to);
-        }
-        match command {
-            Command::Open { legs } => {
+            Command::Open { ref legs } => {
                 for (leg, _) in legs {
                     if !self.legs.contains_key(leg) {
-                        self.place(*leg, route.lane);
+                        self.place(*leg, Place { lane: new, task: Task::Idle });
                     }
                 }
+                orders.push((new, Order::Command(command)));
             }
-            Command::Close { leg } => self.forget(*leg),
-            Command::OpenRoom { room } => {
-                self.rooms.entry(*room).or_insert(route.lane);
+            Command::OpenRoom { room } => match self.rooms.get(&room).map(Spread::home) {
+                Some(Some(home)) => orders.push((home, Order::Command(command))),
+                Some(None) => {}
+                None => _ = self.rooms.insert(room, Spread::default()),
+            },
+            Command::Configure { leg, .. } | Command::Dial { leg, .. } => {
+                orders.push((self.of_leg(leg), Order::Command(command)));
             }
-            Command::CloseRoom { room } => {
-                self.rooms.remove(room);
+            Command::Echo { leg, .. } => {
+                orders.push((self.of_leg(leg), Order::Command(command)));
+                self.engage(leg, Task::Relayed(leg), &mut orders);
             }
-            Command::Configure { .. }
-            | Command::Echo { .. }
-            | Command::Part { .. }
-            | Command::Relay { .. }
-            | Command::Pass { .. }
-            | Command::Dial { .. }
-            | Command::Join { .. }
-            | Command::Play { .. }
-            | Command::Enqueue { .. }
+            Command::Part { a, b } => {
+                orders.push((self.of_leg(a), Order::Command(command)));
+                if self.task(a) == Some(Task::Relayed(b)) {
+                    self.engage(a, Task::Idle, &mut orders);
+                }
+            }
+            Command::Relay { a, b, .. } | Command::Pass { a, b } => {
+                self.bring(b, self.of_leg(a), command, &mut orders);
+                self.engage(a, Task::Relayed(b), &mut orders);
+                self.engage(b, Task::Relayed(a), &mut orders);
+            }
+            Command::Join { room, leg, .. } => self.join(command, room, leg, has_time, &mut orders),
+            Command::Close { leg } => {
+                orders.push((self.of_leg(leg), Order::Command(command)));
+                self.engage(leg, Task::Idle, &mut orders);
+                self.forget(leg);
+            }
+            Command::Leave { room, member } => {
+                self.to_member(room, member, command, &mut orders);
+                self.leave(room, member, &mut orders);
+            }
+            Command::Enqueue { room, member, .. } | Command::Amplify { room, member, .. } => {
+                self.to_member(room, member, command, &mut orders);
+            }
+            Command::Play { .. }
             | Command::Record { .. }
             | Command::PauseRecording { .. }
             | Command::StopRecording { .. }
             | Command::Assign { .. }
+            | Command::CloseRoom { .. } => self.handle_room(command, new, &mut orders),
+        }
+        orders
+    }
+
+    /// A command for a room as a whole, or for what is in it beside legs.
+    fn handle_room(&mut self, command: Command, new: LaneId, orders: &mut Orders) {
+        match command {
+            Command::Play { room, member, role, .. } => {
+                let lane = self.opened(room, new, orders);
+                orders.push((lane, Order::Command(command)));
+                if let Some(spread) = self.rooms.get_mut(&room).filter(|spread| !spread.has(member)) {
+                    spread.seat(member, lane, role, None);
+                }
+                self.settle(room, orders);
+            }
+            Command::Record { recording, room, what, whispers, .. } => {
+                let member = match what {
+                    Tapped::Mix => None,
+                    Tapped::Parties { left: member } | Tapped::Member(member) => Some(member),
+                };
+                let home = self.opened(room, new, orders);
+                let of_member = member.and_then(|member| self.rooms.get(&room)?.lane_of(member));
+                let lane = of_member.unwrap_or(home);
+                orders.push((lane, Order::Command(command)));
+                if let Some(spread) = self.rooms.get_mut(&room)
+                    && !self.recordings.contains_key(&recording)
+                {
+                    spread.record(recording, lane, member, whispers);
+                    self.recordings.insert(recording, room);
+                }
+                self.settle(room, orders);
+            }
+            Command::PauseRecording { room, recording, .. } | Command::StopRecording { room, recording } => {
+                let spread = self.rooms.get(&room);
+                let lane = spread.and_then(|spread| spread.lane_of_recording(recording)).unwrap_or(0);
+                let ends = matches!(command, Command::StopRecording { .. });
+                orders.push((lane, Order::Command(command)));
+                if ends {
+                    self.end_recording(recording);
+                    self.settle(room, orders);
+                }
+            }
+            Command::Assign { room, roles } => {
+                match self.rooms.get_mut(&room) {
+                    Some(spread) => spread.assign(room, roles, orders),
+                    None => orders.push((0, Order::Command(Command::Assign { room, roles }))),
+                }
+                self.settle(room, orders);
+            }
+            Command::CloseRoom { room } => self.close_room(room, orders),
+            Command::Open { .. }
+            | Command::Configure { .. }
+            | Command::Relay { .. }
+            | Command::Pass { .. }
+            | Command::Part { .. }
+            | Command::Echo { .. }
+            | Command::OpenRoom { .. }
+            | Command::Join { .. }
+            | Command::Enqueue { .. }
             | Command::Amplify { .. }
-            | Command::Leave { .. } => {}
+            | Command::Leave { .. }
+            | Command::Dial { .. }
+            | Command::Close { .. } => {}
+        }
+    }
+
+    fn join(
+        &mut self,
+        command: Command,
+        room: RoomId,
+        leg: LegId,
+        has_time: impl Fn(LaneId) -> bool,
+        orders: &mut Orders,
+    ) {
+        let Command::Join { format, role, .. } = &command else { return };
+        let (rate, role) = (format.codec.sample_rate(), *role);
+        let (known, here) = (self.legs.contains_key(&leg), self.of_leg(leg));
+        let Some(spread) = self.rooms.get_mut(&room) else {
+            orders.push((here, Order::Command(command)));
+            return self.engage(leg, Task::Idle, orders);
+        };
+        let lane = if known { spread.place_for(here, has_time) } else { spread.home().unwrap_or(0) };
+        spread.open(room, lane, orders);
+        self.bring(leg, lane, command, orders);
+        if known {
+            self.engage(leg, Task::Seated(room), orders);
+            if let Some(spread) = self.rooms.get_mut(&room) {
+                spread.seat(MemberId(leg.0), lane, role, Some(rate));
+            }
+        }
+        self.settle(room, orders);
+    }
+
+    /// The thread that leads a room, which is opened on `new` if it is nowhere yet.
+    fn opened(&mut self, room: RoomId, new: LaneId, orders: &mut Orders) -> LaneId {
+        let Some(spread) = self.rooms.get_mut(&room) else { return 0 };
+        let lane = spread.home().unwrap_or(new);
+        spread.open(room, lane, orders);
+        lane
+    }
+
+    fn to_member(&self, room: RoomId, member: MemberId, command: Command, orders: &mut Orders) {
+        let lane = self.rooms.get(&room).and_then(|spread| spread.lane_of(member)).unwrap_or(0);
+        orders.push((lane, Order::Command(command)));
+    }
+
+    /// A member leaves a room; if it is a leg, it does nothing from now on.
+    fn leave(&mut self, room: RoomId, member: MemberId, orders: &mut Orders) {
+        let leg = LegId(member.0);
+        if self.task(leg) == Some(Task::Seated(room)) {
+            self.engage(leg, Task::Idle, orders);
+        } else if let Some(spread) = self.rooms.get_mut(&room) {
+            spread.leave(member);
+            self.settle(room, orders);
+        }
+    }
+
+    fn close_room(&mut self, room: RoomId, orders: &mut Orders) {
+        let spread = self.rooms.remove(&room);
+        let segments = spread.as_ref().map_or(&[0][..], Spread::segments);
+        for lane in segments {
+            orders.push((*lane, Order::Command(Command::CloseRoom { room })));
+        }
+        for member in spread.iter().flat_map(Spread::members) {
+            if let Some(place) = self.legs.get_mut(&LegId(member.0))
+                && place.task == Task::Seated(room)
+            {
+                place.task = Task::Idle;
+            }
+        }
+        for recording in spread.iter().flat_map(Spread::recordings) {
+            self.recordings.remove(&recording);
+        }
+    }
+
+    /// A leg does something else from now on: it leaves its partner or its room.
+    fn engage(&mut self, leg: LegId, task: Task, orders: &mut Orders) {
+        let Some(place) = self.legs.get_mut(&leg) else { return };
+        let before = std::mem::replace(&mut place.task, task);
+        match before {
+            Task::Relayed(partner) if task != Task::Relayed(partner) => {
+                if let Some(place) = self.legs.get_mut(&partner)
+                    && place.task == Task::Relayed(leg)
+                {
+                    place.task = Task::Idle;
+                }
+            }
+            Task::Seated(room) if task != Task::Seated(room) => {
+                if let Some(spread) = self.rooms.get_mut(&room) {
+                    spread.leave(MemberId(leg.0));
+                    self.settle(room, orders);
+                }
+            }
+            Task::Idle | Task::Relayed(_) | Task::Seated(_) => {}
+        }
+    }
+
+    fn settle(&mut self, room: RoomId, orders: &mut Orders) {
+        if let Some(spread) = self.rooms.get_mut(&room) {
+            spread.settle(room, orders);
+        }
+    }
+
+    /// A leg could not be put into a room. The room is settled with the next command for it.
+    pub(super) fn handle_not_joined(&mut self, room: RoomId, leg: LegId) {
+        if let Some(place) = self.legs.get_mut(&leg)
+            && place.task == Task::Seated(room)
+        {
+            place.task = Task::Idle;
+            if let Some(spread) = self.rooms.get_mut(&room) {
+                spread.leave(MemberId(leg.0));
+            }
+        }
+    }
+
+    /// A recording is over, whoever ended it.
+    pub(super) fn end_recording(&mut self, recording: RecordingId) {
+        if let Some(spread) = self.recordings.remove(&recording).and_then(|room| self.rooms.get_mut(&room)) {
+            spread.end_recording(recording);
         }
     }
 
     /// A leg is not there: it was closed, or could not be opened.
     pub(super) fn forget(&mut self, leg: LegId) {
-        if let Some(lane) = self.legs.remove(&leg)
-            && let Some(count) = self.counts.get_mut(lane)
+        if let Some(place) = self.legs.remove(&leg)
+            && let Some(count) = self.counts.get_mut(place.lane)
         {
             *count -= 1;
         }
     }
 
-    fn place(&mut self, leg: LegId, lane: LaneId) {
+    fn place(&mut self, leg: LegId, place: Place) {
         self.forget(leg);
-        self.legs.insert(leg, lane);
-        if let Some(count) = self.counts.get_mut(lane) {
+        self.legs.insert(leg, place);
+        if let Some(count) = self.counts.get_mut(place.lane) {
             *count += 1;
         }
     }
 
     fn of_leg(&self, leg: LegId) -> LaneId {
-        self.legs.get(&leg).copied().unwrap_or(0)
+        self.legs.get(&leg).map_or(0, |place| place.lane)
+    }
+
+    fn task(&self, leg: LegId) -> Option<Task> {
+        self.legs.get(&leg).map(|place| place.task)
     }
 
     /// A command for `lane` that names a leg which has to be there.
-    fn bring(&self, leg: LegId, lane: LaneId) -> Route {
-        let elsewhere = self.legs.get(&leg).copied().filter(|from| *from != lane);
-        Route { lane, first: elsewhere.map(|from| Move { leg, from, to: lane }) }
+    fn bring(&mut self, leg: LegId, lane: LaneId, command: Command, orders: &mut Orders) {
+        let Some(place) = self.legs.get(&leg).copied().filter(|place| place.lane != lane) else {
+            orders.push((lane, Order::Command(command)));
+            return;
+        };
+        let from = place.lane;
+        orders.push((lane, Order::Arrive { from }));
+        orders.push((lane, Order::Command(command)));
+        orders.push((from, Order::Depart { party: Party::Leg(leg), to: lane }));
+        self.place(leg, Place { lane, ..place });
     }
 }
 
@@ -157,16 +358,58 @@ mod tests {
 
     use super::*;
     use crate::leg::PayloadMap;
+    use crate::mix::Role;
 
     const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ROOM: RoomId = RoomId(1);
 
-    /// Sends a command on the way, something new to the idlest; the leg that moves first.
+    /// Sends a command on the way, something new to the idlest: what is told to whom, briefly.
+    fn tell(routes: &mut Routes, command: Command) -> Vec<(LaneId, &'static str)> {
+        let new = routes.idlest(|_| true).unwrap();
+        let brief = |order: &Order| match order {
+            Order::Command(Command::OpenRoom { .. }) => "open room",
+            Order::Command(Command::CloseRoom { .. }) => "close room",
+            Order::Command(_) => "command",
+            Order::Adopt(_) => "adopt",
+            Order::Depart { .. } => "depart",
+            Order::Arrive { .. } => "arrive",
+            Order::Connect { .. } => "connect",
+        };
+        let orders = routes.handle(command, new, |_| true);
+        orders.iter().map(|(lane, order)| (*lane, brief(order))).collect()
+    }
+
+    /// The same: who obeys it, and the leg that moves first.
     fn send(routes: &mut Routes, command: &Command) -> (LaneId, Option<(u64, LaneId)>) {
         let new = routes.idlest(|_| true).unwrap();
-        let route = routes.route(command, new);
-        routes.note(command, route);
-        (route.lane, route.first.map(|moving| (moving.leg.0, moving.from)))
+        let orders = routes.handle(command.clone(), new, |_| true);
+        let obeys = |(lane, order): &(LaneId, Order)| {
+            matches!(order, Order::Command(given) if given == command).then_some(*lane)
+        };
+        let departs = |(from, order): &(LaneId, Order)| match order {
+            Order::Depart { party: Party::Leg(leg), .. } => Some((leg.0, *from)),
+            _ => None,
+        };
+        (orders.iter().find_map(obeys).unwrap(), orders.iter().find_map(departs))
+    }
+
+    /// Leg `leg` joins the room.
+    fn join(leg: u64) -> Command {
+        let format = crate::AudioFormat { codec: crate::codec::Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
+        Command::Join { room: ROOM, leg: LegId(leg), format, role: crate::mix::Role::Participant }
+    }
+
+    /// Two threads, and a room on the first of them whose legs were all opened there: those of odd numbers.
+    fn large_room(members: u64) -> Routes {
+        let mut routes = Routes::new(2);
+        assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), []);
+        for call in 0..members {
+            let leg = |number| (LegId(2 * call + number), LOCAL);
+            routes.handle(Command::Open { legs: smallvec![leg(1)] }, 0, |_| true);
+            routes.handle(Command::Open { legs: smallvec![leg(2)] }, 1, |_| true);
+            tell(&mut routes, join(2 * call + 1));
+        }
+        routes
     }
 
     fn open(a: u64, b: u64) -> Command {
@@ -199,19 +442,86 @@ mod tests {
     }
 
     #[test]
-    fn a_leg_moves_to_the_room_it_joins() {
+    fn a_room_is_opened_where_its_first_member_is_and_legs_move_to_it() {
         let mut routes = Routes::new(2);
         send(&mut routes, &open(1, 2));
-        assert_eq!(send(&mut routes, &Command::OpenRoom { room: ROOM }), (1, None));
-        let format = crate::AudioFormat { codec: crate::codec::Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
-        let role = crate::mix::Role::Participant;
-        let join = |leg| Command::Join { room: ROOM, leg: LegId(leg), format, role };
+        send(&mut routes, &open(3, 4));
+        assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), []);
+        assert_eq!(tell(&mut routes, join(3)), [(1, "open room"), (1, "command")]);
+        assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), [(1, "open room")], "it is open");
         assert_eq!(send(&mut routes, &join(1)), (1, Some((1, 0))));
         assert_eq!(send(&mut routes, &join(1)), (1, None));
         assert_eq!(send(&mut routes, &Command::Close { leg: LegId(1) }), (1, None));
         assert_eq!(send(&mut routes, &join(1)), (1, None), "it is nowhere, so it cannot move");
-        send(&mut routes, &Command::CloseRoom { room: ROOM });
+        assert_eq!(tell(&mut routes, Command::CloseRoom { room: ROOM }), [(1, "close room")]);
         assert_eq!(send(&mut routes, &join(2)), (0, None));
+    }
+
+    #[test]
+    fn a_room_that_is_large_gets_a_segment_where_its_legs_are() {
+        let mut routes = large_room(63);
+        let moving = [(0, "arrive"), (0, "command"), (1, "depart")];
+        assert_eq!(tell(&mut routes, join(2)), moving, "it is small enough to be whole");
+        let segment = [(1, "open room"), (1, "command"), (0, "connect"), (1, "connect")];
+        assert_eq!(tell(&mut routes, join(4)), segment);
+        assert_eq!(tell(&mut routes, join(6)), [(1, "command")], "the segments are joined already");
+        let leave = |leg| Command::Leave { room: ROOM, member: MemberId(leg) };
+        assert_eq!(tell(&mut routes, leave(4)), [(1, "command")]);
+        let closing = [(1, "command"), (1, "close room"), (0, "connect")];
+        assert_eq!(tell(&mut routes, leave(6)), closing, "nobody is left there");
+    }
+
+    #[test]
+    fn a_room_is_spread_when_its_thread_has_no_time() {
+        let mut routes = large_room(8);
+        let orders = routes.handle(join(2), 1, |lane| lane != 0);
+        assert!(orders.iter().any(|(lane, order)| *lane == 1 && matches!(order, Order::Connect { .. })));
+        assert!(!orders.iter().any(|(_, order)| matches!(order, Order::Depart { .. })));
+    }
+
+    #[test]
+    fn segments_are_joined_anew_when_a_voice_has_to_cross_by_itself_or_the_rate_changes() {
+        let mut routes = large_room(64);
+        tell(&mut routes, join(2));
+        let assign = |roles: &[(u64, Role)]| {
+            let roles = roles.iter().map(|(leg, role)| (MemberId(*leg), *role)).collect();
+            Command::Assign { room: ROOM, roles }
+        };
+        assert_eq!(
+            tell(&mut routes, assign(&[(1, Role::Muted), (2, Role::Muted)])),
+            [(0, "command"), (1, "command")]
+        );
+        let coach = assign(&[(1, Role::Whisper { to: MemberId(2) })]);
+        assert_eq!(tell(&mut routes, coach), [(0, "command"), (0, "connect"), (1, "connect")]);
+        let unknown = assign(&[(2, Role::Barge), (999, Role::Muted)]);
+        assert_eq!(tell(&mut routes, unknown), [(0, "command")], "for the shard to refuse");
+        let Command::Join { room, leg, role, .. } = join(4) else { panic!() };
+        let format = crate::AudioFormat { codec: crate::codec::Codec::G722, payload_type: 9, ptime_ms: 20 };
+        let wide = Command::Join { room, leg, format, role };
+        assert_eq!(tell(&mut routes, wide), [(1, "command"), (0, "connect"), (1, "connect")]);
+    }
+
+    #[test]
+    fn a_recording_of_a_member_is_taken_where_it_is_and_one_of_the_room_where_that_is() {
+        let mut routes = large_room(64);
+        tell(&mut routes, join(2));
+        let record = |recording, what| Command::Record {
+            recording: RecordingId(recording),
+            room: ROOM,
+            what,
+            whispers: false,
+            file: "file".into(),
+            format: crate::tap::RecordingFormat {
+                container: crate::tap::Container::Wav,
+                rate: crate::dsp::SampleRate::Hz8000,
+            },
+        };
+        assert_eq!(tell(&mut routes, record(1, Tapped::Member(MemberId(2)))), [(1, "command")]);
+        assert_eq!(tell(&mut routes, record(2, Tapped::Mix)), [(0, "command")]);
+        let leave = Command::Leave { room: ROOM, member: MemberId(2) };
+        assert_eq!(tell(&mut routes, leave), [(1, "command")], "the recording goes on there");
+        let stop = Command::StopRecording { room: ROOM, recording: RecordingId(1) };
+        assert_eq!(tell(&mut routes, stop), [(1, "command"), (1, "close room"), (0, "connect")]);
     }
 
     #[test]

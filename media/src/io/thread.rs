@@ -32,12 +32,12 @@ use super::load::ThreadLoad;
 use super::pace::Pace;
 use super::ports::Ports;
 use super::recording::Scribe;
-use super::routes::{LaneId, Move, Routes};
+use super::routes::{LaneId, ORDERS_AT_MOST, Routes};
 use super::sockets::Sockets;
 use super::sounds::Loader;
 use super::stock::{self, LeasedLegs};
-use crate::leg::LegId;
-use crate::shard::{Command, RefusalReason, Report, Shard, ShardConfig};
+use crate::shard::{Command, Party, RefusalReason, Report, RoomId, Shard, ShardConfig, Web};
+use crate::tap::RecordingFault;
 
 /// Commands the ring holds.
 pub(super) const COMMANDS: usize = 1024;
@@ -100,18 +100,24 @@ pub enum Urgency {
 }
 
 /// What crosses to a thread.
+#[derive(Debug)]
 pub(super) enum Order {
     Command(Command),
     /// [`Command::Open`], on ports that were leased and with an answer that was given.
     Adopt(LeasedLegs),
-    /// Let a leg go to another thread.
+    /// Let legs go to another thread.
     Depart {
-        leg: LegId,
+        party: Party,
         to: LaneId,
     },
-    /// Take in the leg that another thread was told to let go; what follows waits for it.
+    /// Take in what another thread was told to let go; what follows waits for it.
     Arrive {
         from: LaneId,
+    },
+    /// Join a room with its other segments.
+    Connect {
+        room: RoomId,
+        web: Box<Web>,
     },
 }
 
@@ -221,30 +227,21 @@ impl MediaHandle {
             let legs = legs.iter().map(|(leg, _)| *leg).collect();
             return Ok(Some(Report::Refused { legs, reason: RefusalReason::Overloaded }));
         }
-        // A room costs nothing until legs join it, which are open already.
-        let new = idlest.or_else(|| self.routes.idlest(|_| true)).unwrap_or(0);
-        let route = self.routes.route(&command, new);
-        let departs_to = route.first.map(|moving| moving.from);
-        let has_room = |lane: LaneId, orders| self.lanes.get(lane).is_some_and(|lane| lane.has_room(orders));
-        if !has_room(route.lane, 2) || departs_to.is_some_and(|lane| !has_room(lane, 1)) {
+        if !self.lanes.iter().all(|lane| lane.has_room(ORDERS_AT_MOST)) {
             self.commands_refused += 1;
             return Err(QueueFull(Box::new(command)));
         }
-        self.routes.note(&command, route);
-        let Some(Move { leg, from, to }) = route.first else {
-            return Ok(self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command)));
-        };
-        // The leg departs last: what it is to do there is known when it arrives, so no packet finds it idle.
-        self.order(to, Order::Arrive { from });
-        let answer = self.lanes.get_mut(route.lane).and_then(|lane| lane.send(command));
-        self.order(from, Order::Depart { leg, to });
-        Ok(answer)
-    }
-
-    fn order(&mut self, lane: LaneId, order: Order) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.order(order);
+        let new = idlest.or_else(|| self.routes.idlest(|_| true)).unwrap_or(0);
+        let has_time = |lane: LaneId| lanes.get(lane).is_some_and(|lane| lane.shared.gauges.has_time());
+        let mut answer = None;
+        for (lane, order) in self.routes.handle(command, new, has_time) {
+            let Some(lane) = self.lanes.get_mut(lane) else { continue };
+            match order {
+                Order::Command(command) => answer = answer.or(lane.send(command)),
+                other => lane.order(other),
+            }
         }
+        Ok(answer)
     }
 
     /// Lets the threads see the commands sent so far. A system call for each that sleeps and has any.
@@ -264,9 +261,15 @@ impl MediaHandle {
         None
     }
 
-    /// Legs that were not opened are nowhere.
+    /// Legs that were not opened are nowhere, and what has ended is nothing to be reckoned with.
     fn note(&mut self, report: &Report) {
         match report {
+            Report::NotJoined { room, leg } => self.routes.handle_not_joined(*room, *leg),
+            // The one of this number goes on.
+            Report::RecordingFailed { fault: RecordingFault::AlreadyRunning, .. } => {}
+            Report::RecordingFailed { recording, .. } | Report::RecordingEnded { recording, .. } => {
+                self.routes.end_recording(*recording);
+            }
             Report::Refused { legs, reason } => match reason {
                 // It is where it was.
                 RefusalReason::AlreadyOpen => {}
@@ -279,7 +282,6 @@ impl MediaHandle {
             | Report::Latched { .. }
             | Report::Silent { .. }
             | Report::Heard { .. }
-            | Report::NotJoined { .. }
             | Report::Talk { .. }
             | Report::Speaker { .. }
             | Report::Unexpected { .. }
@@ -289,8 +291,6 @@ impl MediaHandle {
             | Report::NotPlayed { .. }
             | Report::RecordingBegan { .. }
             | Report::RecordingLost { .. }
-            | Report::RecordingFailed { .. }
-            | Report::RecordingEnded { .. }
             | Report::Closed { .. } => {}
         }
     }

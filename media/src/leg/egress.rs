@@ -137,10 +137,15 @@ impl Egress {
         Placed { ssrc: self.ssrc, sequence: highest as u16, timestamp, first }
     }
 
-    /// The leg is in another shard now, where the names of feeds are others.
-    pub(crate) fn move_away(&mut self) {
+    /// The leg is in another shard now, where the legs that feed it have other keys, or are not.
+    pub(crate) fn rename(&mut self, renamed: impl Fn(LegKey) -> Option<LegKey>) {
         if let Some(sent) = &mut self.sent {
-            sent.feed = Feed::Elsewhere;
+            sent.feed = match sent.feed {
+                Feed::Relay { leg, stream } => {
+                    renamed(leg).map_or(Feed::Elsewhere, |leg| Feed::Relay { leg, stream })
+                }
+                feed @ (Feed::Mix { .. } | Feed::Digits | Feed::Elsewhere) => feed,
+            };
         }
     }
 

@@ -5,6 +5,8 @@
 //!
 //! The sum of a room is kept with 32 bits and saturated once for each ear. Members whose sound is all zero take no part in
 //! it, which changes no sample and saves most of the work: in a conference nearly everybody is silent.
+//!
+//! A large conference is several of these, its segments (`room/segment.rs`).
 
 use core::time::Duration;
 
@@ -15,16 +17,10 @@ use super::accumulate::{Gain, add, saturate, saturate_without};
 use super::level::{Loudness, Talk, Voice};
 use super::plan::Plan;
 use super::role::{MemberId, Role};
+use super::speaker::{Choice, Talker};
 
 /// Members of a room at most: their sum stays within 32 bits whatever their gains.
 const MAX_MEMBERS: usize = 8_191;
-
-/// How much louder somebody else has to be to become the active speaker.
-const OVERTAKES: f32 = 1.5;
-
-/// Names a link between the rooms of a tree.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct LinkId(pub u64);
 
 /// What a member of a room hears in a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +45,10 @@ pub enum News {
 /// Why a room refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RoomError {
-    /// The room has a member or link of this id.
+    /// The room has a member of this id.
     #[error("the room has such a member already")]
     Taken,
-    /// The room has no member or link of this id.
+    /// The room has no member of this id.
     #[error("the room has no such member")]
     Unknown,
     /// The room has as many members as it may have.
@@ -69,7 +65,6 @@ pub struct Room {
     frame: usize,
     members: Vec<Member>,
     plan: Plan,
-    links: Vec<Link>,
     /// What the members said, one frame each, in their order. Valid where a member is sounding.
     said: Vec<i16>,
     sum: Vec<i32>,
@@ -77,6 +72,10 @@ pub struct Room {
     /// Whether anything was added to the sum.
     sounding: bool,
     speaker: Option<MemberId>,
+    /// Whether it tells who speaks: one segment of a conference does.
+    leads: bool,
+    /// Who talks in other segments.
+    elsewhere: Vec<Talker>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +86,8 @@ struct Member {
     voice: Voice,
     /// How loud it is in this tick; `None` when all samples are zero, or when it said nothing.
     loudness: Option<Loudness>,
+    /// It is a member of another segment, and in the sum that comes from there.
+    guest: bool,
 }
 
 impl Member {
@@ -108,14 +109,6 @@ impl Member {
     }
 }
 
-/// The rest of the tree beyond a link.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Link {
-    id: LinkId,
-    said: Vec<i32>,
-    sounding: bool,
-}
-
 impl Room {
     /// An empty room whose members all have `rate` samples per second, mixed once in each `tick`.
     #[must_use]
@@ -126,12 +119,13 @@ impl Room {
             frame,
             members: Vec::new(),
             plan: Plan::default(),
-            links: Vec::new(),
             said: Vec::new(),
             sum: vec![0; frame],
             common: vec![0; frame],
             sounding: false,
             speaker: None,
+            leads: true,
+            elsewhere: Vec::new(),
         }
     }
 
@@ -155,10 +149,6 @@ impl Room {
         self.said.clear();
         self.said.resize(self.members.len() * frame, 0);
         self.members.iter_mut().for_each(|member| member.loudness = None);
-        for link in &mut self.links {
-            link.said.clear();
-            link.said.resize(frame, 0);
-        }
     }
 
     /// The members in order, each with its role.
@@ -177,6 +167,10 @@ impl Room {
     /// # Errors
     /// [`RoomError::Taken`], [`RoomError::Full`].
     pub fn join(&mut self, id: MemberId, role: Role) -> Result<(), RoomError> {
+        self.take_in(id, role, false)
+    }
+
+    fn take_in(&mut self, id: MemberId, role: Role, guest: bool) -> Result<(), RoomError> {
         if self.place(id).is_some() {
             return Err(RoomError::Taken);
         }
@@ -184,7 +178,7 @@ impl Room {
             return Err(RoomError::Full);
         }
         let (gain, voice) = (Gain::UNITY, Voice::default());
-        self.members.push(Member { id, role, gain, voice, loudness: None });
+        self.members.push(Member { id, role, gain, voice, loudness: None, guest });
         self.said.resize(self.members.len() * self.frame, 0);
         self.replan();
         Ok(())
@@ -231,28 +225,6 @@ impl Room {
         Ok(())
     }
 
-    /// Joins this room to another of its tree.
-    ///
-    /// # Errors
-    /// [`RoomError::Taken`].
-    pub fn link(&mut self, id: LinkId) -> Result<(), RoomError> {
-        if self.links.iter().any(|link| link.id == id) {
-            return Err(RoomError::Taken);
-        }
-        self.links.push(Link { id, said: vec![0; self.frame], sounding: false });
-        Ok(())
-    }
-
-    /// Parts this room from another of its tree.
-    ///
-    /// # Errors
-    /// [`RoomError::Unknown`].
-    pub fn unlink(&mut self, id: LinkId) -> Result<(), RoomError> {
-        let place = self.links.iter().position(|link| link.id == id).ok_or(RoomError::Unknown)?;
-        self.links.remove(place);
-        Ok(())
-    }
-
     fn replan(&mut self) {
         let members: Vec<(MemberId, Role)> = self.members().collect();
         self.plan = Plan::compile(&members);
@@ -267,30 +239,27 @@ impl Room {
         member.loudness = if fill(frame) { Loudness::of(frame) } else { None };
     }
 
-    /// Takes the frame that came over a link: `fill` writes one frame of sums and says whether there was any sound.
-    pub fn say_linked(&mut self, id: LinkId, fill: impl FnOnce(&mut [i32]) -> bool) {
-        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
-            link.sounding = fill(&mut link.said);
-        }
-    }
-
     /// Sums up what everybody has said.
     pub fn mix(&mut self) {
+        self.sum_up();
+        self.saturate();
+    }
+
+    /// The first half of [`Self::mix`]: the sum of the members here.
+    pub fn sum_up(&mut self) {
         self.sum.fill(0);
         self.sounding = false;
         let frames = self.said.chunks_exact(self.frame.max(1));
         for ((member, place), frame) in self.members.iter().zip(self.plan.places()).zip(frames) {
-            if member.is_sounding() && place.in_sum {
+            if member.is_sounding() && place.in_sum && !member.guest {
                 add(&mut self.sum, frame, member.gain);
                 self.sounding = true;
             }
         }
-        for link in self.links.iter().filter(|link| link.sounding) {
-            for (sum, said) in self.sum.iter_mut().zip(&link.said) {
-                *sum = sum.saturating_add(*said);
-            }
-            self.sounding = true;
-        }
+    }
+
+    /// The second half: what is heard of the sum.
+    pub fn saturate(&mut self) {
         saturate(&self.sum, &mut self.common);
     }
 
@@ -358,59 +327,40 @@ impl Room {
         }
     }
 
-    /// What goes over a link in this tick: everything but what came over it. `false` when that is silence, and then `out`
-    /// is not written. Coaches and announcements to one member stay in their room.
-    pub fn hear_linked(&self, id: LinkId, out: &mut [i32]) -> bool {
-        let Some(link) = self.links.iter().find(|link| link.id == id) else { return false };
-        let others = self.links.iter().any(|other| other.id != id && other.sounding);
-        let places = self.members.iter().zip(self.plan.places());
-        let any = others || places.clone().any(|(member, place)| member.is_sounding() && place.in_sum);
-        if any {
-            let own: &[i32] = if link.sounding { &link.said } else { &[] };
-            for (at, (out, sum)) in out.iter_mut().zip(&self.sum).enumerate() {
-                *out = sum.saturating_sub(own.get(at).copied().unwrap_or(0));
-            }
-        }
-        any
-    }
-
     fn said_by(&self, place: usize) -> &[i16] {
         self.said.get(place * self.frame..(place + 1) * self.frame).unwrap_or_default()
     }
 
     /// Forgets what was said in this tick, and tells what changed in it.
     pub fn end_tick(&mut self, mut tell: impl FnMut(News)) {
-        let mut loudest: Option<(MemberId, f32)> = None;
-        let mut speaking = None;
+        let mut choice = Choice::after(self.speaker);
         for (member, place) in self.members.iter_mut().zip(self.plan.places()) {
-            if let Some(talk) = member.voice.handle_frame(member.loudness.take()) {
+            let loudness = member.loudness.take();
+            if member.guest {
+                continue;
+            }
+            if let Some(talk) = member.voice.handle_frame(loudness) {
                 tell(News::Talk(member.id, talk));
             }
             if member.voice.is_talking() && place.in_sum {
-                let loudness = member.voice.loudness().power();
-                if self.speaker == Some(member.id) {
-                    speaking = Some(loudness);
-                }
-                if loudest.is_none_or(|(_, before)| loudness > before) {
-                    loudest = Some((member.id, loudness));
-                }
+                let power = member.voice.loudness().power();
+                choice.consider(Talker { member: member.id, power });
             }
         }
-        for link in &mut self.links {
-            link.sounding = false;
-        }
-        let speaker = match (loudest, speaking) {
-            (Some((id, loudness)), Some(now)) if loudness > now * OVERTAKES => Some(id),
-            (_, Some(_)) => self.speaker,
-            (loudest, None) => loudest.map(|(id, _)| id),
-        };
+        self.elsewhere.drain(..).for_each(|talker| choice.consider(talker));
+        let speaker = choice.made();
         if speaker != self.speaker {
             self.speaker = speaker;
-            tell(News::ActiveSpeaker(speaker));
+            if self.leads {
+                tell(News::ActiveSpeaker(speaker));
+            }
         }
     }
 }
 
+pub use segment::TALKERS;
+
+mod segment;
 mod taps;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, LegKey};
 use super::report::Report;
+use super::segment::{self, Links, Web};
 use super::shard::{Forward, Output, Port, Wanted};
 use super::taps::{Bench, Recordings};
 use crate::codec::Codec;
@@ -51,9 +52,11 @@ pub(super) struct Conference {
     /// In the order of the room's members.
     seats: Vec<Seat>,
     next_tick: Time,
-    /// A restored room is not recorded any more.
+    /// A restored room is not recorded any more, and not joined with other segments.
     #[serde(skip)]
     pub(super) recordings: Recordings,
+    #[serde(skip)]
+    links: Links,
 }
 
 /// Where the sound of a member comes from.
@@ -61,6 +64,8 @@ pub(super) struct Conference {
 pub(super) enum Seat {
     Leg(LegKey),
     Source(Box<Playing>),
+    /// Another segment of the conference.
+    Elsewhere,
 }
 
 /// A source that plays.
@@ -95,6 +100,34 @@ impl Conference {
             seats: Vec::new(),
             next_tick: Time(begun * tick + phase),
             recordings: Recordings::default(),
+            links: Links::default(),
+        }
+    }
+
+    pub(super) const fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// The room is on another shard now: its legs have other keys, and what its sources asked for is answered elsewhere. A leg
+    /// that has not come along is no member any more.
+    pub(super) fn arrive(&mut self, renamed: impl Fn(LegKey) -> Option<LegKey>) {
+        let mut lost = Vec::new();
+        for (seat, (id, _)) in self.seats.iter_mut().zip(self.room.members()) {
+            match seat {
+                Seat::Leg(key) => match renamed(*key) {
+                    Some(new) => *key = new,
+                    None => lost.push(id),
+                },
+                Seat::Source(playing) => {
+                    if let Some(playlist) = playing.player.playlist() {
+                        playlist.ask_again();
+                    }
+                }
+                Seat::Elsewhere => {}
+            }
+        }
+        for id in lost {
+            self.leave(id);
         }
     }
 
@@ -114,15 +147,18 @@ impl Conference {
     pub(super) fn any_leg(&self) -> Option<LegKey> {
         self.seats.iter().find_map(|seat| match seat {
             Seat::Leg(leg) => Some(*leg),
-            Seat::Source(_) => None,
+            Seat::Source(_) | Seat::Elsewhere => None,
         })
     }
 
-    /// The one other leg, where there are two.
+    /// The one other leg, where there are two and nobody elsewhere.
     pub(super) fn counterpart(&self, key: LegKey) -> Option<LegKey> {
+        if self.links.is_linked() {
+            return None;
+        }
         let mut others = self.seats.iter().filter_map(|seat| match seat {
             Seat::Leg(leg) => Some(*leg).filter(|leg| *leg != key),
-            Seat::Source(_) => None,
+            Seat::Source(_) | Seat::Elsewhere => None,
         });
         others.next().filter(|_| others.next().is_none())
     }
@@ -134,21 +170,58 @@ impl Conference {
 
     /// Takes in a leg that is not there yet. Whether there was a place for it.
     pub(super) fn join(&mut self, id: MemberId, role: Role, key: LegKey) -> bool {
+        self.forget_guest(id);
         let joined = self.room.join(id, role).is_ok();
         if joined {
             self.seats.push(Seat::Leg(key));
-            self.recordings.find_places(&self.room);
+            self.find_places();
         }
         joined
     }
 
+    /// Joins this room with the other segments of its conference in place of those it was joined with; `legs` are brought to the
+    /// rate of all. Allocates.
+    pub(super) fn connect(&mut self, web: Web, legs: &mut Arena<Leg>) {
+        for (guest, _) in self.links.guests().to_vec() {
+            self.forget_guest(guest);
+        }
+        self.links.replace(web);
+        if self.links.is_linked() {
+            self.next_tick = segment::aligned(self.next_tick, self.id);
+        }
+        for (guest, role) in self.links.guests() {
+            // Whoever has come here by itself meanwhile is no guest.
+            if self.room.invite(*guest, *role).is_ok() {
+                self.seats.push(Seat::Elsewhere);
+            }
+        }
+        let (leads, others) = self.links.place();
+        self.room.lead(leads, others);
+        self.find_places();
+        self.tune(legs);
+    }
+
+    /// A member of another segment is no guest here any more.
+    fn forget_guest(&mut self, id: MemberId) {
+        if self.room.place(id).is_some_and(|place| self.room.is_guest(place)) {
+            self.leave(id);
+        }
+    }
+
+    /// Members have come or gone.
+    fn find_places(&mut self) {
+        self.recordings.find_places(&self.room);
+        self.links.find_places(&self.room);
+    }
+
     /// Takes in a source that is not there yet. Whether there was a place for it.
     pub(super) fn play(&mut self, id: MemberId, role: Role, source: Source) -> bool {
+        self.forget_guest(id);
         let joined = self.room.join(id, role).is_ok();
         if joined {
             let player = Player::new(&source, self.rate());
             self.seats.push(Seat::Source(Box::new(Playing { member: id, source, player, told: false })));
-            self.recordings.find_places(&self.room);
+            self.find_places();
         }
         joined
     }
@@ -195,7 +268,7 @@ impl Conference {
 
     fn playing(&mut self) -> impl Iterator<Item = &mut Playing> {
         self.seats.iter_mut().filter_map(|seat| match seat {
-            Seat::Leg(_) => None,
+            Seat::Leg(_) | Seat::Elsewhere => None,
             Seat::Source(playing) => Some(&mut **playing),
         })
     }
@@ -208,9 +281,9 @@ impl Conference {
     pub(super) fn tune(&mut self, legs: &mut Arena<Leg>) {
         let rates = self.seats.iter().filter_map(|seat| match seat {
             Seat::Leg(key) => legs.get(*key)?.mixed.as_ref().map(|mixed| mixed.rate()),
-            Seat::Source(_) => None,
+            Seat::Source(_) | Seat::Elsewhere => None,
         });
-        let rate = rates.max().unwrap_or(SampleRate::Hz8000);
+        let rate = rates.chain(self.links.rate()).max().unwrap_or(SampleRate::Hz8000);
         if rate.hertz() != self.room.rate() {
             self.room.retune(rate.hertz());
             for seat in &mut self.seats {
@@ -232,8 +305,9 @@ impl Conference {
     pub(super) fn leave(&mut self, id: MemberId) -> Option<Seat> {
         let place = self.room.place(id)?;
         self.room.leave(id).ok()?;
-        self.recordings.find_places(&self.room);
-        Some(self.seats.swap_remove(place))
+        let seat = self.seats.swap_remove(place);
+        self.find_places();
+        Some(seat)
     }
 
     /// Does the ticks that are due.
@@ -252,7 +326,9 @@ impl Conference {
             let due = self.next_tick;
             self.next_tick = due + TICK;
             self.gather(due, legs, desk);
-            self.room.mix();
+            self.room.sum_up();
+            desk.lost_frames += self.links.exchange(due, &mut self.room);
+            self.room.saturate();
             self.hand_out(due, legs, desk);
             self.recordings.take(&self.room, &mut desk.bench);
             let room = self.id;
@@ -294,6 +370,7 @@ impl Conference {
                     self.room.say(place, |frame| mixed.say(now, frame, scratch));
                 }
                 Seat::Source(playing) => self.room.say(place, |frame| playing.player.fill(frame)),
+                Seat::Elsewhere => {}
             }
         }
     }
@@ -347,8 +424,12 @@ pub(super) struct Desk {
     bench: Bench,
     pub(super) outgoing: Outgoing,
     pub(super) lateness: Lateness,
+    /// Times that rooms were mixed.
+    pub(super) ticks: u64,
     /// Ticks that were so late that they were left out.
     pub(super) ticks_left_out: u64,
+    /// Frames that were lost between the segments of conferences.
+    pub(super) lost_frames: u64,
 }
 
 impl Default for Desk {
@@ -360,7 +441,9 @@ impl Default for Desk {
             bench: Bench::default(),
             outgoing: Outgoing::default(),
             lateness: Lateness::default(),
+            ticks: 0,
             ticks_left_out: 0,
+            lost_frames: 0,
         }
     }
 }

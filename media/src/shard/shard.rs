@@ -24,6 +24,7 @@ use super::control::Alarms;
 use super::mail::Mail;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
+use super::segment::Web;
 use crate::dsp::SampleRate;
 use crate::jitter::JitterFigures;
 use crate::leg::{
@@ -134,28 +135,24 @@ pub struct Forward {
     pub destination: SocketAddr,
 }
 
-/// A leg between two shards, with all of its state but a place in a room or a partner.
-#[derive(Debug)]
-pub struct Departed(Leg);
-
 /// The media of the legs of one thread.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shard {
     config: ShardConfig,
     pub(super) rng: ChaCha20Rng,
     pub(super) legs: Arena<Leg>,
-    keys: BTreeMap<LegId, LegKey>,
+    pub(super) keys: BTreeMap<LegId, LegKey>,
     opening: BTreeSet<LegId>,
     pub(super) rooms: BTreeMap<RoomId, Conference>,
     #[serde(skip)]
-    desk: Desk,
+    pub(super) desk: Desk,
     /// When the legs report.
     pub(super) alarms: Alarms,
     #[serde(skip)]
     pub(super) mail: Mail,
     pub(super) outbox: Outbox,
     next_scan: Option<Time>,
-    ignored_commands: u64,
+    pub(super) ignored_commands: u64,
 }
 
 impl Shard {
@@ -255,26 +252,13 @@ impl Shard {
         Some(self.insert(now, leg))
     }
 
-    /// Lets an open leg go to another shard; the key it had is stale from now on. It leaves its partner or its room. Nothing
-    /// is reported.
-    pub fn depart(&mut self, leg: LegId) -> Option<(LegKey, Departed)> {
-        let key = self.keys.remove(&leg)?;
-        self.unpair(key);
-        self.vacate(key);
-        let mut leg = self.legs.remove(key)?;
-        leg.egress.move_away();
-        Some((key, Departed(leg)))
-    }
-
-    /// Takes in a leg of another shard. `None` when one of its number is open here.
-    pub fn arrive(&mut self, now: Time, Departed(leg): Departed) -> Option<LegKey> {
-        if self.keys.contains_key(&leg.id) {
-            self.ignored_commands += 1;
-            return None;
+    /// Joins a room with the other segments of its conference; `web` is its part of [`webs`](super::webs), and takes the place
+    /// of the one before. Allocates.
+    pub fn connect(&mut self, room: RoomId, web: Web) {
+        match self.rooms.get_mut(&room) {
+            Some(conference) => conference.connect(web, &mut self.legs),
+            None => self.ignored_commands += 1,
         }
-        let key = self.settle(now, leg);
-        self.set_alarms(now, key);
-        Some(key)
     }
 
     fn insert(&mut self, now: Time, leg: LegId) -> LegKey {
@@ -283,7 +267,8 @@ impl Shard {
         self.settle(now, Leg::new(leg, egress))
     }
 
-    fn settle(&mut self, now: Time, leg: Leg) -> LegKey {
+    /// Gives a leg its place here.
+    pub(super) fn settle(&mut self, now: Time, leg: Leg) -> LegKey {
         let id = leg.id;
         let key = self.legs.insert(leg);
         self.keys.insert(id, key);
@@ -420,12 +405,15 @@ impl Shard {
     /// that waited. What is to be
     /// sent then follows from [`Self::poll_transmit`]. Allocates nothing.
     pub fn tick(&mut self, now: Time) {
+        let mut mixed = false;
         for room in self.rooms.values_mut() {
+            mixed |= room.next_tick() <= now;
             room.tick(now, &mut self.legs, &mut self.desk, |report| {
                 self.outbox.offer(Output::Report(report));
             });
             ask(room, &mut self.outbox);
         }
+        self.desk.ticks += u64::from(mixed);
         self.handle_alarms(now);
         if self.next_scan.is_none_or(|due| now < due) {
             return;
@@ -465,6 +453,12 @@ impl Shard {
         self.mail.dropped
     }
 
+    /// How many times rooms were mixed; those that tick together count once.
+    #[must_use]
+    pub const fn ticks(&self) -> u64 {
+        self.desk.ticks
+    }
+
     /// How late the ticks of rooms were.
     #[must_use]
     pub const fn lateness(&self) -> &Lateness {
@@ -475,6 +469,12 @@ impl Shard {
     #[must_use]
     pub const fn ticks_left_out(&self) -> u64 {
         self.desk.ticks_left_out
+    }
+
+    /// How many frames were lost between segments of conferences, because one of them was late.
+    #[must_use]
+    pub const fn lost_frames(&self) -> u64 {
+        self.desk.lost_frames
     }
 
     /// What the jitter buffer of a leg in a room has counted.
@@ -615,7 +615,7 @@ impl Shard {
         }
         match self.rooms.get_mut(&room)?.leave(member)? {
             Seat::Leg(key) => self.stand_up(key),
-            Seat::Source(_) => {}
+            Seat::Source(_) | Seat::Elsewhere => {}
         }
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
         Some(())
@@ -658,14 +658,14 @@ impl Shard {
                     self.release_keys(*key);
                     self.stand_up(*key);
                 }
-                Seat::Source(_) => {}
+                Seat::Source(_) | Seat::Elsewhere => {}
             }
         }
         Some(())
     }
 
     /// A leg leaves the room it is in, if any.
-    fn vacate(&mut self, leg: LegKey) {
+    pub(super) fn vacate(&mut self, leg: LegKey) {
         let Some((id, room)) = self.legs.get(leg).and_then(|leg| Some((leg.id, leg.mixed.as_ref()?.room)))
         else {
             return;
@@ -707,7 +707,7 @@ impl Shard {
     }
 
     /// Ends the relay of a leg and of its partner.
-    fn unpair(&mut self, leg: LegKey) {
+    pub(super) fn unpair(&mut self, leg: LegKey) {
         let Some(partner) = self.partner(leg) else { return };
         self.release_keys(leg);
         for key in [leg, partner] {
@@ -719,7 +719,7 @@ impl Shard {
 }
 
 /// Lets the sources of a room say what they want, as far as the outbox has room.
-fn ask(conference: &mut Conference, outbox: &mut Outbox) {
+pub(super) fn ask(conference: &mut Conference, outbox: &mut Outbox) {
     conference.ask(OUTBOX.saturating_sub(outbox.queue.len()), |output| outbox.push(output));
 }
 

@@ -83,6 +83,15 @@ impl Playlist {
         None
     }
 
+    /// What was asked for is not going to come here: it is asked for again.
+    pub fn ask_again(&mut self) {
+        for slot in &mut self.slots {
+            if matches!(slot, Slot::Asked) {
+                *slot = Slot::Unasked;
+            }
+        }
+    }
+
     /// Takes a sound, or word that it cannot be had, wherever it is waited for. What nobody waits for is let go.
     pub fn supply(&mut self, file: &str, rate: SampleRate, sound: Option<&Arc<Sound>>) {
         if rate != self.rate {

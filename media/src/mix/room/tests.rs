@@ -120,45 +120,6 @@ fn who_talks_and_who_speaks_is_told_once() {
     );
 }
 
-/// A tree of two rooms with a link between them does what one room does.
-#[test]
-fn a_tree_of_rooms_sounds_like_one_room() {
-    let mut one = conference(4);
-    let (mut left, mut right) = (conference(2), room());
-    for id in [3, 4] {
-        right.join(MemberId(id), Role::Participant).unwrap();
-    }
-    let link = LinkId(1);
-    left.link(link).unwrap();
-    right.link(link).unwrap();
-    for tick in 0..50 {
-        let voices = [7, -300, 20_000, 20_000].map(|voice: i16| voice.wrapping_mul(tick % 3));
-        for (place, voice) in voices.into_iter().enumerate() {
-            say(&mut one, place, voice);
-            say(if place < 2 { &mut left } else { &mut right }, place % 2, voice);
-        }
-        // Over shards a frame arrives a tick later; here each side mixes its own first and hands it over at once.
-        let [mut to_left, mut to_right] = [[0; FRAME]; 2];
-        left.mix();
-        right.mix();
-        let sounds_right = left.hear_linked(link, &mut to_right);
-        let sounds_left = right.hear_linked(link, &mut to_left);
-        left.say_linked(link, |frame| {
-            frame.copy_from_slice(&to_left);
-            sounds_left
-        });
-        right.say_linked(link, |frame| {
-            frame.copy_from_slice(&to_right);
-            sounds_right
-        });
-        let expected: Vec<i16> = heard(&mut one).into_iter().map(|(_, sample)| sample).collect();
-        let mut tree = heard(&mut left);
-        tree.extend(heard(&mut right));
-        let tree: Vec<i16> = tree.into_iter().map(|(_, sample)| sample).collect();
-        assert_eq!(tree, expected, "tick {tick}");
-    }
-}
-
 fn role() -> impl Strategy<Value = Role> {
     let member = (0_u64..8).prop_map(MemberId);
     prop_oneof![

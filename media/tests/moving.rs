@@ -1,0 +1,122 @@
+//! Calls and rooms that go to another shard as a whole: on the wire nothing shows it.
+
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+#[allow(dead_code, reason = "the relay has helpers of its own")]
+mod scene;
+
+use media::codec::{Codec, g711};
+use media::dsp::SampleRate;
+use media::mix::{Audience, MemberId, Role};
+use media::source::Source;
+use media::tap::{Container, RecordingFormat, RecordingId, Tapped};
+use media::{AudioFormat, Command, LegId, Party, Port, RoomId};
+use scene::{A, A_SDP, B, B_SDP, PTIME, Rtp, Scene, Sent, params, plain};
+
+const ROOM: RoomId = RoomId(7);
+const PCMU: AudioFormat = AudioFormat { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
+const G722: AudioFormat = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
+
+/// Lets a party go from one shard to the other.
+fn transfer(from: &mut Scene, to: &mut Scene, party: Party) {
+    let departed = from.shard.depart(party);
+    to.now = from.now;
+    let legs: Vec<LegId> = departed.legs().collect();
+    let keys = to.shard.arrive(to.now, departed);
+    for (leg, key) in legs.into_iter().zip(keys) {
+        assert_eq!(to.shard.key(leg), key, "{leg}");
+        assert_eq!(from.shard.key(leg), None, "{leg}");
+    }
+}
+
+/// Packets both ways through a relayed call, which moves before the fifth of them or not at all; a leg was open on the other shard
+/// before, so that the keys are others there.
+fn relayed(moves: bool) -> Vec<Option<(std::net::SocketAddr, Rtp)>> {
+    let (mut one, mut two) = (Scene::relayed(), Scene::empty());
+    two.open(LegId(9));
+    let mut sent = Vec::new();
+    for index in 0..10 {
+        if moves && index == 5 {
+            transfer(&mut one, &mut two, Party::Pair(A, B));
+        }
+        let scene = if moves && index >= 5 { &mut two } else { &mut one };
+        for (leg, sdp, ssrc) in [(A, A_SDP, 11), (B, B_SDP, 22)] {
+            let passed = scene.arrive(leg, sdp, &Rtp::audio(ssrc, index));
+            sent.push(passed.map(|Sent { to, rtp, .. }| (to, rtp)));
+        }
+        scene.pass(PTIME);
+    }
+    sent
+}
+
+#[test]
+fn a_relayed_call_that_moves_is_the_same_on_the_wire() {
+    let stays = relayed(false);
+    assert!(stays.iter().all(Option::is_some));
+    assert_eq!(relayed(true), stays);
+}
+
+#[test]
+fn a_leg_that_is_echoed_moves_too() {
+    let (mut one, mut two) = (Scene::relayed(), Scene::empty());
+    one.command(Command::Echo { leg: A, map: plain() });
+    transfer(&mut one, &mut two, Party::Pair(A, A));
+    let echoed = two.arrive(A, A_SDP, &Rtp::audio(1, 0)).unwrap();
+    assert_eq!(echoed.from, two.key(A));
+    assert_eq!(one.arrive(B, B_SDP, &Rtp::audio(2, 0)), None, "its partner of before has none");
+}
+
+/// What leaves for the legs of a room in which somebody talks and a tone plays, and what is recorded of it; the room moves after
+/// a fifth of the time, or not at all.
+fn mixed(moves: bool) -> (Vec<(LegId, Rtp)>, usize) {
+    let (mut one, mut two) = (Scene::empty(), Scene::empty());
+    two.open(LegId(9));
+    one.command(Command::OpenRoom { room: ROOM });
+    for (leg, sdp, format) in [(A, A_SDP, PCMU), (B, B_SDP, G722)] {
+        one.open(leg);
+        one.command(Command::Configure { leg, params: params(sdp) });
+        one.command(Command::Join { room: ROOM, leg, format, role: Role::Participant });
+    }
+    let role = Role::Announce { to: Audience::One(MemberId(B.0)) };
+    one.command(Command::Play { room: ROOM, member: MemberId(99), source: Source::Milliwatt, role });
+    let format = RecordingFormat { container: Container::Wav, rate: SampleRate::Hz16000 };
+    let recording = RecordingId(1);
+    let (what, file) = (Tapped::Mix, "a file".into());
+    one.command(Command::Record { recording, room: ROOM, what, whispers: false, file, format });
+    let mut reader = one.taps.pop().unwrap().1;
+    let mut sent = Vec::new();
+    for index in 0..50u16 {
+        if moves && index == 10 {
+            transfer(&mut one, &mut two, Party::Room(ROOM));
+        }
+        let scene = if moves && index >= 10 { &mut two } else { &mut one };
+        let sample = |at: u16| g711::encode_ulaw(((index * 160 + at) % 50) as i16 * 200 - 5_000);
+        let payload: Vec<u8> = (0..160).map(sample).collect();
+        scene.arrive(A, A_SDP, &Rtp { payload, ..Rtp::audio(11, index) });
+        scene.pass(PTIME);
+        scene.shard.tick(scene.now);
+        let keys = [A, B].map(|leg| (leg, scene.key(leg)));
+        while let Some((forward, octets)) = scene.shard.poll_transmit() {
+            if forward.port == Port::Rtp {
+                let leg = keys.iter().find(|(_, key)| *key == forward.leg).unwrap().0;
+                sent.push((leg, Rtp::read(octets)));
+            }
+        }
+        scene.reports();
+    }
+    let mut samples = Vec::new();
+    while reader.read(&mut samples).is_some() {}
+    (sent, samples.len())
+}
+
+#[test]
+fn a_room_that_moves_is_the_same_on_the_wire_and_its_recording_goes_on() {
+    let (stays, recorded) = mixed(false);
+    assert!(stays.len() > 90 && recorded > 40 * 320, "{} {recorded}", stays.len());
+    let (moved, recorded_moved) = mixed(true);
+    assert_eq!(recorded_moved, recorded);
+    for (one, other) in moved.iter().zip(&stays) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(moved.len(), stays.len());
+}
