@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use sip_stack::random::Random;
-use softphone::phone::{AutoAnswer, Command, Phone, Rejection};
+use softphone::phone::{AccountId, AutoAnswer, Command, Phone, Rejection};
 use std::time::Duration;
 use tests::sim::scene::{self, answering};
 use tests::sim::shadow::Shadow;
@@ -17,7 +17,7 @@ fn crowd(seed: u64) -> (World, Random) {
     let mut world = scene::world(seed, Faults::lossy(10));
     for (index, user) in USERS.into_iter().enumerate() {
         let answers = [AutoAnswer::Always, AutoAnswer::Never, AutoAnswer::After(Duration::from_secs(2))];
-        let phone = world.add_phone(user, "a.example", "secret", answering(answers[index % 3]));
+        let phone = world.add_phone(user, "a.example", "secret", answering(answers[index % 3].clone()));
         world.command(phone, Command::Register).unwrap();
     }
     let mut bytes = [0; 32];
@@ -31,7 +31,10 @@ fn act(world: &mut World, random: &mut Random) {
     let phone = PhoneId(usize::try_from(below(4)).unwrap());
     let call = world.phone(phone).last_call();
     let command = match (below(10), call) {
-        (0..=3, _) => Some(Command::Call { target: USERS[usize::try_from(below(4)).unwrap()].into() }),
+        (0..=3, _) => Some(Command::Call {
+            account: AccountId::FIRST,
+            target: USERS[usize::try_from(below(4)).unwrap()].into(),
+        }),
         (4, Some(call)) => Some(Command::Answer { call }),
         (5, Some(call)) => Some(Command::Reject { call, rejection: Rejection::Busy }),
         (6..=7, Some(call)) => Some(Command::HangUp { call }),

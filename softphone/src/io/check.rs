@@ -80,11 +80,11 @@ pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, Ch
                         unsent(&mut phone, now(), under_way);
                     }
                 }
-                Output::Event(Event::Registered { expires_s }) => {
+                Output::Event(Event::Registered { expires_s, .. }) => {
                     granted = Some(expires_s);
                     command(&mut phone, now(), Command::Unregister);
                 }
-                Output::Event(Event::Unregistered) => {
+                Output::Event(Event::Unregistered { .. }) => {
                     return Ok(Outcome::Registered { expires_s: granted.unwrap_or(EXPIRES_S) });
                 }
                 Output::Event(Event::RegistrationFailed { reason, .. }) => return Ok(outcome(reason)),
@@ -92,7 +92,13 @@ pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, Ch
                     Event::Calling { .. }
                     | Event::Ringing { .. }
                     | Event::Incoming { .. }
+                    | Event::TurnedAway { .. }
                     | Event::Connected { .. }
+                    | Event::Held { .. }
+                    | Event::HoldFailed { .. }
+                    | Event::HeldByPeer { .. }
+                    | Event::Muted { .. }
+                    | Event::Digit { .. }
                     | Event::Ended { .. },
                 )
                 | Output::Media(_) => {}

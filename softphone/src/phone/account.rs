@@ -6,6 +6,21 @@ use sip_stack::auth::{Login, Secret};
 use sip_stack::message::{Uri, quoted};
 use sip_stack::transport::Flow;
 
+/// Names an account of the phone, in the order they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AccountId(pub u16);
+
+impl AccountId {
+    /// The account a phone was made with.
+    pub const FIRST: AccountId = AccountId(0);
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// A password: never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Password(pub Box<str>);
@@ -15,6 +30,9 @@ impl fmt::Debug for Password {
         f.write_str("Password")
     }
 }
+
+/// Accounts of one phone.
+pub const MAX_ACCOUNTS: usize = 64;
 
 /// An address of record and its server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +60,9 @@ pub enum AccountError {
     /// The domain is no host name or address.
     #[error("\"{}\" is no host name or address", .0.escape_default())]
     BadDomain(Box<str>),
+    /// There are as many accounts as a phone can have.
+    #[error("a phone has no more than {MAX_ACCOUNTS} accounts")]
+    TooMany,
 }
 
 impl Account {

@@ -1,7 +1,9 @@
 //! A call: its phases, and its end (RFC 3261 §13, §15).
 
+use super::change::Change;
+use super::digits::Keys;
 use super::session::Session;
-use super::{CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection, Stream};
+use super::{AccountId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection, Stream};
 use bytes::Bytes;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -24,11 +26,18 @@ impl fmt::Display for CallId {
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
+    pub(super) account: AccountId,
     pub(super) phase: Phase,
     /// There once RTP has its port.
     pub(super) session: Option<Session>,
     /// What the audio side was told last.
     pub(super) announced: Option<Stream>,
+    /// Whether the user wants to hold the other side.
+    pub(super) hold_wanted: bool,
+    /// The re-INVITE that says so.
+    pub(super) change: Option<Change>,
+    pub(super) muted: bool,
+    pub(super) keys: Keys,
 }
 
 /// How far a call has come.
@@ -77,8 +86,25 @@ pub(super) struct Ringing {
 }
 
 impl Call {
-    pub(super) fn new(phase: Phase) -> Call {
-        Call { phase, session: None, announced: None }
+    pub(super) fn new(account: AccountId, phase: Phase) -> Call {
+        Call {
+            account,
+            phase,
+            session: None,
+            announced: None,
+            hold_wanted: false,
+            change: None,
+            muted: false,
+            keys: Keys::default(),
+        }
+    }
+
+    /// The dialog in which it is connected.
+    pub(super) fn dialog(&self) -> Option<DialogId> {
+        match &self.phase {
+            Phase::Up { dialog } => Some(*dialog),
+            Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => None,
+        }
     }
 
     /// Whether the user knows of it.
@@ -91,10 +117,7 @@ impl Call {
 
     /// Whether it is connected in that dialog.
     pub(super) fn is_up_in(&self, dialog: DialogId) -> bool {
-        match &self.phase {
-            Phase::Up { dialog: ours } => *ours == dialog,
-            Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => false,
-        }
+        self.dialog() == Some(dialog)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
@@ -103,7 +126,8 @@ impl Call {
             Phase::Ringing(ringing) => {
                 Some(ringing.answer_at.map_or(ringing.give_up_at, |at| at.min(ringing.give_up_at)))
             }
-            Phase::Opening { .. } | Phase::Up { .. } => None,
+            Phase::Up { .. } => self.change.as_ref().and_then(Change::poll_timeout),
+            Phase::Opening { .. } => None,
         }
     }
 }
@@ -114,16 +138,17 @@ impl Phone {
         match &mut call.phase {
             Phase::Opening { .. } => {
                 self.calls.remove(&id);
-                self.end(id, Ending::Ours);
+                self.end(now, id, Ending::Ours);
             }
             Phase::Calling(calling) if calling.cancelled => return Err(CommandError::NoSuchCall(id)),
             Phase::Calling(_) => self.give_up(now, id, Ending::Ours),
             Phase::Ringing(_) => self.reject(now, id, Rejection::Decline)?,
             Phase::Up { dialog } => {
                 let dialog = *dialog;
+                let account = call.account;
                 self.calls.remove(&id);
-                self.say_goodbye(now, dialog);
-                self.end(id, Ending::Ours);
+                self.say_goodbye(now, account, dialog);
+                self.end(now, id, Ending::Ours);
             }
         }
         Ok(())
@@ -131,13 +156,14 @@ impl Phone {
 
     /// A call in its dialog can go on no longer.
     pub(super) fn break_off(&mut self, now: Time, id: CallId, dialog: DialogId, reason: Reason) {
-        self.calls.remove(&id);
-        self.say_goodbye(now, dialog);
-        self.end(id, Ending::Failed(reason));
+        let account = self.calls.remove(&id).map_or(AccountId::FIRST, |call| call.account);
+        self.say_goodbye(now, account, dialog);
+        self.end(now, id, Ending::Failed(reason));
     }
 
     /// Tells audio and user that a call is over.
-    pub(super) fn end(&mut self, call: CallId, ending: Ending) {
+    pub(super) fn end(&mut self, now: Time, call: CallId, ending: Ending) {
+        self.log.end(now, call, &ending);
         self.outputs.push_back(Output::Media(MediaCommand::Close { call }));
         self.tell(Event::Ended { call, ending });
     }
@@ -149,9 +175,48 @@ impl Phone {
         if stream != call.announced.as_ref()
             && let Some(stream) = stream.cloned()
         {
-            call.announced = Some(stream.clone());
+            let held = stream.held;
+            let before = call.announced.replace(stream.clone());
             self.outputs.push_back(Output::Media(MediaCommand::Start { call: id, stream }));
+            if before.is_some_and(|before| before.held) != held {
+                self.tell(Event::HeldByPeer { call: id, held });
+            }
         }
+    }
+
+    /// A call is connected.
+    pub(super) fn connect(&mut self, now: Time, id: CallId) {
+        self.log.connect(now, id);
+        self.tell(Event::Connected { call: id });
+        self.announce(id);
+        self.change_if_needed(now, id);
+    }
+
+    /// Another call begins to be talked in: the user cannot talk in two.
+    pub(super) fn hold_others(&mut self, now: Time, id: CallId) {
+        if !self.settings.hold_others {
+            return;
+        }
+        let others: Vec<CallId> = self
+            .calls
+            .iter()
+            .filter(|(other, call)| **other != id && call.dialog().is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        for other in others {
+            // It is connected, so it can be held.
+            let _held = self.hold(now, other, true);
+        }
+    }
+
+    /// Whether what the microphone hears is sent.
+    pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), CommandError> {
+        let call = self.calls.get_mut(&id).ok_or(CommandError::NoSuchCall(id))?;
+        if core::mem::replace(&mut call.muted, muted) != muted {
+            self.outputs.push_back(Output::Media(MediaCommand::Mute { call: id, muted }));
+            self.tell(Event::Muted { call: id, muted });
+        }
+        Ok(())
     }
 
     pub(super) fn on_call_timeouts(&mut self, now: Time) {
@@ -162,10 +227,11 @@ impl Phone {
                 Some(Phase::Calling(_)) => self.give_up(now, id, Ending::Failed(Reason::NotAnswered)),
                 Some(Phase::Ringing(ringing)) if ringing.give_up_at <= now => self.stop_ringing(now, id),
                 Some(Phase::Ringing(ringing)) => {
-                    (ringing.answer_at, ringing.accepted) = (None, true);
-                    self.answer_if_ready(now, id);
+                    ringing.answer_at = None;
+                    self.answer_by_itself(now, id);
                 }
-                Some(Phase::Opening { .. } | Phase::Up { .. }) | None => {}
+                Some(Phase::Up { .. }) => self.on_change_timeout(now, id),
+                Some(Phase::Opening { .. }) | None => {}
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Requests within a call: re-INVITE, ACK, BYE (RFC 3261 §12.2.2, §14.2, §15), and our own BYE.
 
 use super::call::Phase;
+use super::identity::Identity;
 use super::session::{SDP, Session, description, write_accept};
-use super::{CallId, Ending, Phone, Reason};
+use super::{AccountId, CallId, Ending, Phone, Reason};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
@@ -15,30 +16,32 @@ use sip_stack::transaction::TransactionId;
 /// A BYE of ours without its response; the call it ends is gone already.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Farewell {
+    account: AccountId,
     dialog: DialogId,
     attempt: Attempt,
 }
 
 impl Phone {
     /// Ends a dialog (§15.1.1). It is forgotten with the answer.
-    pub(super) fn say_goodbye(&mut self, now: Time, dialog: DialogId) {
-        self.send_bye(now, Farewell { dialog, attempt: Attempt::default() });
+    pub(super) fn say_goodbye(&mut self, now: Time, account: AccountId, dialog: DialogId) {
+        self.send_bye(now, Farewell { account, dialog, attempt: Attempt::default() });
     }
 
     fn send_bye(&mut self, now: Time, mut farewell: Farewell) {
-        let Some(target) = self.endpoint.dialog(farewell.dialog).map(|dialog| dialog.remote_target().clone())
+        let user_agent = self.settings.user_agent.clone();
+        let (Identity { account, digest, .. }, endpoint) = self.identity_mut(farewell.account);
+        let Some(target) = endpoint.dialog(farewell.dialog).map(|dialog| dialog.remote_target().clone())
         else {
             return;
         };
-        let sent_by = self.account.sent_by();
-        let Some(mut draft) = self.endpoint.draft_in_dialog(farewell.dialog, Method::Bye, &sent_by) else {
+        let sent_by = account.sent_by();
+        let Some(mut draft) = endpoint.draft_in_dialog(farewell.dialog, Method::Bye, &sent_by) else {
             return;
         };
-        draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
+        draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
         let subject = Subject { method: Method::Bye, uri: &target, body: b"" };
-        let logins = [self.account.login()];
-        self.digest.authorize(&subject, &logins, &mut farewell.attempt, &mut draft.writer);
-        let transaction = self.endpoint.request(now, draft, 0);
+        digest.authorize(&subject, &[account.login()], &mut farewell.attempt, &mut draft.writer);
+        let transaction = endpoint.request(now, draft, 0);
         self.farewells.insert(transaction, farewell);
     }
 
@@ -53,12 +56,7 @@ impl Phone {
         let Some(status) = response.status().filter(|status| status.is_final()) else { return true };
         self.farewells.remove(&transaction);
         if matches!(status, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
-            && self.digest.handle_challenge(
-                response,
-                &[self.account.login()],
-                self.endpoint.random(),
-                &mut farewell.attempt,
-            ) == Verdict::Again
+            && self.on_challenge(farewell.account, response, &mut farewell.attempt) == Verdict::Again
         {
             self.send_bye(now, farewell);
         } else {
@@ -81,6 +79,7 @@ impl Phone {
         match request.message.method() {
             Some(Method::Bye) => self.on_bye(now, request, dialog, CallId(owner)),
             Some(Method::Invite) => self.on_reinvite(now, request, dialog, CallId(owner)),
+            Some(Method::Info) => self.on_info(now, request, dialog, CallId(owner)),
             Some(_) | None => self.on_other_request(request),
         }
     }
@@ -92,12 +91,12 @@ impl Phone {
         match self.calls.get_mut(&id).map(|call| &mut call.phase) {
             Some(Phase::Up { dialog: ours }) if *ours == dialog => {
                 self.calls.remove(&id);
-                self.end(id, Ending::Theirs);
+                self.end(now, id, Ending::Theirs);
             }
             // §15.1.2: the caller may end an early dialog so; the INVITE is answered 487.
             Some(Phase::Ringing(ringing)) if ringing.dialog == dialog => {
                 self.finish_ringing(now, id, Status::REQUEST_TERMINATED);
-                self.end(id, Ending::Theirs);
+                self.end(now, id, Ending::Theirs);
             }
             Some(Phase::Calling(calling)) => calling.early.retain(|early| *early != dialog),
             Some(Phase::Up { .. } | Phase::Ringing(_) | Phase::Opening { .. }) | None => {}
@@ -133,7 +132,8 @@ impl Phone {
         };
         let transaction = self.endpoint.accept(now, request, id.0);
         // To of a request within a dialog has our tag already.
-        let mut ok = self.dialog_response(request, Status::OK, b"");
+        let account = self.calls.get(&id).map_or(AccountId::FIRST, |call| call.account);
+        let mut ok = self.dialog_response(account, request, Status::OK, b"");
         ok.body(SDP, &body);
         self.endpoint.answer_invite(now, transaction, dialog, Status::OK, ok.finish());
         self.announce(id);
@@ -149,7 +149,10 @@ impl Phone {
             Err(reason) => Err(reason),
         };
         match accepted {
-            Ok(()) => self.announce(id),
+            Ok(()) => {
+                self.announce(id);
+                self.change_if_needed(now, id);
+            }
             Err(reason) => self.break_off(now, id, dialog, reason),
         }
     }

@@ -1,10 +1,13 @@
 //! Calls of others: ringing, answering, refusing, and CANCEL (RFC 3261 §13.3, §9.2, §12.1.1).
 
+use super::answering;
 use super::call::{Call, Phase, Ringing};
+use super::digits::takes_info;
 use super::machine::{ALLOW, RINGING_LIMIT};
 use super::session::{SDP, Session, description, write_accept};
 use super::{
-    AutoAnswer, CallId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection,
+    AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
+    Reason, Rejection,
 };
 use bytes::Bytes;
 use sip_stack::Time;
@@ -12,6 +15,7 @@ use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, Writer};
 use sip_stack::transaction::TransactionId;
+use std::time::Duration;
 
 /// Why a call cannot be taken: the status, and what the response has to say besides.
 struct Refusal {
@@ -28,28 +32,39 @@ impl Refusal {
 impl Phone {
     /// An INVITE outside a dialog.
     pub(super) fn on_call(&mut self, now: Time, request: Box<Request>) {
+        let account = self.recipient(&request);
         if let Err(refusal) = self.judge(&request) {
+            if refusal.status == Status::BUSY_HERE {
+                self.miss(now, account, &request);
+            }
             return self.refuse(now, &request, refusal.status, refusal.explain);
         }
         let tag = self.endpoint.random().tag();
         let id = self.next_call();
-        let contact = Bytes::from(self.account.contact());
+        let contact = Bytes::from(self.identity(account).account.contact());
         let Ok(dialog) = self.endpoint.create_dialog(&request, tag.clone(), contact, id.0) else {
             return self.refuse(now, &request, Status::BAD_REQUEST, |_| {});
         };
         let transaction = self.endpoint.accept(now, &request, id.0);
-        let ringing = self.dialog_response(&request, Status::RINGING, &tag).finish();
+        let ringing = self.dialog_response(account, &request, Status::RINGING, &tag).finish();
         self.endpoint.respond(now, transaction, Status::RINGING, ringing);
-        let (accepted, answer_at) = match self.settings.auto_answer {
-            AutoAnswer::Never => (false, None),
-            AutoAnswer::Always => (true, None),
-            AutoAnswer::After(delay) => (false, Some(now + delay)),
+        let waiting = self.calls() > 0;
+        // The user is talking: a call is not taken over their head.
+        let delay = answering::delay(&self.settings, &request.message).filter(|_| !waiting);
+        let (accepted, answer_at) = match delay {
+            None => (false, None),
+            Some(Duration::ZERO) => (true, None),
+            Some(delay) => (false, Some(now + delay)),
         };
-        let from = caller(&request);
+        let (from, uri) = (caller(&request), caller_uri(&request));
+        self.log.begin(logged(now, Some(id), account, uri.clone()));
         let give_up_at = now + RINGING_LIMIT;
+        let takes_info = takes_info(&request.message);
         let ringing = Ringing { request, transaction, dialog, tag, accepted, answer_at, give_up_at };
-        self.calls.insert(id, Call::new(Phase::Ringing(Box::new(ringing))));
-        self.tell(Event::Incoming { call: id, from });
+        let mut call = Call::new(account, Phase::Ringing(Box::new(ringing)));
+        call.keys.peer_takes_info = takes_info;
+        self.calls.insert(id, call);
+        self.tell(Event::Incoming { call: id, account, from, uri, waiting });
         self.outputs.push_back(Output::Media(MediaCommand::Open { call: id }));
     }
 
@@ -64,15 +79,23 @@ impl Phone {
         }
         match description(message) {
             Err(_) => return Err(Refusal { status: Status::UNSUPPORTED_MEDIA_TYPE, explain: write_accept }),
-            Ok(Some(offer)) if Session::check_offer(&offer).is_err() => {
+            Ok(Some(offer)) if Session::check_offer(&offer, &self.settings.codecs).is_err() => {
                 return Err(Refusal::of(Status::NOT_ACCEPTABLE_HERE));
             }
             Ok(Some(_) | None) => {}
         }
-        if self.calls() >= usize::from(self.settings.lines) {
+        if self.settings.do_not_disturb || self.calls() >= usize::from(self.settings.lines) {
             return Err(Refusal::of(Status::BUSY_HERE));
         }
         Ok(())
+    }
+
+    /// Somebody called and was told that we are busy.
+    fn miss(&mut self, now: Time, account: AccountId, request: &Request) {
+        let uri = caller_uri(request);
+        let ended = Some((now, Ending::Failed(Reason::Busy)));
+        self.log.begin(LoggedCall { ended, ..logged(now, None, account, uri.clone()) });
+        self.tell(Event::TurnedAway { account, from: caller(request), uri });
     }
 
     /// A final refusal in a transaction, with what it has to explain.
@@ -90,10 +113,16 @@ impl Phone {
     }
 
     /// A response that creates or confirms a dialog (§12.1.1).
-    pub(super) fn dialog_response(&self, request: &Request, status: Status, tag: &[u8]) -> Writer {
+    pub(super) fn dialog_response(
+        &self,
+        account: AccountId,
+        request: &Request,
+        status: Status,
+        tag: &[u8],
+    ) -> Writer {
         let mut writer = self.endpoint.response(request, status, Some(tag));
         writer.copy(HeaderName::RecordRoute, &request.message);
-        writer.header(HeaderName::Contact, &self.account.contact());
+        writer.header(HeaderName::Contact, &self.identity(account).account.contact());
         writer.header(HeaderName::Allow, ALLOW);
         writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         writer
@@ -107,17 +136,29 @@ impl Phone {
                 return Err(CommandError::NotRinging(id));
             }
         }
+        self.hold_others(now, id);
         self.answer_if_ready(now, id);
         Ok(())
     }
 
+    /// A call has rung for as long as the user wanted. It is not taken over the user's head, who may be in another one now.
+    pub(super) fn answer_by_itself(&mut self, now: Time, id: CallId) {
+        if self.calls() == 1
+            && let Some(Call { phase: Phase::Ringing(ringing), .. }) = self.calls.get_mut(&id)
+        {
+            ringing.accepted = true;
+            self.answer_if_ready(now, id);
+        }
+    }
+
     /// Sends the 2xx, once the call is accepted and RTP has its port (§13.3.1.4).
     pub(super) fn answer_if_ready(&mut self, now: Time, id: CallId) {
-        let Some(Call { phase: Phase::Ringing(ringing), session: Some(session), .. }) =
+        let Some(Call { phase: Phase::Ringing(ringing), session: Some(session), account, .. }) =
             self.calls.get_mut(&id)
         else {
             return;
         };
+        let account = *account;
         if !ringing.accepted {
             return;
         }
@@ -129,7 +170,7 @@ impl Phone {
         };
         match described {
             Ok(body) => {
-                let mut ok = self.dialog_response(&ringing.request, Status::OK, &ringing.tag);
+                let mut ok = self.dialog_response(account, &ringing.request, Status::OK, &ringing.tag);
                 ok.body(SDP, &body);
                 self.endpoint.answer_invite(
                     now,
@@ -141,12 +182,11 @@ impl Phone {
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.phase = Phase::Up { dialog: ringing.dialog };
                 }
-                self.tell(Event::Connected { call: id });
-                self.announce(id);
+                self.connect(now, id);
             }
             Err(reason) => {
                 self.finish_ringing(now, id, Status::NOT_ACCEPTABLE_HERE);
-                self.end(id, Ending::Failed(reason));
+                self.end(now, id, Ending::Failed(reason));
             }
         }
     }
@@ -159,7 +199,7 @@ impl Phone {
         match self.calls.get(&id).map(|call| &call.phase) {
             Some(Phase::Ringing(_)) => {
                 self.finish_ringing(now, id, status);
-                self.end(id, Ending::Ours);
+                self.end(now, id, Ending::Ours);
                 Ok(())
             }
             Some(Phase::Opening { .. } | Phase::Calling(_) | Phase::Up { .. }) => {
@@ -170,19 +210,21 @@ impl Phone {
     }
 
     /// The caller gave up (§9.2).
+    ///
+    /// Left out on purpose: that another phone took it, which RFC 3326 says in the CANCEL; the endpoint answers that itself.
     pub(super) fn on_cancelled(&mut self, now: Time, id: CallId, transaction: TransactionId) {
         if let Some(Call { phase: Phase::Ringing(ringing), .. }) = self.calls.get(&id)
             && ringing.transaction == transaction
         {
             self.finish_ringing(now, id, Status::REQUEST_TERMINATED);
-            self.end(id, Ending::Theirs);
+            self.end(now, id, Ending::Theirs);
         }
     }
 
     /// It has rung for as long as anybody waits, and the caller's CANCEL never came.
     pub(super) fn stop_ringing(&mut self, now: Time, id: CallId) {
         self.finish_ringing(now, id, Status::TEMPORARILY_UNAVAILABLE);
-        self.end(id, Ending::Failed(Reason::NotAnswered));
+        self.end(now, id, Ending::Failed(Reason::NotAnswered));
     }
 
     /// The final response of a call that is not taken.
@@ -192,6 +234,16 @@ impl Phone {
         self.endpoint.respond(now, ringing.transaction, status, response);
         self.endpoint.end_dialog(ringing.dialog);
     }
+}
+
+fn logged(now: Time, call: Option<CallId>, account: AccountId, peer: Bytes) -> LoggedCall {
+    let direction = CallDirection::Incoming;
+    LoggedCall { call, account, direction, peer, began: now, connected: None, ended: None }
+}
+
+/// The URI of who calls.
+fn caller_uri(request: &Request) -> Bytes {
+    request.message.from().map(|from| Bytes::copy_from_slice(from.uri.text)).unwrap_or_default()
 }
 
 /// The display name of who calls, or else the URI.

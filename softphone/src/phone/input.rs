@@ -1,6 +1,6 @@
 //! What enters the phone: messages, the user's commands, and answers of the audio side.
 
-use super::CallId;
+use super::{AccountId, CallId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::transport::Flow;
@@ -24,22 +24,33 @@ pub enum Input {
     },
     /// The user wants something.
     Command(Command),
-    /// The answer to [`super::MediaCommand::Open`].
+    /// News of the audio side.
     Media(MediaReport),
 }
 
 /// What the user can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Register, and stay registered.
+    /// Register every account, and stay registered.
     Register,
-    /// Remove our registration, and stay away.
+    /// Remove the registrations of all accounts, and stay away.
     Unregister,
-    /// Call a number of our own domain, or a SIP URI.
+    /// Register one account, or remove its registration.
+    Enable {
+        /// Which.
+        account: AccountId,
+        /// Whether it is to be registered.
+        enabled: bool,
+    },
+    /// Call a number of the account's own domain, or a SIP URI.
     Call {
+        /// The account that calls.
+        account: AccountId,
         /// `1002`, `bob@example.com` or `sip:bob@example.com`.
         target: Box<str>,
     },
+    /// Call once more what was called last, from the same account.
+    Redial,
     /// Take a call that rings.
     Answer {
         /// Which.
@@ -57,8 +68,36 @@ pub enum Command {
         /// Which.
         call: CallId,
     },
+    /// Hold the other side: neither hears the other.
+    Hold {
+        /// Which.
+        call: CallId,
+    },
+    /// Talk again in a call that was held.
+    Resume {
+        /// Which.
+        call: CallId,
+    },
+    /// Send what the microphone hears, or silence.
+    Mute {
+        /// Which.
+        call: CallId,
+        /// Whether it is muted.
+        muted: bool,
+    },
+    /// Press keys.
+    Dial {
+        /// The call.
+        call: CallId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`, and `!` for the flash.
+        digits: Box<str>,
+        /// How they are sent.
+        way: DigitWay,
+    },
     /// What to do with calls that come in from now on.
     AutoAnswer(AutoAnswer),
+    /// Whether callers are told that we are busy.
+    DoNotDisturb(bool),
 }
 
 /// What a caller is told who is refused.
@@ -70,8 +109,22 @@ pub enum Rejection {
     Decline,
 }
 
-/// Whether calls that come in are taken without the user.
+/// How keys are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DigitWay {
+    /// As events where the other side takes them, else by INFO where it takes that, else as tones.
+    #[default]
+    Best,
+    /// Events in RTP (RFC 4733).
+    Events,
+    /// INFO with `application/dtmf-relay`.
+    Info,
+    /// Tones in the sound.
+    Tones,
+}
+
+/// Whether calls that come in are taken without the user. One that comes in during another call never is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AutoAnswer {
     /// The user answers.
     #[default]
@@ -80,6 +133,13 @@ pub enum AutoAnswer {
     Always,
     /// After it has rung for so long.
     After(Duration),
+    /// Those of some callers, after a while.
+    Numbers {
+        /// Users, or users at a domain.
+        numbers: Box<[Box<str>]>,
+        /// How long it rings before.
+        delay: Duration,
+    },
 }
 
 /// A command that cannot be obeyed as things are.
@@ -94,12 +154,30 @@ pub enum CommandError {
     /// The target of a call is neither a number nor a SIP address.
     #[error("\"{}\" is neither a number nor a SIP address", .0.escape_default())]
     BadTarget(Box<str>),
+    /// There is no such account.
+    #[error("there is no account {0}")]
+    NoSuchAccount(AccountId),
+    /// Nothing was called yet.
+    #[error("nothing was called yet")]
+    NothingDialled,
+    /// The call is not connected.
+    #[error("call {0} is not connected")]
+    NotConnected(CallId),
+    /// There is no such key.
+    #[error("there is no key \"{}\"", .0.escape_default())]
+    BadDigit(char),
+    /// The other side takes no events.
+    #[error("the other side of call {0} takes no telephone events")]
+    NoEvents(CallId),
+    /// More digits than may wait.
+    #[error("too many digits wait in call {0} already")]
+    TooManyDigits(CallId),
     /// All lines are in use.
     #[error("all {0} lines are in use")]
     NoFreeLine(u16),
 }
 
-/// Answers to [`super::MediaCommand::Open`].
+/// What the audio side tells: answers to [`super::MediaCommand::Open`], and keys that it hears.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaReport {
     /// RTP of the call is received here.
@@ -108,6 +186,13 @@ pub enum MediaReport {
         call: CallId,
         /// Address and port as the peer can reach them.
         address: SocketAddr,
+    },
+    /// The other side pressed a key.
+    Digit {
+        /// The call.
+        call: CallId,
+        /// The key, as in [`Command::Dial`].
+        digit: char,
     },
     /// No port could be had.
     Refused {

@@ -2,58 +2,43 @@
 
 use super::call::{Call, Phase};
 use super::dialog::Farewell;
-use super::registration::Registration;
+use super::identity::Identity;
+use super::log::CallLog;
 use super::session::{Session, write_accept};
 use super::{
-    Account, AccountError, AutoAnswer, CallId, Command, CommandError, Ending, Event, Input, MediaReport,
-    Output, Reason,
+    Account, AccountError, AccountId, CallId, Command, CommandError, Ending, Event, Input, LoggedCall,
+    MediaReport, Output, Reason, Settings,
 };
 use serde::{Deserialize, Serialize};
-use sip_stack::auth::DigestClient;
+use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::{self, Request};
 use sip_stack::header::HeaderName;
-use sip_stack::message::{Method, Status};
-use sip_stack::registration::{self, Loss};
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::registration::Loss;
 use sip_stack::transaction::TransactionId;
 use sip_stack::{Endpoint, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The methods we understand (RFC 3261 §20.5).
-pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 /// The owner of REGISTER transactions; calls count from 1.
 pub(super) const REGISTRATION: u64 = 0;
 /// How long a call rings on either side before it is given up (the three minutes of Timer C, §16.6).
 pub(super) const RINGING_LIMIT: Duration = Duration::from_secs(180);
 
-/// What the user can set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// What to do with calls that come in.
-    pub auto_answer: AutoAnswer,
-    /// Calls at a time; a caller beyond is told that we are busy.
-    pub lines: u16,
-    /// What User-Agent says.
-    pub user_agent: Box<str>,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        let user_agent = concat!("softphone/", env!("CARGO_PKG_VERSION")).into();
-        Settings { auto_answer: AutoAnswer::Never, lines: 2, user_agent }
-    }
-}
-
-/// A phone with one account.
+/// A phone with its accounts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Phone {
-    pub(super) account: Account,
+    /// At least one.
+    pub(super) identities: Vec<Identity>,
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
-    pub(super) registration: Registration,
-    pub(super) digest: DigestClient,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) farewells: BTreeMap<TransactionId, Farewell>,
+    /// What was called last, and from which account.
+    pub(super) dialled: Option<(AccountId, Box<str>)>,
+    pub(super) log: CallLog,
     last_call: u64,
     #[serde(skip)]
     pub(super) outputs: VecDeque<Output>,
@@ -65,34 +50,29 @@ pub struct Phone {
 pub struct RestoreError;
 
 impl Phone {
-    /// A phone that does nothing yet. The seed decides every tag, branch and Call-ID.
+    /// A phone with one account that does nothing yet. The seed decides every tag, branch and Call-ID.
     ///
     /// # Errors
     /// [`AccountError`]
     pub fn new(seed: [u8; 32], account: Account, settings: Settings) -> Result<Phone, AccountError> {
-        account.check()?;
         let mut endpoint = Endpoint::new(seed);
-        let contact = account.contact_uri().into();
-        let machine = registration::Registration::plain(contact, account.expires_s, endpoint.random());
-        let tag = endpoint.random().tag();
-        let from = [&account.from()[..], b";tag=", &tag].concat().into();
-        let registration = Registration::new(machine, from);
+        let identity = Identity::new(account, &mut endpoint)?;
         Ok(Phone {
-            account,
+            identities: vec![identity],
             settings,
             endpoint,
-            registration,
-            digest: DigestClient::default(),
             calls: BTreeMap::new(),
             farewells: BTreeMap::new(),
+            dialled: None,
+            log: CallLog::default(),
             last_call: 0,
             outputs: VecDeque::new(),
         })
     }
 
-    /// Our account.
-    pub fn account(&self) -> &Account {
-        &self.account
+    /// What the user has set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Calls that the user knows of.
@@ -100,9 +80,19 @@ impl Phone {
         self.calls.values().filter(|call| call.occupies_a_line()).count()
     }
 
-    /// Whether the registrar has our contact.
+    /// Whether the registrar of every account has our contact.
     pub fn is_registered(&self) -> bool {
-        self.registration.is_bound()
+        self.identities.iter().all(|identity| identity.registration.is_bound())
+    }
+
+    /// Whether the registrar of an account has our contact.
+    pub fn is_registered_at(&self, account: AccountId) -> bool {
+        self.identity(account).registration.is_bound()
+    }
+
+    /// Past calls and those that go on, the oldest first.
+    pub fn call_log(&self) -> impl DoubleEndedIterator<Item = &LoggedCall> {
+        self.log.calls()
     }
 
     /// Transactions that have not ended.
@@ -122,7 +112,8 @@ impl Phone {
 
     /// Whether nothing is left to do but to refresh the registration.
     pub fn is_idle(&self) -> bool {
-        let nothing = self.calls.is_empty() && self.farewells.is_empty() && self.registration.is_settled();
+        let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
+        let nothing = self.calls.is_empty() && self.farewells.is_empty() && settled;
         nothing && self.transactions() == 0 && self.dialogs() == 0
     }
 
@@ -149,7 +140,7 @@ impl Phone {
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
         self.drain(now);
-        self.on_registration_timeout(now);
+        self.on_registration_timeouts(now);
         self.on_call_timeouts(now);
         self.drain(now);
     }
@@ -161,8 +152,10 @@ impl Phone {
 
     /// When [`Phone::handle_timeout`] wants to be called; possibly for a timer that no longer counts.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let calls = self.calls.values().filter_map(Call::poll_timeout).min();
-        [self.endpoint.poll_timeout(), self.registration.poll_timeout(), calls].into_iter().flatten().min()
+        let calls = self.calls.values().filter_map(Call::poll_timeout);
+        let registrations =
+            self.identities.iter().filter_map(|identity| identity.registration.poll_timeout());
+        self.endpoint.poll_timeout().into_iter().chain(registrations).chain(calls).min()
     }
 
     /// The state, password included, as bytes. Outputs must have been drained.
@@ -198,21 +191,30 @@ impl Phone {
 
     fn obey(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::Register => self.want_registration(now, true),
-            Command::Unregister => self.want_registration(now, false),
-            Command::Call { target } => self.call(&target)?,
+            Command::Register => self.want_registrations(now, true),
+            Command::Unregister => self.want_registrations(now, false),
+            Command::Enable { account, enabled } => self.want_registration(now, account, enabled),
+            Command::Call { account, target } => self.call(now, account, &target)?,
+            Command::Redial => self.redial(now)?,
             Command::Answer { call } => self.answer(now, call)?,
             Command::Reject { call, rejection } => self.reject(now, call, rejection)?,
             Command::HangUp { call } => self.hang_up(now, call)?,
+            Command::Hold { call } => self.hold(now, call, true)?,
+            Command::Resume { call } => self.hold(now, call, false)?,
+            Command::Mute { call, muted } => self.mute(call, muted)?,
+            Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
+            Command::DoNotDisturb(wanted) => self.settings.do_not_disturb = wanted,
         }
         Ok(())
     }
 
     fn on_media(&mut self, now: Time, report: MediaReport) {
         match report {
+            MediaReport::Digit { call, digit } => self.on_digit(call, digit),
             MediaReport::Opened { call: id, address } => {
-                let session = Session::new(self.endpoint.random().next_u64(), address);
+                let codecs = self.settings.codecs.clone();
+                let session = Session::new(self.endpoint.random().next_u64(), address, codecs);
                 let Some(call) = self.calls.get_mut(&id).filter(|call| call.session.is_none()) else {
                     return;
                 };
@@ -232,7 +234,7 @@ impl Phone {
                     self.finish_ringing(now, id, Status::SERVER_INTERNAL_ERROR);
                 }
                 self.calls.remove(&id);
-                self.end(id, Ending::Failed(Reason::NoMediaPort));
+                self.end(now, id, Ending::Failed(Reason::NoMediaPort));
             }
         }
     }
@@ -256,7 +258,7 @@ impl Phone {
                 }
             }
             endpoint::Event::Response { transaction, owner, dialog, response } => {
-                self.on_invite_response(now, CallId(owner), transaction, dialog, &response);
+                self.on_call_response(now, CallId(owner), transaction, dialog, &response);
             }
             endpoint::Event::Cancelled { transaction, owner } => {
                 self.on_cancelled(now, CallId(owner), transaction);
@@ -280,8 +282,31 @@ impl Phone {
         if self.on_bye_lost(transaction) {
         } else if owner == REGISTRATION {
             self.on_register_lost(now, transaction, loss);
+        } else if self.on_info_done(now, CallId(owner), transaction)
+            || self.on_change_lost(now, CallId(owner), transaction)
+        {
         } else {
-            self.on_invite_lost(CallId(owner), transaction, reason);
+            self.on_invite_lost(now, CallId(owner), transaction, reason);
+        }
+    }
+
+    /// A response to a request of a call.
+    fn on_call_response(
+        &mut self,
+        now: Time,
+        call: CallId,
+        transaction: TransactionId,
+        dialog: Option<DialogId>,
+        response: &Message,
+    ) {
+        let is_final = response.status().is_some_and(Status::is_final);
+        match response.cseq().map(|cseq| cseq.method) {
+            Ok(Method::Invite) if self.on_change_response(now, call, transaction, response) => {}
+            Ok(Method::Invite) => self.on_invite_response(now, call, transaction, dialog, response),
+            Ok(_) if is_final => {
+                self.on_info_done(now, call, transaction);
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 

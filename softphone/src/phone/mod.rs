@@ -1,32 +1,47 @@
-//! A SIP phone as a pure machine: one account, any number of calls (RFC 3261 §8, §10, §13; RFC 3264).
+//! A SIP phone as a pure machine: several accounts, several calls (RFC 3261 §8, §10, §13, §14; RFC 3264).
 //!
 //! Four verbs: [`Phone::handle_input`], [`Phone::handle_timeout`], [`Phone::poll_output`], [`Phone::poll_timeout`].
 //! Signalling is done here; of audio the phone says only what a sound card and an RTP socket need to know
-//! ([`MediaCommand`]). One concept, one file: `account` (who we are and what proves it), `registration`, `incoming` and `outgoing` calls, `dialog` (requests within a call), `session` (SDP), `reason`
-//! (failures in words).
+//! ([`MediaCommand`]). One concept, one file: `account` (who we are and what proves it) and `identity` (an account at
+//! work), `registration`, `incoming` and `outgoing` calls, `answering` (which calls are taken without the user), `dialog`
+//! (requests of the other side within a call), `change` (ours: hold and resume), `digits`, `session` and `codecs` (SDP), `log`
+//! (past calls), `settings`, `reason` (failures in words).
+//!
+//! A request within a call that is not known here ends in `on_other_request` of `machine`; transfer (RFC 3515), Replaces
+//! (RFC 3891) and subscriptions (RFC 6665) will branch off in `dialog::on_request_in_dialog` and `machine::on_request`.
 //!
 //! Left out on purpose: redirection is not followed (a 3xx ends the call and says so); reliable provisional responses
 //! are neither offered nor asked for; names in SDP are not resolved.
 
 mod account;
+mod answering;
 mod call;
+mod change;
+mod codecs;
 mod dialog;
+mod digits;
+mod identity;
 mod incoming;
 mod input;
+mod log;
 mod machine;
 mod outgoing;
 mod output;
 mod reason;
 mod registration;
 mod session;
+mod settings;
 
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, AccountError, Password};
+pub use account::{Account, AccountError, AccountId, MAX_ACCOUNTS, Password};
 pub use call::CallId;
-pub use input::{AutoAnswer, Command, CommandError, Input, MediaReport, Rejection};
-pub use machine::{Phone, RestoreError, Settings};
-pub use output::{Ending, Event, MediaCommand, Output};
+pub use codecs::{Codec, EventFormat, TELEPHONE_EVENT};
+pub use input::{AutoAnswer, Command, CommandError, DigitWay, Input, MediaReport, Rejection};
+pub use log::{CALLS, CallDirection, LoggedCall};
+pub use machine::{Phone, RestoreError};
+pub use output::{Ending, Event, MediaCommand, Output, Tones};
 pub use reason::Reason;
-pub use session::{Codec, Stream, TELEPHONE_EVENT};
+pub use session::Stream;
+pub use settings::Settings;

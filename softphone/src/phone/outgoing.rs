@@ -1,9 +1,14 @@
 //! Calls of ours: INVITE, its responses, CANCEL (RFC 3261 §13.2, §9.1).
 
 use super::call::{Call, Calling, Phase};
+use super::digits::takes_info;
+use super::identity::Identity;
 use super::machine::{ALLOW, RINGING_LIMIT};
 use super::session::{SDP, Session, description};
-use super::{CallId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason};
+use super::{
+    AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
+    Reason,
+};
 use bytes::Bytes;
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
@@ -14,14 +19,32 @@ use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::{StatusClass, TransactionId};
 
 impl Phone {
-    pub(super) fn call(&mut self, target: &str) -> Result<(), CommandError> {
+    pub(super) fn redial(&mut self, now: Time) -> Result<(), CommandError> {
+        let (account, target) = self.dialled.clone().ok_or(CommandError::NothingDialled)?;
+        self.call(now, account, &target)
+    }
+
+    pub(super) fn call(&mut self, now: Time, account: AccountId, target: &str) -> Result<(), CommandError> {
         if self.calls() >= usize::from(self.settings.lines) {
             return Err(CommandError::NoFreeLine(self.settings.lines));
         }
-        let uri = self.account.resolve(target).ok_or_else(|| CommandError::BadTarget(target.into()))?;
+        let caller =
+            self.identities.get(usize::from(account.0)).ok_or(CommandError::NoSuchAccount(account))?;
+        let uri = caller.account.resolve(target).ok_or_else(|| CommandError::BadTarget(target.into()))?;
+        self.dialled = Some((account, target.into()));
         let target = Bytes::from(uri);
         let call = self.next_call();
-        self.calls.insert(call, Call::new(Phase::Opening { target: target.clone() }));
+        self.calls.insert(call, Call::new(account, Phase::Opening { target: target.clone() }));
+        self.log.begin(LoggedCall {
+            call: Some(call),
+            account,
+            direction: CallDirection::Outgoing,
+            peer: target.clone(),
+            began: now,
+            connected: None,
+            ended: None,
+        });
+        self.hold_others(now, call);
         self.tell(Event::Calling { call, target });
         self.outputs.push_back(Output::Media(MediaCommand::Open { call }));
         Ok(())
@@ -30,11 +53,15 @@ impl Phone {
     /// The RTP port of a call is there: the INVITE may leave.
     pub(super) fn begin_calling(&mut self, now: Time, id: CallId, target: Bytes) {
         let tag = self.endpoint.random().tag();
+        let Some(account) = self.calls.get(&id).map(|call| &self.identity(call.account).account) else {
+            return;
+        };
+        let from = [&account.from()[..], b";tag=", &tag].concat().into();
         let calling = Calling {
             invite: None,
             target,
             call_id: Bytes::copy_from_slice(&self.endpoint.random().token::<24>()),
-            from: [&self.account.from()[..], b";tag=", &tag].concat().into(),
+            from,
             cseq: 0,
             attempt: Attempt::default(),
             early: Vec::new(),
@@ -48,7 +75,10 @@ impl Phone {
     /// Sends the INVITE, again with credentials after a challenge (§22.2: same Call-ID and From, next CSeq).
     fn send_invite(&mut self, now: Time, id: CallId, mut calling: Box<Calling>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        let account = call.account;
         let Some(offer) = call.session.as_mut().map(Session::offer) else { return };
+        let user_agent = self.settings.user_agent.clone();
+        let (Identity { account, registration, digest }, endpoint) = self.identity_mut(account);
         calling.cseq += 1;
         let to = [b"<", &calling.target[..], b">"].concat();
         let heading = Heading {
@@ -56,23 +86,24 @@ impl Phone {
             uri: &calling.target,
             from: &calling.from,
             to: &to,
-            sent_by: &self.account.sent_by(),
+            sent_by: &account.sent_by(),
             sequence: Some((&calling.call_id, calling.cseq)),
             max_forwards: 70,
         };
-        let mut draft = self.endpoint.draft(heading, self.account.server);
-        for route in self.registration.service_route() {
+        let mut draft = endpoint.draft(heading, account.server);
+        for route in registration.service_route() {
             draft.writer.header(HeaderName::Route, route);
         }
-        draft.writer.header(HeaderName::Contact, &self.account.contact());
+        draft.writer.header(HeaderName::Contact, &account.contact());
         draft.writer.header(HeaderName::Allow, ALLOW);
-        draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
+        draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
         let subject = Subject { method: Method::Invite, uri: &calling.target, body: &offer };
-        let logins = [self.account.login()];
-        self.digest.authorize(&subject, &logins, &mut calling.attempt, &mut draft.writer);
+        digest.authorize(&subject, &[account.login()], &mut calling.attempt, &mut draft.writer);
         draft.writer.body(SDP, &offer);
-        calling.invite = Some(self.endpoint.request(now, draft, id.0));
-        call.phase = Phase::Calling(calling);
+        calling.invite = Some(endpoint.request(now, draft, id.0));
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.phase = Phase::Calling(calling);
+        }
     }
 
     /// A response to an INVITE, whichever call sent it, and whether that call is still there.
@@ -85,6 +116,7 @@ impl Phone {
         response: &Message,
     ) {
         let Some(status) = response.status() else { return };
+        let account = self.account_of(id, dialog);
         let ours = match self.calls.get_mut(&id).map(|call| &mut call.phase) {
             Some(Phase::Calling(calling)) => calling.invite == Some(transaction),
             Some(Phase::Opening { .. } | Phase::Ringing(_) | Phase::Up { .. }) | None => false,
@@ -94,10 +126,11 @@ impl Phone {
             (StatusClass::Success, Some(dialog)) if ours => self.on_answered(now, id, dialog, response),
             // §13.2.2.4: a 2xx of another branch, or one that was too late.
             (StatusClass::Success, Some(dialog)) => {
-                self.endpoint.acknowledge(dialog, response, &self.account.sent_by());
-                self.say_goodbye(now, dialog);
+                let sent_by = self.identity(account).account.sent_by();
+                self.endpoint.acknowledge(dialog, response, &sent_by);
+                self.say_goodbye(now, account, dialog);
             }
-            (StatusClass::Success, None) if ours => self.calling_failed(id, Reason::Nonsense),
+            (StatusClass::Success, None) if ours => self.calling_failed(now, id, Reason::Nonsense),
             (StatusClass::Failure, _) if ours => self.on_failure(now, id, status, response),
             // Such dialogs are of no call.
             (StatusClass::Provisional, Some(dialog)) => self.endpoint.end_dialog(dialog),
@@ -128,8 +161,11 @@ impl Phone {
     }
 
     fn on_answered(&mut self, now: Time, id: CallId, dialog: DialogId, response: &Message) {
-        self.endpoint.acknowledge(dialog, response, &self.account.sent_by());
+        let account = self.account_of(id, Some(dialog));
+        let sent_by = self.identity(account).account.sent_by();
+        self.endpoint.acknowledge(dialog, response, &sent_by);
         let Some(call) = self.calls.get_mut(&id) else { return };
+        call.keys.peer_takes_info = takes_info(response);
         let cancelled = match &mut call.phase {
             Phase::Calling(calling) => {
                 let others = core::mem::take(&mut calling.early);
@@ -143,7 +179,7 @@ impl Phone {
         };
         if cancelled {
             self.calls.remove(&id);
-            self.say_goodbye(now, dialog);
+            self.say_goodbye(now, account, dialog);
             return;
         }
         call.phase = Phase::Up { dialog };
@@ -158,20 +194,30 @@ impl Phone {
             (Ok(_), _) => return self.break_off(now, id, dialog, Reason::Nonsense),
             (Err(reason), _) => return self.break_off(now, id, dialog, reason),
         }
-        self.tell(Event::Connected { call: id });
-        self.announce(id);
+        self.connect(now, id);
+    }
+
+    /// The account of a call; of a call that is gone, the one whose Contact its dialog has.
+    fn account_of(&self, id: CallId, dialog: Option<DialogId>) -> AccountId {
+        if let Some(call) = self.calls.get(&id) {
+            return call.account;
+        }
+        let contact = dialog.and_then(|dialog| self.endpoint.dialog(dialog)).map(|dialog| dialog.contact());
+        let ours = |id: &AccountId| {
+            contact.is_some_and(|contact| **contact == *self.identity(*id).account.contact())
+        };
+        self.account_ids().find(ours).unwrap_or(AccountId::FIRST)
     }
 
     fn on_failure(&mut self, now: Time, id: CallId, status: Status, response: &Message) {
         let reason = match status {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-                let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&id) else {
+                let Some(Call { phase: Phase::Calling(calling), account, .. }) = self.calls.get(&id) else {
                     return;
                 };
-                let (logins, random) = ([self.account.login()], self.endpoint.random());
-                match self.digest.handle_challenge(response, &logins, random, &mut calling.attempt) {
+                let (account, mut calling) = (*account, calling.clone());
+                match self.on_challenge(account, response, &mut calling.attempt) {
                     Verdict::Again if !calling.cancelled => {
-                        let mut calling = calling.clone();
                         calling.early.drain(..).for_each(|dialog| self.endpoint.end_dialog(dialog));
                         return self.send_invite(now, id, calling);
                     }
@@ -181,25 +227,31 @@ impl Phone {
             }
             status => Reason::of_call(status, response),
         };
-        self.calling_failed(id, reason);
+        self.calling_failed(now, id, reason);
     }
 
     /// No final response came, or the network did not take the INVITE.
-    pub(super) fn on_invite_lost(&mut self, id: CallId, transaction: TransactionId, reason: Reason) {
+    pub(super) fn on_invite_lost(
+        &mut self,
+        now: Time,
+        id: CallId,
+        transaction: TransactionId,
+        reason: Reason,
+    ) {
         if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get(&id)
             && calling.invite == Some(transaction)
         {
-            self.calling_failed(id, reason);
+            self.calling_failed(now, id, reason);
         }
     }
 
-    fn calling_failed(&mut self, id: CallId, reason: Reason) {
+    fn calling_failed(&mut self, now: Time, id: CallId, reason: Reason) {
         let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.remove(&id) else { return };
         for dialog in calling.early {
             self.endpoint.end_dialog(dialog);
         }
         if !calling.cancelled {
-            self.end(id, Ending::Failed(reason));
+            self.end(now, id, Ending::Failed(reason));
         }
     }
 
@@ -210,6 +262,6 @@ impl Phone {
         if let Some(invite) = calling.invite {
             self.endpoint.cancel(now, invite);
         }
-        self.end(id, ending);
+        self.end(now, id, ending);
     }
 }

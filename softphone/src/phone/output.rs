@@ -2,7 +2,7 @@
 //!
 //! Text in an event is what the peer sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
 
-use super::{CallId, Reason, Stream};
+use super::{AccountId, CallId, Reason, Stream};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::transport::Transmit;
@@ -34,6 +34,22 @@ pub enum MediaCommand {
         /// What was agreed.
         stream: Stream,
     },
+    /// Send silence instead of what the microphone hears, or no longer.
+    Mute {
+        /// The call.
+        call: CallId,
+        /// Whether it is muted.
+        muted: bool,
+    },
+    /// Send keys.
+    Dial {
+        /// The call.
+        call: CallId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`, and `!` for the flash.
+        digits: Box<str>,
+        /// How.
+        tones: Tones,
+    },
     /// The call is over: give the port back.
     Close {
         /// The call.
@@ -41,18 +57,34 @@ pub enum MediaCommand {
     },
 }
 
+/// How the audio side sends keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tones {
+    /// As events in RTP (RFC 4733).
+    Events,
+    /// As tones in the sound.
+    InBand,
+}
+
 /// One thing worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// We are registered, or still are.
+    /// An account is registered, or still is.
     Registered {
+        /// Which.
+        account: AccountId,
         /// For how long the registrar keeps it; it is refreshed before that.
         expires_s: u32,
     },
-    /// We are no longer registered, as asked for.
-    Unregistered,
+    /// An account is no longer registered, as asked for.
+    Unregistered {
+        /// Which.
+        account: AccountId,
+    },
     /// Registering, or removing the registration, did not work.
     RegistrationFailed {
+        /// Which account.
+        account: AccountId,
         /// Why.
         reason: Reason,
         /// When it is tried again; `None`: not before the user asks for it.
@@ -74,13 +106,63 @@ pub enum Event {
     Incoming {
         /// The call.
         call: CallId,
+        /// The account that is called.
+        account: AccountId,
         /// The display name, or else the URI, of who calls.
         from: Bytes,
+        /// The URI of who calls.
+        uri: Bytes,
+        /// Whether it comes in while there is another call.
+        waiting: bool,
+    },
+    /// Somebody called, and was told that we are busy: all lines are in use, or the user is not to be disturbed.
+    TurnedAway {
+        /// The account that was called.
+        account: AccountId,
+        /// The display name, or else the URI, of who called.
+        from: Bytes,
+        /// The URI of who called.
+        uri: Bytes,
     },
     /// The two sides are connected.
     Connected {
         /// The call.
         call: CallId,
+    },
+    /// The user's wish to hold the other side, or to talk again, came true.
+    Held {
+        /// The call.
+        call: CallId,
+        /// Whether the other side is on hold.
+        held: bool,
+    },
+    /// The other side does not want the call to be held, or not to be resumed; the call goes on as it was.
+    HoldFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The other side has us on hold, or no longer.
+    HeldByPeer {
+        /// The call.
+        call: CallId,
+        /// Whether we are on hold.
+        held: bool,
+    },
+    /// The microphone was muted, or no longer is.
+    Muted {
+        /// The call.
+        call: CallId,
+        /// Whether it is.
+        muted: bool,
+    },
+    /// The other side pressed a key.
+    Digit {
+        /// The call.
+        call: CallId,
+        /// The key.
+        digit: char,
     },
     /// The call is over.
     Ended {

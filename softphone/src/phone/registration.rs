@@ -1,11 +1,13 @@
-//! Registration (RFC 3261 §10.2): sends what [`sip_stack::registration`] asks for, over the one flow of the account.
+//! Registration (RFC 3261 §10.2): sends what [`sip_stack::registration`] asks for, over the one flow of
+//! its account.
 
+use super::identity::Identity;
 use super::machine::{ALLOW, REGISTRATION};
-use super::{Event, Phone, Reason};
+use super::{AccountId, Event, Phone, Reason};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
-use sip_stack::auth::{Attempt, Subject};
+use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
@@ -53,46 +55,68 @@ impl Registration {
 }
 
 impl Phone {
-    /// The user wants to be registered, or not.
-    pub(super) fn want_registration(&mut self, now: Time, wanted: bool) {
-        self.feed_registration(now, Input::Wanted(wanted), Attempt::default());
+    /// The user wants every account to be registered, or none.
+    pub(super) fn want_registrations(&mut self, now: Time, wanted: bool) {
+        for account in self.account_ids() {
+            self.want_registration(now, account, wanted);
+        }
     }
 
-    pub(super) fn on_registration_timeout(&mut self, now: Time) {
-        self.registration.machine.handle_timeout(now);
-        self.drain_registration(now, None, Attempt::default());
+    /// The user wants an account to be registered, or not.
+    pub(super) fn want_registration(&mut self, now: Time, account: AccountId, wanted: bool) {
+        self.feed_registration(now, account, Input::Wanted(wanted), Attempt::default());
+    }
+
+    pub(super) fn on_registration_timeouts(&mut self, now: Time) {
+        for account in self.account_ids() {
+            self.identity_mut(account).0.registration.machine.handle_timeout(now);
+            self.drain_registration(now, account, None, Attempt::default());
+        }
     }
 
     pub(super) fn on_register_response(&mut self, now: Time, transaction: TransactionId, response: &Message) {
-        let Some(Asking { ticket, mut attempt, .. }) = self.asking(transaction) else { return };
+        let Some((account, Asking { ticket, mut attempt, .. })) = self.asking(transaction) else { return };
         let Some(status) = response.status().filter(|status| status.is_final()) else { return };
         let input = match status {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-                let (logins, random) = ([self.account.login()], self.endpoint.random());
-                let verdict = self.digest.handle_challenge(response, &logins, random, &mut attempt);
+                let verdict = self.on_challenge(account, response, &mut attempt);
                 Input::Challenged { ticket, verdict }
             }
-            status if status.is_success() && !self.is_registrar(response, &attempt) => {
+            status if status.is_success() && !self.is_registrar(account, response, &attempt) => {
                 Input::Lost { ticket, loss: Loss::Unproven }
             }
             _ => Input::Response { ticket, response },
         };
-        self.feed_registration(now, input, attempt);
+        self.feed_registration(now, account, input, attempt);
+    }
+
+    /// Reads a challenge with the logins of an account.
+    pub(super) fn on_challenge(
+        &mut self,
+        account: AccountId,
+        response: &Message,
+        attempt: &mut Attempt,
+    ) -> Verdict {
+        let (Identity { account, digest, .. }, endpoint) = self.identity_mut(account);
+        digest.handle_challenge(response, &[account.login()], endpoint.random(), attempt)
     }
 
     /// No final response came, or the network did not take the request.
     pub(super) fn on_register_lost(&mut self, now: Time, transaction: TransactionId, loss: Loss) {
-        if let Some(Asking { ticket, attempt, .. }) = self.asking(transaction) {
-            self.feed_registration(now, Input::Lost { ticket, loss }, attempt);
+        if let Some((account, Asking { ticket, attempt, .. })) = self.asking(transaction) {
+            self.feed_registration(now, account, Input::Lost { ticket, loss }, attempt);
         }
     }
 
-    fn asking(&self, transaction: TransactionId) -> Option<Asking> {
-        self.registration.asking.filter(|asking| asking.transaction == transaction)
+    fn asking(&self, transaction: TransactionId) -> Option<(AccountId, Asking)> {
+        self.account_ids().find_map(|id| {
+            let asking = self.identity(id).registration.asking?;
+            (asking.transaction == transaction).then_some((id, asking))
+        })
     }
 
     /// Hands an input to the machine; what it sends then goes on with the proofs of `attempt`.
-    fn feed_registration(&mut self, now: Time, input: Input<'_>, attempt: Attempt) {
+    fn feed_registration(&mut self, now: Time, account: AccountId, input: Input<'_>, attempt: Attempt) {
         let response = match input {
             Input::Response { response, .. } => Some(response),
             Input::Wanted(_)
@@ -101,55 +125,70 @@ impl Phone {
             | Input::KeptAlive(_)
             | Input::FlowFailed(_) => None,
         };
-        self.registration.machine.handle_input(now, input, self.endpoint.random());
-        self.drain_registration(now, response, attempt);
+        let (identity, endpoint) = self.identity_mut(account);
+        identity.registration.machine.handle_input(now, input, endpoint.random());
+        self.drain_registration(now, account, response, attempt);
     }
 
-    fn drain_registration(&mut self, now: Time, response: Option<&Message>, mut attempt: Attempt) {
-        while let Some(output) = self.registration.machine.poll_output() {
+    fn drain_registration(
+        &mut self,
+        now: Time,
+        account: AccountId,
+        response: Option<&Message>,
+        mut attempt: Attempt,
+    ) {
+        while let Some(output) = self.identity_mut(account).0.registration.machine.poll_output() {
             match output {
-                Output::Register(ticket) => self.send_register(now, ticket, core::mem::take(&mut attempt)),
+                Output::Register(ticket) => {
+                    self.send_register(now, account, ticket, core::mem::take(&mut attempt))
+                }
                 Output::Event(registration::Event::Registered { expires_s, .. }) => {
                     // Whatever follows is another request.
                     attempt = Attempt::default();
-                    self.tell(Event::Registered { expires_s });
+                    self.tell(Event::Registered { account, expires_s });
                 }
-                Output::Event(registration::Event::Unregistered) => self.tell(Event::Unregistered),
+                Output::Event(registration::Event::Unregistered) => {
+                    self.tell(Event::Unregistered { account })
+                }
                 Output::Event(registration::Event::Failed { failure, retry, .. }) => {
                     attempt = Attempt::default();
-                    self.tell(Event::RegistrationFailed { reason: reason(failure, response), retry });
+                    let reason = reason(failure, response);
+                    self.tell(Event::RegistrationFailed { account, reason, retry });
                 }
             }
         }
     }
 
-    fn send_register(&mut self, now: Time, ticket: Ticket, mut attempt: Attempt) {
-        let uri = self.account.registrar();
-        let to = [b"<", &self.account.address_of_record()[..], b">"].concat();
+    fn send_register(&mut self, now: Time, id: AccountId, ticket: Ticket, mut attempt: Attempt) {
+        let user_agent = self.settings.user_agent.clone();
+        let (Identity { account, registration, digest }, endpoint) = self.identity_mut(id);
+        let uri = account.registrar();
+        let to = [b"<", &account.address_of_record()[..], b">"].concat();
         let heading = Heading {
             method: Method::Register,
             uri: &uri,
-            from: &self.registration.from,
+            from: &registration.from,
             to: &to,
-            sent_by: &self.account.sent_by(),
-            sequence: Some(self.registration.machine.sequence(ticket)),
+            sent_by: &account.sent_by(),
+            sequence: Some(registration.machine.sequence(ticket)),
             max_forwards: 70,
         };
-        let mut draft = self.endpoint.draft(heading, self.account.server);
-        self.registration.machine.write(ticket, &mut draft.writer);
+        let mut draft = endpoint.draft(heading, account.server);
+        registration.machine.write(ticket, &mut draft.writer);
         draft.writer.header(HeaderName::Allow, ALLOW);
-        draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
+        draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
         let subject = Subject { method: Method::Register, uri: &uri, body: b"" };
-        self.digest.authorize(&subject, &[self.account.login()], &mut attempt, &mut draft.writer);
-        let transaction = self.endpoint.request(now, draft, REGISTRATION);
-        self.registration.asking = Some(Asking { transaction, ticket, attempt });
+        digest.authorize(&subject, &[account.login()], &mut attempt, &mut draft.writer);
+        let transaction = endpoint.request(now, draft, REGISTRATION);
+        registration.asking = Some(Asking { transaction, ticket, attempt });
     }
 
     /// Whether the registrar proves to know the password, if it says anything of itself (RFC 7616 §3.5).
-    fn is_registrar(&mut self, response: &Message, attempt: &Attempt) -> bool {
-        let uri = self.account.registrar();
+    fn is_registrar(&mut self, id: AccountId, response: &Message, attempt: &Attempt) -> bool {
+        let (Identity { account, digest, .. }, _) = self.identity_mut(id);
+        let uri = account.registrar();
         let subject = Subject { method: Method::Register, uri: &uri, body: b"" };
-        self.digest.handle_success(response, &subject, &[self.account.login()], attempt).is_ok()
+        digest.handle_success(response, &subject, &[account.login()], attempt).is_ok()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The audio session of a call: our offers and answers, and what both sides agreed on (RFC 3264, RFC 3261 §13.2.1).
 //!
-//! Two codecs, PCMU and PCMA, and telephone events (RFC 4733). Left out on purpose: holding from our side, and streams
-//! other than the first audio stream, which are rejected.
+//! Holding is `a=sendonly` from our side (RFC 3264 §8.4): the other side then sends nothing, and neither do we send what the
+//! microphone hears. Left out on purpose: streams other than the first audio stream, which are rejected; comfort noise.
 
 use super::Reason;
+use super::codecs::{Codec, EVENTS, EventFormat, Numbers};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::header::HeaderName;
@@ -14,79 +15,68 @@ use sip_stack::sdp::{
 };
 use std::net::SocketAddr;
 
-/// The payload type under which we offer telephone events.
-pub const TELEPHONE_EVENT: u8 = 101;
-
 const TRANSPORTS: &[MediaTransport] = &[MediaTransport::RtpAvp];
-/// DTMF digits and flash (RFC 4733 §3.2).
-const EVENTS: &str = "0-16";
 const PTIME_MS: u16 = 20;
-
-/// What the samples are packed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Codec {
-    /// G.711 µ-law
-    Pcmu,
-    /// G.711 A-law
-    Pcma,
-}
-
-impl Codec {
-    const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
-
-    fn audio_codec(self) -> AudioCodec {
-        match self {
-            Codec::Pcmu => AudioCodec::new(0, "PCMU", 8_000),
-            Codec::Pcma => AudioCodec::new(8, "PCMA", 8_000),
-        }
-    }
-
-    fn of(codec: &AudioCodec) -> Option<Codec> {
-        Codec::ALL.into_iter().find(|known| known.audio_codec().is_same_encoding(codec))
-    }
-}
 
 /// What both sides agreed on: all that a sound card and an RTP socket need to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
     /// Where to send; `None` when the peer named no usable address.
     pub remote: Option<SocketAddr>,
+    /// Where to send RTCP: what the peer says (RFC 3605), else the port above.
+    pub remote_rtcp: Option<SocketAddr>,
     /// What to send.
     pub codec: Codec,
     /// Under which payload type to send it.
     pub payload_type: u8,
-    /// The payload type to send telephone events with; `None`: the peer does not take them.
-    pub telephone_event: Option<u8>,
+    /// What to send telephone events with; `None`: the peer does not take them.
+    pub telephone_event: Option<EventFormat>,
     /// What may be received, by payload type.
     pub receives: Vec<(u8, Codec)>,
-    /// The payload type that telephone events are received with.
-    pub receives_telephone_event: Option<u8>,
+    /// What telephone events are received with.
+    pub receives_telephone_events: Vec<EventFormat>,
     /// Milliseconds in a packet we send.
     pub ptime_ms: u16,
     /// Whether we may send.
     pub send: bool,
     /// Whether we may expect something.
     pub receive: bool,
+    /// Whether the other side has us on hold: it does not want to hear us.
+    pub held: bool,
 }
 
 /// One side of the offer/answer exchange of a dialog.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session {
     local: SocketAddr,
+    /// What we offer and take.
+    codecs: Vec<Codec>,
+    /// The payload types of this dialog (RFC 3264 §8.3.2: a number keeps its meaning).
+    numbers: Numbers,
     /// Our last description.
     ours: LocalDescription,
     /// The peer's last description.
     theirs: Bytes,
     /// Whether our last description is an offer without its answer.
     offering: bool,
+    /// Whether we hold the other side, as we said last.
+    holding: bool,
     stream: Option<Stream>,
 }
 
 impl Session {
     /// A session whose RTP is received at `local`. `id` is random.
-    pub(super) fn new(id: u64, local: SocketAddr) -> Session {
-        let ours = LocalDescription::new(id);
-        Session { local, ours, theirs: Bytes::new(), offering: false, stream: None }
+    pub(super) fn new(id: u64, local: SocketAddr, codecs: Vec<Codec>) -> Session {
+        Session {
+            local,
+            codecs,
+            numbers: Numbers::default(),
+            ours: LocalDescription::new(id),
+            theirs: Bytes::new(),
+            offering: false,
+            holding: false,
+            stream: None,
+        }
     }
 
     /// What was agreed on.
@@ -99,11 +89,16 @@ impl Session {
         self.offering
     }
 
+    /// Whether we hold the other side.
+    pub(super) fn is_holding(&self) -> bool {
+        self.holding
+    }
+
     /// An offer of everything we know (RFC 3264 §5, §8).
     pub(super) fn offer(&mut self) -> Bytes {
-        let codecs = Codec::ALL.map(Codec::audio_codec);
-        let events =
-            [TelephoneEvent { payload_type: TELEPHONE_EVENT, clock_rate: 8_000, events: EVENTS.into() }];
+        let codecs = self.numbers.number(&self.codecs);
+        let events = self.numbers.number_events(&self.codecs);
+        let direction = self.direction();
         self.offering = true;
         let theirs = self.theirs.clone();
         let earlier = SessionDescription::parse(&theirs).ok().and_then(|session| {
@@ -111,12 +106,23 @@ impl Session {
             Some((session, audio.media_index))
         });
         self.write(|origin, local, out| {
-            let audio = local_audio(local, &codecs, &events, Direction::SendRecv);
+            let audio = local_audio(local, &codecs, &events, direction);
             match &earlier {
                 Some((session, index)) => write_answer(out, origin, session, Some((*index, &audio))),
                 None => write_offer(out, origin, &audio),
             }
         })
+    }
+
+    /// An offer that holds the other side, or no longer does (RFC 3264 §8.4).
+    pub(super) fn offer_hold(&mut self, holding: bool) -> Bytes {
+        self.holding = holding;
+        self.offer()
+    }
+
+    /// Our offer was refused: what was agreed before stays.
+    pub(super) fn withdraw(&mut self, holding: bool) {
+        (self.offering, self.holding) = (false, holding);
     }
 
     /// Our answer to an offer; the agreement changes (RFC 3264 §6).
@@ -126,36 +132,29 @@ impl Session {
     /// the agreement stays as it was.
     pub(super) fn answer(&mut self, offer: &Bytes) -> Result<Bytes, Reason> {
         let description = SessionDescription::parse(offer).map_err(|_| Reason::Nonsense)?;
-        let (audio, codecs, events) = Session::common(&description)?;
-        let direction = audio.direction.answer(Direction::SendRecv);
+        let (audio, codecs, events) = common(&description, &self.codecs)?;
+        self.numbers.learn(&codecs, &events);
+        let direction = audio.direction.answer(self.direction());
         let answer = self.write(|origin, local, out| {
             let ours = local_audio(local, &codecs, &events, direction);
             write_answer(out, origin, &description, Some((audio.media_index, &ours)));
         });
         self.theirs = offer.clone();
-        self.stream = agreed(&codecs, &audio, events.first().map(|event| event.payload_type));
+        self.stream = self.agreed(&codecs, &audio).map(|stream| Stream {
+            receives: codecs.iter().filter_map(numbered).collect(),
+            receives_telephone_events: events.iter().map(EventFormat::of).collect(),
+            ..stream
+        });
         Ok(answer)
     }
 
-    /// Whether an offer could be answered.
+    /// Whether an offer could be answered with these codecs.
     ///
     /// # Errors
     /// As [`Session::answer`].
-    pub(super) fn check_offer(offer: &[u8]) -> Result<(), Reason> {
+    pub(super) fn check_offer(offer: &[u8], codecs: &[Codec]) -> Result<(), Reason> {
         let description = SessionDescription::parse(offer).map_err(|_| Reason::Nonsense)?;
-        Session::common(&description).map(|_| ())
-    }
-
-    fn common(
-        offer: &SessionDescription<'_>,
-    ) -> Result<(AudioOffer, Vec<AudioCodec>, Vec<TelephoneEvent>), Reason> {
-        let audio = AudioOffer::find(offer, TRANSPORTS).map_err(|_| Reason::NoCommonFormat)?;
-        let codecs = intersect(&audio.codecs, &Codec::ALL.map(Codec::audio_codec));
-        if codecs.is_empty() {
-            return Err(Reason::NoCommonFormat);
-        }
-        let events = intersect_events(&audio.telephone_events, &codecs, EVENTS);
-        Ok((audio, codecs, events))
+        common(&description, codecs).map(|_| ())
     }
 
     /// Reads the answer to our offer; the agreement changes. `settled` is false for the answer in an unreliable
@@ -165,15 +164,43 @@ impl Session {
     /// As [`Session::answer`]; [`Reason::NoCommonFormat`] also when the stream was rejected.
     pub(super) fn accept_answer(&mut self, answer: &Bytes, settled: bool) -> Result<(), Reason> {
         let description = SessionDescription::parse(answer).map_err(|_| Reason::Nonsense)?;
-        let (audio, codecs, _) = Session::common(&description)?;
-        let stream = agreed(&codecs, &audio, Some(TELEPHONE_EVENT)).map(|stream| Stream {
-            receives: Codec::ALL.map(|codec| (codec.audio_codec().payload_type, codec)).to_vec(),
+        let (audio, codecs, _) = common(&description, &self.codecs)?;
+        let offered = self.numbers.number(&self.codecs);
+        let events = self.numbers.number_events(&self.codecs);
+        self.stream = self.agreed(&codecs, &audio).map(|stream| Stream {
+            receives: offered.iter().filter_map(numbered).collect(),
+            receives_telephone_events: events.iter().map(EventFormat::of).collect(),
             ..stream
         });
         self.theirs = answer.clone();
-        self.stream = stream;
         self.offering = !settled;
         Ok(())
+    }
+
+    fn direction(&self) -> Direction {
+        if self.holding { Direction::SendOnly } else { Direction::SendRecv }
+    }
+
+    /// The stream that follows from what both sides know, in the peer's order and numbers; what is received is the
+    /// caller's to fill in.
+    fn agreed(&self, codecs: &[AudioCodec], theirs: &AudioOffer) -> Option<Stream> {
+        let (payload_type, codec) = codecs.iter().find_map(numbered)?;
+        let longest = theirs.maxptime_ms.unwrap_or(u16::MAX);
+        let remote = theirs.destination();
+        Some(Stream {
+            remote,
+            remote_rtcp: remote.and_then(|remote| theirs.rtcp.destination(remote, false)),
+            codec,
+            payload_type,
+            telephone_event: EventFormat::choose(&theirs.telephone_events, codec),
+            receives: Vec::new(),
+            receives_telephone_events: Vec::new(),
+            // RFC 3551 §4.2: ten to two hundred; no more than the peer can take.
+            ptime_ms: theirs.ptime_ms.unwrap_or(PTIME_MS).clamp(10, 60).min(longest.max(10)),
+            send: theirs.direction.receives() && !self.holding,
+            receive: theirs.direction.sends() && !self.holding,
+            held: !theirs.direction.receives() && !self.holding,
+        })
     }
 
     /// Writes a description of ours.
@@ -181,6 +208,25 @@ impl Session {
         let local = self.local;
         self.ours.write(b"", local.ip(), |origin, out| body(origin, local, out))
     }
+}
+
+/// The audio stream of an offer, with what of it we know.
+fn common(
+    offer: &SessionDescription<'_>,
+    codecs: &[Codec],
+) -> Result<(AudioOffer, Vec<AudioCodec>, Vec<TelephoneEvent>), Reason> {
+    let audio = AudioOffer::find(offer, TRANSPORTS).map_err(|_| Reason::NoCommonFormat)?;
+    let ours: Vec<AudioCodec> = codecs.iter().map(|codec| codec.audio_codec()).collect();
+    let codecs = intersect(&audio.codecs, &ours);
+    if codecs.is_empty() {
+        return Err(Reason::NoCommonFormat);
+    }
+    let events = intersect_events(&audio.telephone_events, &codecs, EVENTS);
+    Ok((audio, codecs, events))
+}
+
+fn numbered(codec: &AudioCodec) -> Option<(u8, Codec)> {
+    Some((codec.payload_type, Codec::of(codec)?))
 }
 
 /// The description in a message, if it has one.
@@ -220,24 +266,4 @@ fn local_audio<'a>(
         direction,
         ptime_ms: Some(PTIME_MS),
     }
-}
-
-/// The stream that follows from what both sides know, in the peer's order and numbers.
-fn agreed(codecs: &[AudioCodec], theirs: &AudioOffer, our_events: Option<u8>) -> Option<Stream> {
-    let (codec, payload_type) =
-        codecs.iter().find_map(|codec| Some((Codec::of(codec)?, codec.payload_type)))?;
-    let longest = theirs.maxptime_ms.unwrap_or(u16::MAX);
-    let telephone_event = theirs.telephone_events.iter().find(|event| event.clock_rate == 8_000);
-    Some(Stream {
-        remote: theirs.destination(),
-        codec,
-        payload_type,
-        telephone_event: telephone_event.map(|event| event.payload_type),
-        receives: codecs.iter().filter_map(|codec| Some((codec.payload_type, Codec::of(codec)?))).collect(),
-        receives_telephone_event: our_events,
-        // RFC 3551 §4.2: ten to two hundred; no more than the peer can take.
-        ptime_ms: theirs.ptime_ms.unwrap_or(PTIME_MS).clamp(10, 60).min(longest.max(10)),
-        send: theirs.direction.receives(),
-        receive: theirs.direction.sends(),
-    })
 }

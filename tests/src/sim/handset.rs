@@ -113,7 +113,13 @@ impl Handset {
         let endings = self.events.iter().filter_map(|(_, event)| match event {
             Event::Ended { call: ended, ending } => (*ended == call).then_some(ending),
             Event::Registered { .. }
-            | Event::Unregistered
+            | Event::Unregistered { .. }
+            | Event::TurnedAway { .. }
+            | Event::Held { .. }
+            | Event::HoldFailed { .. }
+            | Event::HeldByPeer { .. }
+            | Event::Muted { .. }
+            | Event::Digit { .. }
             | Event::RegistrationFailed { .. }
             | Event::Calling { .. }
             | Event::Ringing { .. }
@@ -128,7 +134,13 @@ impl Handset {
         self.events.iter().rev().find_map(|(_, event)| match event {
             Event::Calling { call, .. } | Event::Incoming { call, .. } => Some(*call),
             Event::Registered { .. }
-            | Event::Unregistered
+            | Event::Unregistered { .. }
+            | Event::TurnedAway { .. }
+            | Event::Held { .. }
+            | Event::HoldFailed { .. }
+            | Event::HeldByPeer { .. }
+            | Event::Muted { .. }
+            | Event::Digit { .. }
             | Event::RegistrationFailed { .. }
             | Event::Ringing { .. }
             | Event::Connected { .. }

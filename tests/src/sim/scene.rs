@@ -1,7 +1,7 @@
 //! The scene most tests play in: two domains, a few users, phones that register; and what must hold when it is over.
 
 use super::{Faults, PhoneId, World};
-use softphone::phone::{AutoAnswer, CallId, Command, Event, Settings};
+use softphone::phone::{AccountId, AutoAnswer, CallId, Command, Event, Settings};
 use std::time::Duration;
 
 /// Two domains with users 1001 to 1004 each, password `secret`; 1004@a rings for 15 s; conferences in domain a.
@@ -81,7 +81,9 @@ pub fn registered_at(world: &mut World, user: &str, domain: &str, auto_answer: A
 /// # Panics
 /// When it refuses to.
 pub fn dial(world: &mut World, phone: PhoneId, target: &str) -> CallId {
-    world.command(phone, Command::Call { target: target.into() }).expect("a free line");
+    world
+        .command(phone, Command::Call { account: AccountId::FIRST, target: target.into() })
+        .expect("a free line");
     world.phone(phone).last_call().expect("the call just begun")
 }
 

@@ -350,6 +350,8 @@ impl World {
                 PhoneOutput::Media(MediaCommand::Start { call, stream }) => {
                     handset.ears.entry(call).and_modify(|ear| ear.stream = Some(stream));
                 }
+                // Ears say and hear whole packets: keys and muting are of no consequence here.
+                PhoneOutput::Media(MediaCommand::Mute { .. } | MediaCommand::Dial { .. }) => {}
                 PhoneOutput::Media(MediaCommand::Close { call }) => {
                     handset.ears.entry(call).and_modify(|ear| ear.closed = true);
                 }

@@ -2,33 +2,8 @@
 //! §14.2, §11.2, §8.2).
 
 use super::*;
-use crate::phone::{AutoAnswer, Codec, Ending, Reason, Rejection, Stream};
+use crate::phone::{AutoAnswer, Codec, Ending, EventFormat, Reason, Rejection, Stream};
 use sip_stack::sdp::{Direction, SessionDescription};
-
-/// A request of the peer's; those within a dialog have our tag.
-fn request(method: &str, cseq: u32, tag: Option<&[u8]>, body: &[u8]) -> Writer {
-    let mut writer = Writer::request(Method::new(method.as_bytes()), b"sip:1001@192.0.2.1:5060");
-    let branch = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{method}-{cseq}");
-    writer.header(HeaderName::Via, branch.as_bytes());
-    writer.header(HeaderName::MaxForwards, b"70");
-    writer.header(HeaderName::From, b"\"Bob \\\"B\\\"\" <sip:1002@a.example>;tag=peer");
-    let tag = tag.map(|tag| [b";tag=", tag].concat()).unwrap_or_default();
-    writer.header(HeaderName::To, &[b"<sip:1001@a.example>", &tag[..]].concat());
-    writer.header(HeaderName::CallId, b"theirs");
-    writer.cseq(cseq, Method::new(method.as_bytes()));
-    writer.header(HeaderName::RecordRoute, b"<sip:192.0.2.9;lr>");
-    contact(&mut writer);
-    if !body.is_empty() {
-        writer.body(b"application/sdp", body);
-    }
-    writer
-}
-
-fn rung_with(settings: Settings, body: &[u8]) -> Rig {
-    let mut rig = Rig::with(settings);
-    rig.receive(request("INVITE", 1, None, body).finish());
-    rig
-}
 
 fn rung() -> Rig {
     rung_with(Settings::default(), &sdp(4_000, "sendrecv"))
@@ -36,19 +11,6 @@ fn rung() -> Rig {
 
 fn our_tag(rig: &Rig) -> Vec<u8> {
     rig.last().to().unwrap().tag().unwrap().to_vec()
-}
-
-/// In a call whose 2xx is acknowledged.
-fn connected() -> (Rig, Vec<u8>) {
-    let mut rig = rung();
-    rig.command(Command::Answer { call: CALL });
-    let tag = our_tag(&rig);
-    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
-    (rig, tag)
-}
-
-fn status(rig: &Rig) -> u16 {
-    rig.last().status().unwrap().code()
 }
 
 fn stream(rig: &Rig) -> &Stream {
@@ -64,13 +26,16 @@ fn a_call_rings_until_the_user_answers() {
     assert_eq!(status(&rig), 180);
     assert_eq!(rig.last().header(HeaderName::RecordRoute), Some(&b"<sip:192.0.2.9;lr>"[..]));
     let from = Bytes::from_static(b"Bob \"B\"");
-    assert_eq!(rig.events, [Event::Incoming { call: CALL, from }]);
+    let (account, uri) = (AccountId::FIRST, Bytes::from_static(b"sip:1002@a.example"));
+    assert_eq!(rig.events, [Event::Incoming { call: CALL, account, from, uri, waiting: false }]);
     rig.command(Command::Answer { call: CALL });
     assert_eq!(status(&rig), 200);
     let answer = rig.last();
     let answer = SessionDescription::parse(answer.body()).unwrap();
     assert_eq!(answer.media[0].payload_types().collect::<Vec<_>>(), [0, 96], "the offerer's numbers");
-    assert_eq!((stream(&rig).codec, stream(&rig).receives_telephone_event), (Codec::Pcmu, Some(96)));
+    let events = EventFormat { payload_type: 96, clock_rate: 8_000 };
+    assert_eq!(stream(&rig).codec, Codec::Pcmu);
+    assert_eq!(stream(&rig).receives_telephone_events, [events]);
 }
 
 #[test]
@@ -128,7 +93,7 @@ fn one_call_more_than_there_are_lines_is_busy() {
     let second = second.replace("Call-ID: theirs", "Call-ID: other").replace("-INVITE-1", "-other");
     rig.receive(second.into());
     assert_eq!(status(&rig), 486);
-    assert_eq!(rig.events.len(), 1);
+    assert!(matches!(&rig.events[1..], [Event::TurnedAway { .. }]));
 }
 
 #[test]
@@ -152,7 +117,7 @@ fn offers_that_cannot_be_taken_are_refused() {
 
 #[test]
 fn hold_and_resume_are_answered_and_the_version_grows_with_each_change() {
-    let (mut rig, tag) = connected();
+    let (mut rig, tag) = called();
     let mut versions = Vec::new();
     for (cseq, offered, answered, sends) in [
         (2, "sendonly", Direction::RecvOnly, false),
@@ -176,9 +141,9 @@ fn hold_and_resume_are_answered_and_the_version_grows_with_each_change() {
 
 #[test]
 fn a_reinvite_that_cannot_be_taken_leaves_the_session_as_it_was() {
-    let (mut rig, tag) = connected();
+    let (mut rig, tag) = called();
     let media = rig.media.len();
-    let strange = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP 0", "RTP/AVP 9");
+    let strange = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP 0", "RTP/AVP 18");
     rig.receive(request("INVITE", 2, Some(&tag), strange.as_bytes()).finish());
     assert_eq!(status(&rig), 488);
     assert_eq!((rig.media.len(), rig.phone.calls()), (media, 1));
@@ -190,7 +155,7 @@ fn an_invite_without_an_offer_gets_ours_and_the_ack_has_the_answer() {
     rig.command(Command::Answer { call: CALL });
     let offer = rig.last();
     let offer = SessionDescription::parse(offer.body()).unwrap();
-    assert_eq!(offer.media[0].payload_types().collect::<Vec<_>>(), [0, 8, 101]);
+    assert_eq!(offer.media[0].payload_types().collect::<Vec<_>>(), [111, 9, 0, 8, 101, 110]);
     let tag = our_tag(&rig);
     rig.receive(request("INVITE", 2, Some(&tag), b"").finish());
     assert_eq!(status(&rig), 491, "an offer is open");
@@ -222,7 +187,7 @@ fn an_answer_that_nobody_acknowledges_ends_in_a_bye() {
 
 #[test]
 fn a_bye_of_the_caller_ends_the_call() {
-    let (mut rig, tag) = connected();
+    let (mut rig, tag) = called();
     rig.receive(request("BYE", 2, Some(&tag), b"").finish());
     assert_eq!(status(&rig), 200);
     assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending: Ending::Theirs }));
@@ -235,7 +200,7 @@ fn options_are_told_and_other_methods_refused() {
     let mut rig = Rig::new();
     rig.receive(request("OPTIONS", 1, None, b"").finish());
     assert_eq!(status(&rig), 200);
-    assert_eq!(rig.last().header(HeaderName::Allow), Some(&b"INVITE, ACK, CANCEL, BYE, OPTIONS"[..]));
+    assert_eq!(rig.last().header(HeaderName::Allow), Some(&b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"[..]));
     rig.receive(request("MESSAGE", 2, None, b"").finish());
     assert_eq!(status(&rig), 405);
     rig.receive(request("BYE", 3, None, b"").finish());

@@ -1,11 +1,16 @@
 //! The phone against a scripted peer: what it sends is read as text, and answered by hand.
 
+mod accounts;
+mod answering;
+mod digits;
+mod hold;
 mod incoming;
 mod outgoing;
 mod registration;
 
 use super::{
-    Account, CallId, Command, Event, Input, MediaCommand, MediaReport, Output, Password, Phone, Settings,
+    Account, AccountId, CallId, Command, Event, Input, MediaCommand, MediaReport, Output, Password, Phone,
+    Settings,
 };
 use bytes::Bytes;
 use sip_stack::header::HeaderName;
@@ -128,6 +133,52 @@ impl Rig {
         self.wait(Duration::from_secs(64));
         self.phone.is_idle()
     }
+}
+
+/// A request of the peer's; those within a dialog have our tag.
+fn request(method: &str, cseq: u32, tag: Option<&[u8]>, body: &[u8]) -> Writer {
+    let mut writer = Writer::request(Method::new(method.as_bytes()), b"sip:1001@192.0.2.1:5060");
+    let branch = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{method}-{cseq}");
+    writer.header(HeaderName::Via, branch.as_bytes());
+    writer.header(HeaderName::MaxForwards, b"70");
+    writer.header(HeaderName::From, b"\"Bob \\\"B\\\"\" <sip:1002@a.example>;tag=peer");
+    let tag = tag.map(|tag| [b";tag=", tag].concat()).unwrap_or_default();
+    writer.header(HeaderName::To, &[b"<sip:1001@a.example>", &tag[..]].concat());
+    writer.header(HeaderName::CallId, b"theirs");
+    writer.cseq(cseq, Method::new(method.as_bytes()));
+    writer.header(HeaderName::RecordRoute, b"<sip:192.0.2.9;lr>");
+    contact(&mut writer);
+    if !body.is_empty() {
+        writer.body(b"application/sdp", body);
+    }
+    writer
+}
+
+fn rung_with(settings: Settings, body: &[u8]) -> Rig {
+    let mut rig = Rig::with(settings);
+    rig.receive(request("INVITE", 1, None, body).finish());
+    rig
+}
+
+/// In a call of the peer's whose 2xx is acknowledged, with our tag.
+fn called() -> (Rig, Vec<u8>) {
+    let mut rig = rung_with(Settings::default(), &sdp(4_000, "sendrecv"));
+    rig.command(Command::Answer { call: CALL });
+    let tag = rig.last().to().unwrap().tag().unwrap().to_vec();
+    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+    (rig, tag)
+}
+
+/// In a call of ours.
+fn calling() -> Rig {
+    let mut rig = Rig::new();
+    rig.command(Command::Call { account: AccountId::FIRST, target: "1002".into() });
+    rig
+}
+
+/// The status of the last response.
+fn status(rig: &Rig) -> u16 {
+    rig.last().status().unwrap().code()
 }
 
 fn contact(writer: &mut Writer) {

@@ -1,14 +1,8 @@
 //! Calls of ours: progress, answers, failures, challenges, giving up (RFC 3261 §13.2, §9.1; RFC 3264).
 
 use super::*;
-use crate::phone::{Codec, CommandError, Ending, Reason, TELEPHONE_EVENT};
+use crate::phone::{Codec, CommandError, Ending, EventFormat, Reason, TELEPHONE_EVENT};
 use sip_stack::sdp::SessionDescription;
-
-fn calling() -> Rig {
-    let mut rig = Rig::new();
-    rig.command(Command::Call { target: "1002".into() });
-    rig
-}
 
 fn connected() -> Rig {
     let mut rig = calling();
@@ -33,7 +27,7 @@ fn an_invite_leaves_when_rtp_has_its_port_and_offers_it() {
     assert_eq!(invite.request_uri(), b"sip:1002@a.example");
     let offer = SessionDescription::parse(invite.body()).unwrap();
     assert_eq!(offer.media[0].port, ear(CALL).port());
-    assert_eq!(offer.media[0].payload_types().collect::<Vec<_>>(), [0, 8, TELEPHONE_EVENT]);
+    assert_eq!(offer.media[0].payload_types().collect::<Vec<_>>(), [111, 9, 0, 8, TELEPHONE_EVENT, 110]);
 }
 
 #[test]
@@ -43,7 +37,7 @@ fn a_call_takes_the_service_route_of_the_registration() {
     rig.answer(Method::Register, 200, |writer| {
         writer.header(HeaderName::ServiceRoute, b"<sip:p1.a.example;lr>, <sip:p2.a.example;lr>");
     });
-    rig.command(Command::Call { target: "1002".into() });
+    rig.command(Command::Call { account: AccountId::FIRST, target: "1002".into() });
     let invite = rig.last();
     let routes: Vec<_> = invite.list(HeaderName::Route).collect();
     assert_eq!(routes, [&b"<sip:p1.a.example;lr>"[..], b"<sip:p2.a.example;lr>"]);
@@ -62,8 +56,8 @@ fn ringing_is_told_once_and_an_answer_connects() {
     let [_, MediaCommand::Start { stream, .. }] = &rig.media[..] else { panic!("{:?}", rig.media) };
     assert_eq!(stream.remote, Some(([192, 0, 2, 9], 4_000).into()));
     assert_eq!((stream.codec, stream.payload_type, stream.ptime_ms), (Codec::Pcmu, 0, 20));
-    assert_eq!((stream.telephone_event, stream.receives_telephone_event), (Some(96), Some(TELEPHONE_EVENT)));
-    assert_eq!(stream.receives, [(0, Codec::Pcmu), (8, Codec::Pcma)]);
+    assert_eq!(stream.telephone_event, Some(EventFormat { payload_type: 96, clock_rate: 8_000 }));
+    assert_eq!(stream.receives, [(111, Codec::Opus), (9, Codec::G722), (0, Codec::Pcmu), (8, Codec::Pcma)]);
     assert!(stream.send && stream.receive);
     rig.command(Command::HangUp { call: CALL });
     rig.answer(Method::Bye, 200, |_| {});
@@ -190,7 +184,7 @@ fn nobody_rings_for_more_than_three_minutes() {
 #[test]
 fn an_answer_with_nothing_in_common_is_acknowledged_and_ended() {
     let mut rig = calling();
-    let strange = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP 0", "RTP/AVP 9");
+    let strange = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP 0", "RTP/AVP 18");
     rig.answer(Method::Invite, 200, with_sdp(strange.into_bytes()));
     assert_eq!(methods(&rig), ["INVITE", "ACK", "BYE"]);
     assert_eq!(rig.events.last(), Some(&ended(Ending::Failed(Reason::NoCommonFormat))));
@@ -222,10 +216,16 @@ fn commands_that_cannot_be_obeyed_say_why() {
     let mut refused = |command| rig.phone.handle_input(now, Input::Command(command)).unwrap_err();
     assert_eq!(refused(Command::HangUp { call: CALL }), CommandError::NoSuchCall(CALL));
     assert_eq!(refused(Command::Answer { call: CALL }), CommandError::NoSuchCall(CALL));
-    assert_eq!(refused(Command::Call { target: "".into() }), CommandError::BadTarget("".into()));
-    rig.command(Command::Call { target: "1002".into() });
+    assert_eq!(
+        refused(Command::Call { account: AccountId::FIRST, target: "".into() }),
+        CommandError::BadTarget("".into())
+    );
+    rig.command(Command::Call { account: AccountId::FIRST, target: "1002".into() });
     let mut refused = |command| rig.phone.handle_input(now, Input::Command(command)).unwrap_err();
-    assert_eq!(refused(Command::Call { target: "1003".into() }), CommandError::NoFreeLine(1));
+    assert_eq!(
+        refused(Command::Call { account: AccountId::FIRST, target: "1003".into() }),
+        CommandError::NoFreeLine(1)
+    );
     assert_eq!(refused(Command::Answer { call: CALL }), CommandError::NotRinging(CALL));
 }
 
@@ -233,7 +233,9 @@ fn commands_that_cannot_be_obeyed_say_why() {
 fn a_call_without_a_port_for_its_sound_does_not_begin() {
     let mut phone = Phone::new([3; 32], account(), Settings::default()).unwrap();
     let now = Time::from_millis(0);
-    phone.handle_input(now, Input::Command(Command::Call { target: "1002".into() })).unwrap();
+    phone
+        .handle_input(now, Input::Command(Command::Call { account: AccountId::FIRST, target: "1002".into() }))
+        .unwrap();
     phone.handle_input(now, Input::Media(MediaReport::Refused { call: CALL })).unwrap();
     let outputs: Vec<Output> = std::iter::from_fn(|| phone.poll_output()).collect();
     assert!(outputs.contains(&Output::Event(ended(Ending::Failed(Reason::NoMediaPort)))));

@@ -3,6 +3,10 @@
 use super::*;
 use crate::phone::Reason;
 
+fn failed(reason: Reason, retry: Option<Duration>) -> Event {
+    Event::RegistrationFailed { account: AccountId::FIRST, reason, retry }
+}
+
 fn registering() -> Rig {
     let mut rig = Rig::new();
     rig.command(Command::Register);
@@ -32,7 +36,7 @@ fn a_challenge_is_answered_with_the_same_call_id_and_tag_and_the_next_cseq() {
     assert_eq!(second.cseq().unwrap().number, first.cseq().unwrap().number + 1);
     assert!(authorization(&second).contains("nc=00000001"));
     rig.answer(Method::Register, 200, granted(300));
-    assert_eq!(rig.events, [Event::Registered { expires_s: 300 }]);
+    assert_eq!(rig.events, [Event::Registered { account: AccountId::FIRST, expires_s: 300 }]);
     assert!(rig.phone.is_registered());
 }
 
@@ -71,7 +75,7 @@ fn a_nonce_that_is_too_old_is_replaced_without_asking_anybody() {
     });
     assert!(rig.events.is_empty());
     rig.answer(Method::Register, 200, granted(300));
-    assert_eq!(rig.events, [Event::Registered { expires_s: 300 }]);
+    assert_eq!(rig.events, [Event::Registered { account: AccountId::FIRST, expires_s: 300 }]);
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn the_same_challenge_again_means_a_wrong_password() {
     let mut rig = registering();
     rig.answer(Method::Register, 401, challenge);
     rig.answer(Method::Register, 401, challenge);
-    assert_eq!(rig.events, [Event::RegistrationFailed { reason: Reason::WrongPassword, retry: None }]);
+    assert_eq!(rig.events, [failed(Reason::WrongPassword, None)]);
     assert!(rig.is_over());
 }
 
@@ -91,7 +95,7 @@ fn a_server_that_never_stops_asking_is_given_up() {
             writer.header(HeaderName::WwwAuthenticate, &[CHALLENGE, b", stale=true"].concat());
         });
     }
-    assert_eq!(rig.events, [Event::RegistrationFailed { reason: Reason::WrongPassword, retry: None }]);
+    assert_eq!(rig.events, [failed(Reason::WrongPassword, None)]);
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn a_challenge_of_an_unknown_kind_is_said_to_be_one() {
         writer.header(HeaderName::WwwAuthenticate, b"Bearer realm=\"x\"");
     });
     let reason = Reason::UnknownAuthentication;
-    assert_eq!(rig.events, [Event::RegistrationFailed { reason, retry: None }]);
+    assert_eq!(rig.events, [failed(reason, None)]);
 }
 
 #[test]
@@ -122,7 +126,7 @@ fn silence_is_no_answer_and_is_tried_again_at_growing_intervals() {
     let mut rig = registering();
     for least in [30, 60] {
         rig.wait(Duration::from_secs(32));
-        let Some(Event::RegistrationFailed { reason: Reason::NoAnswer, retry: Some(retry) }) =
+        let Some(Event::RegistrationFailed { reason: Reason::NoAnswer, retry: Some(retry), .. }) =
             rig.events.pop()
         else {
             panic!("no answer is a failure")
@@ -141,7 +145,7 @@ fn the_registrar_may_say_when_to_try_again() {
         writer.header(HeaderName::RetryAfter, b"120 (maintenance);duration=60");
     });
     let retry = Some(Duration::from_secs(120));
-    assert_eq!(rig.events, [Event::RegistrationFailed { reason: Reason::ServerBusy, retry }]);
+    assert_eq!(rig.events, [failed(Reason::ServerBusy, retry)]);
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn what_nobody_will_change_is_not_tried_again() {
     for (status, reason) in [(403, Reason::Forbidden), (404, Reason::UnknownUser), (301, Reason::Moved)] {
         let mut rig = registering();
         rig.answer(Method::Register, status, |_| {});
-        assert_eq!(rig.events, [Event::RegistrationFailed { reason, retry: None }]);
+        assert_eq!(rig.events, [failed(reason, None)]);
     }
 }
 
@@ -162,7 +166,13 @@ fn removal_waits_for_the_answer_to_the_registration() {
     rig.answer(Method::Register, 200, granted(300));
     assert_eq!(rig.last().expires().unwrap(), Some(0));
     rig.answer(Method::Register, 200, |_| {});
-    assert_eq!(rig.events, [Event::Registered { expires_s: 300 }, Event::Unregistered]);
+    assert_eq!(
+        rig.events,
+        [
+            Event::Registered { account: AccountId::FIRST, expires_s: 300 },
+            Event::Unregistered { account: AccountId::FIRST }
+        ]
+    );
     assert!(rig.is_over());
 }
 
@@ -185,7 +195,7 @@ fn what_the_network_does_not_take_is_unreachable() {
     phone.handle_input(now, Input::Command(Command::Register)).unwrap();
     let Some(Output::Transmit(transmit)) = phone.poll_output() else { panic!() };
     phone.handle_input(now, Input::Unsent { transaction: transmit.transaction.unwrap() }).unwrap();
-    let Some(Output::Event(Event::RegistrationFailed { reason, retry })) = phone.poll_output() else {
+    let Some(Output::Event(Event::RegistrationFailed { reason, retry, .. })) = phone.poll_output() else {
         panic!()
     };
     assert_eq!((reason, retry.is_some()), (Reason::Unreachable, true));
@@ -195,5 +205,5 @@ fn what_the_network_does_not_take_is_unreachable() {
 fn a_password_is_never_printed() {
     let mut rig = registering();
     rig.answer(Method::Register, 401, challenge);
-    assert!(!format!("{:?}", rig.phone.account()).contains("secret"));
+    assert!(!format!("{:?}", rig.phone.accounts().collect::<Vec<_>>()).contains("secret"));
 }

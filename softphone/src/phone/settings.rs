@@ -1,0 +1,39 @@
+//! What the user can set.
+
+use super::{AutoAnswer, Codec};
+use serde::{Deserialize, Serialize};
+
+/// What the user can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// What to do with calls that come in.
+    pub auto_answer: AutoAnswer,
+    /// Whether a caller may have a call taken by asking for it (Call-Info with `answer-after`, or Alert-Info). Who may call
+    /// may then listen in, so it is off unless the user wants it.
+    pub answer_when_asked: bool,
+    /// Every caller is told that we are busy.
+    pub do_not_disturb: bool,
+    /// Calls at a time; a caller beyond is told that we are busy.
+    pub lines: u16,
+    /// Whether taking or making a call holds the one that is going on.
+    pub hold_others: bool,
+    /// What we offer and take, in our order.
+    pub codecs: Vec<Codec>,
+    /// What User-Agent says.
+    pub user_agent: Box<str>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let user_agent = concat!("softphone/", env!("CARGO_PKG_VERSION")).into();
+        Settings {
+            auto_answer: AutoAnswer::Never,
+            answer_when_asked: false,
+            do_not_disturb: false,
+            lines: 2,
+            hold_others: true,
+            codecs: Codec::ALL.to_vec(),
+            user_agent,
+        }
+    }
+}
