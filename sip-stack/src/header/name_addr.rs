@@ -32,6 +32,9 @@ impl<'a> NameAddr<'a> {
             let Some((b'<', rest)) = rest.split_first() else { return Err(Offence::Malformed) };
             return NameAddr::bracketed(display, rest);
         }
+        if let [b'<', rest @ ..] = text {
+            return NameAddr::bracketed(None, rest);
+        }
         match memchr::memchr3(b'<', b':', b';', text).map(|at| text.split_at(at)) {
             Some((display, [b'<', rest @ ..])) => NameAddr::bracketed(display_tokens(display)?, rest),
             Some(_) | None => NameAddr::bare(text),

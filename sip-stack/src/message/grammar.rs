@@ -135,9 +135,9 @@ pub(crate) fn quoted_string(text: &[u8]) -> Option<usize> {
 /// Whether each `%` is followed by two hexadecimal digits (`escaped`).
 #[inline]
 pub(crate) fn escapes_are_whole(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', text).all(|at| {
-        matches!(text.get(at + 1..at + 3), Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-    })
+    let is_whole = |at: usize| matches!(text.get(at + 1..at + 3), Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    // Nearly every text is short and has none.
+    !text.contains(&b'%') || memchr::memchr_iter(b'%', text).all(is_whole)
 }
 
 /// `1*DIGIT` of any length; a number beyond `u64` is that type's maximum. `None` when anything else stands there.

@@ -97,7 +97,15 @@ impl<'a> Uri<'a> {
     #[inline]
     fn take_userinfo(&mut self, text: &'a [u8]) -> Result<&'a [u8], Offence> {
         let (user, tail) = grammar::run(text, USER);
-        let Some(at) = memchr::memchr(b'@', tail) else { return Ok(text) };
+        let at = match tail.first() {
+            // Nearly every one.
+            Some(b'@') => 0,
+            Some(_) => match memchr::memchr(b'@', tail) {
+                Some(at) => at,
+                None => return Ok(text),
+            },
+            None => return Ok(text),
+        };
         let (password, host) = tail.split_at(at);
         let password = match password.split_first() {
             None => None,
