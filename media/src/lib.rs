@@ -28,7 +28,8 @@ pub use leg::{
     LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
-    Command, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, Output, Party, Port, Recorded,
-    RefusalReason, Report, RoomId, Shard, ShardConfig, Wanted, Watch, Web, webs,
+    Average, CodecKind, Command, Costs, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, NoWatch,
+    Output, Party, Port, Recorded, RefusalReason, Report, RoomId, Shard, ShardConfig, Stopwatch, Wanted,
+    Watch, Web, webs,
 };
 pub use time::Time;

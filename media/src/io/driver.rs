@@ -25,7 +25,7 @@ use super::batch::{Batch, Received};
 use super::clock::{self, Stamps};
 use super::exchange::{Exchange, Moving};
 use super::lane::Shared;
-use super::load::Meter;
+use super::load::{Meter, PacketCosts};
 use super::pace::{Pace, Round};
 use super::recording::Scribe;
 use super::routes::LaneId;
@@ -35,7 +35,8 @@ use super::stock::{LeasedLegs, Lessor};
 use super::thread::{ALARM, Order, Urgency, WAKER};
 use super::waiting::Wait;
 use crate::shard::{
-    Forward, LegAddresses, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard, Watch,
+    Forward, LegAddresses, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard, Stopwatch,
+    Watch,
 };
 use crate::source::SoundFault;
 use crate::tap::RecordingFigures;
@@ -137,7 +138,17 @@ pub(super) struct Driver {
     /// Datagrams received since the last wait, of those that are moved when they arrive.
     round: usize,
     meter: Meter,
+    packets: PacketCosts,
     link: Link,
+}
+
+/// The clock as a tick reads it.
+struct Clock;
+
+impl Stopwatch for Clock {
+    fn read(&mut self) -> Time {
+        clock::now()
+    }
 }
 
 impl Driver {
@@ -162,6 +173,7 @@ impl Driver {
             pace,
             round: 0,
             meter: Meter::default(),
+            packets: PacketCosts::default(),
             link,
         }
     }
@@ -201,10 +213,15 @@ impl Driver {
         if self.shard.poll_timeout().is_none_or(|due| due > now) {
             return false;
         }
-        self.gather(events);
+        let begun = clock::now();
+        let received = self.gather(events);
+        let gathered = clock::now();
+        self.packets.received.note(begun, gathered, received);
         let ticks = self.shard.ticks();
-        self.shard.tick(clock::now());
-        self.send();
+        self.shard.tick_watched(gathered, &mut Clock);
+        let made = clock::now();
+        let sent = self.send();
+        self.packets.sent.note(made, clock::now(), sent);
         if self.shard.ticks() != ticks {
             self.link.shared.gauges.handle_tick(clock::now().since(now), &self.shard);
         }
@@ -214,7 +231,13 @@ impl Driver {
     /// Measures the round, and pauses if that is worth while.
     fn end_round(&mut self, begun: Time, ticked: bool) {
         let ended = clock::now();
-        self.meter.show(begun, ended, clock::used, &self.link.shared.gauges);
+        if self.round > 0 && !ticked {
+            self.packets.packet.note(begun, ended, self.round);
+        }
+        let gauges = &self.link.shared.gauges;
+        if self.meter.show(begun, ended, clock::used, gauges) {
+            gauges.show(&self.packets, self.shard.costs());
+        }
         let round = Round { packets: std::mem::take(&mut self.round), took: ended.since(begun), ticked };
         if let Some(pause) = self.pace.handle_round(begun, round, clock::used) {
             self.pause(pause);
@@ -265,33 +288,35 @@ impl Driver {
         }
     }
 
-    /// Reads what has come for legs in rooms since the last tick.
-    fn gather(&mut self, events: &mut Events) {
+    /// Reads what has come for legs in rooms since the last tick; how many datagrams.
+    fn gather(&mut self, events: &mut Events) -> usize {
         let now = self.stamps.read();
+        let mut received = 0;
         for _ in 0..self.undrained_ticks.len() {
             if let Some(readable) = self.undrained_ticks.pop_front() {
-                self.gather_from(now, readable);
+                received += self.gather_from(now, readable);
             }
         }
         loop {
             if let Err(error) = self.polls.ticks.poll(events, Some(Duration::ZERO)) {
                 debug!(%error, "media poll failed");
-                return;
+                return received;
             }
             for event in events.iter() {
-                self.gather_from(now, Readable::from_token(event.token()));
+                received += self.gather_from(now, Readable::from_token(event.token()));
             }
             if events.iter().count() < EVENTS {
-                return;
+                return received;
             }
         }
     }
 
-    fn gather_from(&mut self, now: Time, readable: Readable) {
-        let (_, drained) = self.take_turn(now, readable, Watch::Tick);
+    fn gather_from(&mut self, now: Time, readable: Readable) -> usize {
+        let (received, drained) = self.take_turn(now, readable, Watch::Tick);
         if !drained && !self.undrained_ticks.contains(&readable) {
             self.undrained_ticks.push_back(readable);
         }
+        received
     }
 
     /// Reads a socket until it is drained or its turn is over; how many datagrams came, and whether it is drained.
@@ -307,8 +332,9 @@ impl Driver {
         (count, false)
     }
 
-    /// Sends what the tick has made.
-    fn send(&mut self) {
+    /// Sends what the tick has made; how many packets.
+    fn send(&mut self) -> usize {
+        let mut count = 0;
         while let Some((Forward { leg, port, destination }, octets)) = self.shard.poll_transmit() {
             let sent = self.sockets.of_leg(leg).is_some_and(|bound| {
                 let socket = match port {
@@ -320,7 +346,9 @@ impl Driver {
             if !sent {
                 self.shard.handle_unsent(leg);
             }
+            count += 1;
         }
+        count
     }
 
     /// Takes one batch from a socket and has the shard judge it.

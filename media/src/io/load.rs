@@ -2,22 +2,21 @@
 //!
 //! A thread is busy for as long as it has a processor; where the system does not tell that, from when it wakes until it waits
 //! again, which counts what others take from it, too. What counts is the share of the last second, because a room that
-//! is to tick every 20 ms needs it every 20 ms. From [`FULL`] on nothing new is placed on the thread: the rest is for what its
-//! legs may still do (join rooms, begin to speak), and for ticks that fall together.
+//! is to tick every 20 ms needs it every 20 ms.
 //!
-//! Left out on purpose: the cost of each codec, as a forecast of what a leg will cost.
+//! Left out on purpose: what follows from it (`budget`).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::shard::{Lateness, Shard};
+use crate::shard::{Average, CodecKind, Costs, Lateness, Shard};
 use crate::time::Time;
-
-/// A thread that is busy for this share of its time, in thousandths, has no time for more.
-pub(super) const FULL: u64 = 800;
 
 /// How long the load is measured for.
 const WINDOW: Duration = Duration::from_secs(1);
+
+/// Averages of a thread: of packets, of the mix, and two for each codec.
+const AVERAGES: usize = 4 + 2 * CodecKind::ALL.len();
 
 /// What the core may read of a thread at any time. Each figure is true on its own.
 #[derive(Debug, Default)]
@@ -27,6 +26,8 @@ pub(super) struct Gauges {
     ticks: AtomicU64,
     ticks_left_out: AtomicU64,
     lost_frames: AtomicU64,
+    /// Of [`ThreadLoad`]: received, sent, packet, then those of the costs.
+    averages: [AtomicU32; AVERAGES],
     lateness: [AtomicU64; 20],
 }
 
@@ -45,16 +46,35 @@ pub struct ThreadLoad {
     pub ticks_left_out: u64,
     /// Frames that did not come in time from a segment of a conference on another thread.
     pub lost_frames: u64,
+    /// What members of rooms cost it.
+    pub costs: Costs,
+    /// What it takes to receive a packet for a room.
+    pub received: Average,
+    /// What it takes to send a packet that a tick made.
+    pub sent: Average,
+    /// What a relayed packet takes, with its share of the wake.
+    pub packet: Average,
+}
+
+/// What the thread measures of packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PacketCosts {
+    pub(super) received: Average,
+    pub(super) sent: Average,
+    pub(super) packet: Average,
 }
 
 impl Gauges {
-    /// Whether the thread has time for more.
-    pub(super) fn has_time(&self) -> bool {
-        self.load.load(Ordering::Relaxed) < FULL
-    }
-
     pub(super) fn read(&self) -> ThreadLoad {
+        let mut averages = self.averages.iter().map(|gauge| Average::from_ns(gauge.load(Ordering::Relaxed)));
+        let mut next = || averages.next().unwrap_or_default();
+        let (received, sent, packet, mix) = (next(), next(), next(), next());
+        let [say, hear] = [(); 2].map(|()| CodecKind::ALL.map(|_| next()));
         ThreadLoad {
+            costs: Costs { say, hear, mix },
+            received,
+            sent,
+            packet,
             load: self.load.load(Ordering::Relaxed),
             ticks: self.ticks.load(Ordering::Relaxed),
             tick_time: Duration::from_nanos(self.tick_ns.load(Ordering::Relaxed)),
@@ -63,6 +83,16 @@ impl Gauges {
             ),
             ticks_left_out: self.ticks_left_out.load(Ordering::Relaxed),
             lost_frames: self.lost_frames.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Shows what was measured. Only the thread itself calls this.
+    pub(super) fn show(&self, packets: &PacketCosts, costs: &Costs) {
+        let PacketCosts { received, sent, packet } = packets;
+        let of_packets = [*received, *sent, *packet, costs.mix];
+        let averages = of_packets.into_iter().chain(costs.say).chain(costs.hear);
+        for (gauge, average) in self.averages.iter().zip(averages) {
+            gauge.store(average.ns(), Ordering::Relaxed);
         }
     }
 
@@ -109,17 +139,19 @@ impl Meter {
 }
 
 impl Meter {
-    /// Adds a round up and shows the load.
+    /// Adds a round up and shows the load; whether there is a new one.
     pub(super) fn show(
         &mut self,
         from: Time,
         to: Time,
         used: impl FnOnce() -> Option<Duration>,
         gauges: &Gauges,
-    ) {
-        if let Some(load) = self.handle_round(from, to, used) {
+    ) -> bool {
+        let load = self.handle_round(from, to, used);
+        if let Some(load) = load {
             gauges.load.store(load, Ordering::Relaxed);
         }
+        load.is_some()
     }
 }
 
@@ -152,12 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_full_has_no_time() {
-        let (gauges, mut meter) = (Gauges::default(), Meter::default());
-        assert!(gauges.has_time());
-        meter.show(Time(0), Time(0) + WINDOW, || None, &gauges);
-        assert!(!gauges.has_time());
-        meter.show(Time(0) + 2 * WINDOW, Time(0) + 2 * WINDOW, || None, &gauges);
-        assert!(gauges.has_time());
+    fn what_is_shown_is_read() {
+        let gauges = Gauges::default();
+        let mut numbers = 1..;
+        let mut next = || Average::from_ns(numbers.next().unwrap());
+        let packets = PacketCosts { received: next(), sent: next(), packet: next() };
+        let mix = next();
+        let costs = Costs { say: CodecKind::ALL.map(|_| next()), hear: CodecKind::ALL.map(|_| next()), mix };
+        gauges.show(&packets, &costs);
+        let load = gauges.read();
+        assert_eq!((load.costs, load.received, load.sent), (costs, packets.received, packets.sent));
+        assert_eq!(load.packet, packets.packet);
     }
 }

@@ -4,6 +4,7 @@
 
 mod alarm;
 mod batch;
+mod budget;
 mod clock;
 mod driver;
 mod exchange;
@@ -12,6 +13,7 @@ mod load;
 mod pace;
 mod ports;
 mod recording;
+mod relief;
 mod routes;
 mod sockets;
 mod sounds;

@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use super::budget::{Budget, Class};
 use super::spread::Spread;
 use super::thread::Order;
 use crate::leg::LegId;
 use crate::mix::MemberId;
-use crate::shard::{Command, Party, RoomId};
+use crate::shard::{CodecKind, Command, Party, RoomId};
 use crate::tap::{RecordingId, Tapped};
 
 /// Names a thread.
@@ -29,28 +30,45 @@ pub(super) const ORDERS_AT_MOST: usize = 8;
 
 /// What a leg does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Task {
+pub(super) enum Task {
     Idle,
     /// Relayed, to this partner; or to itself.
     Relayed(LegId),
-    Seated(RoomId),
+    Seated(RoomId, CodecKind),
+}
+
+impl Task {
+    /// What it counts for. One that does nothing yet is about to.
+    pub(super) const fn class(self) -> Class {
+        match self {
+            Task::Idle | Task::Relayed(_) => Class::Relayed,
+            Task::Seated(_, kind) => Class::Seated(kind),
+        }
+    }
+
+    /// The room it sits in.
+    fn room(self) -> Option<RoomId> {
+        match self {
+            Task::Seated(room, _) => Some(room),
+            Task::Idle | Task::Relayed(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Place {
-    lane: LaneId,
-    task: Task,
+pub(super) struct Place {
+    pub(super) lane: LaneId,
+    pub(super) task: Task,
 }
 
 /// Where legs and rooms are.
 #[derive(Debug)]
 pub(super) struct Routes {
-    legs: BTreeMap<LegId, Place>,
-    rooms: BTreeMap<RoomId, Spread>,
+    pub(super) legs: BTreeMap<LegId, Place>,
+    pub(super) rooms: BTreeMap<RoomId, Spread>,
     /// The rooms of recordings.
     recordings: BTreeMap<RecordingId, RoomId>,
-    /// Legs of each thread.
-    counts: Vec<usize>,
+    pub(super) budget: Budget,
 }
 
 impl Routes {
@@ -59,24 +77,12 @@ impl Routes {
             legs: BTreeMap::new(),
             rooms: BTreeMap::new(),
             recordings: BTreeMap::new(),
-            counts: vec![0; lanes],
+            budget: Budget::new(lanes),
         }
     }
 
-    /// The thread with the fewest legs among those that `has_time` says have time for more. One without legs always has:
-    /// it may sleep, and not have said so.
-    pub(super) fn idlest(&self, has_time: impl Fn(LaneId) -> bool) -> Option<LaneId> {
-        let lanes = self.counts.iter().enumerate().filter(|(lane, count)| **count == 0 || has_time(*lane));
-        lanes.min_by_key(|(_, count)| **count).map(|(lane, _)| lane)
-    }
-
     /// What is to be told to whom; something new is placed on `new`. What is nowhere is the first thread's to ignore.
-    pub(super) fn handle(
-        &mut self,
-        command: Command,
-        new: LaneId,
-        has_time: impl Fn(LaneId) -> bool,
-    ) -> Orders {
+    pub(super) fn handle(&mut self, command: Command, new: LaneId) -> Orders {
         let mut orders = Orders::new();
         match command {
             Command::Open { ref legs } => {
@@ -110,7 +116,7 @@ impl Routes {
                 self.engage(a, Task::Relayed(b), &mut orders);
                 self.engage(b, Task::Relayed(a), &mut orders);
             }
-            Command::Join { room, leg, .. } => self.join(command, room, leg, has_time, &mut orders),
+            Command::Join { room, leg, .. } => self.join(command, room, leg, &mut orders),
             Command::Close { leg } => {
                 orders.push((self.of_leg(leg), Order::Command(command)));
                 self.engage(leg, Task::Idle, &mut orders);
@@ -120,8 +126,12 @@ impl Routes {
                 self.to_member(room, member, command, &mut orders);
                 self.leave(room, member, &mut orders);
             }
-            Command::Enqueue { room, member, .. } | Command::Amplify { room, member, .. } => {
+            Command::Enqueue { room, member, .. } => self.to_member(room, member, command, &mut orders),
+            Command::Amplify { room, member, gain } => {
                 self.to_member(room, member, command, &mut orders);
+                if let Some(spread) = self.rooms.get_mut(&room) {
+                    spread.amplify(member, gain);
+                }
             }
             Command::Play { .. }
             | Command::Record { .. }
@@ -195,28 +205,24 @@ impl Routes {
         }
     }
 
-    fn join(
-        &mut self,
-        command: Command,
-        room: RoomId,
-        leg: LegId,
-        has_time: impl Fn(LaneId) -> bool,
-        orders: &mut Orders,
-    ) {
+    fn join(&mut self, command: Command, room: RoomId, leg: LegId, orders: &mut Orders) {
         let Command::Join { format, role, .. } = &command else { return };
-        let (rate, role) = (format.codec.sample_rate(), *role);
+        let (format, role) = (*format, *role);
+        let kind = CodecKind::from(format.codec);
+        let task = Task::Seated(room, kind);
         let (known, here) = (self.legs.contains_key(&leg), self.of_leg(leg));
         let Some(spread) = self.rooms.get_mut(&room) else {
             orders.push((here, Order::Command(command)));
             return self.engage(leg, Task::Idle, orders);
         };
+        let has_time = |lane| self.budget.has_time(lane, Class::Seated(kind));
         let lane = if known { spread.place_for(here, has_time) } else { spread.home().unwrap_or(0) };
         spread.open(room, lane, orders);
         self.bring(leg, lane, command, orders);
         if known {
-            self.engage(leg, Task::Seated(room), orders);
+            self.engage(leg, task, orders);
             if let Some(spread) = self.rooms.get_mut(&room) {
-                spread.seat(MemberId(leg.0), lane, role, Some(rate));
+                spread.seat(MemberId(leg.0), lane, role, Some(format));
             }
         }
         self.settle(room, orders);
@@ -238,7 +244,7 @@ impl Routes {
     /// A member leaves a room; if it is a leg, it does nothing from now on.
     fn leave(&mut self, room: RoomId, member: MemberId, orders: &mut Orders) {
         let leg = LegId(member.0);
-        if self.task(leg) == Some(Task::Seated(room)) {
+        if self.task(leg).and_then(Task::room) == Some(room) {
             self.engage(leg, Task::Idle, orders);
         } else if let Some(spread) = self.rooms.get_mut(&room) {
             spread.leave(member);
@@ -253,10 +259,9 @@ impl Routes {
             orders.push((*lane, Order::Command(Command::CloseRoom { room })));
         }
         for member in spread.iter().flat_map(Spread::members) {
-            if let Some(place) = self.legs.get_mut(&LegId(member.0))
-                && place.task == Task::Seated(room)
-            {
-                place.task = Task::Idle;
+            let leg = LegId(member.0);
+            if self.task(leg).and_then(Task::room) == Some(room) {
+                self.set(leg, Task::Idle);
             }
         }
         for recording in spread.iter().flat_map(Spread::recordings) {
@@ -266,27 +271,32 @@ impl Routes {
 
     /// A leg does something else from now on: it leaves its partner or its room.
     fn engage(&mut self, leg: LegId, task: Task, orders: &mut Orders) {
-        let Some(place) = self.legs.get_mut(&leg) else { return };
-        let before = std::mem::replace(&mut place.task, task);
+        let Some(before) = self.set(leg, task) else { return };
         match before {
             Task::Relayed(partner) if task != Task::Relayed(partner) => {
-                if let Some(place) = self.legs.get_mut(&partner)
-                    && place.task == Task::Relayed(leg)
-                {
-                    place.task = Task::Idle;
+                if self.task(partner) == Some(Task::Relayed(leg)) {
+                    self.set(partner, Task::Idle);
                 }
             }
-            Task::Seated(room) if task != Task::Seated(room) => {
+            Task::Seated(room, _) if task.room() != Some(room) => {
                 if let Some(spread) = self.rooms.get_mut(&room) {
                     spread.leave(MemberId(leg.0));
                     self.settle(room, orders);
                 }
             }
-            Task::Idle | Task::Relayed(_) | Task::Seated(_) => {}
+            Task::Idle | Task::Relayed(_) | Task::Seated(..) => {}
         }
     }
 
-    fn settle(&mut self, room: RoomId, orders: &mut Orders) {
+    /// What a leg does from now on, and did before.
+    fn set(&mut self, leg: LegId, task: Task) -> Option<Task> {
+        let place = self.legs.get_mut(&leg)?;
+        self.budget.remove(place.lane, place.task.class());
+        self.budget.add(place.lane, task.class());
+        Some(std::mem::replace(&mut place.task, task))
+    }
+
+    pub(super) fn settle(&mut self, room: RoomId, orders: &mut Orders) {
         if let Some(spread) = self.rooms.get_mut(&room) {
             spread.settle(room, orders);
         }
@@ -294,10 +304,8 @@ impl Routes {
 
     /// A leg could not be put into a room. The room is settled with the next command for it.
     pub(super) fn handle_not_joined(&mut self, room: RoomId, leg: LegId) {
-        if let Some(place) = self.legs.get_mut(&leg)
-            && place.task == Task::Seated(room)
-        {
-            place.task = Task::Idle;
+        if self.task(leg).and_then(Task::room) == Some(room) {
+            self.set(leg, Task::Idle);
             if let Some(spread) = self.rooms.get_mut(&room) {
                 spread.leave(MemberId(leg.0));
             }
@@ -313,31 +321,27 @@ impl Routes {
 
     /// A leg is not there: it was closed, or could not be opened.
     pub(super) fn forget(&mut self, leg: LegId) {
-        if let Some(place) = self.legs.remove(&leg)
-            && let Some(count) = self.counts.get_mut(place.lane)
-        {
-            *count -= 1;
+        if let Some(place) = self.legs.remove(&leg) {
+            self.budget.remove(place.lane, place.task.class());
         }
     }
 
-    fn place(&mut self, leg: LegId, place: Place) {
+    pub(super) fn place(&mut self, leg: LegId, place: Place) {
         self.forget(leg);
         self.legs.insert(leg, place);
-        if let Some(count) = self.counts.get_mut(place.lane) {
-            *count += 1;
-        }
+        self.budget.add(place.lane, place.task.class());
     }
 
     fn of_leg(&self, leg: LegId) -> LaneId {
         self.legs.get(&leg).map_or(0, |place| place.lane)
     }
 
-    fn task(&self, leg: LegId) -> Option<Task> {
+    pub(super) fn task(&self, leg: LegId) -> Option<Task> {
         self.legs.get(&leg).map(|place| place.task)
     }
 
     /// A command for `lane` that names a leg which has to be there.
-    fn bring(&mut self, leg: LegId, lane: LaneId, command: Command, orders: &mut Orders) {
+    pub(super) fn bring(&mut self, leg: LegId, lane: LaneId, command: Command, orders: &mut Orders) {
         let Some(place) = self.legs.get(&leg).copied().filter(|place| place.lane != lane) else {
             orders.push((lane, Order::Command(command)));
             return;
@@ -365,7 +369,7 @@ mod tests {
 
     /// Sends a command on the way, something new to the idlest: what is told to whom, briefly.
     fn tell(routes: &mut Routes, command: Command) -> Vec<(LaneId, &'static str)> {
-        let new = routes.idlest(|_| true).unwrap();
+        let new = routes.budget.idlest().unwrap();
         let brief = |order: &Order| match order {
             Order::Command(Command::OpenRoom { .. }) => "open room",
             Order::Command(Command::CloseRoom { .. }) => "close room",
@@ -375,14 +379,14 @@ mod tests {
             Order::Arrive { .. } => "arrive",
             Order::Connect { .. } => "connect",
         };
-        let orders = routes.handle(command, new, |_| true);
+        let orders = routes.handle(command, new);
         orders.iter().map(|(lane, order)| (*lane, brief(order))).collect()
     }
 
     /// The same: who obeys it, and the leg that moves first.
     fn send(routes: &mut Routes, command: &Command) -> (LaneId, Option<(u64, LaneId)>) {
-        let new = routes.idlest(|_| true).unwrap();
-        let orders = routes.handle(command.clone(), new, |_| true);
+        let new = routes.budget.idlest().unwrap();
+        let orders = routes.handle(command.clone(), new);
         let obeys = |(lane, order): &(LaneId, Order)| {
             matches!(order, Order::Command(given) if given == command).then_some(*lane)
         };
@@ -405,8 +409,8 @@ mod tests {
         assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), []);
         for call in 0..members {
             let leg = |number| (LegId(2 * call + number), LOCAL);
-            routes.handle(Command::Open { legs: smallvec![leg(1)] }, 0, |_| true);
-            routes.handle(Command::Open { legs: smallvec![leg(2)] }, 1, |_| true);
+            routes.handle(Command::Open { legs: smallvec![leg(1)] }, 0);
+            routes.handle(Command::Open { legs: smallvec![leg(2)] }, 1);
             tell(&mut routes, join(2 * call + 1));
         }
         routes
@@ -474,7 +478,9 @@ mod tests {
     #[test]
     fn a_room_is_spread_when_its_thread_has_no_time() {
         let mut routes = large_room(8);
-        let orders = routes.handle(join(2), 1, |lane| lane != 0);
+        let load = |load| super::super::load::ThreadLoad { load, ..Default::default() };
+        routes.budget.learn(&[load(900), load(100)]);
+        let orders = routes.handle(join(2), 1);
         assert!(orders.iter().any(|(lane, order)| *lane == 1 && matches!(order, Order::Connect { .. })));
         assert!(!orders.iter().any(|(_, order)| matches!(order, Order::Depart { .. })));
     }
@@ -522,15 +528,5 @@ mod tests {
         assert_eq!(tell(&mut routes, leave), [(1, "command")], "the recording goes on there");
         let stop = Command::StopRecording { room: ROOM, recording: RecordingId(1) };
         assert_eq!(tell(&mut routes, stop), [(1, "command"), (1, "close room"), (0, "connect")]);
-    }
-
-    #[test]
-    fn nothing_new_goes_where_there_is_no_time() {
-        let mut routes = Routes::new(2);
-        send(&mut routes, &open(1, 2));
-        assert_eq!(routes.idlest(|_| false), Some(1), "nobody is there yet");
-        send(&mut routes, &open(3, 4));
-        assert_eq!(routes.idlest(|lane| lane == 1), Some(1));
-        assert_eq!(routes.idlest(|_| false), None);
     }
 }

@@ -15,7 +15,8 @@ use smallvec::SmallVec;
 use super::routes::{LaneId, Orders};
 use super::thread::Order;
 use crate::dsp::SampleRate;
-use crate::mix::{Guest, Listening, MemberId, Role, Seating, guests};
+use crate::leg::{AudioFormat, LegId};
+use crate::mix::{Gain, Guest, Listening, MemberId, Role, Seating, guests};
 use crate::shard::{Command, RoomId, Web, webs};
 use crate::tap::RecordingId;
 
@@ -40,8 +41,9 @@ pub(super) struct Spread {
 struct Seat {
     lane: LaneId,
     role: Role,
-    /// The rate of its codec; none of a source.
-    rate: Option<SampleRate>,
+    /// How a leg is spoken to; a source has none.
+    format: Option<AudioFormat>,
+    gain: Gain,
 }
 
 /// A recording.
@@ -119,8 +121,8 @@ impl Spread {
     }
 
     /// Somebody takes a seat. One that has one changes it.
-    pub(super) fn seat(&mut self, member: MemberId, lane: LaneId, role: Role, rate: Option<SampleRate>) {
-        self.members.insert(member, Seat { lane, role, rate });
+    pub(super) fn seat(&mut self, member: MemberId, lane: LaneId, role: Role, format: Option<AudioFormat>) {
+        self.members.insert(member, Seat { lane, role, format, gain: Gain::UNITY });
     }
 
     /// Whether there is such a member.
@@ -163,6 +165,45 @@ impl Spread {
     /// A recording ends.
     pub(super) fn end_recording(&mut self, recording: RecordingId) {
         self.recordings.remove(&recording);
+    }
+
+    /// The room, which is on one thread, is on another from now on.
+    pub(super) fn move_to(&mut self, lane: LaneId) {
+        self.segments = SmallVec::from_slice(&[lane]);
+        self.members.values_mut().for_each(|seat| seat.lane = lane);
+        self.recordings.values_mut().for_each(|recorded| recorded.lane = lane);
+    }
+
+    /// How many members are on a thread.
+    pub(super) fn members_on(&self, lane: LaneId) -> usize {
+        self.members.values().filter(|seat| seat.lane == lane).count()
+    }
+
+    /// The legs that are on a thread.
+    pub(super) fn legs_on(&self, lane: LaneId) -> impl Iterator<Item = MemberId> + '_ {
+        let seats = self.members.iter().filter(move |(_, seat)| seat.lane == lane && seat.format.is_some());
+        seats.map(|(member, _)| *member)
+    }
+
+    /// A leg goes to another thread: the commands that seat it there as it is here.
+    pub(super) fn rejoin(
+        &mut self,
+        room: RoomId,
+        member: MemberId,
+        to: LaneId,
+    ) -> Option<(Command, Option<Command>)> {
+        let seat = self.members.get_mut(&member)?;
+        seat.lane = to;
+        let (format, role, gain) = (seat.format?, seat.role, seat.gain);
+        let amplify = (gain != Gain::UNITY).then_some(Command::Amplify { room, member, gain });
+        Some((Command::Join { room, leg: LegId(member.0), format, role }, amplify))
+    }
+
+    /// A member is amplified.
+    pub(super) fn amplify(&mut self, member: MemberId, gain: Gain) {
+        if let Some(seat) = self.members.get_mut(&member) {
+            seat.gain = gain;
+        }
     }
 
     /// Closes segments that nobody is in, and joins the others anew where that is needed.
@@ -215,7 +256,7 @@ impl Spread {
             .collect();
         let guests = guests(seating, &listening);
         let roles = guests.iter().filter_map(|guest| Some(seating.get(&guest.member)?.1)).collect();
-        let rate = self.members.values().filter_map(|seat| seat.rate).max();
+        let rate = self.members.values().filter_map(|seat| Some(seat.format?.codec.sample_rate())).max();
         Shape { segments: self.segments.clone(), rate: rate.unwrap_or(SampleRate::Hz8000), guests, roles }
     }
 }

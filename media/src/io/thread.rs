@@ -23,6 +23,7 @@ use mio::{Poll, Token};
 use ringbuf::HeapRb;
 use ringbuf::traits::Split;
 use thiserror::Error;
+use tracing::debug;
 
 use super::alarm::{self, Alarm};
 use super::driver::{Driver, Link, Polls};
@@ -32,7 +33,8 @@ use super::load::ThreadLoad;
 use super::pace::Pace;
 use super::ports::Ports;
 use super::recording::Scribe;
-use super::routes::{LaneId, ORDERS_AT_MOST, Routes};
+use super::relief;
+use super::routes::{LaneId, ORDERS_AT_MOST, Orders, Routes};
 use super::sockets::Sockets;
 use super::sounds::Loader;
 use super::stock::{self, LeasedLegs};
@@ -219,9 +221,7 @@ impl MediaHandle {
     /// # Errors
     /// [`QueueFull`] gives the command back.
     pub fn send(&mut self, command: Command) -> Result<Option<Report>, QueueFull> {
-        let lanes = &self.lanes;
-        let idlest =
-            self.routes.idlest(|lane| lanes.get(lane).is_some_and(|lane| lane.shared.gauges.has_time()));
+        let idlest = self.routes.budget.idlest();
         if let (Command::Open { legs }, None) = (&command, idlest) {
             self.legs_refused += legs.len() as u64;
             let legs = legs.iter().map(|(leg, _)| *leg).collect();
@@ -231,17 +231,43 @@ impl MediaHandle {
             self.commands_refused += 1;
             return Err(QueueFull(Box::new(command)));
         }
-        let new = idlest.or_else(|| self.routes.idlest(|_| true)).unwrap_or(0);
-        let has_time = |lane: LaneId| lanes.get(lane).is_some_and(|lane| lane.shared.gauges.has_time());
+        // A room that is played into alone costs next to nothing.
+        let new = idlest.unwrap_or(0);
+        let orders = self.routes.handle(command, new);
+        Ok(self.give(orders))
+    }
+
+    /// Puts orders into the rings, which have room; the answer to one of them, if there is one.
+    fn give(&mut self, orders: Orders) -> Option<Report> {
         let mut answer = None;
-        for (lane, order) in self.routes.handle(command, new, has_time) {
+        for (lane, order) in orders {
             let Some(lane) = self.lanes.get_mut(lane) else { continue };
             match order {
                 Order::Command(command) => answer = answer.or(lane.send(command)),
                 other => lane.order(other),
             }
         }
-        Ok(answer)
+        answer
+    }
+
+    /// Looks at what the threads have measured, for the forecast by which legs are placed, and evens out threads that have been far
+    /// apart for some seconds. To be called about once a second. Returns whether anything moves.
+    pub fn balance(&mut self) -> bool {
+        let loads: Vec<ThreadLoad> = self.loads().collect();
+        self.routes.budget.learn(&loads);
+        let Some(uneven) = self.routes.budget.uneven() else { return false };
+        if !self.lanes.iter().all(|lane| lane.has_room(relief::ORDERS_AT_MOST)) {
+            return false;
+        }
+        let orders = self.routes.relieve(uneven);
+        let moves = !orders.is_empty();
+        if moves {
+            debug!(uneven.from, uneven.to, uneven.most, "media threads are evened out");
+            self.routes.budget.rest();
+        }
+        self.give(orders);
+        self.wake();
+        moves
     }
 
     /// Lets the threads see the commands sent so far. A system call for each that sleeps and has any.
@@ -331,3 +357,6 @@ impl Drop for MediaHandle {
         self.lanes.iter().for_each(Lane::stop);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::dsp::{Resampler, SampleRate};
 use crate::jitter::{Decode, JitterBuffer, JitterConfig, JitterFigures, Packet, PayloadKind};
 use crate::rtcp::PlayoutFigures;
 use crate::rtp::FIXED_HEADER;
-use crate::shard::{RoomId, TICK_MS};
+use crate::shard::{CodecKind, RoomId, TICK_MS};
 use crate::time::Time;
 
 /// The longest frame: 20 ms at 48 kHz.
@@ -176,6 +176,11 @@ impl Mixed {
                 || Converters { to_room: Resampler::new(own, rate), to_peer: Resampler::new(rate, own) };
             self.converters = (own != rate).then(between);
         }
+    }
+
+    /// Which codec it has, as far as that matters for what it costs.
+    pub(crate) fn kind(&self) -> CodecKind {
+        self.format.codec.into()
     }
 
     pub(crate) const fn format(&self) -> AudioFormat {

@@ -2,15 +2,17 @@
 //!
 //! `command` and `report` are what crosses between threads; `arena` holds the legs; `rooms` mixes, `segment` and `link` join rooms
 //! of several shards,
-//! `moving` lets legs and rooms go to another shard, `control` and `mail` are its RTCP, `digits` its keys; `shard` is the machine itself.
+//! `moving` lets legs and rooms go to another shard, `control` and `mail` are its RTCP, `digits` its keys, `cost` measures; `shard` is the machine itself.
 
 mod arena;
 mod command;
 mod control;
+mod cost;
 mod digits;
 mod link;
 mod mail;
 mod moving;
+mod outbox;
 mod report;
 mod rooms;
 mod segment;
@@ -20,6 +22,7 @@ mod taps;
 
 pub use arena::LegKey;
 pub use command::{Command, LegAddresses};
+pub use cost::{Average, CodecKind, Costs, NoWatch, Stopwatch};
 pub use moving::{Departed, Party};
 pub use report::{LegPorts, RefusalReason, Report};
 pub(crate) use rooms::TICK_MS;

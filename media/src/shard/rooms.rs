@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, LegKey};
+use super::cost::{self, Costs, Stopwatch};
 use super::report::Report;
 use super::segment::{self, Links, Web};
 use super::shard::{Forward, Output, Port, Wanted};
@@ -316,6 +317,7 @@ impl Conference {
         now: Time,
         legs: &mut Arena<Leg>,
         desk: &mut Desk,
+        watch: &mut impl Stopwatch,
         mut tell: impl FnMut(Report),
     ) {
         for _ in 0..CATCH_UP {
@@ -325,11 +327,9 @@ impl Conference {
             desk.late(now.since(self.next_tick));
             let due = self.next_tick;
             self.next_tick = due + TICK;
-            self.gather(due, legs, desk);
-            self.room.sum_up();
-            desk.lost_frames += self.links.exchange(due, &mut self.room);
-            self.room.saturate();
-            self.hand_out(due, legs, desk);
+            self.gather(due, legs, desk, watch);
+            self.mix(due, desk, watch);
+            self.hand_out(due, legs, desk, watch);
             self.recordings.take(&self.room, &mut desk.bench);
             let room = self.id;
             self.room.end_tick(|news| {
@@ -361,13 +361,27 @@ impl Conference {
         }
     }
 
-    fn gather(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk) {
+    fn mix(&mut self, due: Time, desk: &mut Desk, watch: &mut impl Stopwatch) {
+        let begun = cost::is_sampled(self.id.0 as usize, number(due)).then(|| watch.read());
+        self.room.sum_up();
+        desk.lost_frames += self.links.exchange(due, &mut self.room);
+        self.room.saturate();
+        if let Some(begun) = begun {
+            desk.costs.mix.note(begun, watch.read(), self.seats.len());
+        }
+    }
+
+    fn gather(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk, watch: &mut impl Stopwatch) {
+        let Desk { frame: scratch, costs, .. } = desk;
         for (place, seat) in self.seats.iter_mut().enumerate() {
             match seat {
                 Seat::Leg(key) => {
                     let Some(mixed) = legs.get_mut(*key).and_then(|leg| leg.mixed.as_mut()) else { continue };
-                    let scratch = &mut desk.frame;
+                    let begun = cost::is_sampled(place, number(now)).then(|| watch.read());
                     self.room.say(place, |frame| mixed.say(now, frame, scratch));
+                    if let Some(begun) = begun {
+                        costs.say[mixed.kind().index()].note(begun, watch.read(), 1);
+                    }
                 }
                 Seat::Source(playing) => self.room.say(place, |frame| playing.player.fill(frame)),
                 Seat::Elsewhere => {}
@@ -375,43 +389,23 @@ impl Conference {
         }
     }
 
-    fn hand_out(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk) {
+    fn hand_out(&mut self, now: Time, legs: &mut Arena<Leg>, desk: &mut Desk, watch: &mut impl Stopwatch) {
         desk.forget_shared();
         for (place, seat) in self.seats.iter().enumerate() {
             let Seat::Leg(key) = seat else { continue };
             let Some(leg) = legs.get_mut(*key) else { continue };
-            let Desk { frame: own, converted, shared, outgoing, .. } = desk;
-            let Some(own) = own.get_mut(..self.room.frame()) else { continue };
-            let heard = self.room.hear(place, own);
-            let frame = match heard {
-                Hearing::Common => self.room.common(),
-                Hearing::Silence | Hearing::Own => own,
-            };
-            let dials = leg.dialling;
-            if dials && let Some((departure, event)) = leg.dial_event(now) {
-                if let Some(departure) = departure {
-                    outgoing.put(*key, &departure, &event.payload);
-                }
-                continue;
-            }
-            let Some(mixed) = leg.mixed.as_mut() else { continue };
-            if mixed.shares(TICK_MS) && !dials {
-                let payload = match heard {
-                    Hearing::Own => shared.encode_own(mixed, frame),
-                    Hearing::Common | Hearing::Silence => shared.encode(heard, mixed, frame),
-                };
-                outgoing.send(now, *key, leg, payload);
-            } else {
-                mixed.hear(frame, converted);
-                if dials {
-                    leg.dial_tones();
-                }
-                while let Some(payload) = leg.mixed.as_mut().and_then(|mixed| shared.encode_pending(mixed)) {
-                    outgoing.send(now, *key, leg, payload);
-                }
+            let begun = cost::is_sampled(place, number(now)).then(|| watch.read());
+            desk.hand(now, &self.room, place, (*key, leg));
+            if let (Some(begun), Some(mixed)) = (begun, &leg.mixed) {
+                desk.costs.hear[mixed.kind().index()].note(begun, watch.read(), 1);
             }
         }
     }
+}
+
+/// The number of a tick, counted from the origin of the clock.
+pub(super) const fn number(due: Time) -> u64 {
+    due.0 / TICK.as_nanos() as u64
 }
 
 /// What the ticks of a shard work with and leave behind.
@@ -423,6 +417,7 @@ pub(super) struct Desk {
     shared: Shared,
     bench: Bench,
     pub(super) outgoing: Outgoing,
+    pub(super) costs: Costs,
     pub(super) lateness: Lateness,
     /// Times that rooms were mixed.
     pub(super) ticks: u64,
@@ -440,6 +435,7 @@ impl Default for Desk {
             shared: Shared::default(),
             bench: Bench::default(),
             outgoing: Outgoing::default(),
+            costs: Costs::default(),
             lateness: Lateness::default(),
             ticks: 0,
             ticks_left_out: 0,
@@ -451,6 +447,40 @@ impl Default for Desk {
 impl Desk {
     fn late(&mut self, by: Duration) {
         self.lateness.count(by);
+    }
+
+    /// Makes the packets of one leg, which sits at `place`.
+    fn hand(&mut self, now: Time, room: &Room, place: usize, (key, leg): (LegKey, &mut Leg)) {
+        let Self { frame: own, converted, shared, outgoing, .. } = self;
+        let Some(own) = own.get_mut(..room.frame()) else { return };
+        let heard = room.hear(place, own);
+        let frame = match heard {
+            Hearing::Common => room.common(),
+            Hearing::Silence | Hearing::Own => own,
+        };
+        let dials = leg.dialling;
+        if dials && let Some((departure, event)) = leg.dial_event(now) {
+            if let Some(departure) = departure {
+                outgoing.put(key, &departure, &event.payload);
+            }
+            return;
+        }
+        let Some(mixed) = leg.mixed.as_mut() else { return };
+        if mixed.shares(TICK_MS) && !dials {
+            let payload = match heard {
+                Hearing::Own => shared.encode_own(mixed, frame),
+                Hearing::Common | Hearing::Silence => shared.encode(heard, mixed, frame),
+            };
+            outgoing.send(now, key, leg, payload);
+        } else {
+            mixed.hear(frame, converted);
+            if dials {
+                leg.dial_tones();
+            }
+            while let Some(payload) = leg.mixed.as_mut().and_then(|mixed| shared.encode_pending(mixed)) {
+                outgoing.send(now, key, leg, payload);
+            }
+        }
     }
 
     fn forget_shared(&mut self) {

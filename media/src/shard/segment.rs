@@ -8,7 +8,7 @@
 //! Left out on purpose: which member is in which segment, which the owner of the shards decides (`io/spread.rs`).
 
 use super::link::{Inlet, Outlet, link};
-use super::rooms::{RoomId, TICK, TICK_MS};
+use super::rooms::{RoomId, TICK, TICK_MS, number};
 use crate::dsp::SampleRate;
 use crate::mix::{Guest, MemberId, Role, Room, Seating, SegmentId};
 use crate::time::Time;
@@ -109,7 +109,7 @@ impl Links {
         if !self.is_linked() {
             return 0;
         }
-        let (tick, mut lost) = (due.0 / TICK.as_nanos() as u64, 0);
+        let (tick, mut lost) = (number(due), 0);
         for outlet in &mut self.web.outlets {
             lost += u64::from(!outlet.send(tick, room));
         }

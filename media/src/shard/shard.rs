@@ -3,13 +3,13 @@
 //! The packet path ([`Shard::receive`]) and [`Shard::tick`] never allocate, lock, log or block. Commands may allocate: they
 //! come a few at a time, and the driver bounds how many it applies per wake.
 //!
-//! Bounds: the outbox holds [`OUTBOX`] entries. The answers to commands always enter it, so the driver drains it after
+//! Bounds: the outbox holds 1,024 entries (`outbox`). The answers to commands always enter it, so the driver drains it after
 //! each command; news of the packet path and the tick waits with its leg while the outbox is full, is counted
 //! ([`Shard::deferred_reports`]) and is tried again at each tick. Who talks in a room is told once and then not again.
 //!
 //! Left out on purpose: sockets and ports, which the driver binds on [`Output::Bind`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::arena::{Arena, LegKey};
 use super::command::{Command, LegAddresses};
 use super::control::Alarms;
+use super::cost::{Costs, NoWatch, Stopwatch};
 use super::mail::Mail;
+use super::outbox::Outbox;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
 use super::segment::Web;
@@ -35,9 +37,6 @@ use crate::rtp::{PacketKind, Ssrc};
 use crate::source::{Sound, SoundFault, Source};
 use crate::tap::{RecordingFault, RecordingFigures, RecordingFormat, RecordingId, Tap};
 use crate::time::Time;
-
-/// Entries of the outbox.
-const OUTBOX: usize = 1024;
 
 /// How often legs are looked over for silence and waiting news.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -196,7 +195,7 @@ impl Shard {
     /// How many times news had to wait because the outbox was full.
     #[must_use]
     pub const fn deferred_reports(&self) -> u64 {
-        self.outbox.deferred
+        self.outbox.deferred()
     }
 
     /// Obeys a command. May allocate. Drain [`Self::poll_output`] before the next one.
@@ -405,10 +404,15 @@ impl Shard {
     /// that waited. What is to be
     /// sent then follows from [`Self::poll_transmit`]. Allocates nothing.
     pub fn tick(&mut self, now: Time) {
+        self.tick_watched(now, &mut NoWatch);
+    }
+
+    /// The same, and measures what it costs.
+    pub fn tick_watched(&mut self, now: Time, watch: &mut impl Stopwatch) {
         let mut mixed = false;
         for room in self.rooms.values_mut() {
             mixed |= room.next_tick() <= now;
-            room.tick(now, &mut self.legs, &mut self.desk, |report| {
+            room.tick(now, &mut self.legs, &mut self.desk, watch, |report| {
                 self.outbox.offer(Output::Report(report));
             });
             ask(room, &mut self.outbox);
@@ -459,6 +463,12 @@ impl Shard {
         self.desk.ticks
     }
 
+    /// What members of rooms cost, as far as it was measured.
+    #[must_use]
+    pub const fn costs(&self) -> &Costs {
+        &self.desk.costs
+    }
+
     /// How late the ticks of rooms were.
     #[must_use]
     pub const fn lateness(&self) -> &Lateness {
@@ -485,7 +495,7 @@ impl Shard {
 
     /// The next thing the shard wants of its driver.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.queue.pop_front()
+        self.outbox.pop()
     }
 
     fn open(&mut self, legs: LegAddresses) -> Option<()> {
@@ -720,67 +730,5 @@ impl Shard {
 
 /// Lets the sources of a room say what they want, as far as the outbox has room.
 pub(super) fn ask(conference: &mut Conference, outbox: &mut Outbox) {
-    conference.ask(OUTBOX.saturating_sub(outbox.queue.len()), |output| outbox.push(output));
-}
-
-/// What waits for the driver. Its room is reserved at construction and after a restore.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "StoredOutbox")]
-pub(super) struct Outbox {
-    queue: VecDeque<Output>,
-    deferred: u64,
-}
-
-#[derive(Deserialize)]
-struct StoredOutbox {
-    queue: VecDeque<Output>,
-    deferred: u64,
-}
-
-impl From<StoredOutbox> for Outbox {
-    fn from(stored: StoredOutbox) -> Self {
-        let StoredOutbox { mut queue, deferred } = stored;
-        queue.reserve(OUTBOX);
-        Self { queue, deferred }
-    }
-}
-
-impl Default for Outbox {
-    fn default() -> Self {
-        Self { queue: VecDeque::with_capacity(OUTBOX), deferred: 0 }
-    }
-}
-
-impl Outbox {
-    /// The answer to a command.
-    pub(super) fn push(&mut self, output: Output) {
-        self.queue.push_back(output);
-    }
-
-    /// News that can wait; whether it was taken.
-    pub(super) fn offer(&mut self, output: Output) -> bool {
-        let room = self.queue.len() < OUTBOX;
-        if room {
-            self.queue.push_back(output);
-        } else {
-            self.deferred += 1;
-        }
-        room
-    }
-
-    fn offer_news(&mut self, leg: &mut Leg) {
-        if leg.news.heard && self.offer(Output::Report(Report::Heard { leg: leg.id })) {
-            leg.news.heard = false;
-        }
-        if let Some(source) = leg.news.latched
-            && self.offer(Output::Report(Report::Latched { leg: leg.id, source }))
-        {
-            leg.news.latched = None;
-        }
-        if let Some(payload_type) = leg.news.unexpected
-            && self.offer(Output::Report(Report::Unexpected { leg: leg.id, payload_type }))
-        {
-            leg.news.unexpected = None;
-        }
-    }
+    conference.ask(outbox.room(), |output| outbox.push(output));
 }

@@ -12,7 +12,7 @@
 use crate::config;
 use core::time::Duration;
 use media::io::{MediaConfig, MediaHandle, ThreadLoad, Urgency};
-use media::{Command, RefusalReason, Report};
+use media::{Average, CodecKind, Command, RefusalReason, Report};
 use sip_stack::Time;
 use std::collections::VecDeque;
 use std::io;
@@ -37,6 +37,8 @@ pub(super) struct Media {
     unannounced: bool,
     look_at: Option<Time>,
     looks: u32,
+    /// Times that calls or rooms were moved to another thread since the last account.
+    moved: u32,
     told: Told,
 }
 
@@ -65,6 +67,7 @@ impl Media {
             unannounced: false,
             look_at: None,
             looks: 0,
+            moved: 0,
             told: Told::default(),
         })
     }
@@ -125,8 +128,11 @@ impl Media {
         self.look_at
     }
 
-    /// Tells how the threads do, when it is time or something is wrong. Called once a second.
+    /// Evens out the threads, and tells how they do, when it is time or something is wrong. Called once a second.
     pub(super) fn watch(&mut self) {
+        if self.handle.balance() {
+            self.moved += 1;
+        }
         let ticks_left_out = self.handle.loads().map(|load| load.ticks_left_out).sum();
         let told = Told { ticks_left_out, legs_refused: self.handle.overflows().legs_refused };
         self.looks += 1;
@@ -139,6 +145,10 @@ impl Media {
         self.looks = 0;
         for (thread, load) in self.handle.loads().enumerate().filter(|(_, load)| load.load > 0) {
             tell(thread, &load);
+        }
+        if self.moved > 0 {
+            info!(times = self.moved, "media threads were evened out");
+            self.moved = 0;
         }
     }
 
@@ -176,5 +186,36 @@ fn tell(thread: usize, load: &ThreadLoad) {
     let tick_us = load.tick_time.as_micros() / u128::from(load.ticks.max(1));
     let late_us = load.lateness.not_above(999);
     let (busy, left_out) = (format!("{}.{} %", load.load / 10, load.load % 10), load.ticks_left_out);
-    info!(thread, busy, load.ticks, tick_us, late_us, left_out, "media thread");
+    let (lost, costs) = (load.lost_frames, costs(load));
+    info!(thread, busy, load.ticks, tick_us, late_us, left_out, lost, costs, "media thread");
+}
+
+/// What packets and members of rooms were measured to take, in microseconds; of a codec, to decode and to encode.
+fn costs(load: &ThreadLoad) -> String {
+    let us = |average: Average| format!("{}.{}", average.ns() / 1_000, average.ns() / 100 % 10);
+    let single =
+        [("relay", load.packet), ("receive", load.received), ("send", load.sent), ("mix", load.costs.mix)];
+    let single = single.into_iter().filter(|(_, average)| average.ns() > 0);
+    let mut costs: Vec<String> = single.map(|(name, average)| format!("{name} {}", us(average))).collect();
+    for kind in CodecKind::ALL {
+        let (says, hears) = (load.costs.say[kind.index()], load.costs.hear[kind.index()]);
+        if says.ns() > 0 {
+            costs.push(format!("{} {}+{}", kind.name(), us(says), us(hears)));
+        }
+    }
+    costs.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_told_in_microseconds_as_far_as_they_are_known() {
+        let mut load = ThreadLoad { received: Average::from_ns(2_950), ..ThreadLoad::default() };
+        assert_eq!(costs(&ThreadLoad::default()), "");
+        load.costs.say[CodecKind::Opus.index()] = Average::from_ns(18_020);
+        load.costs.hear[CodecKind::Opus.index()] = Average::from_ns(66_800);
+        assert_eq!(costs(&load), "receive 2.9, opus 18.0+66.8");
+    }
 }
