@@ -8,14 +8,14 @@ mod scene;
 use std::f64::consts::TAU;
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 use media::codec::{Codec, FileEncoder, g711};
 use media::dsp::SampleRate;
 use media::dtmf::{Digit, EventCode};
-use media::io::{LONGEST, Sounds, decode};
+use media::io::{BuiltIn, LONGEST, Sounds, decode};
 use media::mix::{Audience, MemberId, Role};
 use media::source::{CallTone, Sound, SoundFault, Source};
 use media::{AudioFormat, Command, LegId, Report, RoomId, Wanted};
@@ -154,6 +154,17 @@ fn opus_has_its_length_and_its_sound_at_any_rate() {
     // Twelve decibels less.
     let quiet = read(&opus(1, 1, -12 * 256), HZ8000).unwrap();
     assert!((level(&quiet.samples()[2_000..6_000], 8_000, 500.0) - 0.125).abs() < 0.01);
+}
+
+#[test]
+fn what_is_in_the_program_is_decoded_by_a_name_in_the_place_of_a_path() {
+    static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| wav(spec(1, 8_000, 16, SampleFormat::Int)));
+    let built_in = BuiltIn(|name| (name == "prompt:tone").then(|| FILE.as_slice()));
+    let mut sounds = Sounds::default().with_built_in(built_in);
+    let sound = sounds.load(&"prompt:tone".into(), HZ8000).unwrap();
+    assert!((level(sound.samples(), 8_000, 500.0) - 0.5).abs() < 0.01);
+    assert!(Arc::ptr_eq(&sound, &sounds.load(&"prompt:tone".into(), HZ8000).unwrap()), "decoded once");
+    assert_eq!(sounds.load(&"/no/such/file.wav".into(), HZ8000).unwrap_err(), SoundFault::NotFound);
 }
 
 #[test]

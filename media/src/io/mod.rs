@@ -24,5 +24,5 @@ mod waiting;
 
 pub use load::ThreadLoad;
 pub use recording::{Disk, Files, Recorder};
-pub use sounds::{LONGEST, MEMORY, Sounds, decode};
+pub use sounds::{BuiltIn, LONGEST, MEMORY, Sounds, decode};
 pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, Urgency, start};

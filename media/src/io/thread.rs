@@ -36,7 +36,7 @@ use super::recording::Scribe;
 use super::relief;
 use super::routes::{LaneId, ORDERS_AT_MOST, Orders, Routes};
 use super::sockets::Sockets;
-use super::sounds::Loader;
+use super::sounds::{BuiltIn, Loader};
 use super::stock::{self, LeasedLegs};
 use crate::shard::{Command, Party, RefusalReason, Report, RoomId, Shard, ShardConfig, Web};
 use crate::tap::RecordingFault;
@@ -61,6 +61,8 @@ pub struct MediaConfig {
     pub gathering: Duration,
     /// How many threads there are, each with legs and rooms of its own.
     pub threads: NonZeroUsize,
+    /// The sounds that are in the program.
+    pub built_in: BuiltIn,
 }
 
 impl MediaConfig {
@@ -68,7 +70,7 @@ impl MediaConfig {
     #[must_use]
     pub const fn new(ports: RangeInclusive<u16>) -> Self {
         let (silence, gathering) = (Duration::from_secs(30), Duration::from_millis(1));
-        Self { ports, silence, gathering, threads: NonZeroUsize::MIN }
+        Self { ports, silence, gathering, threads: NonZeroUsize::MIN, built_in: BuiltIn(|_| None) }
     }
 }
 
@@ -152,7 +154,7 @@ pub fn start(
     let exchanges = exchange::exchanges(&shared);
     let ports = Ports::new(&config.ports, threads);
     let mut lanes = Vec::with_capacity(threads);
-    let loaders = Loader::start(shared.iter().cloned().map(waking).collect())?;
+    let loaders = Loader::start(config.built_in, shared.iter().cloned().map(waking).collect())?;
     let parts = arrivals.into_iter().zip(shared).zip(exchanges).zip(ports).zip(loaders);
     for ((((poll, shared), exchange), ports), loader) in parts {
         let shard = Shard::new(ShardConfig { silence: config.silence }, own_seed(seed, lanes.len()));

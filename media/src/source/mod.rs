@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: reading files, which a thread of its own does (`io`).
 
+mod chime;
 mod countries;
 mod oscillator;
 mod player;
@@ -9,6 +10,7 @@ mod playlist;
 mod sound;
 mod tones;
 
+pub use chime::{Chime, ChimePlayer};
 pub use countries::{COUNTRIES, Country, Pitch, Pulse};
 pub use oscillator::{Oscillator, amplitude, edge_gain, edge_samples, sine};
 pub use player::{Player, Source};

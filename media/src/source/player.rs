@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::chime::{Chime, ChimePlayer};
 use super::countries::Country;
 use super::playlist::Playlist;
 use super::sound::Sound;
@@ -28,6 +29,8 @@ pub enum Source {
     },
     /// Digits as they sound in the band, once; what is beyond [`QUEUE`](crate::dtmf::QUEUE) is left out.
     Digits(Vec<Digit>),
+    /// A signal that somebody comes or goes, once.
+    Chime(Chime),
     /// Files, WAV or Ogg with Opus, one after the other.
     Files {
         /// Their paths. Nothing in them comes from callers.
@@ -44,6 +47,8 @@ pub enum Player {
     Tone(TonePlayer),
     /// Digits.
     Digits(Box<ToneGenerator>),
+    /// A signal that somebody comes or goes.
+    Chime(ChimePlayer),
     /// Files.
     Files(Playlist),
     /// Nothing: a country without tones.
@@ -65,14 +70,17 @@ impl Player {
                 let _ = digits.iter().try_for_each(|digit| generator.push(*digit));
                 Player::Digits(Box::new(generator))
             }
+            Source::Chime(chime) => Player::Chime(ChimePlayer::new(*chime, rate)),
             Source::Files { files, loops } => Player::Files(Playlist::new(files.clone(), *loops, rate)),
         }
     }
 
-    /// Goes on at another rate: files where they are, a key that sounds and a cadence from their beginning. May allocate.
+    /// Goes on at another rate: files where they are, a key that sounds, a signal and a cadence from their beginning. May
+    /// allocate.
     pub fn retune(&mut self, source: &Source, rate: SampleRate) {
         match self {
-            Player::Tone(_) | Player::Nothing => *self = Player::new(source, rate),
+            Player::Chime(chime) if chime.is_ended() => {}
+            Player::Tone(_) | Player::Chime(_) | Player::Nothing => *self = Player::new(source, rate),
             Player::Digits(generator) => generator.retune(rate.hertz()),
             Player::Files(playlist) => playlist.retune(rate),
         }
@@ -84,6 +92,7 @@ impl Player {
         match self {
             Player::Tone(_) => false,
             Player::Digits(generator) => generator.is_idle(),
+            Player::Chime(chime) => chime.is_ended(),
             Player::Files(playlist) => playlist.is_ended(),
             Player::Nothing => true,
         }
@@ -93,7 +102,7 @@ impl Player {
     pub(crate) const fn playlist(&mut self) -> Option<&mut Playlist> {
         match self {
             Player::Files(playlist) => Some(playlist),
-            Player::Tone(_) | Player::Digits(_) | Player::Nothing => None,
+            Player::Tone(_) | Player::Digits(_) | Player::Chime(_) | Player::Nothing => None,
         }
     }
 
@@ -115,6 +124,7 @@ impl Player {
                 frame.fill(0);
                 generator.fill(frame)
             }
+            Player::Chime(chime) => chime.fill(frame),
             Player::Files(playlist) => playlist.fill(frame),
             Player::Nothing => false,
         }

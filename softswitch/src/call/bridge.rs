@@ -43,7 +43,12 @@ impl Call {
             (Side::Callee, Phase::Talking { callee }) => callee.session.agreed.as_ref(),
             (
                 Side::Callee,
-                Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Served | Phase::Ended,
+                Phase::Locating
+                | Phase::Reserving
+                | Phase::Ringing(_)
+                | Phase::Refusing { .. }
+                | Phase::Served
+                | Phase::Ended,
             ) => None,
         }
     }
@@ -102,6 +107,14 @@ impl Call {
         self.bridge.mixed = Some(formats);
     }
 
+    /// The caller alone, to whom something is said there.
+    pub(super) fn mix_alone(&mut self, env: &mut Environment, format: AudioFormat) {
+        let (room, leg) = (self.room(), self.media(Side::Caller).id);
+        env.media(Command::OpenRoom { room });
+        env.media(Command::Join { room, leg, format, role: Role::Participant });
+        self.bridge.mixed = Some([format; 2]);
+    }
+
     /// The room that the two are in.
     pub(super) fn mixed_in(&self) -> Option<RoomId> {
         self.bridge.mixed.map(|_| self.room())
@@ -139,6 +152,7 @@ impl Call {
         if self.bridge.mixed.take().is_some() {
             env.media(Command::CloseRoom { room: self.room() });
             self.recorded.handle_room_closed();
+            self.speech.handle_room_closed();
         }
     }
 

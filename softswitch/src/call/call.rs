@@ -7,6 +7,7 @@ use super::recording::Recorded;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
+use super::speech::Speech;
 use super::streams::Streams;
 use crate::config::{DomainId, Latching, Recording};
 use crate::core::environment::Environment;
@@ -101,6 +102,8 @@ pub(super) struct Destination {
     pub(super) peer: Option<Box<Located>>,
     /// The switch itself; then there are no targets.
     pub(super) service: Option<Served>,
+    /// Nobody, which the caller is told in words; then there are no targets either.
+    pub(super) refusal: Option<Status>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -119,6 +122,8 @@ pub(super) enum Phase {
     Reserving,
     /// Waiting for an answer.
     Ringing(Ring),
+    /// The caller is told why it is going to be refused.
+    Refusing { status: Status, until: Time },
     /// The callee has answered.
     Talking { callee: Leg },
     /// We have answered: the caller is served.
@@ -164,6 +169,10 @@ pub struct Call {
     pub(super) passing: Option<Box<Passing>>,
     /// What is recorded of it.
     pub(super) recorded: Recorded,
+    /// What is said to it.
+    pub(super) speech: Speech,
+    /// The language it is spoken to in.
+    pub(super) language: Box<str>,
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     pub(super) ending: Option<Ending>,
@@ -201,6 +210,7 @@ impl Call {
             | Phase::Reserving
             | Phase::Ringing(_)
             | Phase::Talking { .. }
+            | Phase::Refusing { .. }
             | Phase::Served
             | Phase::Ended => None,
         }
@@ -213,7 +223,12 @@ impl Call {
             (Side::Callee, Phase::Talking { callee }) => Some(callee),
             (
                 Side::Callee,
-                Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Served | Phase::Ended,
+                Phase::Locating
+                | Phase::Reserving
+                | Phase::Ringing(_)
+                | Phase::Refusing { .. }
+                | Phase::Served
+                | Phase::Ended,
             ) => None,
         }
     }
@@ -236,6 +251,7 @@ impl Call {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
+            Phase::Refusing { until, .. } => Some(*until),
             Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
             Phase::Talking { .. } => self.passing_deadline(),
             Phase::Reserving | Phase::Ended => None,

@@ -3,6 +3,7 @@
 use super::call::{Call, CallId, Phase, call_of};
 use super::recording::{self, Recordings};
 use super::serve::Rooms;
+use super::speech::Speakers;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -23,6 +24,7 @@ pub(crate) struct Calls {
     pub(super) opened: u64,
     pub(super) rooms: Rooms,
     pub(super) recordings: Recordings,
+    pub(super) speakers: Speakers,
     /// Calls with other streams beside their sound, by their numbers.
     pub(super) with_streams: BTreeMap<u64, CallId>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
@@ -247,7 +249,8 @@ impl Calls {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
-                self.rooms.leave(env, call);
+                self.speakers.forget(&call.speech);
+                self.rooms.leave(env, &mut self.speakers, call);
             }
             return;
         }
@@ -255,8 +258,10 @@ impl Calls {
             self.with_streams.insert(call.number, id);
         }
         if let Some(call) = self.table.get_mut(id) {
-            self.rooms.attend(env, &mut self.recordings, call);
+            self.rooms.attend(env, &mut self.speakers, call);
             self.recordings.attend(env, call);
+            self.rooms.record(env, &mut self.recordings, call);
+            self.speakers.attend(env, call);
         }
         let Some(call) = self.table.get(id) else { return };
         let due = call.poll_timeout();

@@ -75,6 +75,7 @@ impl Call {
         sign_response(&mut response);
         env.endpoint.respond(env.now, transaction, status, response.finish());
         if let Ok(Info::Digit(digit)) = read {
+            self.interrupt_speech(env);
             self.press(env, side.other(), digit);
         }
     }
@@ -87,12 +88,15 @@ impl Call {
                 env.media(Command::Dial { leg: self.media(side).id, digits: smallvec![digit] });
             }
             // A service of ours has no use for it yet.
-            Phase::Served | Phase::Locating | Phase::Reserving | Phase::Ended => {}
+            Phase::Served | Phase::Refusing { .. } | Phase::Locating | Phase::Reserving | Phase::Ended => {}
         }
     }
 
     /// A side has pressed a key. Where the shard has no way to the other, and that one takes INFO, it gets one.
     pub(super) fn handle_digit(&mut self, env: &mut Environment, side: Side, heard: Heard) {
+        if side == Side::Caller {
+            self.interrupt_speech(env);
+        }
         let Heard::Ended(digit) = heard else { return };
         let other = side.other();
         if self.leg_mut(other).is_some_and(|leg| leg.session.digits().outlet == DigitOutlet::Nowhere) {

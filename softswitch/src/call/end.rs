@@ -15,7 +15,7 @@ impl Call {
     pub(super) fn handle_cancel(&mut self, env: &mut Environment) {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Locating | Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             // §9.2: after the final response a CANCEL has no effect.
             Phase::Talking { .. } | Phase::Served | Phase::Ended => return,
         }
@@ -36,7 +36,7 @@ impl Call {
     pub(super) fn handle_lost_caller(&mut self, env: &mut Environment, status: Status) {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Locating | Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             // A 2xx is sent again until its ACK comes, or word that none came ends the call.
             Phase::Talking { .. } | Phase::Served | Phase::Ended => return,
         }
@@ -60,7 +60,7 @@ impl Call {
                 None
             }
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
-            Phase::Ringing(_) | Phase::Locating | Phase::Reserving => {
+            Phase::Ringing(_) | Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {
                 self.handle_cancel(env);
                 None
             }
@@ -72,7 +72,7 @@ impl Call {
     pub(super) fn terminate(&mut self, env: &mut Environment, status: Status) -> [Option<TransactionId>; 2] {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
-            Phase::Locating | Phase::Reserving => {}
+            Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             Phase::Talking { .. } | Phase::Served => {
                 let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up(env, side));
                 self.finish(env, Status::OK, EndedBy::Switch);

@@ -149,9 +149,11 @@ impl Call {
                 target.ways.push(way);
                 self.ring_at_last_way(env);
             }
-            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {
-                self.abandon_location(env)
-            }
+            Phase::Reserving
+            | Phase::Refusing { .. }
+            | Phase::Talking { .. }
+            | Phase::Served
+            | Phase::Ended => self.abandon_location(env),
         }
     }
 
@@ -177,7 +179,11 @@ impl Call {
                 self.refuse_caller(env, status, EndedBy::Switch);
             }
             Phase::Ringing(_) => self.handle_no_more_ways(env, status),
-            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
+            Phase::Reserving
+            | Phase::Refusing { .. }
+            | Phase::Talking { .. }
+            | Phase::Served
+            | Phase::Ended => {}
         }
     }
 

@@ -121,7 +121,12 @@ impl Call {
             (Side::Callee, Phase::Talking { callee }) => callee.session.remote.as_ref(),
             (
                 Side::Callee,
-                Phase::Locating | Phase::Reserving | Phase::Ringing(_) | Phase::Served | Phase::Ended,
+                Phase::Locating
+                | Phase::Reserving
+                | Phase::Ringing(_)
+                | Phase::Refusing { .. }
+                | Phase::Served
+                | Phase::Ended,
             ) => None,
         }
     }

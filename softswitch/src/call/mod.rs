@@ -13,11 +13,13 @@ mod locate;
 mod midcall;
 mod passing;
 mod recording;
+mod refusing;
 mod reports;
 mod ring;
 mod serve;
 mod session;
 mod setup;
+mod speech;
 mod streams;
 
 pub use call::{Call, CallId};

@@ -14,6 +14,7 @@
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::formats::decoded;
+use super::speech::About;
 use crate::config::{Layout, Recording};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Timestamp};
@@ -72,6 +73,17 @@ pub(super) struct Recorded {
     files: Vec<Arc<str>>,
     /// That it cannot be recorded has been told.
     told: bool,
+    announced: Announced,
+}
+
+/// Whether those who are recorded know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Announced {
+    #[default]
+    No,
+    /// They are being told.
+    Saying,
+    Said,
 }
 
 /// Why a call is not recorded.
@@ -107,6 +119,9 @@ impl Recordings {
     pub(super) fn attend(&mut self, env: &mut Environment, call: &mut Call) {
         let Some((form, room)) = call.recorded.wanted.zip(call.mixed_in()) else { return };
         if !call.recorded.running.is_empty() || !matches!(call.phase, Phase::Talking { .. }) {
+            return;
+        }
+        if !call.is_announced(env) {
             return;
         }
         call.recorded.takes += 1;
@@ -166,6 +181,14 @@ impl Recorded {
     /// The room is closed, and what was recorded of it has ended.
     pub(super) fn handle_room_closed(&mut self) {
         self.running.clear();
+        if self.announced == Announced::Saying {
+            self.announced = Announced::No;
+        }
+    }
+
+    /// Those who are recorded know it now.
+    pub(super) fn handle_announced(&mut self) {
+        self.announced = Announced::Said;
     }
 
     /// Leaves what cannot be recorded out of a description, if there is anything else.
@@ -275,6 +298,23 @@ impl Call {
             self.connect(env);
         }
         Ok(())
+    }
+
+    /// Whether those who are recorded know it, where they have to; else they are told.
+    pub(super) fn is_announced(&mut self, env: &Environment) -> bool {
+        if !env.config.announce_recordings {
+            return true;
+        }
+        match self.recorded.announced {
+            Announced::Said => true,
+            Announced::Saying => false,
+            Announced::No => {
+                let files = self.prompt(env, "call/recorded");
+                let is_said = self.speech.add(About::Recording, files);
+                self.recorded.announced = if is_said { Announced::Saying } else { Announced::Said };
+                !is_said
+            }
+        }
     }
 
     /// The sound cannot be recorded as it is now; that is told once.

@@ -48,13 +48,7 @@ impl Calls {
             }
             // Nobody has asked for them yet.
             Report::Talk { .. } | Report::Speaker { .. } => {}
-            Report::Played { room, .. } => {
-                let id = self.rooms.listener(room);
-                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    call.handle_played(env);
-                }
-                self.settle(env, id);
-            }
+            Report::Played { room, member } => self.handle_played(env, room, member),
             Report::NotPlayed { file, fault, .. } => env.event(Event::NotPlayed { file, fault }),
             Report::RecordingBegan { recording, file } => self.handle_recording_began(env, recording, file),
             Report::RecordingLost { recording, lost_ms } => {
@@ -173,6 +167,7 @@ impl Call {
     fn handle_opened(&mut self, env: &mut Environment) {
         match (&self.phase, self.ending) {
             (Phase::Reserving, None) if self.destination.service.is_some() => self.serve(env),
+            (Phase::Reserving, None) if self.destination.refusal.is_some() => self.tell_refusal(env),
             (Phase::Reserving, None) => self.ring(env),
             // Given up meanwhile; the ports of its streams are closed as they come.
             (Phase::Reserving, Some(_)) => {
@@ -182,7 +177,12 @@ impl Call {
                 }
             }
             (
-                Phase::Locating | Phase::Ringing(_) | Phase::Talking { .. } | Phase::Served | Phase::Ended,
+                Phase::Locating
+                | Phase::Ringing(_)
+                | Phase::Refusing { .. }
+                | Phase::Talking { .. }
+                | Phase::Served
+                | Phase::Ended,
                 _,
             ) => {}
         }

@@ -402,7 +402,12 @@ impl Call {
                 self.refuse_caller(env, for_caller(status), EndedBy::Switch);
             }
             Phase::Ringing(_) => self.on_failure(env, 0, status),
-            Phase::Locating | Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
+            Phase::Locating
+            | Phase::Reserving
+            | Phase::Refusing { .. }
+            | Phase::Talking { .. }
+            | Phase::Served
+            | Phase::Ended => {}
         }
     }
 
@@ -442,6 +447,10 @@ impl Call {
         }
         match &mut self.phase {
             Phase::Locating => self.refuse_caller(env, Status::SERVER_TIME_OUT, EndedBy::Switch),
+            Phase::Refusing { status, .. } => {
+                let status = *status;
+                self.refuse_caller(env, status, EndedBy::Switch);
+            }
             Phase::Ringing(ring) => {
                 ring.give_up(env);
                 self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);

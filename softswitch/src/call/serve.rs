@@ -2,19 +2,21 @@
 //!
 //! Recordings of conferences begin with the first who enters, or with each; their files are named by time and call alone.
 //!
-//! Left out on purpose: who may enter a conference, its announcements and its moderator.
+//! Left out on purpose: who may enter a conference, and its moderator.
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
 use super::formats::{Formats, PTIME_MS};
 use super::recording::{Recordings, Take};
-use crate::config::{Layout, Recording, Service};
+use super::speech::{About, Speakers};
+use crate::config::{Conference, Layout, Recording, Service};
 use crate::core::environment::Environment;
+use crate::prompts::{Counted, What};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use media::mix::{Audience, MemberId, Role};
-use media::source::Source;
+use media::source::{Chime, Source};
 use media::tap::Tapped;
 use media::{AudioFormat, Command, PayloadMap, RoomId};
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The member that plays into a room; legs have the numbers of calls, which do not come so far.
-const PLAYER: MemberId = MemberId(u64::MAX);
+pub(super) const PLAYER: MemberId = MemberId(u64::MAX);
 
 /// What a caller is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(super) struct Served {
     acknowledged: bool,
     /// It has been given what begins then.
     attended: bool,
+    /// It is being recorded, if its conference is.
+    recorded: bool,
     /// When the call is over by itself: all has been played.
     pub(super) ends_at: Option<Time>,
 }
@@ -49,9 +53,22 @@ impl Served {
         self.acknowledged && !self.attended && self.format.is_some()
     }
 
+    /// The room in which the caller hears us.
+    pub(super) fn joined_in(&self) -> Option<RoomId> {
+        self.room.filter(|_| self.attended)
+    }
+
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
-        Served { service, room: None, format: None, acknowledged: false, attended: false, ends_at: None }
+        Served {
+            service,
+            room: None,
+            format: None,
+            acknowledged: false,
+            attended: false,
+            recorded: false,
+            ends_at: None,
+        }
     }
 }
 
@@ -100,7 +117,7 @@ impl Rooms {
             Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => {
                 Some(self.open(env, None, Some(id)))
             }
-            Service::Conference { .. } => {
+            Service::Conference(_) => {
                 let number = (domain, number);
                 let known = self.numbers.get(&number).copied();
                 Some(known.unwrap_or_else(|| self.open(env, Some(number), None)))
@@ -129,16 +146,23 @@ impl Rooms {
     }
 
     /// Gives a caller that has joined and acknowledged what its service has for it.
-    pub(super) fn attend(&mut self, env: &mut Environment, recordings: &mut Recordings, call: &mut Call) {
+    pub(super) fn attend(&mut self, env: &mut Environment, speakers: &mut Speakers, call: &mut Call) {
         let Some(served) = call.destination.service.as_mut().filter(|served| served.is_due()) else { return };
         let Some(room) = served.room else { return };
         served.attended = true;
         let source = match &served.service {
-            Service::Conference { record: Some(form) } => {
-                let form = *form;
-                return self.record(env, recordings, call, (room, form));
+            Service::Conference(conference) => {
+                let Conference { announce, tones, .. } = *conference;
+                if tones {
+                    speakers.chime(env, room, Chime::Rising);
+                }
+                if announce {
+                    let members = self.open.get(&room).map_or(0, |open| open.calls);
+                    call.welcome(env, u32::try_from(members).unwrap_or(u32::MAX));
+                }
+                return;
             }
-            Service::Conference { record: None } | Service::Echo => return,
+            Service::Echo => return,
             Service::Milliwatt => Source::Milliwatt,
             Service::Play { sound } => Source::Files { files: sound.files.clone(), loops: false },
             Service::Music { folder } => Source::Files { files: folder.files.clone(), loops: true },
@@ -149,13 +173,16 @@ impl Rooms {
 
     /// Begins to record a conference with the first who has come, or each who comes by itself. The records of all who were
     /// in it name its file.
-    fn record(
-        &mut self,
-        env: &mut Environment,
-        recordings: &mut Recordings,
-        call: &mut Call,
-        (room, form): (RoomId, Recording),
-    ) {
+    pub(super) fn record(&mut self, env: &mut Environment, recordings: &mut Recordings, call: &mut Call) {
+        let served = call.destination.service.as_ref().filter(|served| served.attended && !served.recorded);
+        let Some(form) = served.and_then(|served| served.service.recording()) else { return };
+        let Some(room) = served.and_then(|served| served.room) else { return };
+        if call.ending.is_some() || !call.is_announced(env) {
+            return;
+        }
+        if let Some(served) = &mut call.destination.service {
+            served.recorded = true;
+        }
         let member = MemberId(call.media(Side::Caller).id.0);
         let take = |what| Take { room, what, form, suffix: "" };
         let whole = match form.layout {
@@ -179,21 +206,17 @@ impl Rooms {
     }
 
     /// A call is over; the last one closes its room.
-    pub(super) fn leave(&mut self, env: &mut Environment, call: Call) {
+    pub(super) fn leave(&mut self, env: &mut Environment, speakers: &mut Speakers, call: Call) {
         let Some(served) = call.destination.service else { return };
         let Some(room) = served.room else { return };
-        let alone = match served.service {
-            Service::Conference { record: Some(Recording { layout: Layout::Members, .. }) } => true,
-            Service::Conference { .. }
-            | Service::Echo
-            | Service::Milliwatt
-            | Service::Play { .. }
-            | Service::Music { .. } => false,
-        };
-        if alone {
+        let alone = |form: Recording| form.layout == Layout::Members;
+        if served.service.recording().is_some_and(alone) {
             for recording in call.recorded.running() {
                 env.media(Command::StopRecording { room, recording: *recording });
             }
+        }
+        if let Some(member) = call.speech.speaker() {
+            env.media(Command::Leave { room, member });
         }
         let Some(open) = self.open.get_mut(&room) else { return };
         open.calls -= 1;
@@ -202,6 +225,8 @@ impl Rooms {
                 self.numbers.remove(&number);
             }
             env.media(Command::CloseRoom { room });
+        } else if served.attended && served.service.has_tones() {
+            speakers.chime(env, room, Chime::Falling);
         }
     }
 }
@@ -243,6 +268,16 @@ impl Call {
     /// The answer to an offer of ours. Whether there is a codec in it.
     pub(super) fn serve_offered(&mut self, env: &mut Environment, answer: AudioOffer) -> bool {
         self.serve_with(env, answer).is_some()
+    }
+
+    /// Tells a caller how many there are in the conference that it has come into, itself included.
+    fn welcome(&mut self, env: &Environment, members: u32) {
+        let files = match members {
+            0 | 1 => self.prompt(env, "conf/alone"),
+            members => self.words(env, What::Count(Counted::Participants, members)),
+        };
+        // One that is not said is missed by nobody.
+        self.speech.add(About::Conference, files);
     }
 
     /// The caller has acknowledged our answer (RFC 3261 §13.2.2.4).

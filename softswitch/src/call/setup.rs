@@ -8,6 +8,7 @@ use super::locate::Located;
 use super::recording::Recorded;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
+use super::speech::Speech;
 use super::streams::Streams;
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, sign_response};
@@ -37,6 +38,31 @@ impl Refused {
     const fn silent(status: Status) -> Refused {
         Refused { status, event: None }
     }
+
+    /// Nobody to call, where the caller is told so in words first.
+    fn in_words(
+        &self,
+        env: &mut Environment,
+        sound: Option<&AudioOffer>,
+        callee: &Bytes,
+        request: &Request,
+    ) -> Option<Destination> {
+        let reason = self.event.filter(|reason| *reason == Refusal::UnknownNumber)?;
+        if !env.config.prompts.unknown_number || sound.is_none() {
+            return None;
+        }
+        env.event(Event::CallRefused { source: request.flow.peer, callee: callee.clone(), reason });
+        Some(Destination {
+            targets: SmallVec::new(),
+            peer: None,
+            service: None,
+            refusal: Some(self.status),
+            user: callee.clone(),
+            latching: config::Latching::default(),
+            ring_s: 0,
+            record: None,
+        })
+    }
 }
 
 impl Calls {
@@ -52,7 +78,9 @@ impl Calls {
         let callee = dialled(&request);
         let prepared = admit(env).and_then(|()| {
             let remote = read(&request.message).map_err(refused_for)?;
-            let destination = destination(env, registrar, domain, &request, &callee)?;
+            let destination = destination(env, registrar, domain, &request, &callee).or_else(|refused| {
+                refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+            })?;
             Ok((remote, destination))
         });
         let (remote, mut destination) = match prepared {
@@ -110,6 +138,7 @@ impl Calls {
             .domain(domain)
             .and_then(|domain| domain.users.get(caller))
             .map_or_else(Default::default, |user| user.latching.clone());
+        let language = language(env, domain, caller);
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
         self.opened += 1;
@@ -135,6 +164,8 @@ impl Calls {
             streams: None,
             passing: None,
             recorded: Recorded::default(),
+            speech: Speech::default(),
+            language,
             started: env.now,
             answered: None,
             ending: None,
@@ -176,7 +207,7 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
-        if self.destination.service.is_some() {
+        if self.destination.service.is_some() || self.destination.refusal.is_some() {
             return env.media(Command::Open { legs: smallvec![(self.media(Side::Caller).id, caller)] });
         }
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
@@ -237,12 +268,14 @@ fn destination(
             let (latching, ring_s) = (user.latching.clone(), user.ring_s);
             let record = user.recording.always.then_some(user.recording.form);
             let user = callee.clone();
-            Ok(Destination { targets, peer: None, service: None, user, latching, ring_s, record })
+            let (peer, service, refusal) = (None, None, None);
+            Ok(Destination { targets, peer, service, refusal, user, latching, ring_s, record })
         }
         config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),
             peer: Some(Box::new(Located::new(peer, callee))),
             service: None,
+            refusal: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
             ring_s: PEER_RING_S,
@@ -252,12 +285,19 @@ fn destination(
             targets: SmallVec::new(),
             peer: None,
             service: Some(Served::new(service.clone())),
+            refusal: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             ring_s: 0,
             record: None,
         }),
     }
+}
+
+/// The language of a user.
+fn language(env: &Environment, domain: DomainId, caller: &str) -> Box<str> {
+    let own = env.domain(domain).and_then(|domain| domain.users.get(caller)?.language.clone());
+    own.unwrap_or_else(|| env.config.prompts.language.clone())
 }
 
 /// How a call is recorded: as the caller's are, else as those to whom it is for. What a service of ours records it sees to

@@ -12,7 +12,6 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<(), CliError> {
     if data.join(store::DATABASE).exists() {
         config.merge_stored(store::users_list(&data)?)?;
     }
-    crate::io::load_prompts(&config)?;
     let (users, domains) = (place::users_of(&config), config.domains.len());
     println!("{}: good, {users} users in {domains} domains", file.display());
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::arguments::{PromptsAction, PromptsArguments};
 use super::{CliError, place};
-use crate::io::load_prompts;
+use crate::io::{PromptsFound, load_prompts};
 use crate::prompts::{Sound, built_in_files};
 use sip_stack::message::Escaped;
 use std::fs;
@@ -21,7 +21,7 @@ pub(super) fn prompts(arguments: &PromptsArguments) -> Result<(), CliError> {
 
 fn list(file: &Path) -> Result<(), CliError> {
     let config = place::read_config(file)?;
-    let (library, of_no_use) = load_prompts(&config)?;
+    let PromptsFound { library, of_no_use, .. } = load_prompts(&config)?;
     for language in library.languages() {
         let own = library.prompts(language).filter(|(_, sound)| matches!(sound, Sound::File(_))).count();
         let (all, missing) = (library.prompts(language).count(), library.missing(language));

@@ -22,7 +22,7 @@ type List = fn(&Path) -> io::Result<Vec<PathBuf>>;
 /// Looks up the files of a configuration, and completes it.
 ///
 /// # Errors
-/// [`CliError::Sound`] for the first that cannot be played.
+/// [`CliError::Sound`] for the first that cannot be played, [`CliError::Prompts`] for a folder of prompts that is of no use.
 pub(super) fn find(config: &mut Config, data: &Path) -> Result<(), CliError> {
     let file: PathBuf = (*config.file).into();
     let beside = std::path::absolute(&file).unwrap_or(file);
@@ -30,12 +30,13 @@ pub(super) fn find(config: &mut Config, data: &Path) -> Result<(), CliError> {
     let recordings =
         config.recordings.as_deref().map_or_else(|| data.join(RECORDINGS), |folder| beside.join(folder));
     config.recordings = Some(text(&recordings));
+    config.prompts.own = crate::io::load_prompts(config)?.own;
     let routes = config.domains.values_mut().flat_map(|domain| &mut domain.routes);
     for route in routes {
         let (sounds, list): (_, List) = match &mut route.to {
             RouteTo::Service(Service::Play { sound }) => (sound, one),
             RouteTo::Service(Service::Music { folder }) => (folder, all_of),
-            RouteTo::Service(Service::Conference { .. } | Service::Echo | Service::Milliwatt)
+            RouteTo::Service(Service::Conference(_) | Service::Echo | Service::Milliwatt)
             | RouteTo::Peer(_) => continue,
         };
         let path = beside.join(&*sounds.path);

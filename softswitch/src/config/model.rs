@@ -43,6 +43,8 @@ pub struct Config {
     /// Where recordings go; a relative path is meant from the folder of the configuration file. `None`: `recordings` in
     /// the data directory, which whoever starts the switch puts in.
     pub recordings: Option<Arc<str>>,
+    /// Whether those who are recorded are told so before.
+    pub announce_recordings: bool,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
     /// How often phones behind translators are asked whether they are there; half a minute by default, because
@@ -125,13 +127,26 @@ impl Advertise {
 pub struct Prompts {
     /// The operator's own sounds; a relative name is looked for beside the configuration file.
     pub folder: Option<Box<str>>,
-    /// The language of announcements: the name of a folder of prompts.
+    /// The language of announcements to users who have none of their own: the name of a folder of prompts.
     pub language: Box<str>,
+    /// Whether a caller is told in words that there is no such number, before it is refused.
+    pub unknown_number: bool,
+    /// What is in the folder, which whoever reads the configuration looks up.
+    pub own: OwnPrompts,
+}
+
+/// The operator's folder of prompts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnPrompts {
+    /// The rules of languages: the language and the text.
+    pub grammars: Vec<(Box<str>, Box<str>)>,
+    /// Sounds: the name from the folder on, with `/` (`en/digits/7.opus`), and the path.
+    pub sounds: Vec<(Box<str>, Arc<str>)>,
 }
 
 impl Default for Prompts {
     fn default() -> Prompts {
-        Prompts { folder: None, language: "en".into() }
+        Prompts { folder: None, language: "en".into(), unknown_number: false, own: OwnPrompts::default() }
     }
 }
 
@@ -304,6 +319,8 @@ pub struct User {
     pub ring_s: u32,
     /// From where the user's media may come.
     pub latching: Latching,
+    /// The language it is spoken to in; `None`: that of the switch.
+    pub language: Option<Box<str>>,
     /// Which of the user's calls are recorded.
     pub recording: UserRecording,
     /// Who made this user.
@@ -405,10 +422,7 @@ pub enum RouteTo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
     /// Everybody who dials the same number of a domain hears the others.
-    Conference {
-        /// How it is recorded, if it is.
-        record: Option<Recording>,
-    },
+    Conference(Conference),
     /// The caller hears what it says.
     Echo,
     /// The test tone of telephony: 1004 Hz at 0 dBm0.
@@ -423,6 +437,35 @@ pub enum Service {
         /// The folder.
         folder: Sounds,
     },
+}
+
+/// A conference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conference {
+    /// How it is recorded, if it is.
+    pub record: Option<Recording>,
+    /// Whether those who come are told how many there are.
+    pub announce: bool,
+    /// Whether a signal sounds when somebody comes or goes.
+    pub tones: bool,
+}
+
+impl Service {
+    /// How it is recorded, if it is.
+    pub const fn recording(&self) -> Option<Recording> {
+        match self {
+            Service::Conference(conference) => conference.record,
+            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => None,
+        }
+    }
+
+    /// Whether a signal sounds when somebody comes or goes.
+    pub const fn has_tones(&self) -> bool {
+        match self {
+            Service::Conference(conference) => conference.tones,
+            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => false,
+        }
+    }
 }
 
 /// What is played, and where the configuration says so.

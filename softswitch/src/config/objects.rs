@@ -4,6 +4,7 @@ use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
 use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Transport, User};
+use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
@@ -75,6 +76,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let display_name = section.parsed(DISPLAY_NAME, parse_display_name).map(|name| name.value);
     let ring_s = resolve_ring(&mut section);
     let latching = resolve_latching(&mut section);
+    let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     section.finish();
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
@@ -82,7 +84,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     };
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
-    let user = User { credentials, display_name, ring_s, latching, recording, origin };
+    let user = User { credentials, display_name, ring_s, latching, language, recording, origin };
     add_user(domain, id, user, line, faults);
 }
 
@@ -115,6 +117,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
     }
     let ring_s = resolve_ring(&mut section);
     let latching = resolve_latching(&mut section);
+    let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     section.finish();
     let (Some(from), Some(to), Some(domain), Some(Some(password))) = (from, to, domain, password) else {
@@ -134,7 +137,8 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let credentials = ha1_of_password(&id, &domain.name, password);
         let latching = latching.clone();
         let origin = Origin::File { line };
-        let user = User { credentials, display_name: None, ring_s, latching, recording, origin };
+        let (display_name, language) = (None, language.clone());
+        let user = User { credentials, display_name, ring_s, latching, language, recording, origin };
         // One fault tells enough about a block that overlaps another.
         if !add_user(domain, id, user, line, faults) {
             return;

@@ -50,7 +50,8 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let keep_alive_s = root.table("nat", "[nat]").map_or(KEEP_ALIVE_S, resolve_keep_alive);
     let name_servers = root.table("dns", "[dns]").map(resolve_name_servers).unwrap_or_default();
-    let recordings = root.table("recording", "[recording]").and_then(resolve_recordings);
+    let (recordings, announce_recordings) =
+        root.table("recording", "[recording]").map(resolve_recordings).unwrap_or_default();
     root.finish();
     if tenants.domains.len() > MAX_DOMAINS {
         faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
@@ -65,6 +66,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         hosts: tenants.hosts.into_iter().map(|(host, id)| (host, id.value)).collect(),
         domains: tenants.domains,
         recordings,
+        announce_recordings,
         limits,
         keep_alive_s,
         name_servers,
@@ -93,11 +95,14 @@ fn resolve_limits(mut section: Section<'_>) -> Limits {
     limits
 }
 
-fn resolve_recordings(mut section: Section<'_>) -> Option<Arc<str>> {
+/// Where recordings go, and whether those who are recorded are told.
+fn resolve_recordings(mut section: Section<'_>) -> (Option<Arc<str>>, bool) {
     let key = Key { name: "folder", expected: "the path of a folder", example: "\"/srv/recordings\"" };
     let folder = section.parsed(key, parse_path).map(|folder| folder.value);
+    let announce = Key { name: "announce", expected: "true or false", example: "true" };
+    let announce = section.flag(announce).is_some_and(|flag| flag.value);
     section.finish();
-    folder
+    (folder, announce)
 }
 
 /// How often phones behind translators are asked when the file does not say.

@@ -3,7 +3,7 @@
 //! Left out on purpose: looking whether files are there, which whoever reads the configuration does (`cli`).
 
 use super::error::{Fault, Quoted};
-use super::model::{DomainId, Route, RouteTo, Service, Sounds};
+use super::model::{Conference, DomainId, Route, RouteTo, Service, Sounds};
 use super::nearest::nearest;
 use super::pattern::Pattern;
 use super::recording::{resolve_of_conference, resolve_of_route};
@@ -25,6 +25,8 @@ const SERVICE: Key = Key {
 };
 const SOUND: Key =
     Key { name: "sound", expected: "the path of a WAV or Ogg file", example: "\"welcome.wav\"" };
+const ANNOUNCE: Key = Key { name: "announce", expected: "true or false", example: "true" };
+const TONES: Key = Key { name: "tones", expected: "true or false", example: "true" };
 const FOLDER: Key = Key { name: "folder", expected: "the path of a folder", example: "\"music\"" };
 
 /// The services by name; what they need is read in [`resolve_service`].
@@ -77,7 +79,12 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
 fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
     let name = section.parsed(SERVICE, parse_service)?.value;
     match name {
-        Name::Conference => Some(Service::Conference { record: resolve_of_conference(section) }),
+        Name::Conference => {
+            let record = resolve_of_conference(section);
+            let announce = section.flag(ANNOUNCE).is_some_and(|flag| flag.value);
+            let tones = section.flag(TONES).is_some_and(|flag| flag.value);
+            Some(Service::Conference(Conference { record, announce, tones }))
+        }
         Name::Echo => Some(Service::Echo),
         Name::Milliwatt => Some(Service::Milliwatt),
         Name::Play => Some(Service::Play { sound: sounds(section.required(SOUND, parse_path)?) }),
@@ -127,15 +134,19 @@ mod tests {
 
     #[test]
     fn a_conference_is_recorded_when_its_route_says_so() {
-        let record = |format, layout| Service::Conference { record: Some(Recording { format, layout }) };
-        assert_eq!(service("service = \"conference\""), Service::Conference { record: None });
+        let conference = |record| Service::Conference(Conference { record, ..Conference::default() });
+        let record = |format, layout| conference(Some(Recording { format, layout }));
+        assert_eq!(service("service = \"conference\""), conference(None));
         assert_eq!(service("service = \"conference\"\nrecord = true"), record(Container::Wav, Layout::Mix));
         assert_eq!(
             service("service = \"conference\"\nrecord = true\nformat = \"opus\"\nlayout = \"members\""),
             record(Container::OggOpus, Layout::Members)
         );
         let off = "service = \"conference\"\nrecord = false\nformat = \"opus\"";
-        assert_eq!(service(off), Service::Conference { record: None });
+        assert_eq!(service(off), conference(None));
+        let spoken = Conference { record: None, announce: true, tones: true };
+        let told = "service = \"conference\"\nannounce = true\ntones = true";
+        assert_eq!(service(told), Service::Conference(spoken));
     }
 
     #[test]

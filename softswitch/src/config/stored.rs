@@ -18,8 +18,15 @@ impl Config {
         }
         for StoredUser { domain, id, credentials, display_name, ring_s, latching } in stored {
             let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
-            let (recording, origin) = (UserRecording::default(), Origin::Store);
-            let user = User { credentials, display_name, ring_s, latching, recording, origin };
+            let user = User {
+                credentials,
+                display_name,
+                ring_s,
+                latching,
+                language: None,
+                recording: UserRecording::default(),
+                origin: Origin::Store,
+            };
             if let Some(domain) = domain {
                 domain.users.insert(id, user);
             }

@@ -408,7 +408,10 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.media.threads, Some(4));
     assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
     assert_eq!(config.keep_alive_s, 20);
-    assert_eq!(config.prompts, Prompts { folder: Some("own".into()), language: "ru".into() });
+    assert_eq!(
+        config.prompts,
+        Prompts { folder: Some("own".into()), language: "ru".into(), ..Prompts::default() }
+    );
     assert_eq!(
         config.name_servers,
         ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|server| server.parse().unwrap())

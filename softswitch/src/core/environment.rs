@@ -3,6 +3,7 @@
 use super::overload::Overload;
 use super::{Event, Interfaces, Output};
 use crate::config::{Config, Domain, DomainId, Listener};
+use crate::prompts::Library;
 use crate::store::StoreOp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) interfaces: Interfaces,
     pub(crate) overload: Overload,
+    /// What can be said, as the configuration has it.
+    #[serde(skip)]
+    pub(crate) library: Arc<Library>,
     /// No new calls: the switch is about to stop.
     pub(crate) stopping: bool,
     #[serde(skip)]
@@ -49,7 +53,9 @@ impl Environment {
         }
         let lots = Random::new(lots);
         let settings = Settings { families: families(&config), ..Settings::default() };
+        let library = Library::of(&config.prompts.own);
         let mut env = Environment {
+            library,
             now: Time::default(),
             epoch_unix_ms: 0,
             config: Arc::new(config),
@@ -62,6 +68,11 @@ impl Environment {
         };
         env.meet_neighbours();
         env
+    }
+
+    /// Another configuration is in force, or the switch is restored.
+    pub(crate) fn reread_prompts(&mut self) {
+        self.library = Library::of(&self.config.prompts.own);
     }
 
     pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {

@@ -193,6 +193,7 @@ impl Switch {
         let users = config.domains.values().map(|domain| domain.users.len() as u64).sum();
         let before = core::mem::replace(&mut self.env.config, Arc::new(config));
         self.env.meet_neighbours();
+        self.env.reread_prompts();
         self.registrar.reconfigure(&mut self.env, &before);
         self.env.event(Event::Configured { users });
     }
@@ -277,6 +278,7 @@ impl Switch {
             switch.registrar.table.load(&part.bindings)?;
             switch.calls.table.load(&part.calls)?;
         }
+        switch.env.reread_prompts();
         switch.env.endpoint.rebuild();
         switch.registrar.rebuild(switch.env.endpoint.hasher());
         switch.calls.rebuild();

@@ -10,8 +10,9 @@
 //! have no time for new legs.
 
 use crate::config;
+use crate::prompts::built_in_sound;
 use core::time::Duration;
-use media::io::{MediaConfig, MediaHandle, ThreadLoad, Urgency};
+use media::io::{BuiltIn, MediaConfig, MediaHandle, ThreadLoad, Urgency};
 use media::{Average, CodecKind, Command, RefusalReason, Report};
 use sip_stack::Time;
 use std::collections::VecDeque;
@@ -58,7 +59,9 @@ impl Media {
     ) -> io::Result<Media> {
         let silence = config.silence_s.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()));
         let ports = config.ports.first..=config.ports.last;
-        let config = MediaConfig { silence, threads: threads(config.threads), ..MediaConfig::new(ports) };
+        let built_in = BuiltIn(built_in_sound);
+        let config =
+            MediaConfig { silence, threads: threads(config.threads), built_in, ..MediaConfig::new(ports) };
         let handle = ::media::io::start(config, seed, on_report)?;
         Ok(Media {
             handle,

@@ -22,5 +22,5 @@ pub use connections::load_tls;
 pub use control::Loaded;
 pub use lines::{Lines, LinesThread};
 pub use log_file::{LogPlace, load_key, load_or_make_key};
-pub use prompts::{PromptsError, load_prompts};
+pub use prompts::{PromptsError, PromptsFound, load_prompts};
 pub use run::{Ready, RunError, Setup, run};

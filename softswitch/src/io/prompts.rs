@@ -2,7 +2,7 @@
 //!
 //! Left out on purpose: the sounds themselves, which are read when they are played.
 
-use crate::config::Config;
+use crate::config::{Config, OwnPrompts};
 use crate::prompts::{Found, GrammarError, Library};
 use std::fs;
 use std::io;
@@ -49,31 +49,50 @@ pub enum PromptsError {
     },
 }
 
-/// The prompts in the program, with what the configured folder replaces and adds, and the files there that are of no use.
+/// What was found in the operator's folder.
+#[derive(Debug)]
+pub struct PromptsFound {
+    /// What can be said: the prompts in the program, with what the folder replaces and adds.
+    pub library: Library,
+    /// What of the folder is of use.
+    pub own: OwnPrompts,
+    /// Files that are of no use.
+    pub of_no_use: Vec<Found>,
+}
+
+/// Reads the operator's folder of prompts, and sees whether the languages that the configuration names are there.
 ///
 /// # Errors
 /// [`PromptsError`], for the operator.
-pub fn load_prompts(config: &Config) -> Result<(Library, Vec<Found>), PromptsError> {
+pub fn load_prompts(config: &Config) -> Result<PromptsFound, PromptsError> {
     let in_program = |source| PromptsError::Grammar { path: PathBuf::from("the program"), source };
     let mut library = Library::built_in().map_err(in_program)?;
-    let mut of_no_use = Vec::new();
+    let (mut own, mut of_no_use) = (OwnPrompts::default(), Vec::new());
     if let Some(folder) = &config.prompts.folder {
-        let beside = Path::new(&*config.file).parent().unwrap_or(Path::new(""));
-        let folder = beside.join(&**folder);
+        let file: PathBuf = (*config.file).into();
+        let beside = std::path::absolute(&file).unwrap_or(file);
+        let folder = beside.parent().unwrap_or(Path::new("")).join(&**folder);
         let (grammars, sounds) = list(&folder)?;
         for Found { name, path } in grammars {
             let language = name.strip_suffix(GRAMMAR).map_or("", |name| name.trim_end_matches('/'));
             let text = read(&path)?;
             library.set_grammar(language, &text).map_err(|source| PromptsError::Grammar { path, source })?;
+            own.grammars.push((language.into(), text.into()));
         }
+        let named = |sound: &Found| (sound.name.as_str().into(), sound.path.to_string_lossy().into());
+        own.sounds = sounds.iter().map(named).collect();
         of_no_use = library.replace(sounds);
+        own.sounds.retain(|(name, _)| of_no_use.iter().all(|file| *file.name != **name));
     }
-    let language = &config.prompts.language;
-    if library.grammar(language).is_none() {
-        let known = library.languages().collect::<Vec<_>>().join(", ");
-        return Err(PromptsError::NoLanguage { language: language.clone(), known });
+    let users = config.domains.values().flat_map(|domain| domain.users.values());
+    let languages = users.filter_map(|user| user.language.as_ref());
+    for language in core::iter::once(&config.prompts.language).chain(languages) {
+        if library.grammar(language).is_none() {
+            let known = library.languages().collect::<Vec<_>>().join(", ");
+            return Err(PromptsError::NoLanguage { language: language.clone(), known });
+        }
     }
-    Ok((library, of_no_use))
+    Ok(PromptsFound { library, own, of_no_use })
 }
 
 fn read(path: &Path) -> Result<String, PromptsError> {
@@ -138,7 +157,9 @@ mod tests {
         write("de/digits/7.opus", "OggS");
         write("de/prompts.toml", "");
         write("de/digits/7.mp3", "");
-        let (library, of_no_use) = load_prompts(&config(folder.path(), "de")).unwrap();
+        let config_of = |language| config(folder.path(), language);
+        let PromptsFound { library, own, of_no_use } = load_prompts(&config_of("de")).unwrap();
+        assert_eq!(*Library::of(&own), library);
         let file = |name: &str| Sound::File(folder.path().join("own").join(name));
         assert_eq!(library.sound("ru", "vm/intro"), Some(&file("ru/vm/intro.wav")));
         assert_eq!(library.sound("de", "digits/7"), Some(&file("de/digits/7.opus")));

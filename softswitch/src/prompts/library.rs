@@ -4,9 +4,11 @@
 //! language that is not in the program is added. Left out on purpose: reading the folder (`io/prompts.rs`) and playing.
 
 use super::grammar::{Grammar, GrammarError};
+use crate::config::OwnPrompts;
 use include_dir::{Dir, File, include_dir};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/prompts");
 
@@ -37,8 +39,16 @@ pub struct Found {
     pub path: PathBuf,
 }
 
+/// What the name of a sound that is in the program begins with, where files are named. No path begins so: those of sounds are
+/// absolute.
+const IN_PROGRAM: &str = "prompt:";
+
+/// What is in the program, read once.
+static OF_PROGRAM: LazyLock<Arc<Library>> =
+    LazyLock::new(|| Arc::new(Library::built_in().unwrap_or_default()));
+
 /// Every sound of every language.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Library {
     languages: BTreeMap<String, Language>,
     music: BTreeMap<String, Sound>,
@@ -70,6 +80,22 @@ impl Library {
             }
         }
         Ok(library)
+    }
+
+    /// What is in the program and what the operator has, which was read before. Rules that are of no use after all leave those
+    /// of the program.
+    pub fn of(own: &OwnPrompts) -> Arc<Library> {
+        if *own == OwnPrompts::default() {
+            return Arc::clone(&OF_PROGRAM);
+        }
+        let mut library = Library::clone(&OF_PROGRAM);
+        for (language, text) in &own.grammars {
+            let _as_before = library.set_grammar(language, text);
+        }
+        let found =
+            |(name, path): &(Box<str>, Arc<str>)| Found { name: name.to_string(), path: (&**path).into() };
+        library.replace(own.sounds.iter().map(found).collect());
+        Arc::new(library)
     }
 
     /// Replaces the rules of a language, or adds a language.
@@ -132,6 +158,14 @@ impl Library {
         self.languages.get(language)?.sounds.get(prompt)
     }
 
+    /// The name by which the sound of a prompt is asked for where files are: its path, or what [`built_in_sound`] knows.
+    pub fn file(&self, language: &str, prompt: &str) -> Option<Arc<str>> {
+        Some(match self.sound(language, prompt)? {
+            Sound::BuiltIn(_) => format!("{IN_PROGRAM}{language}/{prompt}").into(),
+            Sound::File(path) => path.to_string_lossy().into(),
+        })
+    }
+
     /// The music on hold.
     pub fn music_on_hold(&self) -> Option<&Sound> {
         self.music.get(HOLD)
@@ -165,6 +199,12 @@ pub fn built_in_files() -> impl Iterator<Item = (&'static Path, &'static [u8])> 
     let of_use =
         |file: &&File<'_>| file.path().extension().is_some_and(|ending| ending == "opus" || ending == "toml");
     files(&BUILT_IN).filter(of_use).map(|file| (file.path(), file.contents()))
+}
+
+/// The octets of a sound in the program, by the name that [`Library::file`] gives it; `None` for paths.
+pub fn built_in_sound(name: &str) -> Option<&'static [u8]> {
+    let file = format!("{}.opus", name.strip_prefix(IN_PROGRAM)?);
+    BUILT_IN.get_file(file).map(File::contents)
 }
 
 /// The text of a file in the program.

@@ -13,7 +13,7 @@ mod tests;
 pub use grammar::{Grammar, GrammarError, LAST};
 #[cfg(test)]
 pub(crate) use library::built_in_text;
-pub use library::{Found, Library, Sound, built_in_files};
+pub use library::{Found, Library, Sound, built_in_files, built_in_sound};
 pub use say::{Counted, Date, Day, OutOfRange, TimeOfDay, What};
 
 /// Whether it may be the id of a prompt: at least two names with `/` between. So an id is always a path below its folder,

@@ -491,3 +491,16 @@ fn rules_that_would_not_end_or_lead_nowhere_are_refused() {
     assert_eq!(Grammar::parse(&renamed), Err(GrammarError::NoSet("weekday".to_owned())));
     assert!(matches!(Grammar::parse("plural = 1"), Err(GrammarError::Syntax(_))));
 }
+
+#[test]
+fn every_sound_in_the_program_is_found_by_the_name_it_is_asked_for_by() {
+    for language in LANGUAGES {
+        for (prompt, sound) in LIBRARY.prompts(language) {
+            let name = LIBRARY.file(language, prompt).unwrap();
+            assert_eq!(built_in_sound(&name).map(Sound::BuiltIn).as_ref(), Some(sound), "{name}");
+        }
+    }
+    for path in ["/a.wav", "prompt:", "prompt:en", "prompt:../Cargo", "prompt:en/grammar.toml"] {
+        assert_eq!(built_in_sound(path), None);
+    }
+}

@@ -6,6 +6,7 @@ mod peers;
 mod recording;
 mod services;
 mod sound;
+mod speech;
 mod stage;
 mod streams;
 mod transcoding;

@@ -149,7 +149,8 @@ impl Outside {
     }
 
     pub(crate) fn call(&mut self, lots: &mut Random, wire: &mut Wire) {
-        let number = ["1000", "1000", "1001", "1001", "1004", "9001", "8001", "8001", "7001", "7001", "555"];
+        let number =
+            ["1000", "1000", "1001", "1001", "1004", "9001", "8001", "8001", "7001", "7001", "3001", "555"];
         let uri = format!("sip:{}@{DOMAIN}", number[below(lots, number.len())]);
         let mut party = self.party(lots, uri);
         party.invite = party.cseq;
@@ -192,7 +193,11 @@ impl Outside {
             party.invite = party.cseq;
         }
         let party = party.clone();
-        wire.push((party.flow, write(&party, method, method, &contact(&party), body)));
+        let mut fields = contact(&party);
+        if method == "INFO" {
+            fields += ["Record: on\r\n", "Record: off\r\n", ""][below(lots, 3)];
+        }
+        wire.push((party.flow, write(&party, method, method, &fields, body)));
     }
 
     /// Answers a request of the switch, for the first time or again.

@@ -3,7 +3,9 @@
 use crate::outside::Outside;
 use bytes::Bytes;
 use core::time::Duration;
-use media::{Command, LegId, RefusalReason, Report};
+use media::mix::MemberId;
+use media::tap::{RecordingFault, RecordingFigures, RecordingId};
+use media::{Command, LegId, RefusalReason, Report, RoomId};
 use sip_stack::Time;
 use sip_stack::message::Message;
 use sip_stack::random::Random;
@@ -50,6 +52,7 @@ from = 1000
 to = 1003
 password = "secret"
 ring_s = 40
+record_on_request = true
 [[peer]]
 id = "trunk"
 address = "198.51.100.9:5060"
@@ -57,6 +60,18 @@ overload_control = true
 [[route]]
 pattern = "9XXX"
 peer = "trunk"
+record = true
+layout = "members"
+[[route]]
+pattern = "30XX"
+service = "conference"
+record = true
+announce = true
+tones = true
+[prompts]
+unknown_number = true
+[recording]
+announce = true
 "#;
 const MORE: &str = r#"
 [[user]]
@@ -107,6 +122,10 @@ pub(crate) struct World {
     opening: Vec<Vec<LegId>>,
     open: BTreeSet<LegId>,
     closing: Vec<LegId>,
+    /// What plays in rooms, recordings that run, and those that have ended without word of it.
+    playing: Vec<(RoomId, MemberId)>,
+    recording: Vec<(RoomId, RecordingId)>,
+    recorded: Vec<RecordingId>,
     stored: BTreeSet<BindingKey>,
     /// Calls that have begun, calls that have ended, and records.
     calls: [usize; 3],
@@ -133,6 +152,9 @@ impl World {
             opening: Vec::new(),
             open: BTreeSet::new(),
             closing: Vec::new(),
+            playing: Vec::new(),
+            recording: Vec::new(),
+            recorded: Vec::new(),
             stored: BTreeSet::new(),
             calls: [0; 3],
             overloaded: false,
@@ -270,7 +292,21 @@ impl World {
 
     /// News of the media shard.
     fn report(&mut self) {
-        match self.below(8) {
+        match self.below(11) {
+            8 => {
+                self.play_to_the_end();
+            }
+            9 => {
+                self.end_recording();
+            }
+            10 => {
+                if let Some((_, recording)) = self.recording.pop() {
+                    let figures =
+                        RecordingFigures { files: self.below(2) as u32, ..RecordingFigures::default() };
+                    let fault = RecordingFault::DiskFull;
+                    self.input(Input::Media(Report::RecordingFailed { recording, fault, figures }));
+                }
+            }
             0 => {
                 let index = self.below(8);
                 if let Some(leg) = self.open.iter().nth(index).copied() {
@@ -315,6 +351,38 @@ impl World {
         true
     }
 
+    fn play_to_the_end(&mut self) -> bool {
+        let Some((room, member)) = self.playing.pop() else { return false };
+        self.input(Input::Media(Report::Played { room, member }));
+        true
+    }
+
+    fn end_recording(&mut self) -> bool {
+        let Some(recording) = self.recorded.pop() else { return false };
+        let figures = RecordingFigures::default();
+        self.input(Input::Media(Report::RecordingEnded { recording, figures }));
+        true
+    }
+
+    /// What rooms, players and recordings are told.
+    fn mix(&mut self, command: Command) {
+        match command {
+            Command::Play { room, member, .. } => self.playing.push((room, member)),
+            Command::Leave { room, member } => self.playing.retain(|playing| *playing != (room, member)),
+            Command::Record { recording, room, .. } => self.recording.push((room, recording)),
+            Command::StopRecording { recording, .. } => {
+                self.recorded.extend(
+                    self.recording.extract_if(.., |(_, running)| *running == recording).map(|(_, id)| id),
+                );
+            }
+            Command::CloseRoom { room } => {
+                self.playing.retain(|(playing, _)| *playing != room);
+                self.recorded.extend(self.recording.extract_if(.., |(at, _)| *at == room).map(|(_, id)| id));
+            }
+            _ => {}
+        }
+    }
+
     fn let_time_pass(&mut self) {
         let ms = [1, 1, 1, 20, 20, 20, 500, 500, 4_000, 4_000, 33_000, 130_000][self.below(12)];
         let until = self.now + Duration::from_millis(ms);
@@ -355,7 +423,7 @@ impl World {
                     self.opening.push(legs.iter().map(|(leg, _)| *leg).collect());
                 }
                 Output::Media(Command::Close { leg }) => self.closing.push(leg),
-                Output::Media(_) => {}
+                Output::Media(command) => self.mix(command),
                 Output::Store(StoreOp::PutBinding(binding)) => drop(self.stored.insert(binding.key)),
                 Output::Store(StoreOp::RemoveBinding(key)) => drop(self.stored.remove(&key)),
                 Output::Store(StoreOp::PutCallRecord(_)) => self.calls[2] += 1,
@@ -390,7 +458,8 @@ impl World {
             self.input(Input::Shutdown);
         }
         loop {
-            let reported = self.open_next() || self.close_next();
+            let reported =
+                self.open_next() || self.close_next() || self.play_to_the_end() || self.end_recording();
             if reported {
                 continue;
             }
@@ -412,6 +481,7 @@ impl World {
         assert!(self.switch.is_idle() && self.stored.is_empty(), "seed {}: {:?}", self.seed, self.stored);
         let [started, ended, records] = self.calls;
         assert_eq!((started, records), (ended, ended), "seed {}: every call ends, with a record", self.seed);
+        assert!(self.recording.is_empty() && self.playing.is_empty(), "seed {}", self.seed);
         assert!(self.open.is_empty() && !self.overloaded, "seed {}: {:?}", self.seed, self.open);
         // Neighbours that were found by name stay until a reload.
         self.input(Input::Configure(Box::new(CONFIGS[0].clone())));

@@ -5,7 +5,9 @@
 //! sounds, [`LONGEST`] for one; what finds no room is refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +20,35 @@ pub const LONGEST: Duration = Duration::from_secs(600);
 /// Octets that all sounds may have: those of two and a half hours at 8 kHz, 25 minutes at 48 kHz.
 pub const MEMORY: usize = 144 << 20;
 
+/// Sounds that are in the program: the octets of a file for a name that stands in the place of a path, `None` for paths.
+#[derive(Clone, Copy)]
+pub struct BuiltIn(pub fn(&str) -> Option<&'static [u8]>);
+
+impl Default for BuiltIn {
+    /// None at all.
+    fn default() -> BuiltIn {
+        BuiltIn(|_| None)
+    }
+}
+
+impl PartialEq for BuiltIn {
+    fn eq(&self, other: &BuiltIn) -> bool {
+        core::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for BuiltIn {}
+
+impl fmt::Debug for BuiltIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BuiltIn")
+    }
+}
+
 /// Decoded sounds by file and rate.
 #[derive(Debug)]
 pub struct Sounds {
+    built_in: BuiltIn,
     known: BTreeMap<(Arc<str>, SampleRate), Kept>,
     memory: usize,
     /// Octets of all that is known.
@@ -53,7 +81,14 @@ impl Sounds {
     /// No sounds yet, and room for so many octets of them.
     #[must_use]
     pub const fn new(memory: usize) -> Sounds {
-        Sounds { known: BTreeMap::new(), memory, used: 0, requests: 0 }
+        let built_in = BuiltIn(|_| None);
+        Sounds { built_in, known: BTreeMap::new(), memory, used: 0, requests: 0 }
+    }
+
+    /// The same with sounds that are in the program.
+    #[must_use]
+    pub fn with_built_in(self, built_in: BuiltIn) -> Sounds {
+        Sounds { built_in, ..self }
     }
 
     /// Octets of the sounds that are kept.
@@ -68,15 +103,24 @@ impl Sounds {
     /// Why it cannot be played.
     pub fn load(&mut self, path: &Arc<str>, rate: SampleRate) -> Result<Arc<Sound>, SoundFault> {
         self.requests += 1;
-        let described = fs::metadata(&**path).map_err(|error| unreadable(&error))?;
-        let state = State { modified: described.modified().ok(), length: described.len() };
+        let built_in = (self.built_in.0)(path);
+        let state = match built_in {
+            Some(octets) => State { modified: None, length: octets.len() as u64 },
+            None => {
+                let described = fs::metadata(&**path).map_err(|error| unreadable(&error))?;
+                State { modified: described.modified().ok(), length: described.len() }
+            }
+        };
         let key = (Arc::clone(path), rate);
         if let Some(kept) = self.known.get_mut(&key).filter(|kept| kept.state == state) {
             kept.asked = self.requests;
             return Ok(Arc::clone(&kept.sound));
         }
-        let file = File::open(&**path).map_err(|error| unreadable(&error))?;
-        let sound = Arc::new(decode(file, rate, LONGEST)?);
+        let sound = match built_in {
+            Some(octets) => decode(Cursor::new(octets), rate, LONGEST)?,
+            None => decode(File::open(&**path).map_err(|error| unreadable(&error))?, rate, LONGEST)?,
+        };
+        let sound = Arc::new(sound);
         self.make_room(octets(&sound), &key)?;
         self.used += octets(&sound);
         self.known.insert(key, Kept { sound: Arc::clone(&sound), state, asked: self.requests });

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::cache::Sounds;
+use super::cache::{BuiltIn, Sounds};
 use crate::shard::Wanted;
 use crate::source::{Sound, SoundFault};
 
@@ -37,11 +37,14 @@ impl Loader {
     ///
     /// # Errors
     /// What the system says when it gives no thread.
-    pub(in crate::io) fn start(on_answer: Vec<impl Fn() + Send + 'static>) -> io::Result<Vec<Loader>> {
+    pub(in crate::io) fn start(
+        built_in: BuiltIn,
+        on_answer: Vec<impl Fn() + Send + 'static>,
+    ) -> io::Result<Vec<Loader>> {
         let (requests, requested) = sync_channel::<Request>(WAITING);
         let (answered, ends): (Vec<_>, Vec<_>) = on_answer.iter().map(|_| sync_channel(WAITING)).unzip();
         let run = move || {
-            let mut sounds = Sounds::default();
+            let mut sounds = Sounds::default().with_built_in(built_in);
             while let Ok(Request { wanted, from }) = requested.recv() {
                 let sound = sounds.load(&wanted.file, wanted.rate);
                 if let (Some(answered), Some(on_answer)) = (answered.get(from), on_answer.get(from))

@@ -7,6 +7,6 @@ mod cache;
 mod decode;
 mod loader;
 
-pub use cache::{LONGEST, MEMORY, Sounds};
+pub use cache::{BuiltIn, LONGEST, MEMORY, Sounds};
 pub use decode::decode;
 pub(super) use loader::Loader;
