@@ -2,6 +2,7 @@
 //!
 //! Left out so far: audio. A program that plays and records obeys [`phone::MediaCommand`].
 
+pub mod audio;
 pub mod io;
 pub mod phone;
 pub mod voice;

@@ -1,0 +1,131 @@
+//! Echo cancellation, noise suppression and gain control, each of which can be switched (the crate `sonora`, a port of
+//! WebRTC's audio processing).
+//!
+//! Works on frames of 10 ms at 8 to 48 kHz, between the call and a device. Frames at other rates pass as they are.
+
+use super::Audio;
+use media::dsp::SampleRate;
+use sip_stack::Time;
+use sonora::config::{EchoCanceller, GainController2, HighPassFilter, NoiseSuppression};
+use sonora::{AudioProcessing, Config, StreamConfig};
+
+/// What is done to the microphone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Processing {
+    /// What the speaker plays is taken out of it.
+    pub echo: bool,
+    /// Steady noise is made softer.
+    pub noise: bool,
+    /// Speech is brought to one level.
+    pub gain: bool,
+}
+
+impl Processing {
+    /// Nothing.
+    pub const OFF: Processing = Processing { echo: false, noise: false, gain: false };
+    /// Everything.
+    pub const ON: Processing = Processing { echo: true, noise: true, gain: true };
+
+    fn config(self) -> Config {
+        Config {
+            high_pass_filter: (self.echo || self.noise).then(HighPassFilter::default),
+            echo_canceller: self.echo.then(EchoCanceller::default),
+            noise_suppression: self.noise.then(NoiseSuppression::default),
+            gain_controller2: self.gain.then(GainController2::default),
+            ..Config::default()
+        }
+    }
+}
+
+/// Audio whose microphone is processed.
+pub struct Processed<A> {
+    inner: A,
+    wanted: Processing,
+    processor: Option<Box<AudioProcessing>>,
+    scratch: Vec<i16>,
+}
+
+impl<A: std::fmt::Debug> std::fmt::Debug for Processed<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Processed")
+            .field("inner", &self.inner)
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Audio> Processed<A> {
+    /// Processes the microphone of `inner`. Allocates.
+    pub fn new(inner: A, wanted: Processing) -> Processed<A> {
+        let mut processed =
+            Processed { inner, wanted: Processing::OFF, processor: None, scratch: Vec::new() };
+        processed.set(wanted);
+        processed
+    }
+
+    /// The audio within.
+    pub fn into_inner(self) -> A {
+        self.inner
+    }
+
+    /// Switches; what was learnt of room and noise is kept where it still counts.
+    pub fn set(&mut self, wanted: Processing) {
+        self.wanted = wanted;
+        let rate = self.inner.rate();
+        let possible = match rate {
+            SampleRate::Hz8000 | SampleRate::Hz16000 | SampleRate::Hz32000 | SampleRate::Hz48000 => true,
+            SampleRate::Hz12000 | SampleRate::Hz24000 | SampleRate::Hz44100 => false,
+        };
+        if wanted == Processing::OFF || !possible {
+            self.processor = None;
+            return;
+        }
+        match &mut self.processor {
+            Some(processor) => processor.apply_config(wanted.config()),
+            None => {
+                let stream = StreamConfig::new(rate.hertz(), 1);
+                let builder = AudioProcessing::builder().config(wanted.config());
+                self.processor = Some(Box::new(builder.capture_config(stream).render_config(stream).build()));
+            }
+        }
+    }
+}
+
+impl<A: Audio> Audio for Processed<A> {
+    fn rate(&self) -> SampleRate {
+        self.inner.rate()
+    }
+
+    fn record(&mut self, now: Time, frame: &mut [i16]) {
+        self.inner.record(now, frame);
+        if let Some(processor) = &mut self.processor {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(frame);
+            if processor.process_capture_i16(&self.scratch, frame).is_err() {
+                // A frame that it does not take is heard as it was.
+                frame.copy_from_slice(&self.scratch);
+            }
+        }
+    }
+
+    fn play(&mut self, now: Time, frame: &[i16]) {
+        if let Some(processor) = &mut self.processor {
+            self.scratch.resize(frame.len(), 0);
+            // It only listens here: what is played stays as it is.
+            let _listened = processor.process_render_i16(frame, &mut self.scratch);
+        }
+        self.inner.play(now, frame);
+    }
+
+    fn ring(&mut self, now: Time, frame: &[i16]) {
+        self.inner.ring(now, frame);
+    }
+
+    fn set_talking(&mut self, talking: bool) {
+        self.inner.set_talking(talking);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.inner.is_finished()
+    }
+}
