@@ -3,8 +3,8 @@
 //! The polls are edge-triggered, so a socket is read until it is drained; one that never is gets a turn per round, so that
 //! a flood on one leg does not starve the others.
 //!
-//! Packets of legs in rooms wake nobody: their sockets are read right before a tick ([`Watch`]), and the kernel tells when
-//! each packet came. All others are moved when they arrive (`pace` says how many at a time).
+//! Packets of legs in rooms wake nobody: their sockets are read right before the tick of their room ([`Watch`]), and the kernel
+//! tells when each packet came. All others are moved when they arrive (`pace` says how many at a time).
 //!
 //! Left out on purpose: sending in batches, which gains nothing for packets to different destinations.
 
@@ -35,8 +35,8 @@ use super::stock::{LeasedLegs, Lessor};
 use super::thread::{ALARM, Order, Urgency, WAKER};
 use super::waiting::Wait;
 use crate::shard::{
-    Forward, LegAddresses, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard, Stopwatch,
-    Watch,
+    Forward, LegAddresses, LegKey, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard,
+    Stopwatch, Watch,
 };
 use crate::source::SoundFault;
 use crate::tap::RecordingFigures;
@@ -132,8 +132,8 @@ pub(super) struct Driver {
     stamps: Stamps,
     /// Sockets that had more than their turn allowed.
     undrained: VecDeque<Readable>,
-    /// The same of legs in rooms: their next turn is before the next tick.
-    undrained_ticks: VecDeque<Readable>,
+    /// Legs whose sockets are read before a tick; empty otherwise.
+    due: Vec<LegKey>,
     pace: Pace,
     /// Datagrams received since the last wait, of those that are moved when they arrive.
     round: usize,
@@ -169,7 +169,7 @@ impl Driver {
             batch: Batch::new(),
             stamps: Stamps::default(),
             undrained: VecDeque::new(),
-            undrained_ticks: VecDeque::new(),
+            due: Vec::new(),
             pace,
             round: 0,
             meter: Meter::default(),
@@ -214,11 +214,11 @@ impl Driver {
             return false;
         }
         let begun = clock::now();
-        let received = self.gather(events);
-        let gathered = clock::now();
-        self.packets.received.note(begun, gathered, received);
+        let received = self.gather(begun, events);
+        self.packets.received.note(begun, clock::now(), received);
         let ticks = self.shard.ticks();
-        self.shard.tick_watched(gathered, &mut Clock);
+        // As of then: a room whose time has come meanwhile has not been read for.
+        self.shard.tick_watched(begun, &mut Clock);
         let made = clock::now();
         let sent = self.send();
         self.packets.sent.note(made, clock::now(), sent);
@@ -288,22 +288,26 @@ impl Driver {
         }
     }
 
-    /// Reads what has come for legs in rooms since the last tick; how many datagrams.
-    fn gather(&mut self, events: &mut Events) -> usize {
-        let now = self.stamps.read();
+    /// Reads what has come for the legs whose rooms are mixed at `now`, and of those that the poll tells of; how many packets.
+    fn gather(&mut self, now: Time, events: &mut Events) -> usize {
+        let read = self.stamps.read();
         let mut received = 0;
-        for _ in 0..self.undrained_ticks.len() {
-            if let Some(readable) = self.undrained_ticks.pop_front() {
-                received += self.gather_from(now, readable);
+        let mut due = std::mem::take(&mut self.due);
+        due.extend(self.shard.due_legs(now));
+        for leg in due.drain(..) {
+            if let Some(pair) = self.sockets.untold(leg) {
+                received += self.gather_from(read, pair);
             }
         }
+        self.due = due;
         loop {
             if let Err(error) = self.polls.ticks.poll(events, Some(Duration::ZERO)) {
                 debug!(%error, "media poll failed");
                 return received;
             }
             for event in events.iter() {
-                received += self.gather_from(now, Readable::from_token(event.token()));
+                let (Readable::Rtp(pair) | Readable::Rtcp(pair)) = Readable::from_token(event.token());
+                received += self.gather_from(read, pair);
             }
             if events.iter().count() < EVENTS {
                 return received;
@@ -311,11 +315,10 @@ impl Driver {
         }
     }
 
-    fn gather_from(&mut self, now: Time, readable: Readable) -> usize {
-        let (received, drained) = self.take_turn(now, readable, Watch::Tick);
-        if !drained && !self.undrained_ticks.contains(&readable) {
-            self.undrained_ticks.push_back(readable);
-        }
+    /// Reads the RTP socket of a leg in a room. What is left in it is read before the next tick.
+    fn gather_from(&mut self, now: Time, pair: PairId) -> usize {
+        let (received, _) = self.take_turn(now, Readable::Rtp(pair), Watch::Tick);
+        self.sockets.handle_turn(pair, received);
         received
     }
 

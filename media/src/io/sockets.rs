@@ -7,8 +7,9 @@
 //! At most [`RESTING`] pairs rest, and where several threads share the range no more than a quarter of it; the one that has rested longest is closed for one more. When the range has no other
 //! pair left, one at rest is used early.
 //!
-//! Two polls watch them: one that the thread waits in, for packets that are moved when they arrive, and one that it only
-//! asks before a tick, for the RTP of legs in rooms. What arrives there wakes nobody, and carries the time when it did.
+//! Packets that are moved when they arrive are told of by the poll that the thread waits in. Those of legs in rooms wake nobody,
+//! and carry the time when they came: the thread looks into the sockets before each tick, and where it has found nothing for
+//! [`IN_VAIN`] ticks it asks a second poll instead, which costs nothing for who says nothing.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -31,6 +32,9 @@ const RESTING: usize = 1_024;
 /// How many of them are looked at for one on the right address.
 const LOOKED_AT: usize = 8;
 
+/// A socket that so many looks in a row found empty is left to the poll: half a second of ticks.
+const IN_VAIN: u8 = 25;
+
 /// Names a bound pair.
 pub(super) type PairId = usize;
 
@@ -40,8 +44,7 @@ pub(super) struct Bound {
     pub(super) local: IpAddr,
     pub(super) pair: PortPair,
     pub(super) role: Role,
-    /// Which poll watches the RTP socket.
-    watch: Watch,
+    told_by: Told,
     /// The kernel tells when RTP arrives.
     stamped: bool,
 }
@@ -56,6 +59,17 @@ impl Bound {
     pub(super) const fn rtcp_kind(&self) -> Kind {
         Kind { ipv6: self.local.is_ipv6(), stamped: false }
     }
+}
+
+/// Who tells the thread that RTP has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Told {
+    /// The poll that it waits in.
+    Arrivals,
+    /// The poll that it asks before a tick.
+    Ticks,
+    /// Nobody: it looks before each tick of the leg's room, and has found nothing so many times in a row.
+    Nobody { in_vain: u8 },
 }
 
 /// A pair on its way to another thread.
@@ -183,7 +197,7 @@ impl Sockets {
     /// Lets a pair go with its leg, to another thread.
     pub(super) fn detach(&mut self, leg: LegKey) -> Option<Detached> {
         let id = self.legs.get_mut(leg.index()).and_then(Option::take)?;
-        self.watch_rtp(id, Watch::Arrival);
+        self.tell_by(id, Told::Arrivals);
         let Bound { local, mut pair, stamped, .. } = self.pairs.try_remove(id)?;
         for socket in [&mut pair.rtp, &mut pair.rtcp] {
             if let Err(error) = self.arrivals.deregister(socket) {
@@ -216,35 +230,72 @@ impl Sockets {
         }
     }
 
-    /// Has the RTP of a leg watched by the poll for arrivals or the one for ticks from now on. What has arrived before is
-    /// told there again.
+    /// Has the RTP of a leg told of when it arrives, or read before each tick of its room, from now on. What has arrived
+    /// before is told of again.
     pub(super) fn watch_leg(&mut self, leg: LegKey, watch: Watch) {
-        if let Some(id) = self.legs.get(leg.index()).copied().flatten() {
-            self.watch_rtp(id, watch);
+        let Some(id) = self.legs.get(leg.index()).copied().flatten() else { return };
+        let Some(bound) = self.pairs.get_mut(id) else { return };
+        match (watch, bound.told_by) {
+            (Watch::Arrival, _) => self.tell_by(id, Told::Arrivals),
+            (Watch::Tick, Told::Arrivals) => {
+                if !bound.stamped {
+                    bound.stamped = batch::stamp(&bound.pair.rtp);
+                }
+                self.tell_by(id, Told::Nobody { in_vain: 0 });
+            }
+            (Watch::Tick, Told::Ticks | Told::Nobody { .. }) => {}
         }
     }
 
-    fn watch_rtp(&mut self, id: PairId, watch: Watch) {
-        let Some(bound) = self.pairs.get_mut(id).filter(|bound| bound.watch != watch) else { return };
-        let (from, to) = match watch {
-            Watch::Arrival => (&self.ticks, &self.arrivals),
-            Watch::Tick => (&self.arrivals, &self.ticks),
-        };
-        if watch == Watch::Tick && !bound.stamped {
-            bound.stamped = batch::stamp(&bound.pair.rtp);
+    /// The pair of a leg in a room whose RTP socket is to be looked into, as nobody tells of it.
+    pub(super) fn untold(&self, leg: LegKey) -> Option<PairId> {
+        let id = self.legs.get(leg.index()).copied().flatten()?;
+        match self.pairs.get(id)?.told_by {
+            Told::Nobody { .. } => Some(id),
+            Told::Arrivals | Told::Ticks => None,
         }
-        let moved = from
-            .deregister(&mut bound.pair.rtp)
-            .and_then(|()| to.register(&mut bound.pair.rtp, Readable::Rtp(id).token(), Interest::READABLE));
+    }
+
+    /// So many datagrams were in a socket that was read for a tick.
+    pub(super) fn handle_turn(&mut self, id: PairId, received: usize) {
+        let Some(bound) = self.pairs.get_mut(id) else { return };
+        match &mut bound.told_by {
+            Told::Nobody { in_vain } if received == 0 => {
+                *in_vain += 1;
+                if *in_vain >= IN_VAIN {
+                    self.tell_by(id, Told::Ticks);
+                }
+            }
+            Told::Nobody { in_vain } => *in_vain = 0,
+            Told::Ticks if received > 0 => self.tell_by(id, Told::Nobody { in_vain: 0 }),
+            Told::Ticks | Told::Arrivals => {}
+        }
+    }
+
+    fn tell_by(&mut self, id: PairId, told_by: Told) {
+        let Some(bound) = self.pairs.get_mut(id) else { return };
+        let poll = |told| match told {
+            Told::Arrivals => Some(&self.arrivals),
+            Told::Ticks => Some(&self.ticks),
+            Told::Nobody { .. } => None,
+        };
+        let (from, to) = (std::mem::replace(&mut bound.told_by, told_by), told_by);
+        if from == to {
+            return;
+        }
+        let socket = &mut bound.pair.rtp;
+        let left = poll(from).map_or(Ok(()), |from| from.deregister(socket));
+        let moved = left.and_then(|()| {
+            poll(to).map_or(Ok(()), |to| to.register(socket, Readable::Rtp(id).token(), Interest::READABLE))
+        });
         if let Err(error) = moved {
             debug!(%error, "media socket not watched");
         }
-        bound.watch = watch;
     }
 
     /// Lets a pair rest that nobody needs.
     pub(super) fn rest(&mut self, now: Time, id: PairId) {
-        self.watch_rtp(id, Watch::Arrival);
+        self.tell_by(id, Told::Arrivals);
         let Some(bound) = self.pairs.get_mut(id) else { return };
         bound.role = Role::Resting(now);
         self.resting.push_back((now, id));
@@ -263,13 +314,13 @@ impl Sockets {
         #[cfg(windows)]
         let bound = {
             let mut bound = bound;
-            let registry = match bound.watch {
-                Watch::Arrival => &self.arrivals,
-                Watch::Tick => &self.ticks,
+            let registry = match bound.told_by {
+                Told::Arrivals => Some(&self.arrivals),
+                Told::Ticks => Some(&self.ticks),
+                Told::Nobody { .. } => None,
             };
-            for (registry, socket) in
-                [(registry, &mut bound.pair.rtp), (&self.arrivals, &mut bound.pair.rtcp)]
-            {
+            let rtp = registry.map(|registry| (registry, &mut bound.pair.rtp));
+            for (registry, socket) in rtp.into_iter().chain([(&self.arrivals, &mut bound.pair.rtcp)]) {
                 if let Err(error) = registry.deregister(socket) {
                     debug!(%error, "media socket still watched");
                 }
@@ -335,8 +386,8 @@ impl Sockets {
         };
         register(&mut pair.rtp, Readable::Rtp(id));
         register(&mut pair.rtcp, Readable::Rtcp(id));
-        let watch = Watch::Arrival;
-        entry.insert(Bound { local, pair, role: Role::Promised, watch, stamped: false });
+        let told_by = Told::Arrivals;
+        entry.insert(Bound { local, pair, role: Role::Promised, told_by, stamped: false });
         id
     }
 }
@@ -386,6 +437,44 @@ mod tests {
             assert_eq!(sockets.promise(NOW, local), Err(RefusalReason::NoFreePort));
             sockets.rest(NOW, pair);
         }
+    }
+
+    /// Whether `poll` tells of anything now.
+    fn tells(poll: &mut Poll) -> bool {
+        let mut events = mio::Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        !events.is_empty()
+    }
+
+    #[test]
+    fn a_member_who_says_nothing_for_long_is_left_to_the_poll_and_one_who_speaks_again_is_not() {
+        let (mut sockets, [mut arrivals, mut ticks]) = sockets(21_300, 21_399);
+        let (id, port) = sockets.promise(NOW, LOCAL).unwrap();
+        let leg = LegKey::FIRST;
+        sockets.give(id, leg);
+        sockets.watch_leg(leg, Watch::Tick);
+        let (phone, _) = sockets.promise(NOW, LOCAL).unwrap();
+        let send = |sockets: &Sockets| {
+            sockets.get(phone).unwrap().pair.rtp.send_to(b"x", (LOCAL, port).into()).unwrap();
+        };
+        let read = |sockets: &Sockets| sockets.get(id).unwrap().pair.rtp.recv(&mut [0; 8]).is_ok();
+        send(&sockets);
+        assert_eq!(sockets.untold(leg), Some(id));
+        assert!(!tells(&mut arrivals) && !tells(&mut ticks), "it wakes nobody");
+        assert!(read(&sockets));
+        for _ in 0..IN_VAIN {
+            assert_eq!(sockets.untold(leg), Some(id));
+            sockets.handle_turn(id, 0);
+        }
+        assert_eq!(sockets.untold(leg), None);
+        send(&sockets);
+        assert!(tells(&mut ticks) && !tells(&mut arrivals));
+        assert!(read(&sockets));
+        sockets.handle_turn(id, 1);
+        assert_eq!(sockets.untold(leg), Some(id));
+        send(&sockets);
+        sockets.watch_leg(leg, Watch::Arrival);
+        assert!(tells(&mut arrivals), "what came before is told again");
     }
 
     #[test]

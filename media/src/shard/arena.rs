@@ -13,6 +13,10 @@ pub struct LegKey {
 }
 
 impl LegKey {
+    /// The key of the first leg that an arena takes in.
+    #[cfg(test)]
+    pub(crate) const FIRST: Self = Self { index: 0, generation: 0 };
+
     /// The slot, counted from zero; at most as many as legs were ever open at once.
     #[must_use]
     pub const fn index(self) -> usize {

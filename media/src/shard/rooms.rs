@@ -144,12 +144,17 @@ impl Conference {
         &mut self.room
     }
 
-    /// A leg that sits here.
-    pub(super) fn any_leg(&self) -> Option<LegKey> {
-        self.seats.iter().find_map(|seat| match seat {
+    /// The legs that sit here.
+    pub(super) fn legs(&self) -> impl Iterator<Item = LegKey> {
+        self.seats.iter().filter_map(|seat| match seat {
             Seat::Leg(leg) => Some(*leg),
             Seat::Source(_) | Seat::Elsewhere => None,
         })
+    }
+
+    /// A leg that sits here.
+    pub(super) fn any_leg(&self) -> Option<LegKey> {
+        self.legs().next()
     }
 
     /// The one other leg, where there are two and nobody elsewhere.
@@ -157,10 +162,7 @@ impl Conference {
         if self.links.is_linked() {
             return None;
         }
-        let mut others = self.seats.iter().filter_map(|seat| match seat {
-            Seat::Leg(leg) => Some(*leg).filter(|leg| *leg != key),
-            Seat::Source(_) | Seat::Elsewhere => None,
-        });
+        let mut others = self.legs().filter(|leg| *leg != key);
         others.next().filter(|_| others.next().is_none())
     }
 

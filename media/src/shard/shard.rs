@@ -434,6 +434,11 @@ impl Shard {
         }
     }
 
+    /// The legs whose rooms [`Self::tick`] mixes at `now`: their packets are to be there before.
+    pub fn due_legs(&self, now: Time) -> impl Iterator<Item = LegKey> {
+        self.rooms.values().filter(move |room| room.next_tick() <= now).flat_map(Conference::legs)
+    }
+
     /// When [`Self::tick`] has something to do; `None` without legs and rooms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
