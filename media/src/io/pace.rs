@@ -7,7 +7,8 @@
 //! A short pause costs processor time, a long one delay. What a wake costs differs by five times, depending on who else uses
 //! the core and its caches; so the thread measures it. Rounds of many packets and of few, each with the time it took, tell
 //! what a packet costs; what the thread has used of its core besides, it has used for waking. The pause is the shortest with
-//! which waking takes no more than its allowance.
+//! which waking takes no more than its allowance: it grows while the thread wakes more often than that allows, and shrinks while
+//! it wakes less often. So packets that come in groups, which a wake finds together anyway, hardly wait.
 
 use std::time::Duration;
 
@@ -18,11 +19,14 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// How many such windows go into one measurement of what a wake costs.
 const WINDOWS: u32 = 10;
 
-/// Packets a pause must be expected to gather for it to be worth while.
+/// Packets that the longest pause must be expected to gather for any to be worth while.
 const WORTHWHILE: u128 = 2;
 
 /// No pause is shorter: with less delay than that, nobody gains anything.
-const SHORTEST: Duration = Duration::from_micros(250);
+const SHORTEST: Duration = Duration::from_micros(100);
+
+/// What a pause is changed by at most after one measurement.
+const STEP: f64 = 1.5;
 
 /// What waking may take beside what the packets themselves take, or of a core, whichever is more.
 const SHARE_OF_PACKETS: f64 = 0.4;
@@ -46,6 +50,8 @@ pub(super) struct Pace {
     packets: usize,
     fast: bool,
     windows: u32,
+    /// What the windows come to together.
+    measured: Duration,
     costs: Costs,
     /// What the thread had used when the measurement began.
     used: Option<Duration>,
@@ -61,6 +67,7 @@ impl Pace {
             packets: 0,
             fast: false,
             windows: 0,
+            measured: Duration::ZERO,
             costs: Costs::NONE,
             used: None,
         }
@@ -84,18 +91,18 @@ impl Pace {
     }
 
     fn handle_window(&mut self, elapsed: Duration, used: impl FnOnce() -> Option<Duration>) {
-        let gathered = self.packets as u128 * self.pause.as_nanos();
+        let gathered = self.packets as u128 * self.longest.as_nanos();
         self.fast = gathered >= WORTHWHILE * elapsed.as_nanos();
+        self.measured += elapsed;
         self.windows += 1;
         if self.windows >= WINDOWS {
-            let rate = self.packets as f64 / elapsed.as_secs_f64();
             let before = std::mem::replace(&mut self.used, used());
             let used = self.used.zip(before).map(|(now, before)| now.saturating_sub(before));
-            if let Some(pause) = self.costs.pause(rate, used) {
-                let wanted = (3 * self.pause + pause.min(self.longest)) / 4;
-                self.pause = wanted.clamp(SHORTEST.min(self.longest), self.longest);
+            if let Some(most) = self.costs.most_wakes(self.measured, used) {
+                let change = (self.costs.wakes / most).clamp(STEP.recip(), STEP);
+                self.pause = self.pause.mul_f64(change).clamp(SHORTEST.min(self.longest), self.longest);
             }
-            (self.windows, self.costs) = (0, Costs::NONE);
+            (self.windows, self.measured, self.costs) = (0, Duration::ZERO, Costs::NONE);
         }
         self.packets = 0;
     }
@@ -158,9 +165,9 @@ impl Costs {
         }
     }
 
-    /// The shortest pause within the allowance when so many packets come in a second and the thread has used so much. `None`:
-    /// the rounds were too few, or too much alike.
-    fn pause(&self, rate: f64, used: Option<Duration>) -> Option<Duration> {
+    /// How often the thread may have woken in the time of the measurement, in which it has used so much. `None`: the rounds were
+    /// too few, or too much alike.
+    fn most_wakes(&self, measured: Duration, used: Option<Duration>) -> Option<f64> {
         let spread = self.rounds * self.packets_squared - self.packets * self.packets;
         if self.rounds < TELLING || spread < self.rounds {
             return None;
@@ -175,8 +182,9 @@ impl Costs {
             }
             None => seen + UNSEEN_NS,
         };
-        let allowance = (SHARE_OF_PACKETS * packet * rate / 1e9).max(SHARE_OF_CORE);
-        Some(Duration::from_nanos((wake / allowance) as u64))
+        let allowance =
+            (SHARE_OF_PACKETS * packet * self.moved).max(SHARE_OF_CORE * measured.as_nanos() as f64);
+        Some(allowance / wake.max(1.0))
     }
 }
 
@@ -186,24 +194,46 @@ mod tests {
 
     const PAUSE: Duration = Duration::from_millis(1);
 
-    /// The pause after some seconds of so many packets a second, one to three each round. A packet costs 4 µs, and a wake so
-    /// much besides, of which half is not seen.
-    fn pause_at(per_second: u64, wake_us: u64, longest: Duration) -> Option<Duration> {
+    /// What became of a thread.
+    struct Lived {
+        /// The pause that it has come to.
+        pause: Option<Duration>,
+        /// In the last second.
+        wakes: u32,
+    }
+
+    /// Eight seconds of a thread to which a packet comes at each of these times, in nanoseconds. A packet costs 4 µs, and a wake
+    /// so much besides, of which half is not seen.
+    fn lived(packets: impl Iterator<Item = u64>, wake_us: u64, longest: Duration) -> Lived {
+        let mut packets = packets.peekable();
         let mut pace = Pace::new(longest);
-        let (mut sent, mut last, mut used) = (0, None, Duration::ZERO);
-        for round in 0.. {
-            let packets = round % 3 + 1;
-            let now = Time(sent * 1_000_000_000 / per_second);
-            if now.0 > 8_000_000_000 {
-                break;
+        let (mut now, mut used) = (0, Duration::ZERO);
+        let mut lived = Lived { pause: None, wakes: 0 };
+        while let Some(first) = packets.peek().copied().filter(|first| *first < 8_000_000_000) {
+            now = now.max(first);
+            let mut count = 0;
+            while packets.next_if(|packet| *packet <= now).is_some() {
+                count += 1;
             }
-            used += Duration::from_micros(wake_us + 4 * packets);
-            let took = Duration::from_micros(wake_us / 2 + 4 * packets);
-            let round = Round { packets: packets as usize, took, ticked: false };
-            last = pace.handle_round(now, round, || Some(used));
-            sent += packets;
+            used += Duration::from_micros(wake_us + 4 * count);
+            let took = Duration::from_micros(wake_us / 2 + 4 * count);
+            let round = Round { packets: count as usize, took, ticked: false };
+            lived.pause = pace.handle_round(Time(now), round, || Some(used));
+            lived.wakes += u32::from(now >= 7_000_000_000);
+            now += (took + lived.pause.unwrap_or_default()).as_nanos() as u64;
         }
-        last
+        lived
+    }
+
+    /// Packets spread evenly, so many a second; every third comes a little late, as no two rounds are alike.
+    fn even(per_second: u64) -> impl Iterator<Item = u64> {
+        let apart = 1_000_000_000 / per_second;
+        (0..).map(move |number| number * apart + if number % 3 == 0 { apart / 2 } else { 0 })
+    }
+
+    /// A group of packets each millisecond, sent one after the other.
+    fn grouped(group: u64) -> impl Iterator<Item = u64> {
+        (0..).map(move |number| number / group * 1_000_000 + number % group * 3_000)
     }
 
     fn alike(packets: usize) -> Round {
@@ -212,22 +242,28 @@ mod tests {
 
     #[test]
     fn few_packets_are_moved_as_they_come_and_many_gather() {
-        assert_eq!(pause_at(1_000, 10, PAUSE), None);
-        assert!(pause_at(20_000, 10, PAUSE).is_some());
-        assert_eq!(pause_at(20_000, 10, Duration::ZERO), None);
+        assert_eq!(lived(even(1_000), 10, PAUSE).pause, None);
+        assert!(lived(even(20_000), 10, PAUSE).pause.is_some());
+        assert_eq!(lived(even(20_000), 10, Duration::ZERO).pause, None);
     }
 
     #[test]
-    fn the_dearer_a_wake_the_longer_the_pause_within_its_bounds() {
-        let near = |pause: Option<Duration>, us: u64| {
-            pause.is_some_and(|pause| pause.as_micros().abs_diff(u128::from(us)) < 25)
-        };
-        // 10 µs of 32 ms a second.
-        assert!(near(pause_at(20_000, 10, PAUSE), 312), "{:?}", pause_at(20_000, 10, PAUSE));
-        assert!(near(pause_at(20_000, 20, PAUSE), 625), "{:?}", pause_at(20_000, 20, PAUSE));
-        assert!(near(pause_at(20_000, 100, PAUSE), 1_000));
-        assert!(near(pause_at(200_000, 10, PAUSE), 250));
-        assert_eq!(pause_at(20_000, 100, Duration::from_micros(100)), Some(Duration::from_micros(100)));
+    fn the_dearer_a_wake_the_less_often_the_thread_wakes_within_the_bounds_of_a_pause() {
+        // 32 ms a second, a wake of 20 or 40 µs.
+        for (wake_us, most) in [(20, 1_600), (40, 1_000)] {
+            let lived = lived(even(20_000), wake_us, PAUSE);
+            assert!(lived.wakes.abs_diff(most) < most / 8, "{wake_us} us: {} {:?}", lived.wakes, lived.pause);
+        }
+        assert_eq!(lived(even(20_000), 200, PAUSE).pause, Some(PAUSE));
+        let short = Duration::from_micros(100);
+        assert_eq!(lived(even(20_000), 100, short).pause, Some(short));
+    }
+
+    #[test]
+    fn packets_that_come_in_groups_hardly_wait() {
+        let lived = lived(grouped(20), 10, PAUSE);
+        assert_eq!(lived.pause, Some(SHORTEST));
+        assert!(lived.wakes <= 2_100, "{}", lived.wakes);
     }
 
     #[test]
@@ -259,7 +295,7 @@ mod tests {
             costs.handle_round(&Round { packets, took: Duration::from_millis(3), ticked: true });
         }
         let used = Duration::from_micros(99 * (10 + 8 + 3_000));
-        let pause = costs.pause(20_000.0, Some(used)).unwrap();
-        assert!(pause.as_micros().abs_diff(312) < 5, "{pause:?}");
+        let most = costs.most_wakes(Duration::from_secs(1), Some(used)).unwrap();
+        assert!((most - 3_000.0).abs() < 50.0, "{most}");
     }
 }
