@@ -15,6 +15,7 @@ use super::ingress::{Ingress, Refusal};
 use super::mixed::Mixed;
 use super::params::{LegId, StreamParams};
 use super::relay::{Passing, Relay, Undelivered};
+use crate::dsp::Conditioning;
 use crate::shard::LegKey;
 use crate::time::Time;
 
@@ -39,6 +40,8 @@ pub(crate) struct Leg {
     pub(crate) mixed: Option<Box<Mixed>>,
     /// Stays in rooms so far.
     pub(crate) stays: u32,
+    /// What is done to its sound in rooms.
+    pub(crate) conditioning: Conditioning,
     pub(crate) figures: LegFigures,
     pub(crate) news: News,
 }
@@ -101,6 +104,7 @@ impl Leg {
             relay: None,
             mixed: None,
             stays: 0,
+            conditioning: Conditioning::default(),
             figures: LegFigures::default(),
             news: News::default(),
         }
@@ -146,13 +150,14 @@ impl Leg {
     }
 
     /// In a room from now on.
-    pub(crate) fn mix_in(&mut self, now: Time, mixed: Mixed) {
+    pub(crate) fn mix_in(&mut self, now: Time, mut mixed: Mixed) {
         if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
         self.news.forget_types();
         self.relay = None;
         self.stays = self.stays.wrapping_add(1);
+        mixed.condition(self.conditioning);
         self.mixed = Some(Box::new(mixed));
     }
 

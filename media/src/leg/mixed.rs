@@ -15,7 +15,7 @@ use super::egress::Feed;
 use super::ingress::Arrival;
 use super::leg::Leg;
 use crate::codec::{Codec, CreateError, Decoder, Encoder, comfort_noise, opus};
-use crate::dsp::{Resampler, SampleRate};
+use crate::dsp::{Conditioner, Conditioning, Resampler, SampleRate};
 use crate::jitter::{Decode, JitterBuffer, JitterConfig, JitterFigures, Packet, PayloadKind};
 use crate::rtcp::PlayoutFigures;
 use crate::rtp::FIXED_HEADER;
@@ -57,6 +57,8 @@ pub(crate) struct Mixed {
     encoder: Encoder,
     /// Where the room has another rate.
     converters: Option<Converters>,
+    /// Where something is done to what it says.
+    conditioner: Option<Box<Conditioner>>,
     /// What was heard and has not left yet, less than a packet, at the codec's rate.
     pending: Vec<i16>,
     /// Tells this stay in a room from others.
@@ -156,6 +158,7 @@ impl Mixed {
             listener: Listener { format, decoder: Decoder::new(codec)?, background: None },
             encoder: Encoder::new(codec, opus::Settings::default())?,
             converters: None,
+            conditioner: None,
             pending: Vec::with_capacity(rate.samples(u32::from(ptime_ms) + TICK_MS)),
             run,
             packets: 0,
@@ -235,9 +238,26 @@ impl Mixed {
         );
     }
 
+    /// From now on this is done to what it says. Allocates where that is anything.
+    pub(crate) fn condition(&mut self, conditioning: Conditioning) {
+        self.conditioner = Conditioner::new(conditioning).map(Box::new);
+    }
+
     /// What the peer says in this tick, a frame of the room; whether there is any sound in it. `scratch` has room for a
     /// frame at any rate.
     pub(crate) fn say(&mut self, now: Time, frame: &mut [i16], scratch: &mut [i16]) -> bool {
+        let sounds = self.play(now, frame, scratch);
+        match &mut self.conditioner {
+            None => sounds,
+            Some(conditioner) if sounds => conditioner.process(frame),
+            Some(conditioner) => {
+                conditioner.pass_silence();
+                false
+            }
+        }
+    }
+
+    fn play(&mut self, now: Time, frame: &mut [i16], scratch: &mut [i16]) -> bool {
         let Some(Converters { to_room, .. }) = &mut self.converters else {
             let played = self.buffer.play(now, &mut self.listener, frame);
             return self.listener.background.is_some() || (played.paused as usize) < frame.len();
