@@ -418,13 +418,18 @@ fn a_soft_voice_is_raised_and_noise_gated_where_that_is_asked_for_without_alloca
 }
 
 #[test]
-fn a_leg_in_a_room_takes_less_than_16_kib_with_g711_and_19_with_g722() {
+fn a_leg_in_a_room_takes_no_more_than_16_kib_with_g711_g722_and_l16_at_8_khz() {
     const LEGS: u64 = 64;
     let events = EventFormat { payload_type: 101, clock_rate: 8_000 };
     let outlet = DigitOutlet::Events(events);
     let digits = DigitParams { incoming: smallvec![events], outlet, ..DigitParams::default() };
     let wide = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
-    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 19)] {
+    let l16 = |rate| Codec::L16 { rate, channels: Channels::Mono };
+    let linear = |rate, ptime_ms| AudioFormat { codec: l16(rate), payload_type: 96, ptime_ms };
+    // Linear samples at high rates take their room in the jitter buffer.
+    let (l8, l16, l48) =
+        (linear(SampleRate::Hz8000, 20), linear(SampleRate::Hz16000, 20), linear(SampleRate::Hz48000, 10));
+    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 16), (l8, 16), (l16, 24), (l48, 65)] {
         let mut scene = Scene::empty();
         scene.command(Command::OpenRoom { room: ROOM });
         let info = measure(|| {

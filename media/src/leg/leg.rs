@@ -60,7 +60,7 @@ pub(crate) struct News {
     /// A packet came of a payload type for which there is no agreement.
     pub(crate) unexpected: Option<u8>,
     /// The types for which that has been noticed, one bit each.
-    noticed: u128,
+    noticed: [u64; 2],
 }
 
 impl News {
@@ -71,16 +71,17 @@ impl News {
 
     /// A packet came of a payload type that is not agreed on; each type is told of once.
     fn notice(&mut self, payload_type: u8) {
-        let bit = 1 << (payload_type & 0x7f);
-        if self.noticed & bit == 0 && self.unexpected.is_none() {
-            self.noticed |= bit;
+        let bit = 1 << (payload_type & 0x3f);
+        let noticed = &mut self.noticed[usize::from(payload_type >> 6 & 1)];
+        if *noticed & bit == 0 && self.unexpected.is_none() {
+            *noticed |= bit;
             self.unexpected = Some(payload_type);
         }
     }
 
     /// Something else is agreed on.
     fn forget_types(&mut self) {
-        (self.unexpected, self.noticed) = (None, 0);
+        (self.unexpected, self.noticed) = (None, [0; 2]);
     }
 
     fn expect(&mut self, now: Time) {

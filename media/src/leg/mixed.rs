@@ -25,6 +25,19 @@ use crate::time::Time;
 /// The longest frame: 20 ms at 48 kHz.
 pub(crate) const MAX_FRAME: usize = 960;
 
+/// The longest delay of G.722 and L16, whose payloads take much room for the time they last: beyond it nobody can talk.
+const WIDE_DELAY_MS: u32 = 240;
+
+/// The most that gathers of packets of so many milliseconds, with the frame of a tick that fills one.
+const fn most_pending(ptime_ms: u32, tick_ms: u32) -> u32 {
+    // What is left waits in steps of the greatest common divisor, and is less than a packet.
+    let (mut grain, mut rest) = (ptime_ms, tick_ms);
+    while rest > 0 {
+        (grain, rest) = (rest, grain % rest);
+    }
+    ptime_ms - grain + tick_ms
+}
+
 /// How a mixed leg's peer speaks and is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioFormat {
@@ -145,21 +158,22 @@ impl Mixed {
             return Err(FormatError::Ptime(ptime_ms));
         }
         let rate = codec.sample_rate();
-        let config = JitterConfig::narrow(rate.hertz(), codec.clock_rate());
-        let payload_octets = match codec {
+        let narrow = JitterConfig::narrow(rate.hertz(), codec.clock_rate());
+        let (max_delay_ms, payload_octets) = match codec {
             // Of speech; at its highest rate, 100 ms.
-            Codec::Opus { .. } => 16_384,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => 20 * codec.max_payload(20),
+            Codec::Opus { .. } => (narrow.max_delay_ms, 16_384),
+            Codec::Pcmu | Codec::Pcma => (narrow.max_delay_ms, 20 * codec.max_payload(20)),
+            Codec::G722 | Codec::L16 { .. } => (WIDE_DELAY_MS, codec.max_payload(WIDE_DELAY_MS)),
         };
         Ok(Self {
             room,
             format,
-            buffer: JitterBuffer::new(JitterConfig { payload_octets, ..config }),
+            buffer: JitterBuffer::new(JitterConfig { payload_octets, max_delay_ms, ..narrow }),
             listener: Listener { format, decoder: Decoder::new(codec)?, background: None },
             encoder: Encoder::new(codec, opus::Settings::default())?,
             converters: None,
             conditioner: None,
-            pending: Vec::with_capacity(rate.samples(u32::from(ptime_ms) + TICK_MS)),
+            pending: Vec::with_capacity(rate.samples(most_pending(ptime_ms.into(), TICK_MS))),
             run,
             packets: 0,
             clock: 0,
@@ -303,7 +317,7 @@ impl Mixed {
             }
             None => frame,
         };
-        // Room for a packet and a frame was made at the beginning.
+        // Room for what is left of a packet and a frame was made at the beginning.
         if self.pending.capacity() - self.pending.len() >= heard.len() {
             self.pending.extend_from_slice(heard);
         }
