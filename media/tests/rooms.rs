@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use media::codec::{Channels, Codec, Decoder, Encoder, g711, opus};
-use media::dsp::SampleRate;
+use media::dsp::{Conditioning, SampleRate};
 use media::mix::{Audience, MemberId, Role, Talk};
 use media::source::Source;
 use media::{
@@ -387,13 +387,49 @@ fn a_room_of_many_allocates_nothing() {
 }
 
 #[test]
-fn a_leg_in_a_room_takes_less_than_16_kib_with_g711_and_19_with_g722() {
+fn a_soft_voice_is_raised_and_noise_gated_where_that_is_asked_for_without_allocating() {
+    let mut scene = conference(&[PCMU, PCMU]);
+    let condition = |conditioning| Command::Condition { leg: LegId(1), conditioning };
+    scene.command(condition(Conditioning { gain_control: true, noise_gate: true }));
+    let listener = scene.key(LegId(2));
+    let mut heard = Vec::new();
+    for index in 0..750 {
+        // Two thirds of the time a soft tone, then noise that is far softer.
+        let amplitude = if index % 75 < 50 { 500.0 } else { 20.0 };
+        let samples: Vec<i16> =
+            (0..160).map(|at| (amplitude * (f64::from(at) * TAU / 20.0).sin()) as i16).collect();
+        let mut payload = vec![0; 160];
+        g711::encode_ulaw_into(&samples, &mut payload);
+        scene.arrive(LegId(1), &sdp(1), &Rtp { payload, ..Rtp::audio(1, index) });
+        scene.pass(PTIME);
+        let now = scene.now;
+        let info = measure(|| scene.shard.tick(now));
+        assert_eq!(info.count_total, 0);
+        while let Some((forward, octets)) = scene.shard.poll_transmit() {
+            if forward.port == Port::Rtp && forward.leg == listener {
+                heard.push(decode(&Rtp::read(octets)).iter().map(|sample| i32::from(*sample).abs()).max());
+            }
+        }
+        while scene.shard.poll_output().is_some() {}
+    }
+    let last = &heard[heard.len() - 150..];
+    assert!(last.iter().filter(|peak| **peak > Some(1_500)).count() > 80, "it is raised: {last:?}");
+    assert!(last.iter().filter(|peak| **peak == Some(0)).count() > 4, "and gated: {last:?}");
+}
+
+#[test]
+fn a_leg_in_a_room_takes_no_more_than_16_kib_with_g711_g722_and_l16_at_8_khz() {
     const LEGS: u64 = 64;
     let events = EventFormat { payload_type: 101, clock_rate: 8_000 };
     let outlet = DigitOutlet::Events(events);
     let digits = DigitParams { incoming: smallvec![events], outlet, ..DigitParams::default() };
     let wide = AudioFormat { codec: Codec::G722, payload_type: 9, ptime_ms: 20 };
-    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 19)] {
+    let l16 = |rate| Codec::L16 { rate, channels: Channels::Mono };
+    let linear = |rate, ptime_ms| AudioFormat { codec: l16(rate), payload_type: 96, ptime_ms };
+    // Linear samples at high rates take their room in the jitter buffer.
+    let (l8, l16, l48) =
+        (linear(SampleRate::Hz8000, 20), linear(SampleRate::Hz16000, 20), linear(SampleRate::Hz48000, 10));
+    for (format, kib) in [(PCMU, 16), (PCMA, 16), (wide, 16), (l8, 16), (l16, 24), (l48, 65)] {
         let mut scene = Scene::empty();
         scene.command(Command::OpenRoom { room: ROOM });
         let info = measure(|| {

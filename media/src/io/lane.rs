@@ -121,6 +121,7 @@ impl Lane {
             | Command::StopRecording { .. }
             | Command::Assign { .. }
             | Command::Amplify { .. }
+            | Command::Condition { .. }
             | Command::Leave { .. }
             | Command::CloseRoom { .. }
             | Command::Dial { .. }

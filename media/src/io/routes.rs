@@ -98,7 +98,7 @@ impl Routes {
                 Some(None) => {}
                 None => _ = self.rooms.insert(room, Spread::default()),
             },
-            Command::Configure { leg, .. } | Command::Dial { leg, .. } => {
+            Command::Configure { leg, .. } | Command::Condition { leg, .. } | Command::Dial { leg, .. } => {
                 orders.push((self.of_leg(leg), Order::Command(command)));
             }
             Command::Echo { leg, .. } => {
@@ -199,6 +199,7 @@ impl Routes {
             | Command::Join { .. }
             | Command::Enqueue { .. }
             | Command::Amplify { .. }
+            | Command::Condition { .. }
             | Command::Leave { .. }
             | Command::Dial { .. }
             | Command::Close { .. } => {}

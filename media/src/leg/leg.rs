@@ -15,6 +15,7 @@ use super::ingress::{Ingress, Refusal};
 use super::mixed::Mixed;
 use super::params::{LegId, StreamParams};
 use super::relay::{Passing, Relay, Undelivered};
+use crate::dsp::Conditioning;
 use crate::shard::LegKey;
 use crate::time::Time;
 
@@ -39,6 +40,8 @@ pub(crate) struct Leg {
     pub(crate) mixed: Option<Box<Mixed>>,
     /// Stays in rooms so far.
     pub(crate) stays: u32,
+    /// What is done to its sound in rooms.
+    pub(crate) conditioning: Conditioning,
     pub(crate) figures: LegFigures,
     pub(crate) news: News,
 }
@@ -57,7 +60,7 @@ pub(crate) struct News {
     /// A packet came of a payload type for which there is no agreement.
     pub(crate) unexpected: Option<u8>,
     /// The types for which that has been noticed, one bit each.
-    noticed: u128,
+    noticed: [u64; 2],
 }
 
 impl News {
@@ -68,16 +71,17 @@ impl News {
 
     /// A packet came of a payload type that is not agreed on; each type is told of once.
     fn notice(&mut self, payload_type: u8) {
-        let bit = 1 << (payload_type & 0x7f);
-        if self.noticed & bit == 0 && self.unexpected.is_none() {
-            self.noticed |= bit;
+        let bit = 1 << (payload_type & 0x3f);
+        let noticed = &mut self.noticed[usize::from(payload_type >> 6 & 1)];
+        if *noticed & bit == 0 && self.unexpected.is_none() {
+            *noticed |= bit;
             self.unexpected = Some(payload_type);
         }
     }
 
     /// Something else is agreed on.
     fn forget_types(&mut self) {
-        (self.unexpected, self.noticed) = (None, 0);
+        (self.unexpected, self.noticed) = (None, [0; 2]);
     }
 
     fn expect(&mut self, now: Time) {
@@ -101,6 +105,7 @@ impl Leg {
             relay: None,
             mixed: None,
             stays: 0,
+            conditioning: Conditioning::default(),
             figures: LegFigures::default(),
             news: News::default(),
         }
@@ -146,13 +151,14 @@ impl Leg {
     }
 
     /// In a room from now on.
-    pub(crate) fn mix_in(&mut self, now: Time, mixed: Mixed) {
+    pub(crate) fn mix_in(&mut self, now: Time, mut mixed: Mixed) {
         if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
         self.news.forget_types();
         self.relay = None;
         self.stays = self.stays.wrapping_add(1);
+        mixed.condition(self.conditioning);
         self.mixed = Some(Box::new(mixed));
     }
 

@@ -15,7 +15,7 @@ use super::egress::Feed;
 use super::ingress::Arrival;
 use super::leg::Leg;
 use crate::codec::{Codec, CreateError, Decoder, Encoder, comfort_noise, opus};
-use crate::dsp::{Resampler, SampleRate};
+use crate::dsp::{Conditioner, Conditioning, Resampler, SampleRate};
 use crate::jitter::{Decode, JitterBuffer, JitterConfig, JitterFigures, Packet, PayloadKind};
 use crate::rtcp::PlayoutFigures;
 use crate::rtp::FIXED_HEADER;
@@ -24,6 +24,19 @@ use crate::time::Time;
 
 /// The longest frame: 20 ms at 48 kHz.
 pub(crate) const MAX_FRAME: usize = 960;
+
+/// The longest delay of G.722 and L16, whose payloads take much room for the time they last: beyond it nobody can talk.
+const WIDE_DELAY_MS: u32 = 240;
+
+/// The most that gathers of packets of so many milliseconds, with the frame of a tick that fills one.
+const fn most_pending(ptime_ms: u32, tick_ms: u32) -> u32 {
+    // What is left waits in steps of the greatest common divisor, and is less than a packet.
+    let (mut grain, mut rest) = (ptime_ms, tick_ms);
+    while rest > 0 {
+        (grain, rest) = (rest, grain % rest);
+    }
+    ptime_ms - grain + tick_ms
+}
 
 /// How a mixed leg's peer speaks and is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +70,8 @@ pub(crate) struct Mixed {
     encoder: Encoder,
     /// Where the room has another rate.
     converters: Option<Converters>,
+    /// Where something is done to what it says.
+    conditioner: Option<Box<Conditioner>>,
     /// What was heard and has not left yet, less than a packet, at the codec's rate.
     pending: Vec<i16>,
     /// Tells this stay in a room from others.
@@ -143,20 +158,22 @@ impl Mixed {
             return Err(FormatError::Ptime(ptime_ms));
         }
         let rate = codec.sample_rate();
-        let config = JitterConfig::narrow(rate.hertz(), codec.clock_rate());
-        let payload_octets = match codec {
+        let narrow = JitterConfig::narrow(rate.hertz(), codec.clock_rate());
+        let (max_delay_ms, payload_octets) = match codec {
             // Of speech; at its highest rate, 100 ms.
-            Codec::Opus { .. } => 16_384,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => 20 * codec.max_payload(20),
+            Codec::Opus { .. } => (narrow.max_delay_ms, 16_384),
+            Codec::Pcmu | Codec::Pcma => (narrow.max_delay_ms, 20 * codec.max_payload(20)),
+            Codec::G722 | Codec::L16 { .. } => (WIDE_DELAY_MS, codec.max_payload(WIDE_DELAY_MS)),
         };
         Ok(Self {
             room,
             format,
-            buffer: JitterBuffer::new(JitterConfig { payload_octets, ..config }),
+            buffer: JitterBuffer::new(JitterConfig { payload_octets, max_delay_ms, ..narrow }),
             listener: Listener { format, decoder: Decoder::new(codec)?, background: None },
             encoder: Encoder::new(codec, opus::Settings::default())?,
             converters: None,
-            pending: Vec::with_capacity(rate.samples(u32::from(ptime_ms) + TICK_MS)),
+            conditioner: None,
+            pending: Vec::with_capacity(rate.samples(most_pending(ptime_ms.into(), TICK_MS))),
             run,
             packets: 0,
             clock: 0,
@@ -235,9 +252,26 @@ impl Mixed {
         );
     }
 
+    /// From now on this is done to what it says. Allocates where that is anything.
+    pub(crate) fn condition(&mut self, conditioning: Conditioning) {
+        self.conditioner = Conditioner::new(conditioning).map(Box::new);
+    }
+
     /// What the peer says in this tick, a frame of the room; whether there is any sound in it. `scratch` has room for a
     /// frame at any rate.
     pub(crate) fn say(&mut self, now: Time, frame: &mut [i16], scratch: &mut [i16]) -> bool {
+        let sounds = self.play(now, frame, scratch);
+        match &mut self.conditioner {
+            None => sounds,
+            Some(conditioner) if sounds => conditioner.process(frame),
+            Some(conditioner) => {
+                conditioner.pass_silence();
+                false
+            }
+        }
+    }
+
+    fn play(&mut self, now: Time, frame: &mut [i16], scratch: &mut [i16]) -> bool {
         let Some(Converters { to_room, .. }) = &mut self.converters else {
             let played = self.buffer.play(now, &mut self.listener, frame);
             return self.listener.background.is_some() || (played.paused as usize) < frame.len();
@@ -283,7 +317,7 @@ impl Mixed {
             }
             None => frame,
         };
-        // Room for a packet and a frame was made at the beginning.
+        // Room for what is left of a packet and a frame was made at the beginning.
         if self.pending.capacity() - self.pending.len() >= heard.len() {
             self.pending.extend_from_slice(heard);
         }

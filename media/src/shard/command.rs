@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::rooms::RoomId;
+use crate::dsp::Conditioning;
 use crate::dtmf::Digit;
 use crate::leg::{AudioFormat, LegId, PayloadMap, StreamParams};
 use crate::mix::{Gain, MemberId, Role};
@@ -123,6 +124,13 @@ pub enum Command {
         member: MemberId,
         /// By how much.
         gain: Gain,
+    },
+    /// What is done to the sound of a leg's peer wherever it is mixed, from now on.
+    Condition {
+        /// The leg.
+        leg: LegId,
+        /// What is done.
+        conditioning: Conditioning,
     },
     /// Let a member leave a room; a leg stays open.
     Leave {

@@ -589,7 +589,8 @@ impl Shared {
 pub(super) struct Outgoing {
     octets: Vec<u8>,
     packets: Vec<Packet>,
-    sent: usize,
+    /// Packets that were sent, and their octets.
+    sent: (usize, usize),
     /// What all members together may need in one tick.
     room: (usize, usize),
 }
@@ -598,8 +599,8 @@ pub(super) struct Outgoing {
 struct Packet {
     leg: LegKey,
     destination: SocketAddr,
-    begin: usize,
-    end: usize,
+    /// It follows the one before it.
+    length: u16,
 }
 
 impl Outgoing {
@@ -622,35 +623,43 @@ impl Outgoing {
     }
 
     fn put(&mut self, key: LegKey, departure: &Departure, payload: &[u8]) {
-        let begin = self.octets.len();
         let needed = departure.header.len() + payload.len();
+        let Ok(length) = u16::try_from(needed) else { return };
         // Cannot be full while room was made for every member.
-        if self.packets.len() == self.packets.capacity() || self.octets.capacity() - begin < needed {
+        let room = self.octets.capacity() - self.octets.len();
+        if self.packets.len() == self.packets.capacity() || room < needed {
             return;
         }
         self.octets.extend_from_slice(&departure.header);
         self.octets.extend_from_slice(payload);
-        let end = self.octets.len();
-        self.packets.push(Packet { leg: key, destination: departure.destination, begin, end });
+        self.packets.push(Packet { leg: key, destination: departure.destination, length });
     }
 
     /// Whether nothing is left to be sent. What was sent is forgotten then.
     pub(super) fn is_empty(&mut self) -> bool {
-        let done = self.sent == self.packets.len();
+        let done = self.sent.0 == self.packets.len();
         if done {
-            (self.sent, _, _) = (0, self.packets.clear(), self.octets.clear());
+            self.forget();
         }
         done
     }
 
+    fn forget(&mut self) {
+        self.packets.clear();
+        self.octets.clear();
+        self.sent = (0, 0);
+    }
+
     /// The next packet to be sent.
     pub(super) fn poll(&mut self) -> Option<(Forward, &mut [u8])> {
-        let Some(packet) = self.packets.get(self.sent).copied() else {
-            (self.sent, _, _) = (0, self.packets.clear(), self.octets.clear());
+        let (packets, begin) = self.sent;
+        let Some(packet) = self.packets.get(packets).copied() else {
+            self.forget();
             return None;
         };
-        self.sent += 1;
-        let octets = self.octets.get_mut(packet.begin..packet.end)?;
+        let end = begin + usize::from(packet.length);
+        self.sent = (packets + 1, end);
+        let octets = self.octets.get_mut(begin..end)?;
         let forward = Forward { leg: packet.leg, port: Port::Rtp, destination: packet.destination };
         Some((forward, octets))
     }

@@ -27,7 +27,7 @@ use super::outbox::Outbox;
 use super::report::{LegPorts, RefusalReason, Report};
 use super::rooms::{Conference, Desk, Lateness, RoomId, Seat, TICK_MS};
 use super::segment::Web;
-use crate::dsp::SampleRate;
+use crate::dsp::{Conditioning, SampleRate};
 use crate::jitter::JitterFigures;
 use crate::leg::{
     AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way,
@@ -213,6 +213,7 @@ impl Shard {
             Command::Enqueue { room, member, files } => self.enqueue(room, member, files),
             Command::Assign { room, roles } => self.assign(room, &roles),
             Command::Amplify { room, member, gain } => self.amplify(room, member, gain),
+            Command::Condition { leg, conditioning } => self.condition(leg, conditioning),
             Command::Leave { room, member } => self.leave(room, member),
             Command::Record { recording, room, what, whispers, file, format } => {
                 let recorded = Recorded { recording, channels: what.channels(), file, format };
@@ -622,6 +623,16 @@ impl Shard {
 
     fn amplify(&mut self, room: RoomId, member: MemberId, gain: Gain) -> Option<()> {
         self.rooms.get_mut(&room)?.room_mut().amplify(member, gain).ok()
+    }
+
+    fn condition(&mut self, leg: LegId, conditioning: Conditioning) -> Option<()> {
+        let key = self.key(leg)?;
+        let leg = self.legs.get_mut(key)?;
+        leg.conditioning = conditioning;
+        if let Some(mixed) = &mut leg.mixed {
+            mixed.condition(conditioning);
+        }
+        Some(())
     }
 
     fn leave(&mut self, room: RoomId, member: MemberId) -> Option<()> {

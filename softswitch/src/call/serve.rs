@@ -15,6 +15,7 @@ use crate::prompts::{Counted, What};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
+use media::dsp::Conditioning;
 use media::mix::{Audience, MemberId, Role};
 use media::source::{Chime, Source};
 use media::tap::Tapped;
@@ -317,6 +318,11 @@ impl Call {
             // It keeps its seat.
             Ok((_, format)) if joined == Some(format) => {}
             Ok((room, format)) => {
+                let service = self.destination.service.as_ref().map(|served| &served.service);
+                let conditioning = service.map(Service::conditioning).unwrap_or_default();
+                if conditioning != Conditioning::default() {
+                    env.media(Command::Condition { leg, conditioning });
+                }
                 env.media(Command::Join { room, leg, format, role: Role::Participant });
                 if let Some(served) = &mut self.destination.service {
                     served.format = Some(format);

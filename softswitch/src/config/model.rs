@@ -6,6 +6,7 @@
 
 use super::network::{Network, canonical};
 use super::pattern::Pattern;
+use media::dsp::Conditioning;
 use media::tap::Container;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
@@ -448,9 +449,21 @@ pub struct Conference {
     pub announce: bool,
     /// Whether a signal sounds when somebody comes or goes.
     pub tones: bool,
+    /// What is done to the voices of its members.
+    pub conditioning: Conditioning,
 }
 
 impl Service {
+    /// What is done to the voices of callers.
+    pub fn conditioning(&self) -> Conditioning {
+        match self {
+            Service::Conference(conference) => conference.conditioning,
+            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => {
+                Conditioning::default()
+            }
+        }
+    }
+
     /// How it is recorded, if it is.
     pub const fn recording(&self) -> Option<Recording> {
         match self {

@@ -9,6 +9,7 @@ use super::pattern::Pattern;
 use super::recording::{resolve_of_conference, resolve_of_route};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
+use media::dsp::Conditioning;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ const SOUND: Key =
 const ANNOUNCE: Key = Key { name: "announce", expected: "true or false", example: "true" };
 const TONES: Key = Key { name: "tones", expected: "true or false", example: "true" };
 const FOLDER: Key = Key { name: "folder", expected: "the path of a folder", example: "\"music\"" };
+
+const GAIN_CONTROL: Key = Key { name: "gain_control", expected: "true or false", example: "true" };
+const NOISE_GATE: Key = Key { name: "noise_gate", expected: "true or false", example: "true" };
 
 /// The services by name; what they need is read in [`resolve_service`].
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +87,11 @@ fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
             let record = resolve_of_conference(section);
             let announce = section.flag(ANNOUNCE).is_some_and(|flag| flag.value);
             let tones = section.flag(TONES).is_some_and(|flag| flag.value);
-            Some(Service::Conference(Conference { record, announce, tones }))
+            let conditioning = Conditioning {
+                gain_control: section.flag(GAIN_CONTROL).is_some_and(|flag| flag.value),
+                noise_gate: section.flag(NOISE_GATE).is_some_and(|flag| flag.value),
+            };
+            Some(Service::Conference(Conference { record, announce, tones, conditioning }))
         }
         Name::Echo => Some(Service::Echo),
         Name::Milliwatt => Some(Service::Milliwatt),
@@ -144,9 +152,21 @@ mod tests {
         );
         let off = "service = \"conference\"\nrecord = false\nformat = \"opus\"";
         assert_eq!(service(off), conference(None));
-        let spoken = Conference { record: None, announce: true, tones: true };
+        let spoken = Conference { announce: true, tones: true, ..Conference::default() };
         let told = "service = \"conference\"\nannounce = true\ntones = true";
         assert_eq!(service(told), Service::Conference(spoken));
+    }
+
+    #[test]
+    fn voices_of_a_conference_are_conditioned_when_its_route_says_so() {
+        let conditioned = |gain_control, noise_gate| {
+            let conditioning = Conditioning { gain_control, noise_gate };
+            Service::Conference(Conference { conditioning, ..Conference::default() })
+        };
+        assert_eq!(service("service = \"conference\"\ngain_control = true"), conditioned(true, false));
+        assert_eq!(service("service = \"conference\"\nnoise_gate = true"), conditioned(false, true));
+        let told = read("[[route]]\npattern = \"1\"\nservice = \"echo\"\nnoise_gate = true").unwrap_err();
+        assert!(told.contains("noise_gate"), "{told}");
     }
 
     #[test]
