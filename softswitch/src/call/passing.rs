@@ -57,7 +57,7 @@ impl Call {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
-        let sound = sound.map(|sound| self.recorded.prefer_decoded(sound));
+        let sound = sound.map(|sound| self.taken(side, sound));
         let first = self.caller_leg.session.remote.as_ref().map_or(0, |remote| remote.media_index);
         let had_none = self.streams.is_none();
         let number = self.number;
@@ -215,6 +215,7 @@ impl Call {
             env.endpoint.acknowledge(dialog, response, &sent_by);
         }
         let answered = read(response).ok().flatten();
+        let answered = answered.map(|answered| self.taken(side.other(), answered));
         let told = match (sound, answered) {
             (Some(sound), Some(answered)) => self.sound_again(env, side, sound, answered),
             (Some(_) | None, _) => None,

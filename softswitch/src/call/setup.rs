@@ -59,6 +59,7 @@ impl Refused {
             refusal: Some(self.status),
             user: callee.clone(),
             latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
             ring_s: 0,
             record: None,
         })
@@ -98,7 +99,7 @@ impl Calls {
             call.destination.service = service;
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
-            call.caller_leg.session.remote = remote.map(|remote| call.recorded.prefer_decoded(remote));
+            call.caller_leg.session.remote = remote.map(|remote| call.taken(Side::Caller, remote));
             call.announce(env);
             if call.destination.peer.is_some() {
                 call.phase = Phase::Locating;
@@ -140,7 +141,9 @@ impl Calls {
             .map_or_else(Default::default, |user| user.latching.clone());
         let language = language(env, domain, caller);
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        let user = env.domain(domain).and_then(|domain| domain.users.get(caller));
+        let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
+        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow), dtmf);
         self.opened += 1;
         let id = self.table.insert(Call {
             id: None,
@@ -265,11 +268,11 @@ fn destination(
             if targets.is_empty() {
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
-            let (latching, ring_s) = (user.latching.clone(), user.ring_s);
+            let (latching, dtmf, ring_s) = (user.latching.clone(), user.dtmf, user.ring_s);
             let record = user.recording.always.then_some(user.recording.form);
             let user = callee.clone();
             let (peer, service, refusal) = (None, None, None);
-            Ok(Destination { targets, peer, service, refusal, user, latching, ring_s, record })
+            Ok(Destination { targets, peer, service, refusal, user, latching, dtmf, ring_s, record })
         }
         config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),
@@ -278,6 +281,7 @@ fn destination(
             refusal: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
+            dtmf: peer.dtmf,
             ring_s: PEER_RING_S,
             record,
         }),
@@ -288,6 +292,7 @@ fn destination(
             refusal: None,
             user: callee.clone(),
             latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
             ring_s: 0,
             record: None,
         }),
