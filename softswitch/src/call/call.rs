@@ -114,6 +114,13 @@ pub(super) struct Destination {
     pub(super) record: Option<Recording>,
 }
 
+impl Destination {
+    /// Whether the caller alone has media: it is served by us, or told why it is refused.
+    pub(super) const fn is_served(&self) -> bool {
+        self.service.is_some() || self.refusal.is_some()
+    }
+}
+
 /// What the call is doing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Phase {

@@ -282,6 +282,9 @@ impl Call {
             branch.session.remote = Some(without_keys(self.destination.dtmf, remote));
             branch.session.keep(response, self.streams.is_some());
         }
+        if self.is_soundless() {
+            branch.session.keep(response, true);
+        }
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
         let (session, flow) = (branch.session, branch.flow);
@@ -300,6 +303,11 @@ impl Call {
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
     fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
+        let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
+        if self.is_soundless() {
+            return self.accept_streams(env, &theirs, &flow);
+        }
+        let Phase::Talking { callee } = &mut self.phase else { return None };
         let remote = callee.session.remote.clone()?;
         let known = Formats::from(&remote);
         let Some(caller) = &self.caller_leg.session.remote else {
@@ -314,7 +322,6 @@ impl Call {
         let wishes = [Some(caller), Some(&remote)];
         let agreement = Agreement::between(&ours, &known, wishes, transcodes(env))?;
         callee.session.agreed = Some(agreement.callee.clone());
-        let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
         self.configure(env, Side::Callee);
         let body = match early {
             Some(told) => {

@@ -78,10 +78,18 @@ impl Calls {
     ) {
         let callee = dialled(&request);
         let prepared = admit(env).and_then(|()| {
-            let remote = read(&request.message).map_err(refused_for)?;
+            let read = read(&request.message);
+            let remote = match read {
+                Err(SdpFault::NotAcceptable(_)) if Streams::are_all(&request.message) => None,
+                Ok(_) | Err(_) => read.map_err(refused_for)?,
+            };
             let destination = destination(env, registrar, domain, &request, &callee).or_else(|refused| {
                 refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
             })?;
+            // What has no sound is for others: a service of ours has nothing for it.
+            if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
+                return Err(Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec));
+            }
             Ok((remote, destination))
         });
         let (remote, mut destination) = match prepared {
@@ -188,12 +196,10 @@ impl Call {
     /// What the caller offers beside its sound.
     fn find_streams(&mut self, sound: Option<&AudioOffer>) {
         let message = &self.invitation.request.message;
-        let Some((sound, Ok(offer))) = sound.map(|sound| (sound, SessionDescription::parse(message.body())))
-        else {
-            return;
-        };
-        self.streams = (offer.media.len() > 1 && self.destination.service.is_none())
-            .then(|| Streams::find(&offer, sound.media_index, self.number))
+        let Ok(offer) = SessionDescription::parse(message.body()) else { return };
+        let sound = sound.map(|sound| sound.media_index);
+        self.streams = (offer.media.len() > usize::from(sound.is_some()) && !self.destination.is_served())
+            .then(|| Streams::find(&offer, sound, self.number))
             .flatten()
             .map(Box::new);
         if self.streams.is_some() {
@@ -210,7 +216,7 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
-        if self.destination.service.is_some() || self.destination.refusal.is_some() {
+        if self.destination.is_served() {
             return env.media(Command::Open { legs: smallvec![(self.media(Side::Caller).id, caller)] });
         }
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
