@@ -61,8 +61,9 @@ impl Call {
     /// Tells the shard what it has to know of a leg.
     pub(super) fn configure(&mut self, env: &mut Environment, side: Side) {
         let leg = self.media(side).id;
+        let wanted = self.leg_mut(side.other()).is_some_and(|other| other.session.wants_keys());
         if let Some(party) = self.leg_mut(side) {
-            let params = party.session.params(&party.flow, &party.latching);
+            let params = party.session.params(&party.flow, &party.latching, wanted);
             env.media(Command::Configure { leg, params });
         }
     }

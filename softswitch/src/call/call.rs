@@ -9,7 +9,7 @@ use super::serve::Served;
 use super::session::Session;
 use super::speech::Speech;
 use super::streams::Streams;
-use crate::config::{DomainId, Latching, Recording};
+use crate::config::{DomainId, Dtmf, Latching, Recording};
 use crate::core::environment::Environment;
 use crate::registrar::Way;
 use crate::store::EndedBy;
@@ -107,10 +107,18 @@ pub(super) struct Destination {
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
+    pub(super) dtmf: Dtmf,
     /// How long it may ring.
     pub(super) ring_s: u32,
     /// How calls to it are recorded, if they are.
     pub(super) record: Option<Recording>,
+}
+
+impl Destination {
+    /// Whether the caller alone has media: it is served by us, or told why it is refused.
+    pub(super) const fn is_served(&self) -> bool {
+        self.service.is_some() || self.refusal.is_some()
+    }
 }
 
 /// What the call is doing.

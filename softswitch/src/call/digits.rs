@@ -2,7 +2,7 @@
 //! without a package, as phones have sent it since RFC 2976).
 //!
 //! A party that has agreed to telephone events gets digits so. One that has not, but names INFO in its Allow, gets INFO; any
-//! other hears tones. The shard converts what it can by itself (`media/src/shard/digits.rs`); what is left to signalling
+//! other hears tones, and its own are listened for if the other side wants digits. The configuration can say otherwise (`dtmf`). The shard converts what it can by itself (`media/src/shard/digits.rs`); what is left to signalling
 //! comes here as reports.
 //!
 //! Left out on purpose: packages of INFO, which are answered 469; keypad facilities of other bodies; INFO during an early
@@ -11,13 +11,14 @@
 use super::call::{Call, Phase, Side};
 use super::formats::Formats;
 use super::session::Session;
+use crate::config::Dtmf;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
 use media::dtmf::{Digit, Heard, info};
 use media::{AudioFormat, Command, DigitOutlet, DigitParams, EventFormat};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
-use sip_stack::sdp::TelephoneEvent;
+use sip_stack::sdp::{AudioOffer, TelephoneEvent};
 use smallvec::smallvec;
 
 /// The bodies of INFO that are read.
@@ -26,6 +27,15 @@ const ACCEPT: &[u8] = b"application/dtmf-relay, application/dtmf";
 const DTMF_RELAY: &[u8] = b"application/dtmf-relay";
 /// The duration of packets of tones, in milliseconds.
 const TONE_PTIME_MS: u8 = 20;
+
+/// A description without the events that a party is not to be spoken to in.
+pub(super) fn without_keys(dtmf: Dtmf, mut offer: AudioOffer) -> AudioOffer {
+    match dtmf {
+        Dtmf::Auto | Dtmf::Event => {}
+        Dtmf::Info | Dtmf::Inband => offer.telephone_events.clear(),
+    }
+    offer
+}
 
 /// What an INFO is about.
 enum Info {
@@ -99,15 +109,21 @@ impl Call {
         }
         let Heard::Ended(digit) = heard else { return };
         let other = side.other();
-        if self.leg_mut(other).is_some_and(|leg| leg.session.digits().outlet == DigitOutlet::Nowhere) {
+        if self.leg_mut(other).is_some_and(|leg| leg.session.outlet() == DigitOutlet::Nowhere) {
             self.send_info(env, other, &[digit]);
         }
+    }
+
+    /// What counts of a description of a side: as it is recorded, and as its keys travel.
+    pub(super) fn taken(&mut self, side: Side, offer: AudioOffer) -> AudioOffer {
+        let dtmf = self.leg_mut(side).map_or_else(Dtmf::default, |leg| leg.session.dtmf);
+        without_keys(dtmf, self.recorded.prefer_decoded(offer))
     }
 
     /// Sends digits in INFO, one each, to a side that takes it.
     pub(super) fn send_info(&mut self, env: &mut Environment, side: Side, digits: &[Digit]) {
         let owner = self.owner();
-        let Some(leg) = self.leg_mut(side).filter(|leg| leg.session.takes_info) else { return };
+        let Some(leg) = self.leg_mut(side).filter(|leg| leg.session.sends_info()) else { return };
         let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
         for digit in digits {
             let mut body = [0; info::BODY];
@@ -122,14 +138,40 @@ impl Call {
     }
 }
 
+fn format(event: &TelephoneEvent) -> EventFormat {
+    EventFormat { payload_type: event.payload_type, clock_rate: event.clock_rate }
+}
+
 impl Session {
-    /// How digits travel between the party and us.
-    pub(super) fn digits(&self) -> DigitParams {
+    /// How digits travel between the party and us. `wanted`: whether the other side wants to know of its keys. Its tones are
+    /// listened for where they are all there is.
+    pub(super) fn digits(&self, wanted: bool) -> DigitParams {
         let Some(remote) = &self.remote else { return DigitParams::default() };
-        let format = |event: &TelephoneEvent| EventFormat {
-            payload_type: event.payload_type,
-            clock_rate: event.clock_rate,
+        let listens = match self.dtmf {
+            Dtmf::Auto => wanted && remote.telephone_events.is_empty() && !self.takes_info,
+            Dtmf::Event | Dtmf::Info => false,
+            Dtmf::Inband => true,
         };
+        let listen = self.sound().filter(|_| listens);
+        DigitParams { incoming: self.incoming(remote), outlet: self.outlet(), listen, report: true }
+    }
+
+    /// Whether the party gets keys by INFO when there is no other way.
+    fn sends_info(&self) -> bool {
+        self.takes_info || self.dtmf == Dtmf::Info
+    }
+
+    /// Whether keys that the other side presses have to reach the party as keys and not as sound.
+    pub(super) fn wants_keys(&self) -> bool {
+        match self.outlet() {
+            DigitOutlet::Events(_) => true,
+            DigitOutlet::Nowhere => self.remote.is_some() && self.sends_info(),
+            DigitOutlet::Tones(_) => false,
+        }
+    }
+
+    /// The events of the party, under whichever numbers.
+    fn incoming(&self, remote: &AudioOffer) -> smallvec::SmallVec<[EventFormat; 2]> {
         let mut incoming: smallvec::SmallVec<[EventFormat; 2]> =
             remote.telephone_events.iter().map(format).collect();
         // Some send under the numbers of our description although theirs has others.
@@ -140,21 +182,30 @@ impl Session {
                 incoming.push(event);
             }
         }
-        let agreed = self.agreed.as_ref();
-        let sound = agreed.and_then(Formats::first_decoded).map(|(codec, decoded)| AudioFormat {
-            codec: decoded,
-            payload_type: codec.payload_type,
-            ptime_ms: TONE_PTIME_MS,
-        });
+        incoming
+    }
+
+    /// The sound of the party, if we decode it.
+    fn sound(&self) -> Option<AudioFormat> {
+        let (codec, decoded) = self.agreed.as_ref().and_then(Formats::first_decoded)?;
+        Some(AudioFormat { codec: decoded, payload_type: codec.payload_type, ptime_ms: TONE_PTIME_MS })
+    }
+
+    /// How keys reach the party.
+    fn outlet(&self) -> DigitOutlet {
+        let Some(remote) = &self.remote else { return DigitOutlet::Nowhere };
         // Events go with a codec of their clock rate (RFC 4733 §2.2).
-        let rate = agreed.map(Formats::clock_rate);
+        let rate = self.agreed.as_ref().map(Formats::clock_rate);
         let fitting = remote.telephone_events.iter().find(|event| Some(event.clock_rate) == rate);
-        let outlet = match (fitting.or(remote.telephone_events.first()), sound) {
-            (Some(event), _) => DigitOutlet::Events(format(event)),
-            (None, _) if self.takes_info => DigitOutlet::Nowhere,
-            (None, Some(sound)) => DigitOutlet::Tones(sound),
-            (None, None) => DigitOutlet::Nowhere,
+        let by_info = match self.dtmf {
+            Dtmf::Auto => self.takes_info,
+            Dtmf::Info => true,
+            Dtmf::Event | Dtmf::Inband => false,
         };
-        DigitParams { incoming, outlet, listen: None, report: true }
+        match (fitting.or(remote.telephone_events.first()), self.sound()) {
+            (Some(event), _) => DigitOutlet::Events(format(event)),
+            (None, Some(sound)) if !by_info => DigitOutlet::Tones(sound),
+            (None, Some(_) | None) => DigitOutlet::Nowhere,
+        }
     }
 }

@@ -107,8 +107,7 @@ impl Call {
                 }
             }
             self.close_room(env);
-            // RFC 3261 §15.1.2
-            self.refuse_passed(env, Status::REQUEST_TERMINATED);
+            self.abandon_passed(env);
             if let Some(streams) = &mut self.streams {
                 streams.close(env);
             }

@@ -1,6 +1,7 @@
 //! What one party can say, or is told that it may say: codecs and telephone events under its own payload types
 //! (RFC 3264 §5.1, RFC 3551 §6, RFC 4733 §2.4.1); and what the switch itself decodes.
 
+use crate::config::Dtmf;
 use media::AudioFormat;
 use media::codec::Codec;
 use media::dsp::SampleRate;
@@ -57,6 +58,22 @@ impl Formats {
             onward.add_events(added, used);
         }
         onward
+    }
+
+    /// The same for a phone whose keys travel as `onward` says, from one whose keys travel as `own` says: events that we make
+    /// ourselves are offered, and those that the phone is not to have are not.
+    pub(super) fn with_keys(mut self, own: Dtmf, onward: Dtmf) -> Formats {
+        match (onward, own) {
+            (Dtmf::Info | Dtmf::Inband, _) => self.events.clear(),
+            (Dtmf::Auto | Dtmf::Event, Dtmf::Info | Dtmf::Inband) if self.events.is_empty() => {
+                let number = self.free_number(None, 101, &Formats::default());
+                let event =
+                    |payload_type| TelephoneEvent { payload_type, clock_rate: 8_000, events: DIGITS.into() };
+                self.events.extend(number.map(event));
+            }
+            (Dtmf::Auto | Dtmf::Event, _) => {}
+        }
+        self
     }
 
     /// Adds a codec that is not there yet, if a payload type is free for it.

@@ -74,7 +74,7 @@ impl Call {
         let Some(offer) = offer else {
             return self.offer_anew(env, side).ok_or(Status::NOT_ACCEPTABLE_HERE);
         };
-        let offer = self.recorded.prefer_decoded(offer);
+        let offer = self.taken(side, offer);
         let ptime_ms = offer.ptime_ms;
         let told = self.adopt(env, side, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
@@ -174,7 +174,7 @@ impl Call {
         if matches!(self.phase, Phase::Served) {
             return self.serve_offered(env, answer);
         }
-        let answer = self.recorded.prefer_decoded(answer);
+        let answer = self.taken(side, answer);
         if self.adopt(env, side, answer).is_none() {
             return false;
         }

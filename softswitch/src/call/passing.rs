@@ -57,7 +57,7 @@ impl Call {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
-        let sound = sound.map(|sound| self.recorded.prefer_decoded(sound));
+        let sound = sound.map(|sound| self.taken(side, sound));
         let first = self.caller_leg.session.remote.as_ref().map_or(0, |remote| remote.media_index);
         let had_none = self.streams.is_none();
         let number = self.number;
@@ -95,10 +95,17 @@ impl Call {
         let other = passing.side.other();
         let behind = SessionDescription::parse(passing.request.message.body()).ok();
         let ptime_ms = passing.sound.as_ref().and_then(|sound| sound.ptime_ms);
+        let onward = passing.sound.as_ref().map_or_else(Formats::default, |sound| {
+            Formats::from(sound).offered_onward(transcodes(env), &Formats::default())
+        });
         let streams = self.streams.take();
         let asked = self.leg_mut(other).and_then(|leg| {
             let lines = streams.as_ref()?.said(other, leg.session.address, behind.as_ref());
-            let offered = leg.session.agreed.clone()?;
+            let offered = match &leg.session.agreed {
+                Some(agreed) if agreed.first().is_some() => agreed.clone(),
+                // Of a call without sound so far; what is offered then is offered to it anew.
+                Some(_) | None => onward.clone(),
+            };
             let body = leg.session.offer_lines(&offered, ptime_ms, &lines);
             let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
             let contact = env.endpoint.dialog(dialog)?.contact().clone();
@@ -186,6 +193,15 @@ impl Call {
         is_it
     }
 
+    /// The call is over (§15.1.2). The other side, which may say nothing but 1xx for ever, is told that its answer does not
+    /// matter any more.
+    pub(super) fn abandon_passed(&mut self, env: &mut Environment) {
+        if let Some(asked) = self.passing.as_ref().and_then(|passing| passing.asked) {
+            env.endpoint.cancel(env.now, asked);
+        }
+        self.refuse_passed(env, Status::REQUEST_TERMINATED);
+    }
+
     /// Everything stays as it was.
     pub(super) fn refuse_passed(&mut self, env: &mut Environment, status: Status) {
         let Some(passing) = self.passing.take() else { return };
@@ -215,6 +231,7 @@ impl Call {
             env.endpoint.acknowledge(dialog, response, &sent_by);
         }
         let answered = read(response).ok().flatten();
+        let answered = answered.map(|answered| self.taken(side.other(), answered));
         let told = match (sound, answered) {
             (Some(sound), Some(answered)) => self.sound_again(env, side, sound, answered),
             (Some(_) | None, _) => None,

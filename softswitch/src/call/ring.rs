@@ -4,7 +4,7 @@
 use super::agreement::Agreement;
 use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
-use super::digits::takes_info;
+use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
@@ -138,11 +138,13 @@ impl Call {
         draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &flow));
         draft.writer.header(HeaderName::Allow, ALLOW);
         sign_request(&mut draft.writer);
-        let mut session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        let (id, dtmf) = (env.endpoint.random().next_u64(), self.destination.dtmf);
+        let mut session = Session::new(id, env.media_address(&flow), dtmf);
         session.port = self.media(Side::Callee).port;
         let caller = self.caller_leg.session.remote.as_ref();
         let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
         let known = caller.map_or_else(Formats::telephone, Formats::from);
+        let known = known.with_keys(self.caller_leg.session.dtmf, dtmf);
         let offered = known.offered_onward(transcodes(env), &Formats::default());
         let offer = self.offer_onward(&mut session, &offered, ptime_ms);
         draft.writer.body(SDP, &offer);
@@ -214,7 +216,7 @@ impl Call {
             // The first one wins; the caller has its answer.
             return None;
         }
-        let remote = read(response).ok().flatten()?;
+        let remote = without_keys(self.destination.dtmf, read(response).ok().flatten()?);
         let caller = self.caller_leg.session.remote.as_ref()?;
         let (ours, known) = (Formats::from(caller), Formats::from(&remote));
         let agreement = Agreement::between(&ours, &known, [Some(caller), Some(&remote)], transcodes(env))?;
@@ -224,7 +226,8 @@ impl Call {
         branch.session.agreed = Some(agreement.callee.clone());
         branch.session.keep(response, self.streams.is_some());
         let (flow, theirs) = (branch.flow, branch.session.theirs.clone());
-        let params = branch.session.params(&branch.flow, &self.destination.latching);
+        let wanted = self.caller_leg.session.wants_keys();
+        let params = branch.session.params(&branch.flow, &self.destination.latching, wanted);
         env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
         let answer = self.answer_caller(env, agreement, &remote, &theirs);
         self.join_streams(env, &theirs, &flow);
@@ -276,8 +279,11 @@ impl Call {
         branch.session.takes_info |= takes_info(response);
         // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
         if let Ok(Some(remote)) = read(response) {
-            branch.session.remote = Some(remote);
+            branch.session.remote = Some(without_keys(self.destination.dtmf, remote));
             branch.session.keep(response, self.streams.is_some());
+        }
+        if self.is_soundless() {
+            branch.session.keep(response, true);
         }
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
@@ -297,6 +303,11 @@ impl Call {
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
     fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
+        let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
+        if self.is_soundless() {
+            return self.accept_streams(env, &theirs, &flow);
+        }
+        let Phase::Talking { callee } = &mut self.phase else { return None };
         let remote = callee.session.remote.clone()?;
         let known = Formats::from(&remote);
         let Some(caller) = &self.caller_leg.session.remote else {
@@ -311,7 +322,6 @@ impl Call {
         let wishes = [Some(caller), Some(&remote)];
         let agreement = Agreement::between(&ours, &known, wishes, transcodes(env))?;
         callee.session.agreed = Some(agreement.callee.clone());
-        let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
         self.configure(env, Side::Callee);
         let body = match early {
             Some(told) => {

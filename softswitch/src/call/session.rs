@@ -5,7 +5,7 @@
 use super::agreement::TRANSPORTS;
 use super::formats::Formats;
 use super::streams::Said;
-use crate::config;
+use crate::config::{self, Dtmf};
 use bytes::Bytes;
 use media::{Latching, RtcpPort, StreamParams};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub(super) events: Vec<TelephoneEvent>,
     /// Whether the party takes INFO.
     pub(super) takes_info: bool,
+    /// How its keys travel, as the configuration has it.
+    pub(super) dtmf: Dtmf,
 }
 
 impl<'a> Said<'a> {
@@ -79,7 +81,7 @@ pub(super) fn read(message: &Message) -> Result<Option<AudioOffer>, SdpFault> {
 }
 
 impl Session {
-    pub(super) fn new(id: u64, address: IpAddr) -> Session {
+    pub(super) fn new(id: u64, address: IpAddr, dtmf: Dtmf) -> Session {
         Session {
             id: id >> 1,
             version: 0,
@@ -91,6 +93,7 @@ impl Session {
             local: Bytes::new(),
             events: Vec::new(),
             takes_info: false,
+            dtmf,
         }
     }
 
@@ -201,8 +204,8 @@ impl Session {
         }
     }
 
-    /// What the media shard needs to know of this party.
-    pub(super) fn params(&self, flow: &Flow, latching: &config::Latching) -> StreamParams {
+    /// What the media shard needs to know of this party. `wanted`: whether the other side wants to know of its keys.
+    pub(super) fn params(&self, flow: &Flow, latching: &config::Latching, wanted: bool) -> StreamParams {
         let direction = self.remote.as_ref().map_or(Direction::Inactive, |remote| remote.direction);
         StreamParams {
             remote: self.remote.as_ref().and_then(AudioOffer::destination),
@@ -212,7 +215,7 @@ impl Session {
             send: direction.sends(),
             receive: direction.receives(),
             rtcp: self.rtcp(),
-            digits: self.digits(),
+            digits: self.digits(wanted),
         }
     }
 }

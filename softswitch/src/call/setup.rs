@@ -59,6 +59,7 @@ impl Refused {
             refusal: Some(self.status),
             user: callee.clone(),
             latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
             ring_s: 0,
             record: None,
         })
@@ -77,10 +78,18 @@ impl Calls {
     ) {
         let callee = dialled(&request);
         let prepared = admit(env).and_then(|()| {
-            let remote = read(&request.message).map_err(refused_for)?;
+            let read = read(&request.message);
+            let remote = match read {
+                Err(SdpFault::NotAcceptable(_)) if Streams::are_all(&request.message) => None,
+                Ok(_) | Err(_) => read.map_err(refused_for)?,
+            };
             let destination = destination(env, registrar, domain, &request, &callee).or_else(|refused| {
                 refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
             })?;
+            // What has no sound is for others: a service of ours has nothing for it.
+            if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
+                return Err(Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec));
+            }
             Ok((remote, destination))
         });
         let (remote, mut destination) = match prepared {
@@ -98,7 +107,7 @@ impl Calls {
             call.destination.service = service;
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
-            call.caller_leg.session.remote = remote.map(|remote| call.recorded.prefer_decoded(remote));
+            call.caller_leg.session.remote = remote.map(|remote| call.taken(Side::Caller, remote));
             call.announce(env);
             if call.destination.peer.is_some() {
                 call.phase = Phase::Locating;
@@ -140,7 +149,9 @@ impl Calls {
             .map_or_else(Default::default, |user| user.latching.clone());
         let language = language(env, domain, caller);
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow));
+        let user = env.domain(domain).and_then(|domain| domain.users.get(caller));
+        let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
+        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow), dtmf);
         self.opened += 1;
         let id = self.table.insert(Call {
             id: None,
@@ -185,12 +196,10 @@ impl Call {
     /// What the caller offers beside its sound.
     fn find_streams(&mut self, sound: Option<&AudioOffer>) {
         let message = &self.invitation.request.message;
-        let Some((sound, Ok(offer))) = sound.map(|sound| (sound, SessionDescription::parse(message.body())))
-        else {
-            return;
-        };
-        self.streams = (offer.media.len() > 1 && self.destination.service.is_none())
-            .then(|| Streams::find(&offer, sound.media_index, self.number))
+        let Ok(offer) = SessionDescription::parse(message.body()) else { return };
+        let sound = sound.map(|sound| sound.media_index);
+        self.streams = (offer.media.len() > usize::from(sound.is_some()) && !self.destination.is_served())
+            .then(|| Streams::find(&offer, sound, self.number))
             .flatten()
             .map(Box::new);
         if self.streams.is_some() {
@@ -207,7 +216,7 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
-        if self.destination.service.is_some() || self.destination.refusal.is_some() {
+        if self.destination.is_served() {
             return env.media(Command::Open { legs: smallvec![(self.media(Side::Caller).id, caller)] });
         }
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
@@ -265,11 +274,11 @@ fn destination(
             if targets.is_empty() {
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
             }
-            let (latching, ring_s) = (user.latching.clone(), user.ring_s);
+            let (latching, dtmf, ring_s) = (user.latching.clone(), user.dtmf, user.ring_s);
             let record = user.recording.always.then_some(user.recording.form);
             let user = callee.clone();
             let (peer, service, refusal) = (None, None, None);
-            Ok(Destination { targets, peer, service, refusal, user, latching, ring_s, record })
+            Ok(Destination { targets, peer, service, refusal, user, latching, dtmf, ring_s, record })
         }
         config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),
@@ -278,6 +287,7 @@ fn destination(
             refusal: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
+            dtmf: peer.dtmf,
             ring_s: PEER_RING_S,
             record,
         }),
@@ -288,6 +298,7 @@ fn destination(
             refusal: None,
             user: callee.clone(),
             latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
             ring_s: 0,
             record: None,
         }),

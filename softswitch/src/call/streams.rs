@@ -2,7 +2,8 @@
 //! UDP. Each has media legs of its own, and its lines are passed on (RFC 3264 §5, §6, §8); what one party refuses is
 //! refused to the other.
 //!
-//! The callee is offered the sound first, then the streams in the caller's order. Left out on purpose: streams over TCP, and
+//! A call may have streams alone, if the callee takes them: its sound is put off from the beginning, and its ports wait for a
+//! re-INVITE that brings some. The callee is offered the sound first, then the streams in the caller's order. Left out on purpose: streams over TCP, and
 //! more than [`STREAMS`] of them, which are refused with port 0 as before.
 
 use super::call::{Call, Leg, MediaLeg, Side};
@@ -104,14 +105,15 @@ struct Whereabouts<'a> {
 }
 
 impl Streams {
-    /// What the first offer of a caller has beside its sound, which is in line `sound`; `None` when that is nothing.
-    pub(super) fn find(offer: &SessionDescription<'_>, sound: usize, call: u64) -> Option<Streams> {
-        let places = [SmallVec::new(), smallvec::smallvec![Place::Sound]];
-        let mut streams = Streams { places, ..Streams::default() };
+    /// What the first offer of a caller has beside its sound, which is in line `sound`, or in the place of sound; `None` when
+    /// that is nothing.
+    pub(super) fn find(offer: &SessionDescription<'_>, sound: Option<usize>, call: u64) -> Option<Streams> {
+        let places = [SmallVec::new(), sound.iter().map(|_| Place::Sound).collect()];
+        let mut streams = Streams { places, silenced: sound.is_none(), ..Streams::default() };
         for (index, media) in offer.media.iter().enumerate() {
             let kind = Kind::of(media).filter(|_| streams.list.len() < STREAMS);
             let place = match kind {
-                _ if index == sound => Place::Sound,
+                _ if sound == Some(index) => Place::Sound,
                 Some(kind) => streams.add(kind, call),
                 None => Place::Refused,
             };
@@ -169,6 +171,10 @@ impl Streams {
                 Some(known) => *known = place,
                 None => places.push(place),
             }
+        }
+        // A call that began without sound has no line for it yet.
+        if sound.is_some() && !self.places(side.other()).contains(&Place::Sound) {
+            self.place_mut(side.other()).push(Place::Sound);
         }
         // What has no sound is the other side's business alone.
         (concerns || sound.is_none()) && is_any
@@ -376,6 +382,14 @@ impl Streams {
         }
     }
 
+    /// Whether an offer is of streams alone that may be passed on: it has no sound, not even of a kind that we do not take.
+    pub(super) fn are_all(message: &Message) -> bool {
+        let Ok(offer) = SessionDescription::parse(message.body()) else { return false };
+        let is_sound =
+            |media: &MediaDescription<'_>| media.port != 0 && media.media.eq_ignore_ascii_case(b"audio");
+        offer.media.iter().any(|media| Kind::of(media).is_some()) && !offer.media.iter().any(is_sound)
+    }
+
     /// Gives the ports back of what a side does not want.
     fn drop_refused(&mut self, env: &mut Environment, side: Side, theirs: &Bytes) {
         let Ok(session) = SessionDescription::parse(theirs) else { return };
@@ -454,6 +468,28 @@ impl Call {
         let behind = SessionDescription::parse(&self.caller_leg.session.theirs).ok();
         let lines = streams.said(Side::Callee, session.address, behind.as_ref());
         session.offer_lines(offered, ptime_ms, &lines)
+    }
+
+    /// Whether the call has streams alone.
+    pub(super) fn is_soundless(&self) -> bool {
+        self.streams.as_ref().is_some_and(|streams| streams.replace_sound())
+    }
+
+    /// The callee of a call without sound has answered; what the caller is told of its streams. `None` when none is left.
+    pub(super) fn accept_streams(
+        &mut self,
+        env: &mut Environment,
+        theirs: &Bytes,
+        flow: &Flow,
+    ) -> Option<Bytes> {
+        let behind = SessionDescription::parse(theirs).ok()?;
+        let session = &mut self.caller_leg.session;
+        let lines = self.streams.as_ref()?.said(Side::Caller, session.address, Some(&behind));
+        let message = &self.invitation.request.message;
+        let body = session.answer_lines(message, &Formats::default(), None, &lines);
+        self.join_streams(env, theirs, flow);
+        self.drop_refused_streams(env, Side::Callee);
+        self.is_soundless().then_some(body)
     }
 
     /// Connects the streams that both sides have accepted; of the callee this is the description and the flow.

@@ -320,6 +320,8 @@ pub struct User {
     pub ring_s: u32,
     /// From where the user's media may come.
     pub latching: Latching,
+    /// How the user's phones press keys.
+    pub dtmf: Dtmf,
     /// The language it is spoken to in; `None`: that of the switch.
     pub language: Option<Box<str>>,
     /// Which of the user's calls are recorded.
@@ -338,6 +340,21 @@ pub enum Origin {
     },
     /// A command; kept in the database.
     Store,
+}
+
+/// How the keys of an endpoint travel between it and us. Events (RFC 4733) and INFO that it sends are always heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dtmf {
+    /// As events if it has agreed to them, else by INFO if it takes that, else as tones. Its tones are listened for when it has
+    /// neither and the other side wants to know.
+    #[default]
+    Auto,
+    /// As events if it has agreed to them, else as tones.
+    Event,
+    /// By INFO, whatever it has agreed to.
+    Info,
+    /// As tones, whatever it has agreed to; and its tones are listened for, which costs decoding what it sends.
+    Inband,
 }
 
 /// From which source addresses the media of an endpoint is taken.
@@ -366,6 +383,8 @@ pub struct Peer {
     pub overload_control: bool,
     /// From where its media may come.
     pub latching: Latching,
+    /// How keys reach it and come from it.
+    pub dtmf: Dtmf,
 }
 
 impl Peer {

@@ -3,7 +3,7 @@
 use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
-use super::model::{Domain, DomainId, Latching, Listener, Origin, Peer, Transport, User};
+use super::model::{Domain, DomainId, Dtmf, Latching, Listener, Origin, Peer, Transport, User};
 use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
@@ -45,6 +45,8 @@ const LATCHING: Key = Key {
     expected: "\"symmetric\", \"sdp-only\" or a list of IP networks",
     example: "\"symmetric\"",
 };
+const DTMF: Key =
+    Key { name: "dtmf", expected: "\"auto\", \"event\", \"info\" or \"inband\"", example: "\"auto\"" };
 const FROM: Key = Key { name: "from", expected: "a whole number", example: "1000" };
 const TO: Key = Key { name: "to", expected: "a whole number", example: "1999" };
 const ADDRESS: Key = Key {
@@ -76,6 +78,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let display_name = section.parsed(DISPLAY_NAME, parse_display_name).map(|name| name.value);
     let ring_s = resolve_ring(&mut section);
     let latching = resolve_latching(&mut section);
+    let dtmf = resolve_dtmf(&mut section);
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     section.finish();
@@ -84,7 +87,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     };
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
-    let user = User { credentials, display_name, ring_s, latching, language, recording, origin };
+    let user = User { credentials, display_name, ring_s, latching, dtmf, language, recording, origin };
     add_user(domain, id, user, line, faults);
 }
 
@@ -117,6 +120,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
     }
     let ring_s = resolve_ring(&mut section);
     let latching = resolve_latching(&mut section);
+    let dtmf = resolve_dtmf(&mut section);
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     section.finish();
@@ -138,7 +142,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let latching = latching.clone();
         let origin = Origin::File { line };
         let (display_name, language) = (None, language.clone());
-        let user = User { credentials, display_name, ring_s, latching, language, recording, origin };
+        let user = User { credentials, display_name, ring_s, latching, dtmf, language, recording, origin };
         // One fault tells enough about a block that overlaps another.
         if !add_user(domain, id, user, line, faults) {
             return;
@@ -148,6 +152,17 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
 
 fn resolve_ring(section: &mut Section<'_>) -> u32 {
     section.number(RING, 1, LONGEST_RING_S).map_or(DEFAULT_RING_S, |ring| ring.value)
+}
+
+fn resolve_dtmf(section: &mut Section<'_>) -> Dtmf {
+    let parse = |text: &str| match text {
+        "auto" => Some(Dtmf::Auto),
+        "event" => Some(Dtmf::Event),
+        "info" => Some(Dtmf::Info),
+        "inband" => Some(Dtmf::Inband),
+        _ => None,
+    };
+    section.parsed(DTMF, parse).map_or_else(Dtmf::default, |dtmf| dtmf.value)
 }
 
 fn resolve_latching(section: &mut Section<'_>) -> Latching {
@@ -268,6 +283,7 @@ pub(super) fn resolve_peers(
         }
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
+        let dtmf = resolve_dtmf(&mut section);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -277,7 +293,7 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain.peers.insert(id, Peer { host, port, transport, overload_control, latching });
+        domain.peers.insert(id, Peer { host, port, transport, overload_control, latching, dtmf });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Origin, User, UserRecording};
+use super::model::{Config, Dtmf, Origin, User, UserRecording};
 use crate::store::StoredUser;
 
 impl Config {
@@ -23,6 +23,7 @@ impl Config {
                 display_name,
                 ring_s,
                 latching,
+                dtmf: Dtmf::default(),
                 language: None,
                 recording: UserRecording::default(),
                 origin: Origin::Store,

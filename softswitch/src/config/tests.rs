@@ -622,3 +622,16 @@ fn the_laboratory_differs_from_the_first_configuration_in_users_ports_and_extens
     own.routes.clone_from(&domain.routes);
     assert_eq!(first, lab);
 }
+
+#[test]
+fn how_keys_travel_is_a_setting_of_users_and_peers() {
+    let text = format!(
+        "{LISTENER}[[user]]\nid = \"1\"\npassword = \"p\"\ndtmf = \"inband\"\n\
+         [[users]]\nfrom = 2\nto = 2\npassword = \"p\"\n\
+         [[peer]]\nid = \"p\"\naddress = \"192.0.2.1\"\ndtmf = \"info\"\n"
+    );
+    let config = parse("softswitch.toml", &text).unwrap();
+    let domain = first_domain(&config);
+    assert_eq!(["1", "2"].map(|user| domain.users[user].dtmf), [Dtmf::Inband, Dtmf::Auto]);
+    assert_eq!(domain.peers["p"].dtmf, Dtmf::Info);
+}

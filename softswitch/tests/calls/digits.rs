@@ -112,3 +112,64 @@ fn a_party_that_hears_digits_in_its_media_gets_no_info_as_well() {
     stage.input(Input::Media(Report::Digit { leg, heard: Heard::Ended(digit('7', 120)), way }));
     assert!(stage.all_sent_to_callee(Method::Info).is_empty());
 }
+
+/// A call from a user with these keys to a peer with others, who offers one stream and answers with another.
+fn to_peer(user: &str, peer: &str, offered: &str, answered: &str) -> (Stage, String) {
+    let config = format!(
+        "{user}[[peer]]\nid = \"p\"\naddress = \"127.0.0.1:7001\"\ntransport = \"udp\"\n{peer}\
+         [[route]]\npattern = \"8.\"\npeer = \"p\"\n"
+    );
+    let mut stage = Stage::with(&config, "81", 0);
+    stage.invite(&sdp(offered));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "200 OK", &sdp(answered));
+    (stage, stage::body(&invite))
+}
+
+#[test]
+fn a_party_whose_keys_are_tones_is_listened_to_and_hears_tones_whatever_it_offers() {
+    let (mut stage, offer) = to_peer("dtmf = \"inband\"\n", "", EVENTS, EVENTS);
+    assert!(offer.contains("telephone-event/8000"), "the other side may have what we make of them: {offer}");
+    let [caller, callee] = [0, 1].map(|side| stage.configured(side).digits);
+    assert!(matches!(caller.outlet, DigitOutlet::Tones(sound) if sound.codec == Codec::Pcmu));
+    assert!(matches!(caller.listen, Some(sound) if sound.payload_type == 0));
+    assert!(matches!(callee.outlet, DigitOutlet::Events(_)) && callee.listen.is_none());
+    assert!(!stage::body(&stage.response_to_caller(200)).contains("telephone-event"));
+    // The other way round.
+    let (mut stage, offer) = to_peer("", "dtmf = \"inband\"\n", EVENTS, PLAIN);
+    assert!(!offer.contains("telephone-event"), "{offer}");
+    assert!(stage.configured(1).digits.listen.is_some());
+    assert!(matches!(stage.configured(0).digits.outlet, DigitOutlet::Events(_)));
+    assert!(stage::body(&stage.response_to_caller(200)).contains("telephone-event/8000"));
+}
+
+#[test]
+fn tones_are_listened_for_by_themselves_only_where_somebody_wants_to_know() {
+    let listens = |caller: &str, headers: &str, callee: &str| {
+        let mut stage = Stage::new(1);
+        stage.invite(&sdp(caller));
+        let invite = stage.sent_to(CALLEE, Method::Invite);
+        stage.reply_with(&invite, "b", "200 OK", headers, &sdp(callee));
+        [0, 1].map(|side| stage.configured(side).digits.listen.is_some())
+    };
+    assert_eq!(listens(EVENTS, "", PLAIN), [false, true], "the caller takes events, the callee has none");
+    assert_eq!(listens(EVENTS, "", EVENTS), [false, false]);
+    assert_eq!(listens(PLAIN, "", PLAIN), [false, false], "each hears the tones of the other");
+    let info = "Allow: INVITE, ACK, BYE, INFO\r\n";
+    assert_eq!(listens(EVENTS, info, PLAIN), [false, false], "its keys come by INFO");
+    assert_eq!(listens(PLAIN, info, PLAIN), [true, false], "it gets keys by INFO");
+}
+
+#[test]
+fn a_party_whose_keys_go_by_info_gets_them_so_though_it_offers_events() {
+    let (mut stage, _) = to_peer("dtmf = \"info\"\n", "", EVENTS, EVENTS);
+    assert_eq!(stage.configured(0).digits.outlet, DigitOutlet::Nowhere);
+    stage.response_to_caller(200);
+    stage.ack("");
+    let (leg, way) = (stage.media_leg(1), DigitWay::Event);
+    stage.input(Input::Media(Report::Digit { leg, heard: Heard::Ended(digit('7', 120)), way }));
+    assert_eq!(stage::body(&stage.sent_to(stage::CALLER, Method::Info)), "Signal=7\r\nDuration=120\r\n");
+    let (stage, _) = to_peer("", "dtmf = \"event\"\n", EVENTS, PLAIN);
+    assert!(matches!(stage.configured(1).digits.outlet, DigitOutlet::Tones(_)));
+    assert!(stage.configured(1).digits.listen.is_none());
+}

@@ -205,6 +205,18 @@ fn a_call_that_ends_while_the_other_side_is_asked_leaves_nothing() {
 }
 
 #[test]
+fn a_call_that_ends_while_the_other_side_takes_its_time_leaves_nothing() {
+    let (mut stage, invite) = fax();
+    stage.reply(&invite, "180 Ringing", "");
+    stage.bye();
+    stage.sent_to(CALLEE, Method::Cancel);
+    stage.close_media();
+    stage.pass(120);
+    let holdings = stage.switch.holdings();
+    assert_eq!((holdings.calls, holdings.dialogs, holdings.transactions), (0, 0, 0));
+}
+
+#[test]
 fn a_cancel_of_who_asked_reaches_the_other_side() {
     let (mut stage, invite) = fax();
     stage.reply(&invite, "100 Trying", "");
@@ -266,4 +278,68 @@ fn a_call_of_fax_alone_ends_when_both_sides_are_silent() {
     assert!(stage.all_sent_to_callee(Method::Bye).is_empty(), "the other side still sends");
     silent(&mut stage, legs[1]);
     stage.sent_to(CALLEE, Method::Bye);
+}
+
+#[test]
+fn a_call_of_streams_alone_is_passed_to_who_may_take_them_and_can_have_sound_later() {
+    let (mut stage, invite) = invited(VIDEO);
+    let offer = stage::body(&invite);
+    assert_eq!(lines(&offer), ["m=video 40006 RTP/AVP 96 97"], "{offer}");
+    stage.reply(&invite, "200 OK", &sdp(VIDEO));
+    let answer = stage::body(&stage.response_to_caller(200));
+    assert_eq!(lines(&answer), ["m=video 40004 RTP/AVP 96 97"], "{answer}");
+    assert_eq!(stage.relays().len(), 1);
+    stage.ack("");
+    stage.ask(&sdp(&format!("{VIDEO}{PCMU}")));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    let offer = stage::body(&invite);
+    assert_eq!(lines(&offer).len(), 2, "{offer}");
+    assert!(lines(&offer)[1].starts_with("m=audio 40002 RTP/AVP 0 "), "{offer}");
+    stage.reply(&invite, "200 OK", &sdp(&format!("{VIDEO}{PCMU}")));
+    let answer = stage::body(&stage.response_to_caller(200));
+    assert_eq!(lines(&answer), ["m=video 40004 RTP/AVP 96 97", "m=audio 40000 RTP/AVP 0"], "{answer}");
+    assert_eq!(stage.relays().len(), 2, "{:?}", stage.mixing());
+    stage.ack("");
+    stage.bye();
+    stage.close_media();
+    stage.pass(40);
+    assert_eq!(stage.switch.holdings().calls, 0);
+}
+
+#[test]
+fn fax_from_the_beginning_is_passed_and_ends_when_both_are_silent() {
+    let (mut stage, invite) = invited(FAX);
+    assert_eq!(lines(&stage::body(&invite)), ["m=image 40006 udptl t38"]);
+    let legs = stage.opening();
+    stage.reply(&invite, "200 OK", &sdp("m=image 4010 udptl t38\r\n"));
+    assert!(matches!(stage.mixing()[..], [Command::Pass { .. }]), "{:?}", stage.mixing());
+    stage.response_to_caller(200);
+    stage.ack("");
+    for leg in &legs[2..] {
+        stage.input(Input::Media(Report::Silent { leg: *leg }));
+    }
+    stage.sent_to(CALLEE, Method::Bye);
+}
+
+#[test]
+fn streams_alone_that_the_callee_takes_none_of_are_no_call() {
+    let (mut stage, invite) = invited(VIDEO);
+    stage.reply(&invite, "488 Not Acceptable Here", "");
+    stage.response_to_caller(488);
+    let (mut stage, invite) = invited(VIDEO);
+    stage.reply(&invite, "200 OK", &sdp("m=video 0 RTP/AVP 96\r\n"));
+    stage.sent_to(CALLEE, Method::Bye);
+    stage.response_to_caller(488);
+}
+
+#[test]
+fn what_we_cannot_pass_or_have_nothing_for_is_refused() {
+    for media in ["m=video 4004 RTP/SAVP 96\r\n", &format!("{VIDEO}m=audio 4000 RTP/SAVP 0\r\n")] {
+        let mut stage = Stage::new(1);
+        stage.dial(&sdp(media));
+        stage.response_to_caller(488);
+    }
+    let mut stage = Stage::with("[[route]]\npattern = \"9000\"\nservice = \"echo\"\n", "9000", 0);
+    stage.dial(&sdp(VIDEO));
+    stage.response_to_caller(488);
 }

@@ -19,6 +19,10 @@ const UDP: [&str; 4] = ["192.0.2.7:5070", "203.0.113.44:40001", "198.51.100.9:50
 const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
 const OTHER_SDP: &str = "v=0\r\nc=IN IP4 192.0.2.7\r\nm=audio 4000 RTP/AVP 18\r\n";
+const VIDEO_SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
+    m=video 4004 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+const FAX_SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=image 4006 udptl t38\r\n";
 
 /// A dialog, or an attempt at one.
 #[derive(Clone, Debug)]
@@ -154,7 +158,7 @@ impl Outside {
         let uri = format!("sip:{}@{DOMAIN}", number[below(lots, number.len())]);
         let mut party = self.party(lots, uri);
         party.invite = party.cseq;
-        let body = [SDP, SDP, SDP, "", OTHER_SDP, "v=0\r\nm=nothing\r\n"][below(lots, 6)];
+        let body = [SDP, SDP, SDP, "", OTHER_SDP, VIDEO_SDP, FAX_SDP, "v=0\r\nm=nothing\r\n"][below(lots, 8)];
         let fields = contact(&party);
         self.send(lots, Draft { party, method: "INVITE", fields, body }, wire);
     }
@@ -169,7 +173,7 @@ impl Outside {
     pub(crate) fn go_on(&mut self, lots: &mut Random, wire: &mut Wire) {
         let index = below(lots, self.parties.len());
         let Some(party) = self.parties.get_mut(index) else { return };
-        let sdp = [SDP, SDP, "", OTHER_SDP][below(lots, 4)];
+        let sdp = [SDP, SDP, "", OTHER_SDP, VIDEO_SDP, FAX_SDP][below(lots, 6)];
         let (method, body, about_invite) = match below(lots, 10) {
             0..2 => ("CANCEL", "", true),
             2..5 => ("ACK", sdp, true),
@@ -221,7 +225,9 @@ impl Outside {
             _ => "200 OK",
         };
         let body = match (is_invite, status) {
-            (true, "200 OK" | "183 Session Progress") => [SDP, SDP, SDP, OTHER_SDP, ""][below(lots, 5)],
+            (true, "200 OK" | "183 Session Progress") => {
+                [SDP, SDP, SDP, OTHER_SDP, VIDEO_SDP, FAX_SDP, ""][below(lots, 7)]
+            }
             (true | false, _) => "",
         };
         let field = |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();

@@ -339,7 +339,7 @@ impl World {
         }
         let legs = self.opening.remove(0);
         self.open.extend(legs.iter().copied());
-        let legs = legs.into_iter().zip([40_000, 40_002]).collect();
+        let legs = legs.into_iter().zip((40_000..).step_by(2)).collect();
         self.input(Input::Media(Report::Opened { legs }));
         true
     }
