@@ -10,6 +10,8 @@ use super::lines::{Request, read};
 use super::socket::ControlSocket;
 use super::{DONE, NO_ANSWER};
 use crate::audio::{Audio, Silence};
+#[cfg(feature = "sound-card")]
+use crate::config::AudioEntry;
 use crate::config::Config;
 use crate::io::{Engine, EngineConfig, EngineError, now};
 use crate::phone::{CallDirection, CallId, Command, Event, LoggedCall};
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &Run) -> Result<u8> {
     let made = Engine::new(EngineConfig {
         servers,
         settings: config.settings(),
-        audio: audio(&config)?,
+        audio: audio(&config),
         ports: first..=last,
         country: Country::of(&config.phone.country).context("no tones are known of this country")?,
         opus: opus::Settings::default(),
@@ -101,10 +103,44 @@ pub(super) fn run(arguments: &Run) -> Result<u8> {
     Ok(DONE)
 }
 
-/// The sound of the phone.
-fn audio(config: &Config) -> Result<Box<dyn Audio>> {
-    let _wanted = &config.audio;
-    Ok(Box::new(Silence(SampleRate::Hz16000)))
+/// The sound of the phone: the sound card where there is one and it is wanted, processed as the configuration says.
+pub(super) fn audio(config: &Config) -> Box<dyn Audio> {
+    let entry = &config.audio;
+    #[cfg(feature = "sound-card")]
+    if entry.device {
+        use crate::audio::{Card, Devices};
+        let devices = Devices {
+            microphone: entry.microphone.clone(),
+            speaker: entry.speaker.clone(),
+            ringer: entry.ringer.clone(),
+        };
+        match Card::new(devices) {
+            Ok(card) => return processed(card, entry),
+            Err(error) => eprintln!("softphone: no sound card is used: {error}"),
+        }
+    }
+    #[cfg(not(feature = "sound-card"))]
+    if entry.device {
+        eprintln!(
+            "softphone: this program was built without sound cards (feature sound-card): nothing is heard or said"
+        );
+    }
+    Box::new(Silence(SampleRate::Hz16000))
+}
+
+#[cfg(all(feature = "sound-card", feature = "processing"))]
+fn processed(card: crate::audio::Card, entry: &AudioEntry) -> Box<dyn Audio> {
+    let wanted = crate::audio::Processing {
+        echo: entry.echo_cancellation,
+        noise: entry.noise_suppression,
+        gain: entry.gain_control,
+    };
+    Box::new(crate::audio::Processed::new(card, wanted))
+}
+
+#[cfg(all(feature = "sound-card", not(feature = "processing")))]
+fn processed(card: crate::audio::Card, _entry: &AudioEntry) -> Box<dyn Audio> {
+    Box::new(card)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of the program: reading a terminal waits")]

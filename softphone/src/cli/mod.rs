@@ -55,8 +55,20 @@ enum Command {
     ///
     /// Exit codes: 0 talked, 1 registration refused, 2 wrong usage, 3 no server, 5 nobody called, 7 lost in the middle.
     Listen(oneshot::Listen),
+    /// Shows the names of microphones and speakers.
+    #[cfg(feature = "sound-card")]
+    Devices,
     /// The phone without a window: commands are lines on standard input, events lines on standard output.
     Run(headless::Run),
+}
+
+#[cfg(feature = "sound-card")]
+fn devices() -> anyhow::Result<u8> {
+    let (microphones, speakers) = crate::audio::device_names()?;
+    for (what, names) in [("microphone", microphones), ("speaker", speakers)] {
+        names.iter().for_each(|name| println!("{what} \"{}\"", name.escape_default()));
+    }
+    Ok(DONE)
 }
 
 /// Runs the program.
@@ -65,6 +77,8 @@ pub fn run() -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::Call(arguments) => oneshot::call(&arguments),
         Command::Listen(arguments) => oneshot::listen(&arguments),
+        #[cfg(feature = "sound-card")]
+        Command::Devices => devices(),
         Command::Run(arguments) => headless::run(&arguments),
     };
     match outcome {

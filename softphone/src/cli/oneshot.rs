@@ -2,6 +2,7 @@
 
 use super::account::{AccountOptions, seed};
 use super::events::line;
+use super::headless;
 use super::{BUSY, DONE, FAILED, NO_ANSWER, NOT_ANSWERED, REFUSED, UNKNOWN_NUMBER};
 use crate::audio::{Audio, FileAudio, Recording, Tone, read_sound};
 use crate::config::Config;
@@ -27,14 +28,17 @@ const EXPIRES_S: u32 = 300;
 #[derive(Debug, Args)]
 struct Sound {
     /// Say this file (WAV, or Opus in Ogg) once the call is answered.
-    #[arg(long, value_name = "FILE", conflicts_with = "tone")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tone", "device"])]
     play: Option<PathBuf>,
     /// Say the file again and again.
     #[arg(long, requires = "play")]
     repeat: bool,
     /// Say a tone of so many hertz, at -10 dBm0.
-    #[arg(long, value_name = "HERTZ")]
+    #[arg(long, value_name = "HERTZ", conflicts_with = "device")]
     tone: Option<f32>,
+    /// Talk through the sound card, as the configuration says.
+    #[arg(long)]
+    device: bool,
     /// Write what is heard to this WAV file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -94,7 +98,7 @@ pub(super) struct Listen {
 /// What the engine's sound is, kept apart to complete its file.
 enum Mouth {
     File(FileAudio),
-    Tone(Tone, Option<Recording>),
+    Other(Box<dyn Audio>, Option<Recording>),
 }
 
 /// Shares the sound with the engine, which gives it back at the end by being dropped.
@@ -108,7 +112,7 @@ impl Audio for Shared {
     fn rate(&self) -> SampleRate {
         match &self.mouth {
             Some(Mouth::File(file)) => file.rate(),
-            Some(Mouth::Tone(tone, _)) => tone.rate(),
+            Some(Mouth::Other(audio, _)) => audio.rate(),
             None => SampleRate::Hz8000,
         }
     }
@@ -116,7 +120,7 @@ impl Audio for Shared {
     fn record(&mut self, now: Time, frame: &mut [i16]) {
         match &mut self.mouth {
             Some(Mouth::File(file)) => file.record(now, frame),
-            Some(Mouth::Tone(tone, _)) => tone.record(now, frame),
+            Some(Mouth::Other(audio, _)) => audio.record(now, frame),
             None => frame.fill(0),
         }
     }
@@ -124,15 +128,34 @@ impl Audio for Shared {
     fn play(&mut self, now: Time, frame: &[i16]) {
         match &mut self.mouth {
             Some(Mouth::File(file)) => file.play(now, frame),
-            Some(Mouth::Tone(_, Some(recording))) if self.talking => recording.write(frame),
-            Some(Mouth::Tone(..)) | None => {}
+            Some(Mouth::Other(audio, recording)) => {
+                audio.play(now, frame);
+                if let Some(recording) = recording.as_mut().filter(|_| self.talking) {
+                    recording.write(frame);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn ring(&mut self, now: Time, frame: &[i16]) {
+        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
+            audio.ring(now, frame);
+        }
+    }
+
+    fn rest(&mut self) {
+        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
+            audio.rest();
         }
     }
 
     fn set_talking(&mut self, talking: bool) {
         self.talking = talking;
-        if let Some(Mouth::File(file)) = &mut self.mouth {
-            file.set_talking(talking);
+        match &mut self.mouth {
+            Some(Mouth::File(file)) => file.set_talking(talking),
+            Some(Mouth::Other(audio, _)) => audio.set_talking(talking),
+            None => {}
         }
     }
 
@@ -145,8 +168,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let finished = match self.mouth.take() {
             Some(Mouth::File(file)) => file.finish(),
-            Some(Mouth::Tone(_, Some(recording))) => recording.finish(),
-            Some(Mouth::Tone(_, None)) | None => Ok(()),
+            Some(Mouth::Other(_, Some(recording))) => recording.finish(),
+            Some(Mouth::Other(_, None)) | None => Ok(()),
         };
         *self.done.borrow_mut() = Some(finished);
     }
@@ -156,9 +179,11 @@ impl Drop for Shared {
 type Finished = std::rc::Rc<std::cell::RefCell<Option<Result<(), hound::Error>>>>;
 
 impl Sound {
-    fn audio(&self) -> Result<(Box<dyn Audio>, Finished)> {
-        let rate = SampleRate::from_hertz(self.rate)
+    fn audio(&self, config: &Config) -> Result<(Box<dyn Audio>, Finished)> {
+        let device = self.device.then(|| headless::audio(config));
+        let wanted = SampleRate::from_hertz(self.rate)
             .with_context(|| format!("--rate {}: give 8000, 16000, 32000, 44100 or 48000", self.rate))?;
+        let rate = device.as_ref().map_or(wanted, |device| device.rate());
         let recording = match &self.record {
             None => None,
             Some(path) => Some(
@@ -166,14 +191,15 @@ impl Sound {
                     .map_err(|error| anyhow!("{} cannot be written: {error}", path.display()))?,
             ),
         };
-        let mouth = match (&self.play, self.tone) {
-            (Some(path), _) => {
+        let mouth = match (device, &self.play, self.tone) {
+            (Some(device), _, _) => Mouth::Other(device, recording),
+            (None, Some(path), _) => {
                 let said =
                     read_sound(path, rate).with_context(|| format!("{} cannot be played", path.display()))?;
                 Mouth::File(FileAudio::new(rate, said, self.repeat, recording))
             }
-            (None, Some(hertz)) => Mouth::Tone(Tone::new(rate, hertz, -10.0), recording),
-            (None, None) => Mouth::File(FileAudio::new(rate, vec![0], true, recording)),
+            (None, None, Some(hertz)) => Mouth::Other(Box::new(Tone::new(rate, hertz, -10.0)), recording),
+            (None, None, None) => Mouth::File(FileAudio::new(rate, vec![0], true, recording)),
         };
         let done: Finished = std::rc::Rc::default();
         let shared = Shared { mouth: Some(mouth), talking: false, done: std::rc::Rc::clone(&done) };
@@ -297,7 +323,7 @@ impl Talk {
 pub(super) fn call(arguments: &Call) -> Result<u8> {
     let (config, servers) = arguments.account.load()?;
     let settings = arguments.sound.settings(&config)?;
-    let (audio, done) = arguments.sound.audio()?;
+    let (audio, done) = arguments.sound.audio(&config)?;
     let mut engine = match engine(servers, &config, settings, audio)? {
         Ok(engine) => engine,
         Err(code) => return Ok(code),
@@ -390,7 +416,7 @@ pub(super) fn listen(arguments: &Listen) -> Result<u8> {
     } else if settings.auto_answer == AutoAnswer::Never && !settings.answer_when_asked {
         bail!("nobody would answer: give --auto-answer, or auto_answer in the configuration file");
     }
-    let (audio, done) = arguments.sound.audio()?;
+    let (audio, done) = arguments.sound.audio(&config)?;
     let mut engine = match engine(servers, &config, settings, audio)? {
         Ok(engine) => engine,
         Err(code) => return Ok(code),

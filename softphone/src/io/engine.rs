@@ -449,6 +449,7 @@ impl Engine {
             self.tick(now);
             if self.calls.is_empty() && !self.tones.are_heard() {
                 self.next_frame = None;
+                self.audio.rest();
                 return;
             }
         }
