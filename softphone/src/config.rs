@@ -1,7 +1,6 @@
 //! The configuration file: TOML, read strictly, so that a misspelt key is told and not ignored.
 //!
-//! An error names the file, the line and what can be done. Passwords stand here, in a file of their own, or in the key ring
-//! of the system (`io/secrets.rs`).
+//! An error names the file, the line and what can be done. Passwords stand here or in a file of their own.
 
 use crate::phone::{AutoAnswer, Codec, Settings};
 use core::fmt;
@@ -168,7 +167,7 @@ impl Config {
     pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
         let config: Config = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
-            let remedy = "See docs/configuration.md for the keys there are and their values.".to_owned();
+            let remedy = "See docs/softphone.md for the keys there are and their values.".to_owned();
             ConfigError { file: file.to_owned(), line, problem: error.message().to_owned(), remedy }
         })?;
         config.check(file, text)?;
@@ -285,8 +284,8 @@ mod tests {
             ("[phone]\ncountry = \"xx\"", 2, "ISO 3166"),
             ("[phone]\nports = [5000, 4000]", 2, "40000"),
             ("[phone]\nlines = 0", 2, "at least 1"),
-            ("[phone]\nlines = \"two\"", 2, "docs/configuration.md"),
-            ("[[account]]\nserver = \"x\"", 1, "docs/configuration.md"),
+            ("[phone]\nlines = \"two\"", 2, "docs/softphone.md"),
+            ("[[account]]\nserver = \"x\"", 1, "docs/softphone.md"),
         ] {
             let error = error(text);
             assert_eq!(error.line, Some(line), "{error}");

@@ -1,11 +1,12 @@
 //! Which account, from options or the configuration file; and its password.
 
+use super::{DONE, setup};
 use crate::config::{AccountEntry, Config, host_and_port};
 use crate::io::Server;
 use crate::phone::Password;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 /// Where the password is looked for when it does not come on standard input.
@@ -37,12 +38,14 @@ impl AccountOptions {
         let path = self.config.clone().or_else(|| self.server.is_none().then(default_path).flatten());
         let config = match &path {
             None => Config::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| {
-                    format!("{} cannot be read; give --server and --user, or --config", path.display())
-                })?;
-                Config::parse(path, &text)?
+            // The first start, by a person.
+            Some(path) if self.config.is_none() && !path.exists() && std::io::stdin().is_terminal() => {
+                if setup::run(path)? != DONE {
+                    bail!("there is no account yet");
+                }
+                read(path)?
             }
+            Some(path) => read(path)?,
         };
         if let (Some(server), Some(user)) = (&self.server, &self.user) {
             let server = Server {
@@ -100,6 +103,21 @@ fn of_entry(entry: &AccountEntry, folder: &Path) -> Result<Server> {
         password: Password(password.into()),
         ..placed(&entry.server, "server =")?
     })
+}
+
+fn read(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "{} cannot be read; give --server and --user, or --config, or run softphone setup",
+            path.display()
+        )
+    })?;
+    Ok(Config::parse(path, &text)?)
+}
+
+/// Where the configuration is, or is to be.
+pub(super) fn place(config: Option<PathBuf>) -> Result<PathBuf> {
+    config.or_else(default_path).context("there is no home folder: give --config FILE")
 }
 
 /// Where the configuration is when nobody says.

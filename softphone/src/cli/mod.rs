@@ -9,6 +9,7 @@ mod headless;
 mod lines;
 mod oneshot;
 mod register;
+mod setup;
 #[cfg(unix)]
 mod socket;
 
@@ -55,6 +56,14 @@ enum Command {
     ///
     /// Exit codes: 0 talked, 1 registration refused, 2 wrong usage, 3 no server, 5 nobody called, 7 lost in the middle.
     Listen(oneshot::Listen),
+    /// Asks three questions, tries the answers, and writes the configuration.
+    ///
+    /// Exit codes: 0 it works, 1 refused, 2 wrong usage, 3 no answer.
+    Setup {
+        /// The configuration file to write.
+        #[arg(long, value_name = "FILE")]
+        config: Option<std::path::PathBuf>,
+    },
     /// Shows the names of microphones and speakers.
     #[cfg(feature = "sound-card")]
     Devices,
@@ -77,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::Call(arguments) => oneshot::call(&arguments),
         Command::Listen(arguments) => oneshot::listen(&arguments),
+        Command::Setup { config } => account::place(config).and_then(|path| setup::run(&path)),
         #[cfg(feature = "sound-card")]
         Command::Devices => devices(),
         Command::Run(arguments) => headless::run(&arguments),
