@@ -1,8 +1,9 @@
-//! The phone: one pure machine, [`phone::Phone`], and at its edge the sockets and clock of [`io`].
-//!
-//! Left out so far: audio. A program that plays and records obeys [`phone::MediaCommand`].
+//! The phone: two pure machines, [`phone::Phone`] for signalling and [`voice::Voice`] for the sound of a call; [`audio`], where
+//! sound comes from and goes to; and at the edge the sockets and clock of [`io`] and the commands of [`cli`].
 
 pub mod audio;
+pub mod cli;
+pub mod config;
 pub mod io;
 pub mod phone;
 pub mod voice;

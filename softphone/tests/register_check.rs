@@ -16,13 +16,13 @@ use std::time::Duration;
 fn softphone(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_softphone"));
     command.args(["register", "--check"]).args(arguments).env_remove("SOFTPHONE_PASSWORD");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Runs it to its end, while a registrar for `1001` with the password `secret` answers on `socket`; how many REGISTERs
 /// of a lifetime were accepted.
 fn run(mut command: Command, input: &str, socket: &UdpSocket) -> (Output, Vec<u32>) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A program that wants no password may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -114,4 +114,48 @@ fn wrong_usage_is_told_before_anything_is_sent() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(accepted.is_empty());
     }
+}
+
+#[test]
+fn the_first_start_asks_tries_and_writes_what_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("phone").join("softphone.toml");
+    let path = config.to_str().unwrap();
+    let (socket, address) = registrar();
+    let setup = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_softphone"));
+        command.args(["setup", "--config", path]);
+        command
+    };
+    let (output, _) = run(setup(), &format!("{address}\n1001\nsesame\n"), &socket);
+    assert_eq!((output.status.code(), config.exists()), (Some(1), false));
+    let (output, accepted) = run(setup(), &format!("{address}\n1001\nsecret\n"), &socket);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(accepted, [60, 0]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softphone"));
+    command.args(["register", "--check", "--config", path]);
+    let (output, accepted) = run(command, "", &socket);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(accepted, [60, 0]);
+    #[cfg(unix)]
+    for file in [config.clone(), config.with_file_name("password")] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (output, _) = run(setup(), "x\nx\nx\n", &socket);
+    assert_eq!(output.status.code(), Some(2), "a configuration is never written over");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_file_line_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("phone.toml");
+    std::fs::write(&config, "[phone]\ncodecs = [\"g729\"]\n").unwrap();
+    let (socket, _) = registrar();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softphone"));
+    command.arg("run").arg("--config").arg(&config);
+    let (output, _) = run(command, "", &socket);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("phone.toml, line 2: there is no codec \"g729\". Known are opus"), "{said}");
 }

@@ -18,6 +18,7 @@ pub mod process;
 pub mod sim;
 pub mod sipp;
 pub mod skip;
+pub mod softphone;
 pub mod speech;
 pub mod switch;
 pub mod web_phone;

@@ -6,6 +6,8 @@
 //!
 //! Pure but for `files`, which writes, and `card`, which is there with the feature `sound-card`.
 
+#[cfg(feature = "sound-card")]
+mod card;
 mod files;
 mod link;
 mod pace;
@@ -17,6 +19,8 @@ mod virtual_device;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "sound-card")]
+pub use card::{Card, CardError, Devices, device_names};
 pub use files::{FileAudio, Recording, SoundError, read_sound};
 pub use link::{LinkFigures, LinkedAudio, MicrophoneSide, SpeakerSide, link};
 pub use pace::Pace;
@@ -50,6 +54,9 @@ pub trait Audio {
     fn set_talking(&mut self, talking: bool) {
         let _ = talking;
     }
+
+    /// Nothing is to be heard or said for now: devices may be closed.
+    fn rest(&mut self) {}
 
     /// Whether there is nothing more to be said: a file is at its end.
     fn is_finished(&self) -> bool {

@@ -125,6 +125,10 @@ impl<A: Audio> Audio for Processed<A> {
         self.inner.set_talking(talking);
     }
 
+    fn rest(&mut self) {
+        self.inner.rest();
+    }
+
     fn is_finished(&self) -> bool {
         self.inner.is_finished()
     }

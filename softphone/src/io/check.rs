@@ -1,7 +1,7 @@
 //! `register --check`: registers, removes the registration again, and says how that went.
 
-use super::{Udp, UdpError, now};
-use crate::phone::{Account, AccountError, Command, Event, Input, Output, Password, Phone, Reason, Settings};
+use super::{Server, Udp, UdpError, now};
+use crate::phone::{Account, AccountError, Command, Event, Input, Output, Phone, Reason, Settings};
 use sip_stack::Time;
 use std::io;
 use std::time::Duration;
@@ -10,21 +10,6 @@ use std::time::Duration;
 const EXPIRES_S: u32 = 60;
 /// The longest wait between two looks at the clock.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Where and who.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Name or address of the server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The SIP domain, where it is not the host.
-    pub domain: Option<String>,
-    /// The user name.
-    pub user: String,
-    /// Its password.
-    pub password: Password,
-}
 
 /// How the check went.
 #[derive(Clone, Debug, PartialEq, Eq)]

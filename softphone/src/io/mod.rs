@@ -1,11 +1,16 @@
-//! The edge of the phone: the clock, one UDP socket, and the registration check that runs over them.
+//! The edge of the phone: the clock, sockets, the registration check, and [`Engine`], the phone at work.
 //!
-//! Left out so far: audio, TCP and TLS, and a run loop for calls.
+//! Left out so far: TCP and TLS.
 
+mod call_media;
 mod check;
 mod clock;
+mod engine;
+mod lines;
+mod rtp_ports;
 mod udp;
 
-pub use check::{CheckError, Outcome, Server, check_registration};
+pub use check::{CheckError, Outcome, check_registration};
 pub use clock::now;
+pub use engine::{Engine, EngineConfig, EngineError, Server};
 pub use udp::{Udp, UdpError};

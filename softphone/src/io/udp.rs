@@ -1,4 +1,4 @@
-//! One UDP socket towards one server.
+//! UDP sockets towards a server: one that is tied to it, and one that hears others too.
 
 use bytes::Bytes;
 use sip_stack::message::MAX_MESSAGE;
@@ -83,6 +83,23 @@ impl Udp {
             },
         }
     }
+}
+
+/// Finds `host` and opens a socket for everything that goes to it and comes from it: with the address of ours that faces it,
+/// and not tied to it, because a server may answer from, and calls may lead to, other addresses. Waits for the system's resolver.
+///
+/// # Errors
+/// [`UdpError`]
+pub(super) fn listen(
+    host: &str,
+    port: u16,
+    listener: ListenerId,
+) -> Result<(mio::net::UdpSocket, Flow), UdpError> {
+    let flow = Udp::towards(host, port)?.flow();
+    let bound = mio::net::UdpSocket::bind(SocketAddr::new(flow.local.ip(), 0))
+        .and_then(|socket| Ok((socket.local_addr()?, socket)));
+    let (local, socket) = bound.map_err(|source| UdpError::Socket { peer: flow.peer, source })?;
+    Ok((socket, Flow { listener, local, ..flow }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of the phone: its socket")]

@@ -95,6 +95,22 @@ impl Phone {
         self.log.calls()
     }
 
+    /// The calls that the user knows of, in the order they began.
+    pub fn call_ids(&self) -> Vec<CallId> {
+        self.calls.iter().filter(|(_, call)| call.occupies_a_line()).map(|(id, _)| *id).collect()
+    }
+
+    /// The account of a call that goes on.
+    pub fn account_of_call(&self, call: CallId) -> Option<AccountId> {
+        self.calls.get(&call).map(|call| call.account)
+    }
+
+    /// Whether no answer is waited for but those to a refresh: the phone may be switched off.
+    pub fn is_settled(&self) -> bool {
+        let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
+        self.calls.is_empty() && self.farewells.is_empty() && settled
+    }
+
     /// Transactions that have not ended.
     pub fn transactions(&self) -> usize {
         self.endpoint.transactions()
@@ -112,9 +128,7 @@ impl Phone {
 
     /// Whether nothing is left to do but to refresh the registration.
     pub fn is_idle(&self) -> bool {
-        let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
-        let nothing = self.calls.is_empty() && self.farewells.is_empty() && settled;
-        nothing && self.transactions() == 0 && self.dialogs() == 0
+        self.is_settled() && self.transactions() == 0 && self.dialogs() == 0
     }
 
     /// Takes one input. Outputs follow from [`Phone::poll_output`] until it is `None`.

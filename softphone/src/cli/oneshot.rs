@@ -1,0 +1,484 @@
+//! `softphone call` and `softphone listen`: one thing is done, and the exit code tells how it went.
+
+use super::account::{AccountOptions, seed};
+use super::events::line;
+use super::headless;
+use super::{BUSY, DONE, FAILED, NO_ANSWER, NOT_ANSWERED, REFUSED, UNKNOWN_NUMBER};
+use crate::audio::{Audio, FileAudio, Recording, Tone, read_sound};
+use crate::config::Config;
+use crate::io::{Engine, EngineConfig, EngineError, Server, now};
+use crate::phone::{
+    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings,
+};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use media::codec::opus;
+use media::dsp::SampleRate;
+use media::source::Country;
+use sip_stack::Time;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Between two looks at the clock.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// For how long a registration is asked for by a command that lasts as long as a call.
+const EXPIRES_S: u32 = 300;
+
+/// What is said and written.
+#[derive(Debug, Args)]
+struct Sound {
+    /// Say this file (WAV, or Opus in Ogg) once the call is answered.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tone", "device"])]
+    play: Option<PathBuf>,
+    /// Say the file again and again.
+    #[arg(long, requires = "play")]
+    repeat: bool,
+    /// Say a tone of so many hertz, at -10 dBm0.
+    #[arg(long, value_name = "HERTZ", conflicts_with = "device")]
+    tone: Option<f32>,
+    /// Talk through the sound card, as the configuration says.
+    #[arg(long)]
+    device: bool,
+    /// Write what is heard to this WAV file.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The rate at which sound is said and written.
+    #[arg(long, value_name = "HERTZ", default_value_t = 48_000)]
+    rate: u32,
+    /// Hang up so many seconds after the call was answered; otherwise when the file is at its end, or the other side hangs up.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<u64>,
+    /// Offer and take these codecs alone, in this order: opus, g722, pcmu, pcma.
+    #[arg(long, value_delimiter = ',')]
+    codecs: Vec<String>,
+    /// Say nothing of what happens.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Call {
+    /// A number of the account's domain, or a SIP URI.
+    target: String,
+    #[command(flatten)]
+    account: AccountOptions,
+    #[command(flatten)]
+    sound: Sound,
+    /// Press these keys when the call is answered.
+    #[arg(long)]
+    digits: Option<String>,
+    /// Register first; most servers let users call without.
+    #[arg(long)]
+    register: bool,
+    /// Give up after so many seconds of ringing.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listen {
+    #[command(flatten)]
+    account: AccountOptions,
+    #[command(flatten)]
+    sound: Sound,
+    /// Take every call.
+    #[arg(long)]
+    auto_answer: bool,
+    /// Let it ring for so many seconds before.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, requires = "auto_answer")]
+    answer_after: u64,
+    /// Leave when no call has come for so many seconds; otherwise wait for ever.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    /// Leave after so many calls.
+    #[arg(long, default_value_t = 1)]
+    calls: u32,
+}
+
+/// What the engine's sound is, kept apart to complete its file.
+enum Mouth {
+    File(FileAudio),
+    Other(Box<dyn Audio>, Option<Recording>),
+}
+
+/// Shares the sound with the engine, which gives it back at the end by being dropped.
+struct Shared {
+    mouth: Option<Mouth>,
+    talking: bool,
+    done: std::rc::Rc<std::cell::RefCell<Option<Result<(), hound::Error>>>>,
+}
+
+impl Audio for Shared {
+    fn rate(&self) -> SampleRate {
+        match &self.mouth {
+            Some(Mouth::File(file)) => file.rate(),
+            Some(Mouth::Other(audio, _)) => audio.rate(),
+            None => SampleRate::Hz8000,
+        }
+    }
+
+    fn record(&mut self, now: Time, frame: &mut [i16]) {
+        match &mut self.mouth {
+            Some(Mouth::File(file)) => file.record(now, frame),
+            Some(Mouth::Other(audio, _)) => audio.record(now, frame),
+            None => frame.fill(0),
+        }
+    }
+
+    fn play(&mut self, now: Time, frame: &[i16]) {
+        match &mut self.mouth {
+            Some(Mouth::File(file)) => file.play(now, frame),
+            Some(Mouth::Other(audio, recording)) => {
+                audio.play(now, frame);
+                if let Some(recording) = recording.as_mut().filter(|_| self.talking) {
+                    recording.write(frame);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn ring(&mut self, now: Time, frame: &[i16]) {
+        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
+            audio.ring(now, frame);
+        }
+    }
+
+    fn rest(&mut self) {
+        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
+            audio.rest();
+        }
+    }
+
+    fn set_talking(&mut self, talking: bool) {
+        self.talking = talking;
+        match &mut self.mouth {
+            Some(Mouth::File(file)) => file.set_talking(talking),
+            Some(Mouth::Other(audio, _)) => audio.set_talking(talking),
+            None => {}
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(&self.mouth, Some(Mouth::File(file)) if file.is_finished())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let finished = match self.mouth.take() {
+            Some(Mouth::File(file)) => file.finish(),
+            Some(Mouth::Other(_, Some(recording))) => recording.finish(),
+            Some(Mouth::Other(_, None)) | None => Ok(()),
+        };
+        *self.done.borrow_mut() = Some(finished);
+    }
+}
+
+/// How the written file was completed, once the engine is gone.
+type Finished = std::rc::Rc<std::cell::RefCell<Option<Result<(), hound::Error>>>>;
+
+impl Sound {
+    fn audio(&self, config: &Config) -> Result<(Box<dyn Audio>, Finished)> {
+        let device = self.device.then(|| headless::audio(config));
+        let wanted = SampleRate::from_hertz(self.rate)
+            .with_context(|| format!("--rate {}: give 8000, 16000, 32000, 44100 or 48000", self.rate))?;
+        let rate = device.as_ref().map_or(wanted, |device| device.rate());
+        let recording = match &self.record {
+            None => None,
+            Some(path) => Some(
+                Recording::create(path, rate)
+                    .map_err(|error| anyhow!("{} cannot be written: {error}", path.display()))?,
+            ),
+        };
+        let mouth = match (device, &self.play, self.tone) {
+            (Some(device), _, _) => Mouth::Other(device, recording),
+            (None, Some(path), _) => {
+                let said =
+                    read_sound(path, rate).with_context(|| format!("{} cannot be played", path.display()))?;
+                Mouth::File(FileAudio::new(rate, said, self.repeat, recording))
+            }
+            (None, None, Some(hertz)) => Mouth::Other(Box::new(Tone::new(rate, hertz, -10.0)), recording),
+            (None, None, None) => Mouth::File(FileAudio::new(rate, vec![0], true, recording)),
+        };
+        let done: Finished = std::rc::Rc::default();
+        let shared = Shared { mouth: Some(mouth), talking: false, done: std::rc::Rc::clone(&done) };
+        Ok((Box::new(shared), done))
+    }
+
+    fn settings(&self, config: &Config) -> Result<Settings> {
+        let mut settings = config.settings();
+        if !self.codecs.is_empty() {
+            let known = |name: &String| {
+                Codec::from_name(name).with_context(|| {
+                    format!("--codecs: there is no {name}; known are opus, g722, pcmu, pcma")
+                })
+            };
+            settings.codecs = self.codecs.iter().map(known).collect::<Result<_>>()?;
+        }
+        Ok(settings)
+    }
+
+    fn tell(&self, event: &Event) {
+        if !self.quiet {
+            eprintln!("{}", line(event));
+        }
+    }
+}
+
+fn engine(
+    servers: Vec<Server>,
+    config: &Config,
+    settings: Settings,
+    audio: Box<dyn Audio>,
+) -> Result<Result<Engine, u8>> {
+    let [first, last] = config.phone.ports;
+    let made = Engine::new(EngineConfig {
+        servers,
+        settings,
+        audio,
+        ports: first..=last,
+        country: Country::of(&config.phone.country).context("no tones are known of this country")?,
+        opus: opus::Settings::default(),
+        expires_s: EXPIRES_S,
+        seed: seed()?,
+    });
+    match made {
+        Ok(engine) => Ok(Ok(engine)),
+        Err(error @ EngineError::Udp(_)) => {
+            eprintln!("softphone: {error}");
+            Ok(Err(NO_ANSWER))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends the engine and the file it wrote.
+fn finish(mut engine: Engine, unregister: bool, code: u8, done: &Finished) -> Result<u8> {
+    engine.leave(unregister).context("leaving")?;
+    drop(engine.into_audio());
+    match done.borrow_mut().take() {
+        Some(Err(error)) => {
+            eprintln!("softphone: the recording is not complete: {error}");
+            Ok(if code == DONE { FAILED } else { code })
+        }
+        Some(Ok(())) | None => Ok(code),
+    }
+}
+
+/// What is known of the sound of a call, for the one who started the command.
+fn report(engine: &Engine, call: CallId, quiet: bool) {
+    let Some(figures) = engine.figures(call).filter(|_| !quiet) else { return };
+    let codec = |codec: Option<Codec>| codec.map_or("-", Codec::name);
+    let quality = figures.rtcp.and_then(|rtcp| rtcp.quality);
+    let mos = quality
+        .map_or_else(|| "-".to_owned(), |quality| format!("{:.1}", f32::from(quality.mos_listening) / 10.0));
+    eprintln!(
+        "sound call={call} sent={} codec={} received={} codec={} lost={} jitter_ms={:.1} delay_ms={} mos={mos}",
+        figures.packets_out,
+        codec(figures.sending),
+        figures.packets_in,
+        codec(figures.hearing),
+        figures.jitter.lost,
+        figures.jitter.jitter_us as f32 / 1_000.0,
+        figures.jitter.delay_us / 1_000,
+    );
+}
+
+fn code_of(reason: &Reason) -> u8 {
+    match reason {
+        Reason::NoAnswer | Reason::Unreachable | Reason::ServerFailed(_) | Reason::ServerBusy => NO_ANSWER,
+        Reason::Busy => BUSY,
+        Reason::NotAnswered | Reason::Unavailable => NOT_ANSWERED,
+        Reason::UnknownNumber => UNKNOWN_NUMBER,
+        Reason::Lost | Reason::NoMediaPort | Reason::Nonsense => FAILED,
+        Reason::WrongPassword
+        | Reason::UnknownAuthentication
+        | Reason::UnknownUser
+        | Reason::Forbidden
+        | Reason::Declined
+        | Reason::NoCommonFormat
+        | Reason::Terminated
+        | Reason::Moved
+        | Reason::Other { .. } => REFUSED,
+    }
+}
+
+/// A call that goes on.
+struct Talk {
+    call: CallId,
+    since: Time,
+}
+
+impl Talk {
+    /// Whether it has lasted as long as it should.
+    fn is_over(&self, engine: &Engine, duration: Option<Duration>) -> bool {
+        match duration {
+            Some(duration) => now().since(self.since) >= duration,
+            None => engine.audio().is_finished(),
+        }
+    }
+}
+
+pub(super) fn call(arguments: &Call) -> Result<u8> {
+    let (config, servers) = arguments.account.load()?;
+    let settings = arguments.sound.settings(&config)?;
+    let (audio, done) = arguments.sound.audio(&config)?;
+    let mut engine = match engine(servers, &config, settings, audio)? {
+        Ok(engine) => engine,
+        Err(code) => return Ok(code),
+    };
+    let target: Box<str> = arguments.target.as_str().into();
+    let place = || Command::Call { account: AccountId::FIRST, target: target.clone() };
+    if arguments.register {
+        engine.command(Command::Register)?;
+    } else {
+        engine.command(place())?;
+    }
+    let code = attend_call(&mut engine, arguments, place)?;
+    finish(engine, arguments.register, code, &done)
+}
+
+/// Goes along with a call of ours until it is over; the exit code.
+fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Command) -> Result<u8> {
+    let sound = &arguments.sound;
+    let duration = sound.duration.map(Duration::from_secs);
+    let (mut talk, mut placed, mut given_up, mut rang) = (None::<Talk>, None, false, false);
+    loop {
+        while let Some(event) = engine.poll_event() {
+            sound.tell(&event);
+            match event {
+                Event::Registered { .. } if placed.is_none() => engine.command(place())?,
+                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                Event::Calling { call, .. } => placed = Some((call, now())),
+                Event::Connected { call } => {
+                    talk = Some(Talk { call, since: now() });
+                    if let Some(digits) = &arguments.digits {
+                        let digits = digits.as_str().into();
+                        engine.command(Command::Dial { call, digits, way: DigitWay::Best })?;
+                    }
+                }
+                Event::Ended { ending, .. } => {
+                    return Ok(match ending {
+                        Ending::Failed(reason) => {
+                            if sound.quiet {
+                                eprintln!("softphone: {reason}");
+                            }
+                            code_of(&reason)
+                        }
+                        Ending::Ours if given_up && rang => NOT_ANSWERED,
+                        Ending::Ours if given_up => NO_ANSWER,
+                        Ending::Ours | Ending::Theirs => DONE,
+                    });
+                }
+                Event::Ringing { .. } => rang = true,
+                Event::Registered { .. }
+                | Event::Unregistered { .. }
+                | Event::Incoming { .. }
+                | Event::TurnedAway { .. }
+                | Event::Held { .. }
+                | Event::HoldFailed { .. }
+                | Event::HeldByPeer { .. }
+                | Event::Muted { .. }
+                | Event::Digit { .. } => {}
+            }
+        }
+        match (&talk, placed) {
+            (Some(talk), _) if talk.is_over(engine, duration) => {
+                report(engine, talk.call, sound.quiet);
+                engine.command(Command::HangUp { call: talk.call })?;
+            }
+            (None, Some((call, since)))
+                if now().since(since) >= Duration::from_secs(arguments.wait) && !given_up =>
+            {
+                given_up = true;
+                engine.command(Command::HangUp { call })?;
+            }
+            (Some(_) | None, _) => {}
+        }
+        engine.turn(patience(talk.is_some()))?;
+    }
+}
+
+/// A call that is over at a certain moment is looked at more often.
+const fn patience(talking: bool) -> Duration {
+    if talking { Duration::from_millis(10) } else { PATIENCE }
+}
+
+pub(super) fn listen(arguments: &Listen) -> Result<u8> {
+    let (config, servers) = arguments.account.load()?;
+    let mut settings = arguments.sound.settings(&config)?;
+    if arguments.auto_answer {
+        settings.auto_answer = match Duration::from_secs(arguments.answer_after) {
+            Duration::ZERO => AutoAnswer::Always,
+            delay => AutoAnswer::After(delay),
+        };
+    } else if settings.auto_answer == AutoAnswer::Never && !settings.answer_when_asked {
+        bail!("nobody would answer: give --auto-answer, or auto_answer in the configuration file");
+    }
+    let (audio, done) = arguments.sound.audio(&config)?;
+    let mut engine = match engine(servers, &config, settings, audio)? {
+        Ok(engine) => engine,
+        Err(code) => return Ok(code),
+    };
+    engine.command(Command::Register)?;
+    let code = attend_calls(&mut engine, arguments)?;
+    finish(engine, true, code, &done)
+}
+
+/// Goes along with the calls of others; the exit code.
+fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
+    let sound = &arguments.sound;
+    let duration = sound.duration.map(Duration::from_secs);
+    let (mut talks, mut over, mut idle_since) = (Vec::<Talk>::new(), 0_u32, now());
+    let mut code = NOT_ANSWERED;
+    loop {
+        while let Some(event) = engine.poll_event() {
+            sound.tell(&event);
+            match event {
+                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                Event::Connected { call } => {
+                    talks.push(Talk { call, since: now() });
+                    if code == NOT_ANSWERED {
+                        code = DONE;
+                    }
+                }
+                Event::Ended { call, ending } => {
+                    idle_since = now();
+                    if talks.iter().any(|talk| talk.call == call) {
+                        over += 1;
+                        if let Ending::Failed(_) = ending {
+                            code = FAILED;
+                        }
+                    }
+                    talks.retain(|talk| talk.call != call);
+                }
+                Event::Registered { .. }
+                | Event::Unregistered { .. }
+                | Event::Calling { .. }
+                | Event::Ringing { .. }
+                | Event::Incoming { .. }
+                | Event::TurnedAway { .. }
+                | Event::Held { .. }
+                | Event::HoldFailed { .. }
+                | Event::HeldByPeer { .. }
+                | Event::Muted { .. }
+                | Event::Digit { .. } => {}
+            }
+        }
+        if over >= arguments.calls {
+            return Ok(code);
+        }
+        let waited = arguments.wait.is_some_and(|wait| now().since(idle_since) >= Duration::from_secs(wait));
+        if talks.is_empty() && waited {
+            return Ok(code);
+        }
+        let finished: Vec<CallId> =
+            talks.iter().filter(|talk| talk.is_over(engine, duration)).map(|talk| talk.call).collect();
+        for call in finished {
+            report(engine, call, sound.quiet);
+            engine.command(Command::HangUp { call })?;
+        }
+        engine.turn(patience(!talks.is_empty()))?;
+    }
+}

@@ -1,0 +1,508 @@
+//! The phone at work: sockets, clock, sound and the machine, on one thread.
+//!
+//! A turn waits until something comes or is due, hands it to the machines and carries out what they want. While there is a
+//! call it ticks every [`FRAME_MS`]: a frame of the microphone goes to every call that is talked in, what they are heard to
+//! say is added up and played. Without a call nothing ticks and the microphone is not listened to.
+//!
+//! Left out on purpose: TCP and TLS (the connections of `sip_stack::io` fit in here), SRTP, DNS other than the system's.
+
+use super::call_media::CallMedia;
+use super::lines::{Signals, Tones};
+use super::rtp_ports::RtpPorts;
+use super::{UdpError, now, udp};
+use crate::audio::{Audio, FRAME_MS};
+use crate::phone::{
+    Account, AccountError, AccountId, CallId, Command, CommandError, Ending, Event, Input, MediaCommand,
+    MediaReport, Output, Password, Phone, Reason, Settings,
+};
+use crate::voice::{Port, Voice, VoiceConfig, VoiceFigures};
+use bytes::Bytes;
+use media::codec::opus;
+use media::source::{CallTone, Country};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
+use sip_stack::Time;
+use sip_stack::message::MAX_MESSAGE;
+use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
+/// Frames that are made up for when a turn came late; more are left out.
+const CATCH_UP: u64 = 5;
+/// How long leaving takes at most: for BYE and the removal of registrations to be answered.
+const LEAVING: Duration = Duration::from_secs(3);
+/// Datagrams of one socket that are taken in a turn. More are a flood, whose next datagram brings another turn.
+const BATCH: usize = 1_024;
+/// The same for the sound of a call, in batches.
+const MEDIA_BATCHES: usize = 16;
+const WAKE: Token = Token(usize::MAX - 1);
+/// Tokens below are sockets of SIP; above them each call has two.
+const FIRST_CALL: usize = 1 << 10;
+
+/// An account and where its server is.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The SIP domain, where it is not the host.
+    pub domain: Option<String>,
+    /// The user name.
+    pub user: String,
+    /// Shown to those we call.
+    pub display_name: Option<String>,
+    /// Its password.
+    pub password: Password,
+}
+
+/// What an engine is made of.
+pub struct EngineConfig {
+    /// At least one account.
+    pub servers: Vec<Server>,
+    /// What the user has set.
+    pub settings: Settings,
+    /// Where sound comes from and goes to.
+    pub audio: Box<dyn Audio>,
+    /// The ports of RTP and RTCP.
+    pub ports: RangeInclusive<u16>,
+    /// Whose tones are heard.
+    pub country: &'static Country,
+    /// How Opus is encoded.
+    pub opus: opus::Settings,
+    /// The lifetime to ask registrars for, in seconds.
+    pub expires_s: u32,
+    /// From the system: decides every tag, nonce and SSRC.
+    pub seed: [u8; 32],
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no account.
+    #[error("there is no account")]
+    NoAccount,
+    /// An account cannot be written.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// There is no way to a server.
+    #[error(transparent)]
+    Udp(#[from] UdpError),
+    /// The system refused something.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A phone with sockets and sound.
+pub struct Engine {
+    phone: Phone,
+    poll: Poll,
+    ready: Events,
+    waker: Arc<Waker>,
+    sip: Vec<UdpSocket>,
+    buffer: Vec<u8>,
+    calls: BTreeMap<CallId, CallMedia>,
+    ports: RtpPorts,
+    audio: Box<dyn Audio>,
+    talking: bool,
+    tones: Tones,
+    signals: BTreeMap<CallId, Signals>,
+    next_frame: Option<Time>,
+    frames: Frames,
+    events: VecDeque<Event>,
+    opus: opus::Settings,
+    draws: u64,
+}
+
+/// Room for the frames of a tick.
+struct Frames {
+    microphone: Vec<i16>,
+    scratch: Vec<i16>,
+    sum: Vec<i32>,
+    heard: Vec<i16>,
+    bell: Vec<i16>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("phone", &self.phone).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the sockets. Nothing is sent before a command. Waits for the system's resolver.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub fn new(config: EngineConfig) -> Result<Engine, EngineError> {
+        let EngineConfig { servers, settings, audio, ports, country, opus, expires_s, seed } = config;
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (mut phone, mut settings): (Option<Phone>, _) = (None, Some(settings));
+        let mut sip = Vec::new();
+        for (at, server) in (0_u16..).zip(servers) {
+            let (mut socket, flow) = udp::listen(&server.host, server.port, ListenerId(at))?;
+            poll.registry().register(&mut socket, Token(usize::from(at)), Interest::READABLE)?;
+            sip.push(socket);
+            let account = account(server, flow, expires_s);
+            match &mut phone {
+                Some(phone) => {
+                    phone.add_account(account)?;
+                }
+                None => phone = Some(Phone::new(seed, account, settings.take().unwrap_or_default())?),
+            }
+        }
+        let phone = phone.ok_or(EngineError::NoAccount)?;
+        let draw = u64::from_be_bytes(seed[..8].try_into().unwrap_or_default());
+        let (rate, length) = (audio.rate(), audio.rate().samples(FRAME_MS));
+        Ok(Engine {
+            phone,
+            poll,
+            ready: Events::with_capacity(64),
+            waker,
+            sip,
+            buffer: vec![0; MAX_MESSAGE],
+            calls: BTreeMap::new(),
+            ports: RtpPorts::new(ports, draw >> 7),
+            talking: false,
+            tones: Tones::new(country, rate),
+            signals: BTreeMap::new(),
+            next_frame: None,
+            frames: Frames {
+                microphone: vec![0; length],
+                scratch: vec![0; length],
+                sum: vec![0; length],
+                heard: vec![0; length],
+                bell: vec![0; length],
+            },
+            audio,
+            events: VecDeque::new(),
+            opus,
+            draws: draw,
+        })
+    }
+
+    /// The machine.
+    pub fn phone(&self) -> &Phone {
+        &self.phone
+    }
+
+    /// Wakes [`Engine::turn`] from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Where sound comes from and goes to.
+    pub fn audio(&self) -> &dyn Audio {
+        &*self.audio
+    }
+
+    /// What is known of the sound of a call.
+    pub fn figures(&self, call: CallId) -> Option<VoiceFigures> {
+        self.calls.get(&call).map(|media| media.voice.figures())
+    }
+
+    /// The user wants something.
+    ///
+    /// # Errors
+    /// [`CommandError`]
+    pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
+        self.phone.handle_input(now(), Input::Command(command))?;
+        self.drain();
+        Ok(())
+    }
+
+    /// The next thing to tell the user.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Waits at most so long for something to happen, and does what follows from it.
+    ///
+    /// # Errors
+    /// The system cannot wait.
+    pub fn turn(&mut self, patience: Duration) -> io::Result<()> {
+        let before = now();
+        let due = [self.phone.poll_timeout(), self.next_frame].into_iter().flatten();
+        let reports = self.calls.values().filter_map(|media| media.voice.poll_timeout());
+        let wait = due.chain(reports).min().map_or(patience, |due| due.since(before).min(patience));
+        match self.poll.poll(&mut self.ready, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let now = now();
+        let ready: Vec<Token> =
+            self.ready.iter().map(|event| event.token()).filter(|token| *token != WAKE).collect();
+        for Token(token) in ready {
+            match token.checked_sub(FIRST_CALL) {
+                None => self.receive_sip(now, token),
+                Some(place) => self.receive_media(now, place),
+            }
+        }
+        if self.phone.poll_timeout().is_some_and(|due| due <= now) {
+            self.phone.handle_timeout(now);
+        }
+        for media in self.calls.values_mut() {
+            if media.voice.poll_timeout().is_some_and(|due| due <= now) {
+                media.handle_timeout(now);
+            }
+        }
+        self.drain();
+        self.tick_if_due(now);
+        Ok(())
+    }
+
+    /// Ends every call, removes the registrations if that is wanted, and waits up to three seconds for the answers.
+    ///
+    /// # Errors
+    /// As [`Engine::turn`].
+    pub fn leave(&mut self, unregister: bool) -> io::Result<()> {
+        for call in self.phone.call_ids() {
+            // One that ended just now need not be ended.
+            let _ended = self.command(Command::HangUp { call });
+        }
+        if unregister {
+            let _always_possible = self.command(Command::Unregister);
+        }
+        let begun = now();
+        while !self.phone.is_settled() && now().since(begun) < LEAVING {
+            self.turn(Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the audio, to complete what it wrote.
+    pub fn into_audio(self) -> Box<dyn Audio> {
+        self.audio
+    }
+
+    fn receive_sip(&mut self, now: Time, at: usize) {
+        let Some((_, account)) = self.phone.accounts().nth(at) else { return };
+        let flow = account.server;
+        for _ in 0..BATCH {
+            let Some(received) = self.sip.get(at).map(|socket| socket.recv_from(&mut self.buffer)) else {
+                return;
+            };
+            match received {
+                Ok((length, peer)) => {
+                    let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+                    let flow = Flow { peer, ..flow };
+                    self.phone
+                        .handle_input(now, Input::Received { flow, bytes })
+                        .expect("only commands are refused");
+                    self.drain();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn receive_media(&mut self, now: Time, place: usize) {
+        let id = CallId(place as u64 / 2);
+        let port = if place.is_multiple_of(2) { Port::Rtp } else { Port::Rtcp };
+        let Some(media) = self.calls.get_mut(&id) else { return };
+        for _ in 0..MEDIA_BATCHES {
+            if !media.receive(now, port) {
+                break;
+            }
+        }
+        while let Some(digit) = media.voice.poll_key() {
+            let report = Input::Media(MediaReport::Digit { call: id, digit });
+            self.phone.handle_input(now, report).expect("only commands are refused");
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.phone.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.send(&transmit),
+                Output::Media(command) => self.obey(command),
+                Output::Event(event) => {
+                    self.signal(&event);
+                    self.events.push_back(event);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, transmit: &Transmit) {
+        let socket = self.sip.get(usize::from(transmit.flow.listener.0));
+        let sent = socket.map(|socket| socket.send_to(&transmit.bytes, transmit.flow.peer));
+        if let (Some(Err(_)), Some(transaction)) = (sent, transmit.transaction) {
+            self.phone.handle_input(now(), Input::Unsent { transaction }).expect("only commands are refused");
+        }
+    }
+
+    fn obey(&mut self, command: MediaCommand) {
+        match command {
+            MediaCommand::Open { call } => self.open(call),
+            MediaCommand::Start { call, stream } => {
+                if let Some(media) = self.calls.get_mut(&call) {
+                    // Our settings are within what every codec takes; if not, the call stays as it was.
+                    let _configured = media.voice.configure(&stream);
+                    self.next_frame.get_or_insert_with(now);
+                }
+            }
+            MediaCommand::Mute { call, muted } => {
+                if let Some(media) = self.calls.get_mut(&call) {
+                    media.voice.mute(muted);
+                }
+            }
+            MediaCommand::Dial { call, digits, tones } => {
+                if let Some(media) = self.calls.get_mut(&call) {
+                    // What finds no room is not pressed; the user hears or sees it from the other side.
+                    let _dialled = media.voice.dial(&digits, tones);
+                }
+            }
+            MediaCommand::Close { call } => {
+                if let Some(mut media) = self.calls.remove(&call) {
+                    let registry = self.poll.registry();
+                    let _gone = registry.deregister(&mut media.rtp).and(registry.deregister(&mut media.rtcp));
+                    media.close(now());
+                }
+                self.talk_or_not();
+            }
+        }
+    }
+
+    fn open(&mut self, call: CallId) {
+        let account = self.phone.account_of_call(call).unwrap_or(AccountId::FIRST);
+        let server = self.phone.accounts().nth(usize::from(account.0)).map(|(_, account)| account.server);
+        let report = match server.map(|server| self.bind(call, server)) {
+            Some(Ok(address)) => MediaReport::Opened { call, address },
+            Some(Err(_)) | None => MediaReport::Refused { call },
+        };
+        self.phone.handle_input(now(), Input::Media(report)).expect("only commands are refused");
+    }
+
+    fn bind(&mut self, call: CallId, server: Flow) -> io::Result<std::net::SocketAddr> {
+        let (mut rtp, mut rtcp) = self.ports.bind(server.local.ip())?;
+        let registry = self.poll.registry();
+        let token = FIRST_CALL + 2 * usize::try_from(call.0).unwrap_or(0);
+        registry.register(&mut rtp, Token(token), Interest::READABLE)?;
+        registry.register(&mut rtcp, Token(token + 1), Interest::READABLE)?;
+        let address = rtp.local_addr()?;
+        self.draws = self.draws.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(call.0 | 1);
+        let host: IpAddr = server.peer.ip();
+        let config = VoiceConfig { rate: self.audio.rate(), opus: self.opus, server: host, seed: self.draws };
+        let voice = Voice::new(now(), config);
+        self.calls.insert(call, CallMedia { rtp, rtcp, voice, connected: false });
+        Ok(address)
+    }
+
+    /// What an event means for what is heard.
+    fn signal(&mut self, event: &Event) {
+        let signals = |ring_back, bell, waiting| Signals { ring_back, bell, waiting };
+        match event {
+            Event::Ringing { call } => {
+                self.signals.insert(*call, signals(true, false, false));
+            }
+            Event::Incoming { call, waiting, .. } => {
+                self.signals.insert(*call, signals(false, !waiting, *waiting));
+            }
+            Event::Connected { call } => {
+                self.signals.remove(call);
+                if let Some(media) = self.calls.get_mut(call) {
+                    media.connected = true;
+                }
+                self.talk_or_not();
+            }
+            Event::Ended { call, ending } => {
+                self.signals.remove(call);
+                match ending {
+                    Ending::Failed(Reason::Busy | Reason::Declined) => self.tones.fail(CallTone::Busy),
+                    Ending::Failed(_) => self.tones.fail(CallTone::Congestion),
+                    Ending::Ours | Ending::Theirs => {}
+                }
+            }
+            Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::RegistrationFailed { .. }
+            | Event::Calling { .. }
+            | Event::TurnedAway { .. }
+            | Event::Held { .. }
+            | Event::HoldFailed { .. }
+            | Event::HeldByPeer { .. }
+            | Event::Muted { .. }
+            | Event::Digit { .. } => {}
+        }
+        self.next_frame.get_or_insert_with(now);
+    }
+
+    fn talk_or_not(&mut self) {
+        let talking = self.calls.values().any(|media| media.connected);
+        if std::mem::replace(&mut self.talking, talking) != talking {
+            self.audio.set_talking(talking);
+        }
+    }
+
+    fn tick_if_due(&mut self, now: Time) {
+        for _ in 0..CATCH_UP {
+            let Some(due) = self.next_frame.filter(|due| *due <= now) else { return };
+            self.next_frame = Some(due + FRAME);
+            self.tick(now);
+            if self.calls.is_empty() && !self.tones.are_heard() {
+                self.next_frame = None;
+                self.audio.rest();
+                return;
+            }
+        }
+        if self.next_frame.is_some_and(|due| due <= now) {
+            self.next_frame = Some(now + FRAME);
+        }
+    }
+
+    fn tick(&mut self, now: Time) {
+        let Frames { microphone, scratch, sum, heard, bell } = &mut self.frames;
+        if self.talking {
+            self.audio.record(now, microphone);
+        } else {
+            microphone.fill(0);
+        }
+        sum.fill(0);
+        let mut early = false;
+        for media in self.calls.values_mut() {
+            if media.connected {
+                scratch.copy_from_slice(microphone);
+            } else {
+                scratch.fill(0);
+                early |= media.voice.stream().is_some();
+            }
+            media.capture(now, scratch);
+            media.voice.play(now, scratch);
+            sum.iter_mut().zip(scratch.iter()).for_each(|(sum, sample)| *sum += i32::from(*sample));
+        }
+        for (heard, sum) in heard.iter_mut().zip(sum.iter()) {
+            *heard = (*sum).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+        }
+        let mut wanted = self.signals.values().fold(Signals::default(), |all, one| Signals {
+            ring_back: all.ring_back || one.ring_back,
+            bell: all.bell || one.bell,
+            waiting: all.waiting || one.waiting,
+        });
+        // Early media take the place of our own tone.
+        wanted.ring_back &= !early;
+        self.tones.set(wanted);
+        self.tones.play(heard, bell, FRAME_MS);
+        self.audio.play(now, heard);
+        self.audio.ring(now, bell);
+    }
+}
+
+fn account(server: Server, flow: Flow, expires_s: u32) -> Account {
+    debug_assert_eq!(flow.transport, Transport::Udp);
+    Account {
+        user: server.user.into(),
+        domain: server.domain.unwrap_or(server.host).into(),
+        display_name: server.display_name.map(Into::into),
+        password: server.password,
+        server: flow,
+        expires_s,
+    }
+}
