@@ -24,7 +24,7 @@ mod words;
 mod tests;
 
 pub use fault::{Fault, ScenarioError, ScenarioErrors};
-pub use read::read;
+pub use read::{read, read_with};
 pub use report::{Failure, Report, Skipped};
-pub use runner::{Input, Inside, Output, Record, Runner};
+pub use runner::{Input, Inside, Output, Record, Runner, RunnerConfig};
 pub use script::Scenario;

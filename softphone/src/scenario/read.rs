@@ -26,6 +26,14 @@ const PASSWORD: &str = "secret";
 /// # Errors
 /// [`ScenarioErrors`]: all faults of the file.
 pub fn read(file: &str, text: &str) -> Result<Scenario, ScenarioErrors> {
+    read_with(file, text, &[])
+}
+
+/// As [`read`], with other numbers for some of the names.
+///
+/// # Errors
+/// [`ScenarioErrors`]: all faults of the file.
+pub fn read_with(file: &str, text: &str, numbers: &[(&str, &str)]) -> Result<Scenario, ScenarioErrors> {
     let scenario = Scenario {
         title: "".into(),
         file: file.into(),
@@ -37,6 +45,7 @@ pub fn read(file: &str, text: &str) -> Result<Scenario, ScenarioErrors> {
     };
     let mut reader = Reader {
         scenario,
+        others: numbers.iter().map(|(name, number)| ((*name).into(), (*number).into())).collect(),
         cast: Cast::default(),
         block: Block::None,
         started: false,
@@ -58,6 +67,8 @@ pub fn read(file: &str, text: &str) -> Result<Scenario, ScenarioErrors> {
 
 struct Reader {
     scenario: Scenario,
+    /// Numbers in place of those of the file, by name.
+    others: Vec<(Box<str>, Box<str>)>,
     cast: Cast,
     block: Block,
     /// There was a step.
@@ -92,7 +103,11 @@ impl Reader {
         }
         if indented {
             return match (self.block, self.scenario.phones.last_mut()) {
-                (Block::Phone, Some(phone)) => property(phone, &mut words),
+                (Block::Phone, Some(phone)) => {
+                    property(phone, &mut words)?;
+                    self.cast.retune(phone.tone_hz);
+                    Ok(())
+                }
                 (Block::None | Block::Phone | Block::Switch, _) => Err(Fault::Indented),
             };
         }
@@ -120,9 +135,9 @@ impl Reader {
         if words.eat("number") {
             const EXAMPLE: &str = "number room 3001";
             let name = self.name(line, words, EXAMPLE)?;
-            let number = dialled(words, EXAMPLE)?;
-            self.cast.add_number(&name, number, line);
-            self.scenario.numbers.push((name, number.into()));
+            let number = self.number_of(&name, dialled(words, EXAMPLE)?);
+            self.cast.add_number(&name, &number, line);
+            self.scenario.numbers.push((name, number));
         } else if words.eat("switch") {
             self.block = Block::Switch;
             self.scenario.switch = Some(("".into(), line + 1));
@@ -152,13 +167,13 @@ impl Reader {
     fn phone(&mut self, line: u32, words: &mut Words<'_>) -> Result<(), Fault> {
         const EXAMPLE: &str = "phone alice 1001";
         let name = self.name(line, words, EXAMPLE)?;
-        let number = dialled(words, EXAMPLE)?;
+        let number = self.number_of(&name, dialled(words, EXAMPLE)?);
         let place = self.scenario.phones.len();
         let tone_hz = TONES.get(place).copied().unwrap_or(3_000 + 50 * place as u32 % 500);
-        self.cast.add_phone(&name, number, tone_hz, line);
+        self.cast.add_phone(&name, &number, tone_hz, line);
         self.scenario.phones.push(PhoneSetup {
             name,
-            number: number.into(),
+            number,
             password: PASSWORD.into(),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             lines: 2,
@@ -170,6 +185,11 @@ impl Reader {
             line,
         });
         words.end()
+    }
+
+    fn number_of(&self, name: &str, number: &str) -> Box<str> {
+        let other = self.others.iter().find(|(other, _)| **other == *name);
+        other.map_or_else(|| number.into(), |(_, number)| number.clone())
     }
 
     fn name(&self, line: u32, words: &mut Words<'_>, example: &'static str) -> Result<Box<str>, Fault> {

@@ -105,6 +105,21 @@ impl fmt::Display for Inside {
     }
 }
 
+/// What a runner is told before it begins.
+#[derive(Clone, Debug)]
+pub struct RunnerConfig {
+    /// Of the phones of the scenario, in their order, each with the address its SIP comes from and that of the server.
+    pub accounts: Vec<Account>,
+    /// The network before the first step.
+    pub faults: Faults,
+    /// What is known of the switch, if anybody sees into it.
+    pub inside: Option<Inside>,
+    /// How many times as long as it says a claim may take to come true: 1, or more on a machine that is busy with other things.
+    pub stretch: u32,
+    /// Decides everything that is random.
+    pub seed: [u8; 32],
+}
+
 /// What goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -132,25 +147,19 @@ pub struct Runner {
     phase: Phase,
     faults: Faults,
     inside: Option<Inside>,
+    stretch: u32,
     outputs: VecDeque<Output>,
     story: VecDeque<Box<str>>,
     report: Report,
 }
 
 impl Runner {
-    /// A scenario about to begin. `accounts` are those of its phones, in their order, each with the address its SIP comes
-    /// from and that of the server; `inside` is what is known of the switch, if anybody sees into it.
+    /// A scenario about to begin.
     ///
     /// # Errors
     /// [`AccountError`]: an account cannot be written.
-    pub fn new(
-        now: Time,
-        scenario: Scenario,
-        accounts: Vec<Account>,
-        faults: Faults,
-        inside: Option<Inside>,
-        seed: [u8; 32],
-    ) -> Result<Runner, AccountError> {
+    pub fn new(now: Time, scenario: Scenario, config: RunnerConfig) -> Result<Runner, AccountError> {
+        let RunnerConfig { accounts, faults, inside, stretch, seed } = config;
         let mut random = Random::new(seed);
         let tones = scenario.tones();
         let setups = scenario.phones.iter().zip(accounts).enumerate();
@@ -172,6 +181,7 @@ impl Runner {
             phase: Phase::Registering { until: now + REGISTERING },
             faults,
             inside,
+            stretch: stretch.max(1),
             outputs: VecDeque::from([Output::Network(faults)]),
             story: VecDeque::new(),
             report,
@@ -279,11 +289,8 @@ impl Runner {
 
     /// How long a claim may take to begin to hold, the network being what it is.
     fn limit(&self, claim: &Claim) -> Duration {
-        if self.faults.loss_percent > 0 && !claim.within.is_zero() {
-            claim.within.max(PATIENCE)
-        } else {
-            claim.within
-        }
+        let within = claim.within.saturating_mul(self.stretch);
+        if self.faults.loss_percent > 0 && !within.is_zero() { within.max(PATIENCE) } else { within }
     }
 
     /// Does what is due now; whether there may be more.

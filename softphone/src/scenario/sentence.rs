@@ -113,6 +113,13 @@ impl Cast {
         self.phones.push(Named { name: name.into(), number: number.into(), tone_hz, line });
     }
 
+    /// The last phone says another tone.
+    pub(super) fn retune(&mut self, tone_hz: u32) {
+        if let Some(phone) = self.phones.last_mut() {
+            phone.tone_hz = tone_hz;
+        }
+    }
+
     pub(super) fn add_number(&mut self, name: &str, number: &str, line: u32) {
         self.numbers.push(Named { name: name.into(), number: number.into(), tone_hz: 0, line });
     }

@@ -1,7 +1,7 @@
 //! Reading scenarios: what is understood, and what is said of faults.
 
-use super::read;
 use super::script::{Deed, Fact, StepKind};
+use super::{read, read_with};
 
 const CAST: &str = "scenario A\nphone alice 1001\nphone bob 1002\nnumber room 3001\n";
 
@@ -51,6 +51,15 @@ fn two_phones_are_connected_with_each_other() {
 fn who_hears_each_other_hears_everybody_else_and_not_themselves() {
     assert_eq!(facts("alice and bob hear each other"), [Fact::Hears(0, 800), Fact::Hears(1, 450)]);
     assert_eq!(facts("alice hears only bob and 1004 Hz"), [Fact::HearsOnly(0, vec![800, 1_004])]);
+}
+
+#[test]
+fn a_phone_is_heard_by_the_tone_it_names_and_called_by_the_number_it_is_given() {
+    let text = "scenario A\nphone alice 1001\n    tone 1000 Hz\nalice hears alice\nalice calls alice\n";
+    let scenario = read_with("a.scenario", text, &[("alice", "2001")]).unwrap();
+    let StepKind::Claim(claim) = &scenario.steps[0].kind else { panic!("{scenario:?}") };
+    assert_eq!(claim.facts, [Fact::Hears(0, 1_000)]);
+    assert_eq!(scenario.steps[1].kind, StepKind::Deed(vec![0], Deed::Call("2001".into())));
 }
 
 #[test]

@@ -8,14 +8,14 @@ use super::{Faults, world};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softphone::phone::{Account, Password};
 use softphone::scenario::script::{PhoneSetup, RecordedEnd};
-use softphone::scenario::{Input, Inside, Output, Record, Report, Runner, Scenario};
+use softphone::scenario::{Input, Inside, Output, Record, Report, Runner, RunnerConfig, Scenario};
 use softswitch::config::ConfigErrors;
 use softswitch::core::Event;
 use softswitch::store::EndedBy;
 use std::net::SocketAddr;
 
 /// The domain of a scenario that names none.
-const DOMAIN: &str = "pbx.example";
+pub const DOMAIN: &str = "pbx.example";
 
 /// Plays a scenario over such a network; one seed decides everything.
 ///
@@ -33,8 +33,9 @@ pub fn play(scenario: &Scenario, seed: u64, faults: Faults) -> Result<Report, Co
     let phones = scenario.phones.iter().enumerate();
     let accounts = phones.map(|(place, setup)| account(place, setup, &domain)).collect();
     let inside = Some(inside(&world));
-    let runner = Runner::new(world.now, scenario.clone(), accounts, faults, inside, world::seed_of(!seed));
-    let mut runner = runner.unwrap_or_else(|error| panic!("{}: {error}", scenario.file));
+    let rules = RunnerConfig { accounts, faults, inside, stretch: 1, seed: world::seed_of(!seed) };
+    let mut runner = Runner::new(world.now, scenario.clone(), rules)
+        .unwrap_or_else(|error| panic!("{}: {error}", scenario.file));
     loop {
         obey(&mut runner, &mut world);
         if let Some(report) = runner.report() {
@@ -105,15 +106,19 @@ fn inside(world: &World) -> Inside {
     }
 }
 
-/// The configuration of the file, its lines where they are in the file, and below it what it leaves out.
+/// The configuration for the simulated switch.
 fn configuration(scenario: &Scenario) -> String {
+    domains(scenario) + &format!("[[listener]]\naddress = \"{SWITCH}\"\n")
+}
+
+/// The configuration of the file, its lines where they are in the file, and below it what it leaves out: the domain, and a
+/// user for each phone. The listener is the caller's.
+#[must_use]
+pub fn domains(scenario: &Scenario) -> String {
     let (text, line) = scenario.switch.as_ref().map_or(("", 1), |(text, line)| (text, *line));
     let mut config = "\n".repeat(line.saturating_sub(1) as usize) + text + "\n";
     // What does not parse is told with its line by the switch itself.
     let table: toml::Table = text.parse().unwrap_or_default();
-    if !table.contains_key("listener") {
-        config += &format!("[[listener]]\naddress = \"{SWITCH}\"\n");
-    }
     if !table.contains_key("domain") {
         config += &format!("[[domain]]\nname = \"{DOMAIN}\"\ndefault = true\n");
     }
