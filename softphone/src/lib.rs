@@ -6,4 +6,5 @@ pub mod cli;
 pub mod config;
 pub mod io;
 pub mod phone;
+pub mod scenario;
 pub mod voice;

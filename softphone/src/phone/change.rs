@@ -34,6 +34,14 @@ enum ChangeState {
 }
 
 impl Change {
+    /// Whether the offer that is open is that of the re-INVITE.
+    pub(super) fn is_asked(&self) -> bool {
+        match self.state {
+            ChangeState::Asked(_) => true,
+            ChangeState::Waiting(_) => false,
+        }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match self.state {
             ChangeState::Asked(_) => None,

@@ -1,6 +1,7 @@
 //! Requests within a call: re-INVITE, ACK, BYE (RFC 3261 §12.2.2, §14.2, §15), and our own BYE.
 
 use super::call::Phase;
+use super::change::Change;
 use super::identity::Identity;
 use super::session::{SDP, Session, description, write_accept};
 use super::{AccountId, CallId, Ending, Phone, Reason};
@@ -142,6 +143,10 @@ impl Phone {
     /// The ACK of our 2xx, with the answer when the 2xx had the offer (§13.2.2.4).
     pub(super) fn on_acknowledged(&mut self, now: Time, id: CallId, dialog: DialogId, ack: &Message) {
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.is_up_in(dialog)) else { return };
+        // Our re-INVITE may have left before the ACK came: the answer to its offer is in its response.
+        if call.change.as_ref().is_some_and(Change::is_asked) {
+            return;
+        }
         let Some(session) = call.session.as_mut().filter(|session| session.is_offering()) else { return };
         let accepted = match description(ack) {
             Ok(Some(answer)) => session.accept_answer(&answer, true),

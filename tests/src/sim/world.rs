@@ -60,6 +60,8 @@ pub struct World {
     pub log: Option<Recorder<Pages>>,
     /// A second switch that follows the first.
     pub shadow: Option<Shadow>,
+    /// Datagrams for addresses that nobody in the world has, where somebody beside it takes them.
+    pub visitors: Option<Vec<Datagram>>,
     media: MediaPlane,
     random: Random,
     config: Config,
@@ -90,6 +92,7 @@ impl World {
             trace: Trace::default(),
             log: None,
             shadow: None,
+            visitors: None,
             media,
             random,
             config,
@@ -323,6 +326,8 @@ impl World {
         let mut ears = self.phones.iter_mut().flat_map(|handset| handset.ears.values_mut());
         if let Some(ear) = ears.find(|ear| ear.address == to && !ear.closed) {
             ear.hear(from, bytes);
+        } else if let Some(visitors) = &mut self.visitors {
+            visitors.push(Datagram { from, to, bytes: bytes.clone() });
         }
         self.trace.note(self.now, format!("{from} -> {to}: RTP"), bytes);
     }

@@ -103,6 +103,18 @@ fn a_re_invite_of_the_peer_is_refused_while_ours_is_out() {
 }
 
 #[test]
+fn an_ack_that_comes_after_our_re_invite_is_not_taken_for_its_answer() {
+    let mut rig = Rig::new();
+    rig.receive(request("INVITE", 1, None, &sdp(4_000, "sendrecv")).finish());
+    rig.command(Command::Answer { call: CALL });
+    let tag = rig.last().to().unwrap().tag().unwrap().to_vec();
+    rig.command(Command::Hold { call: CALL });
+    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+    rig.answer(Method::Invite, 200, with_sdp(sdp(4_000, "recvonly")));
+    assert_eq!(rig.events.last(), Some(&Event::Held { call: CALL, held: true }));
+}
+
+#[test]
 fn a_refusal_leaves_the_call_as_it_was() {
     let mut rig = connected();
     let before = stream(&rig).clone();

@@ -1,4 +1,7 @@
 //! Datagrams on their way: delayed, lost, doubled and overtaken as the seed decides.
+//!
+//! Pure: whoever drives it hands datagrams in and takes out those that have arrived. Bound: none of its own; what is under way
+//! is what was sent within the longest delay.
 
 use bytes::Bytes;
 use sip_stack::Time;
@@ -8,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How bad the network is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// The shortest way.
     pub latency: Duration,
@@ -18,8 +21,10 @@ pub struct Faults {
     pub loss_percent: u32,
     /// Datagrams of a hundred that arrive twice.
     pub duplicate_percent: u32,
-    /// Datagrams of a hundred that come up to 400 ms late, behind others.
+    /// Datagrams of a hundred that come late, behind others.
     pub late_percent: u32,
+    /// How late those come at the most.
+    pub late: Duration,
 }
 
 impl Faults {
@@ -30,6 +35,7 @@ impl Faults {
         loss_percent: 0,
         duplicate_percent: 0,
         late_percent: 0,
+        late: Duration::ZERO,
     };
 
     /// Five to forty-five milliseconds, with loss, duplicates and stragglers.
@@ -40,6 +46,7 @@ impl Faults {
             loss_percent,
             duplicate_percent: 5,
             late_percent: 5,
+            late: Duration::from_millis(400),
         }
     }
 }
@@ -94,7 +101,7 @@ impl Network {
         for _ in 0..copies {
             let mut delay = self.faults.latency + self.up_to(self.faults.jitter);
             if self.happens(self.faults.late_percent) {
-                delay += self.up_to(Duration::from_millis(400));
+                delay += self.up_to(self.faults.late);
             }
             self.sent += 1;
             self.under_way.insert((now + delay, self.sent), datagram.clone());

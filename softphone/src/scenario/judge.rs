@@ -1,0 +1,160 @@
+//! Whether something is true of the phones and of the switch at this moment, and what is true instead.
+
+use super::actor::{Actor, State, View};
+use super::runner::Inside;
+use super::script::{Claim, Fact, How, Peer};
+use crate::phone::{Ending, Reason};
+use core::fmt::Write as _;
+
+/// Whether the claim holds now.
+pub(super) fn holds(claim: &Claim, actors: &[Actor], inside: Option<&Inside>) -> bool {
+    claim
+        .facts
+        .iter()
+        .all(|fact| if claim.wanted { is_true(fact, actors, inside) } else { is_false(fact, actors, inside) })
+}
+
+fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
+    let live = |phone: &usize, state: &dyn Fn(&View) -> bool, peer: &Peer| {
+        let mut calls = actors.get(*phone).into_iter().flat_map(|actor| &actor.calls);
+        calls.any(|view| view.is_live() && view.is_with(peer) && state(view))
+    };
+    let of = |phone: &usize, true_of: &dyn Fn(&Actor) -> bool| actors.get(*phone).is_some_and(true_of);
+    match fact {
+        Fact::Registered(phone) => of(phone, &|actor| actor.phone.is_registered()),
+        Fact::Rings(phone, peer) => live(phone, &|view| view.state == State::Rings, peer),
+        Fact::HearsRinging(phone) => live(phone, &|view| view.state == State::HearsRinging, &None),
+        Fact::Connected(phone, peer) => live(phone, &|view| view.state == State::Up, peer),
+        Fact::Idle(phone) => of(phone, &|actor| !actor.has_calls()),
+        Fact::Holding(phone, peer) => live(phone, &|view| view.holding, peer),
+        Fact::OnHold(phone, peer) => live(phone, &|view| view.on_hold, peer),
+        Fact::Waiting(phone, peer) => live(phone, &|view| view.waiting && view.state == State::Rings, peer),
+        Fact::TurnedAway(phone, peer) => of(phone, &|actor| {
+            actor.turned_away.iter().any(|number| peer.as_ref().is_none_or(|peer| peer == number))
+        }),
+        Fact::Digits(phone, keys) => live(phone, &|view| *view.digits == **keys, &None),
+        Fact::Received(phone, wire) => of(phone, &|actor| actor.received.contains(wire)),
+        Fact::Ended(phone, peer, how) => of(phone, &|actor| {
+            let last = actor.calls.iter().rev().find(|view| view.is_with(peer));
+            last.is_some_and(|view| has_ended(&view.state, how))
+        }),
+        Fact::Hears(phone, tone) => of(phone, &|actor| actor.meter.hears(*tone)),
+        Fact::HearsOnly(phone, tones) => of(phone, &|actor| actor.meter.hears_only(tones)),
+        Fact::HearsNothing(phone) => of(phone, &|actor| actor.meter.is_silent()),
+        Fact::SwitchCalls(calls) => inside.is_some_and(|inside| inside.calls == *calls),
+        Fact::Recorded(status, ended_by) => inside.and_then(|inside| inside.record).is_some_and(|record| {
+            record.status == *status && ended_by.is_none_or(|ended_by| record.ended_by == ended_by)
+        }),
+    }
+}
+
+/// Sound may be neither there nor not there.
+fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
+    match fact {
+        Fact::Hears(phone, tone) => actors.get(*phone).is_some_and(|actor| actor.meter.misses(*tone)),
+        Fact::HearsOnly(..)
+        | Fact::HearsNothing(_)
+        | Fact::Registered(_)
+        | Fact::Rings(..)
+        | Fact::HearsRinging(_)
+        | Fact::Connected(..)
+        | Fact::Idle(_)
+        | Fact::Holding(..)
+        | Fact::OnHold(..)
+        | Fact::Waiting(..)
+        | Fact::TurnedAway(..)
+        | Fact::Digits(..)
+        | Fact::Received(..)
+        | Fact::Ended(..)
+        | Fact::SwitchCalls(_)
+        | Fact::Recorded(..) => !is_true(fact, actors, inside),
+    }
+}
+
+fn has_ended(state: &State, how: &How) -> bool {
+    let State::Over(ending) = state else { return false };
+    match (how, ending) {
+        (How::Anyhow, Ending::Ours | Ending::Theirs | Ending::Failed(_))
+        | (How::Here, Ending::Ours)
+        | (How::There, Ending::Theirs) => true,
+        (How::Fails(words), Ending::Failed(reason)) => {
+            let (name, status) = name(reason);
+            *name == **words || status.is_some_and(|status| status.to_string() == **words)
+        }
+        (How::Here | How::There, Ending::Ours | Ending::Theirs | Ending::Failed(_))
+        | (How::Fails(_), Ending::Ours | Ending::Theirs) => false,
+    }
+}
+
+/// A reason as scenarios say it, and its status where that tells more.
+fn name(reason: &Reason) -> (&'static str, Option<u16>) {
+    match reason {
+        Reason::WrongPassword => ("wrong password", None),
+        Reason::UnknownAuthentication | Reason::Nonsense => ("nonsense", None),
+        Reason::UnknownUser | Reason::UnknownNumber => ("unknown number", None),
+        Reason::Forbidden => ("forbidden", None),
+        Reason::NoAnswer => ("no answer of the server", None),
+        Reason::Unreachable => ("server unreachable", None),
+        Reason::Busy => ("busy", None),
+        Reason::Declined => ("declined", None),
+        Reason::Unavailable => ("unavailable", None),
+        Reason::NotAnswered => ("not answered", None),
+        Reason::NoCommonFormat => ("no common format", None),
+        Reason::Terminated => ("cancelled", None),
+        Reason::Moved => ("moved", None),
+        Reason::ServerBusy => ("server busy", None),
+        Reason::ServerFailed(status) => ("server failed", Some(*status)),
+        Reason::Lost => ("lost", None),
+        Reason::NoMediaPort => ("no port for the sound", None),
+        Reason::Other { status, .. } => ("another status", Some(*status)),
+    }
+}
+
+/// What is true of the phones and of the switch, for somebody whose claim did not come true.
+pub(super) fn describe(actors: &[Actor], inside: Option<&Inside>) -> String {
+    let mut text = String::new();
+    for actor in actors {
+        let _memory = write!(text, "  {}", actor.name);
+        if !actor.phone.is_registered() {
+            text.push_str(", not registered");
+        }
+        if !actor.online {
+            text.push_str(", offline");
+        }
+        for view in actor.calls.iter().rev().take(3) {
+            let _memory = write!(text, "; call with {}: {}", view.peer.escape_default(), state(&view.state));
+            for (is, what) in [
+                (view.waiting && view.state == State::Rings, "waiting"),
+                (view.holding, "holding"),
+                (view.on_hold, "on hold"),
+            ] {
+                if is && view.is_live() {
+                    let _memory = write!(text, ", {what}");
+                }
+            }
+            if !view.digits.is_empty() {
+                let _memory = write!(text, ", digits {}", view.digits);
+            }
+        }
+        let _memory = writeln!(text, "; hears {}", actor.meter);
+    }
+    if let Some(inside) = inside {
+        let _memory = writeln!(text, "  switch: {inside}");
+    }
+    text
+}
+
+fn state(state: &State) -> String {
+    match state {
+        State::Calling => "calling".to_owned(),
+        State::HearsRinging => "rings there".to_owned(),
+        State::Rings => "rings here".to_owned(),
+        State::Up => "connected".to_owned(),
+        State::Over(Ending::Ours) => "hung up here".to_owned(),
+        State::Over(Ending::Theirs) => "hung up by the other side".to_owned(),
+        State::Over(Ending::Failed(reason)) => match name(reason) {
+            (name, None) => format!("failed: {name}"),
+            (name, Some(status)) => format!("failed: {name} ({status})"),
+        },
+    }
+}

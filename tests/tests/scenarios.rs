@@ -1,0 +1,146 @@
+//! Every file of `scenarios/` in the simulated world: over a good network and over those it asks for, with several seeds.
+
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+use softphone::scenario::{Report, Scenario, read};
+use std::fs;
+use tests::root;
+use tests::sim::{Faults, stage};
+
+const SEEDS: u64 = 3;
+
+/// The examples of the README: blocks of code that begin with a title.
+fn examples() -> Vec<Scenario> {
+    let text = fs::read_to_string(root().join("scenarios/README.md")).unwrap();
+    let mut examples: Vec<String> = Vec::new();
+    let mut in_example = false;
+    for line in text.lines() {
+        let code = line.strip_prefix("    ");
+        in_example = match code {
+            Some(code) if code.starts_with("scenario ") => {
+                examples.push(String::new());
+                true
+            }
+            Some(_) => in_example,
+            None => in_example && line.is_empty(),
+        };
+        if let Some(example) = examples.last_mut().filter(|_| in_example) {
+            example.push_str(code.unwrap_or_default());
+            example.push('\n');
+        }
+    }
+    let read = |text: &String| read("scenarios/README.md", text).unwrap_or_else(|errors| panic!("{errors}"));
+    examples.iter().map(read).collect()
+}
+
+/// The files, in the order of their names.
+fn scenarios() -> Vec<Scenario> {
+    let mut files: Vec<_> =
+        fs::read_dir(root().join("scenarios")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "scenario"));
+    files.sort();
+    let read_one = |file: &std::path::PathBuf| {
+        let name = file.strip_prefix(root()).unwrap().to_str().unwrap();
+        read(name, &fs::read_to_string(file).unwrap()).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    files.iter().map(read_one).collect()
+}
+
+fn play(scenario: &Scenario, seed: u64, faults: Faults) -> Report {
+    stage::play(scenario, seed, faults).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn assert_passed(reports: &[(u64, u32, Report)]) {
+    let failed: Vec<String> = reports
+        .iter()
+        .filter(|(_, _, report)| report.failure.is_some())
+        .map(|(seed, loss, report)| format!("seed {seed}, {loss} % loss: {report}"))
+        .collect();
+    assert!(failed.is_empty(), "{} of {} failed\n{}", failed.len(), reports.len(), failed.join("\n"));
+}
+
+#[test]
+fn every_scenario_goes_as_it_says() {
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 12, "{} scenarios", scenarios.len());
+    let played = scenarios
+        .iter()
+        .flat_map(|scenario| (1..=SEEDS).map(move |seed| (seed, 0, play(scenario, seed, Faults::NONE))));
+    assert_passed(&played.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_examples_of_the_readme_go_as_they_say() {
+    let examples = examples();
+    assert_eq!(examples.len(), 3);
+    let played = examples.iter().flat_map(|scenario| {
+        let losses = scenario.losses.iter().map(|loss| (*loss, Faults::lossy(*loss)));
+        let networks = core::iter::once((0, Faults::NONE)).chain(losses);
+        networks.map(move |(loss, faults)| (1, loss, play(scenario, 1, faults)))
+    });
+    assert_passed(&played.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_scenario_that_says_so_goes_the_same_way_under_loss_and_reordering() {
+    let scenarios = scenarios();
+    let lossy =
+        scenarios.iter().flat_map(|scenario| scenario.losses.iter().map(move |loss| (scenario, *loss)));
+    let played = lossy.flat_map(|(scenario, loss)| {
+        (1..=SEEDS).map(move |seed| (seed, loss, play(scenario, seed, Faults::lossy(loss))))
+    });
+    assert_passed(&played.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let scenario = scenarios().into_iter().find(|scenario| !scenario.losses.is_empty()).unwrap();
+    let [one, other] = [1, 1].map(|seed| play(&scenario, seed, Faults::lossy(20)));
+    assert_eq!(one, other);
+    assert_ne!(one, play(&scenario, 2, Faults::lossy(20)));
+}
+
+#[test]
+fn what_is_not_so_fails_at_its_line_and_says_what_is_so() {
+    let talk = "alice calls bob\nbob rings\nbob answers\nalice and bob hear each other\n";
+    for (steps, line, said) in [
+        ("bob falls silent\nwait 1 s\nalice hears bob\n", 10, "hears nothing"),
+        ("alice hears nothing\n", 8, "hears 800 Hz for 200 of the last 200 ms"),
+        ("alice does not hear bob within 2 s\n", 8, "it did not come to that within 2 s"),
+        (
+            "alice hears bob for 2 s\nbob mutes\nalice hears bob for 2 s\n",
+            10,
+            "it was not so for 2 s, beginning within 1 s",
+        ),
+        ("alice presses 123\nwait 2 s\nbob gets digits 12\n", 10, "digits 123"),
+        ("alice hangs up\nbob's call ends: hung up by bob\n", 9, "hung up by the other side"),
+        ("alice is not connected\n", 8, "call with 1002: connected"),
+        ("bob answers\n", 8, "bob cannot: there is no call that rings"),
+        ("switch has 2 calls\n", 8, "switch: 1 calls"),
+        ("bob receives CANCEL\n", 8, "it did not come to that within 2 s"),
+    ] {
+        let text = format!("scenario Wrong\nphone alice 1001\nphone bob 1002\n{talk}{steps}");
+        let report = play(&read("wrong.scenario", &text).unwrap(), 1, Faults::NONE);
+        let failure = report.failure.as_ref().unwrap_or_else(|| panic!("nothing failed: {steps}"));
+        assert_eq!(failure.line, line, "{report}");
+        assert!(report.to_string().contains(said), "{report}");
+    }
+}
+
+#[test]
+fn who_cannot_register_is_told_with_the_reason() {
+    let switch = "switch\n    [[user]]\n    id = \"1001\"\n    password = \"another\"\n";
+    let text = format!("scenario Wrong\nphone alice 1001\n{switch}wait 1 s\n");
+    let report = play(&read("wrong.scenario", &text).unwrap(), 1, Faults::NONE);
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.line, 2);
+    assert!(failure.what.contains("did not accept the user name and password"), "{}", failure.what);
+}
+
+#[test]
+fn a_fault_in_the_configuration_of_the_switch_has_its_line_in_the_file() {
+    let text = "scenario Wrong\nphone alice 1001\nswitch\n    [[route]]\n    patern = \"30XX\"\nwait 1 s\n";
+    let scenario = read("wrong.scenario", text).unwrap();
+    let errors = stage::play(&scenario, 1, Faults::NONE).unwrap_err().to_string();
+    assert!(errors.contains("wrong.scenario:5: unknown key \"patern\""), "{errors}");
+}
