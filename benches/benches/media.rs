@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use media::codec::{Channels, Codec, g711};
 use media::dtmf::{Detector, Digit, EventCode, ToneGenerator, ToneLevels};
-use media::mix::{MemberId, Role, Room};
+use media::mix::{Hearing, MemberId, Role, Room};
 use media::rtcp::{Cname, Compound, RtpArrival, Session, SessionConfig};
 use media::rtp::{Header, Rewrite, Ssrc};
 use media::{
@@ -140,38 +140,52 @@ fn conversion(criterion: &mut Criterion) {
 const TALKERS: usize = 3;
 const TICK: Duration = Duration::from_millis(20);
 
-/// The sums of a room of 100, three of whom talk: each member's frame in and out, µ-law or 48 kHz as it is.
-fn arithmetic(criterion: &mut Criterion) {
+/// The arithmetic of one tick of a room of 100: each member's frame taken in, summed up, and what each hears given out, µ-law or
+/// 48 kHz as it is. Those that hear the same share it, as in a shard. Three talk, or everybody.
+fn room_tick(criterion: &mut Criterion) {
     const MEMBERS: usize = 100;
-    let mut group = criterion.benchmark_group("mix");
+    let mut group = criterion.benchmark_group("room_tick");
     group.throughput(Throughput::Elements(MEMBERS as u64));
-    for (name, rate) in [("ulaw", 8_000u32), ("pcm_48000", 48_000)] {
+    for (name, rate, talkers) in [
+        ("ulaw_3_talk", 8_000u32, TALKERS),
+        ("ulaw_all_talk", 8_000, MEMBERS),
+        ("pcm_48000_3_talk", 48_000, TALKERS),
+        ("pcm_48000_all_talk", 48_000, MEMBERS),
+    ] {
         let frame = rate as usize / 50;
         let mut room = Room::new(rate, TICK);
         for member in 0..MEMBERS as u64 {
             room.join(MemberId(member), Role::Participant).expect("there is room");
         }
         let said: Vec<i16> = (0..frame).map(|sample| (sample as i16).wrapping_mul(331)).collect();
-        let mut payload: Vec<u8> = said.iter().map(|sample| g711::encode_ulaw(*sample)).collect();
-        let mut heard = vec![0; frame];
-        group.bench_function(format!("{name}_per_member"), |bencher| {
+        let payload: Vec<u8> = said.iter().map(|sample| g711::encode_ulaw(*sample)).collect();
+        let silence = vec![0xff; frame];
+        let (mut heard, mut sent) = (vec![0; frame], vec![0; frame]);
+        group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for place in 0..MEMBERS {
+                    let talks = place < talkers;
                     room.say(place, |frame| {
                         if rate == 8_000 {
-                            g711::decode_ulaw_into(black_box(&payload), frame);
-                        } else {
+                            g711::decode_ulaw_into(black_box(if talks { &payload } else { &silence }), frame);
+                        } else if talks {
                             frame.copy_from_slice(black_box(&said));
+                        } else {
+                            frame.fill(0);
                         }
-                        place < TALKERS
+                        true
                     });
                 }
                 room.mix();
+                let mut shared = None;
                 for place in 0..MEMBERS {
-                    black_box(room.hear(place, &mut heard));
-                    if rate == 8_000 {
-                        g711::encode_ulaw_into(&heard, &mut payload);
+                    let hearing = room.hear(place, &mut heard);
+                    let samples = if hearing == Hearing::Common { room.common() } else { &heard };
+                    if rate == 8_000 && (hearing == Hearing::Own || shared != Some(hearing)) {
+                        g711::encode_ulaw_into(samples, &mut sent);
+                        shared = Some(hearing).filter(|hearing| *hearing != Hearing::Own).or(shared);
                     }
+                    black_box((&sent, samples));
                 }
                 room.end_tick(|_| {});
             });
@@ -332,5 +346,5 @@ fn detection(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, header, relays, conversion, arithmetic, ticks, rtcp, detection);
+criterion_group!(benches, header, relays, conversion, room_tick, ticks, rtcp, detection);
 criterion_main!(benches);

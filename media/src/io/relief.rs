@@ -123,7 +123,7 @@ mod tests {
 
     /// Legs 1 to n on the first of two threads.
     fn legs(count: u64) -> Routes {
-        let mut routes = Routes::new(2);
+        let mut routes = Routes::new(2, 64);
         for leg in 1..=count {
             let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
             routes.handle(Command::Open { legs: smallvec![(LegId(leg), local)] }, 0);

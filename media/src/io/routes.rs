@@ -69,15 +69,18 @@ pub(super) struct Routes {
     /// The rooms of recordings.
     recordings: BTreeMap<RecordingId, RoomId>,
     pub(super) budget: Budget,
+    /// Rooms of fewer members are not spread while their thread has time.
+    whole: usize,
 }
 
 impl Routes {
-    pub(super) fn new(lanes: usize) -> Self {
+    pub(super) fn new(lanes: usize, whole: usize) -> Self {
         Self {
             legs: BTreeMap::new(),
             rooms: BTreeMap::new(),
             recordings: BTreeMap::new(),
             budget: Budget::new(lanes),
+            whole,
         }
     }
 
@@ -217,7 +220,8 @@ impl Routes {
             return self.engage(leg, Task::Idle, orders);
         };
         let has_time = |lane| self.budget.has_time(lane, Class::Seated(kind));
-        let lane = if known { spread.place_for(here, has_time) } else { spread.home().unwrap_or(0) };
+        let lane =
+            if known { spread.place_for(here, self.whole, has_time) } else { spread.home().unwrap_or(0) };
         spread.open(room, lane, orders);
         self.bring(leg, lane, command, orders);
         if known {
@@ -406,7 +410,7 @@ mod tests {
 
     /// Two threads, and a room on the first of them whose legs were all opened there: those of odd numbers.
     fn large_room(members: u64) -> Routes {
-        let mut routes = Routes::new(2);
+        let mut routes = Routes::new(2, 64);
         assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), []);
         for call in 0..members {
             let leg = |number| (LegId(2 * call + number), LOCAL);
@@ -428,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_legs_of_a_call_are_together_and_calls_spread() {
-        let mut routes = Routes::new(3);
+        let mut routes = Routes::new(3, 64);
         let lanes = [open(1, 2), open(3, 4), open(5, 6), open(7, 8)].map(|call| send(&mut routes, &call).0);
         assert_eq!(lanes, [0, 1, 2, 0]);
         assert_eq!(send(&mut routes, &relay(3, 4)), (1, None));
@@ -438,7 +442,7 @@ mod tests {
 
     #[test]
     fn the_second_leg_of_a_relay_moves_to_the_first_and_stays_there() {
-        let mut routes = Routes::new(2);
+        let mut routes = Routes::new(2, 64);
         send(&mut routes, &open(1, 2));
         send(&mut routes, &open(3, 4));
         assert_eq!(send(&mut routes, &relay(1, 3)), (0, Some((3, 1))));
@@ -448,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_room_is_opened_where_its_first_member_is_and_legs_move_to_it() {
-        let mut routes = Routes::new(2);
+        let mut routes = Routes::new(2, 64);
         send(&mut routes, &open(1, 2));
         send(&mut routes, &open(3, 4));
         assert_eq!(tell(&mut routes, Command::OpenRoom { room: ROOM }), []);

@@ -22,9 +22,6 @@ use crate::tap::RecordingId;
 
 /// A room of fewer members is never spread: digits pass between two, and a tick of delay would gain nothing.
 const SMALL: usize = 8;
-/// A room of fewer members is not spread while its thread has time for it: some half a millisecond of work.
-const WHOLE: usize = 64;
-
 /// A room and its segments.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
@@ -95,14 +92,15 @@ impl Spread {
         self.recordings.keys().copied()
     }
 
-    /// The thread on which a leg of `here` is to join.
-    pub(super) fn place_for(&self, here: LaneId, has_time: impl Fn(LaneId) -> bool) -> LaneId {
+    /// The thread on which a leg of `here` is to join. With fewer members than `whole` the room is not spread while its thread
+    /// has time for it.
+    pub(super) fn place_for(&self, here: LaneId, whole: usize, has_time: impl Fn(LaneId) -> bool) -> LaneId {
         let Some(home) = self.home() else { return here };
         if self.segments.contains(&here) && (here == home || has_time(here)) {
             return here;
         }
         let size = self.members.len();
-        if size < SMALL || (size < WHOLE && has_time(home)) {
+        if size < SMALL || (size < whole && has_time(home)) {
             return home;
         }
         if has_time(here) {

@@ -61,16 +61,19 @@ pub struct MediaConfig {
     pub gathering: Duration,
     /// How many threads there are, each with legs and rooms of its own.
     pub threads: NonZeroUsize,
+    /// A room of fewer members stays on one thread while that has time for it: on several, what is said is heard a tick later.
+    pub whole_rooms: usize,
     /// The sounds that are in the program.
     pub built_in: BuiltIn,
 }
 
 impl MediaConfig {
-    /// A configuration of one thread with the usual 30 s of silence and 1 ms of gathering.
+    /// A configuration of one thread with the usual 30 s of silence and 1 ms of gathering; rooms of less than 256 stay whole.
     #[must_use]
     pub const fn new(ports: RangeInclusive<u16>) -> Self {
         let (silence, gathering) = (Duration::from_secs(30), Duration::from_millis(1));
-        Self { ports, silence, gathering, threads: NonZeroUsize::MIN, built_in: BuiltIn(|_| None) }
+        let (threads, built_in) = (NonZeroUsize::MIN, BuiltIn(|_| None));
+        Self { ports, silence, gathering, threads, whole_rooms: 256, built_in }
     }
 }
 
@@ -163,7 +166,7 @@ pub fn start(
         let birth = Birth { poll, shared, exchange, ports, shard, files, pace };
         lanes.push(birth.start(lanes.len(), on_report.clone())?);
     }
-    let routes = Routes::new(lanes.len());
+    let routes = Routes::new(lanes.len(), config.whole_rooms);
     Ok(MediaHandle { lanes, routes, commands_refused: 0, legs_refused: 0, next: 0 })
 }
 
