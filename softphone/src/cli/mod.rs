@@ -8,6 +8,7 @@ mod events;
 mod headless;
 mod lines;
 mod oneshot;
+mod output;
 mod register;
 mod setup;
 #[cfg(unix)]
