@@ -16,6 +16,7 @@ use media::codec::opus;
 use media::dsp::SampleRate;
 use media::source::Country;
 use sip_stack::Time;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -221,9 +222,14 @@ impl Sound {
 
     fn tell(&self, event: &Event) {
         if !self.quiet {
-            eprintln!("{}", line(event));
+            say(&line(event));
         }
     }
+}
+
+/// Writes to standard error. Whoever reads no more does not end the call.
+fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
 fn engine(
@@ -246,7 +252,7 @@ fn engine(
     match made {
         Ok(engine) => Ok(Ok(engine)),
         Err(error @ EngineError::Udp(_)) => {
-            eprintln!("softphone: {error}");
+            say(&format!("softphone: {error}"));
             Ok(Err(NO_ANSWER))
         }
         Err(error) => Err(error.into()),
@@ -259,7 +265,7 @@ fn finish(mut engine: Engine, unregister: bool, code: u8, done: &Finished) -> Re
     drop(engine.into_audio());
     match done.borrow_mut().take() {
         Some(Err(error)) => {
-            eprintln!("softphone: the recording is not complete: {error}");
+            say(&format!("softphone: the recording is not complete: {error}"));
             Ok(if code == DONE { FAILED } else { code })
         }
         Some(Ok(())) | None => Ok(code),
@@ -273,7 +279,7 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
     let quality = figures.rtcp.and_then(|rtcp| rtcp.quality);
     let mos = quality
         .map_or_else(|| "-".to_owned(), |quality| format!("{:.1}", f32::from(quality.mos_listening) / 10.0));
-    eprintln!(
+    say(&format!(
         "sound call={call} sent={} codec={} received={} codec={} lost={} jitter_ms={:.1} delay_ms={} mos={mos}",
         figures.packets_out,
         codec(figures.sending),
@@ -282,7 +288,7 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
         figures.jitter.lost,
         figures.jitter.jitter_us as f32 / 1_000.0,
         figures.jitter.delay_us / 1_000,
-    );
+    ));
 }
 
 fn code_of(reason: &Reason) -> u8 {
@@ -362,7 +368,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                     return Ok(match ending {
                         Ending::Failed(reason) => {
                             if sound.quiet {
-                                eprintln!("softphone: {reason}");
+                                say(&format!("softphone: {reason}"));
                             }
                             code_of(&reason)
                         }
