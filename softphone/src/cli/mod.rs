@@ -13,6 +13,7 @@ mod register;
 mod setup;
 #[cfg(unix)]
 mod socket;
+mod sound;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
