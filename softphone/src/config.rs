@@ -61,6 +61,8 @@ pub struct PhoneEntry {
     pub answer_numbers: Vec<String>,
     /// Whether a caller may ask to be answered at once.
     pub answer_when_asked: bool,
+    /// Whether calls are taken that do not come from the host of a server.
+    pub accept_strangers: bool,
     /// Whether callers are told that we are busy.
     pub do_not_disturb: bool,
     /// Whether a call holds the one that is going on.
@@ -82,6 +84,7 @@ impl Default for PhoneEntry {
             answer_after_s: 0,
             answer_numbers: Vec::new(),
             answer_when_asked: false,
+            accept_strangers: false,
             do_not_disturb: false,
             hold_others: true,
             country: "us".to_owned(),
@@ -226,6 +229,7 @@ impl Config {
         Settings {
             auto_answer,
             answer_when_asked: phone.answer_when_asked,
+            accept_strangers: phone.accept_strangers,
             do_not_disturb: phone.do_not_disturb,
             lines: phone.lines,
             hold_others: phone.hold_others,

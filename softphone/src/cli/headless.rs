@@ -6,6 +6,7 @@
 use super::account::{AccountOptions, seed};
 use super::events::{line, object};
 use super::lines::{Request, read};
+use super::output::Output;
 #[cfg(unix)]
 use super::socket::ControlSocket;
 use super::{DONE, NO_ANSWER};
@@ -79,7 +80,7 @@ pub(super) fn run(arguments: &Run) -> Result<u8> {
     if !arguments.no_register {
         engine.command(Command::Register)?;
     }
-    let mut session = Session { engine, last: None, quit: false };
+    let mut session = Session { engine, output: Output::start(), last: None, quit: false };
     while !session.quit {
         session.take_lines(&lines);
         #[cfg(unix)]
@@ -89,17 +90,21 @@ pub(super) fn run(arguments: &Run) -> Result<u8> {
                 socket.tell(&said);
             }
         }
-        while let Some(event) = session.engine.poll_event() {
-            session.note(&event);
-            println!("{}", line(&event));
-            #[cfg(unix)]
-            if let Some(socket) = &mut socket {
-                socket.tell(&[object(&event).to_string()]);
-            }
+        #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no socket to tell"))]
+        let told = session.tell_events();
+        #[cfg(unix)]
+        if let Some(socket) = &mut socket {
+            socket.tell(&told);
         }
         session.engine.turn(PATIENCE)?;
     }
     session.engine.leave(!arguments.no_register).context("leaving")?;
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no socket to tell"))]
+    let told = session.tell_events();
+    #[cfg(unix)]
+    if let Some(socket) = &mut socket {
+        socket.tell(&told);
+    }
     Ok(DONE)
 }
 
@@ -160,6 +165,7 @@ fn standard_input(engine: &Engine) -> Receiver<Option<String>> {
 
 struct Session {
     engine: Engine,
+    output: Output,
     last: Option<CallId>,
     quit: bool,
 }
@@ -170,7 +176,7 @@ impl Session {
             match lines.try_recv() {
                 Ok(Some(line)) => {
                     for said in self.take(&line) {
-                        println!("{said}");
+                        self.output.say(said);
                     }
                 }
                 // Whoever spoke to us is gone.
@@ -200,10 +206,18 @@ impl Session {
         }
     }
 
-    fn note(&mut self, event: &Event) {
-        if let Event::Calling { call, .. } | Event::Incoming { call, .. } = event {
-            self.last = Some(*call);
+    /// Tells on standard output what has happened; gives it as JSON.
+    fn tell_events(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(event) = self.engine.poll_event() {
+            if let Event::Calling { call, .. } | Event::Incoming { call, .. } = &event {
+                self.last = Some(*call);
+            }
+            self.output.say(line(&event));
+            told.push(object(&event).to_string());
         }
+        self.quit |= self.output.is_closed();
+        told
     }
 
     fn status(&self) -> Vec<String> {

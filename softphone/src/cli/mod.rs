@@ -8,10 +8,12 @@ mod events;
 mod headless;
 mod lines;
 mod oneshot;
+mod output;
 mod register;
 mod setup;
 #[cfg(unix)]
 mod socket;
+mod sound;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -2,59 +2,26 @@
 
 use super::account::{AccountOptions, seed};
 use super::events::line;
-use super::headless;
+use super::sound::{Finished, Sound};
 use super::{BUSY, DONE, FAILED, NO_ANSWER, NOT_ANSWERED, REFUSED, UNKNOWN_NUMBER};
-use crate::audio::{Audio, FileAudio, Recording, Tone, read_sound};
+use crate::audio::Audio;
 use crate::config::Config;
 use crate::io::{Engine, EngineConfig, EngineError, Server, now};
 use crate::phone::{
     AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings,
 };
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use media::codec::opus;
-use media::dsp::SampleRate;
 use media::source::Country;
 use sip_stack::Time;
-use std::path::PathBuf;
+use std::io::Write;
 use std::time::Duration;
 
 /// Between two looks at the clock.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// For how long a registration is asked for by a command that lasts as long as a call.
 const EXPIRES_S: u32 = 300;
-
-/// What is said and written.
-#[derive(Debug, Args)]
-struct Sound {
-    /// Say this file (WAV, or Opus in Ogg) once the call is answered.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tone", "device"])]
-    play: Option<PathBuf>,
-    /// Say the file again and again.
-    #[arg(long, requires = "play")]
-    repeat: bool,
-    /// Say a tone of so many hertz, at -10 dBm0.
-    #[arg(long, value_name = "HERTZ", conflicts_with = "device")]
-    tone: Option<f32>,
-    /// Talk through the sound card, as the configuration says.
-    #[arg(long)]
-    device: bool,
-    /// Write what is heard to this WAV file.
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// The rate at which sound is said and written.
-    #[arg(long, value_name = "HERTZ", default_value_t = 48_000)]
-    rate: u32,
-    /// Hang up so many seconds after the call was answered; otherwise when the file is at its end, or the other side hangs up.
-    #[arg(long, value_name = "SECONDS")]
-    duration: Option<u64>,
-    /// Offer and take these codecs alone, in this order: opus, g722, pcmu, pcma.
-    #[arg(long, value_delimiter = ',')]
-    codecs: Vec<String>,
-    /// Say nothing of what happens.
-    #[arg(long, short)]
-    quiet: bool,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct Call {
@@ -95,135 +62,15 @@ pub(super) struct Listen {
     calls: u32,
 }
 
-/// What the engine's sound is, kept apart to complete its file.
-enum Mouth {
-    File(FileAudio),
-    Other(Box<dyn Audio>, Option<Recording>),
-}
-
-/// Shares the sound with the engine, which gives it back at the end by being dropped.
-struct Shared {
-    mouth: Option<Mouth>,
-    talking: bool,
-    done: std::rc::Rc<std::cell::RefCell<Option<Result<(), hound::Error>>>>,
-}
-
-impl Audio for Shared {
-    fn rate(&self) -> SampleRate {
-        match &self.mouth {
-            Some(Mouth::File(file)) => file.rate(),
-            Some(Mouth::Other(audio, _)) => audio.rate(),
-            None => SampleRate::Hz8000,
-        }
-    }
-
-    fn record(&mut self, now: Time, frame: &mut [i16]) {
-        match &mut self.mouth {
-            Some(Mouth::File(file)) => file.record(now, frame),
-            Some(Mouth::Other(audio, _)) => audio.record(now, frame),
-            None => frame.fill(0),
-        }
-    }
-
-    fn play(&mut self, now: Time, frame: &[i16]) {
-        match &mut self.mouth {
-            Some(Mouth::File(file)) => file.play(now, frame),
-            Some(Mouth::Other(audio, recording)) => {
-                audio.play(now, frame);
-                if let Some(recording) = recording.as_mut().filter(|_| self.talking) {
-                    recording.write(frame);
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn ring(&mut self, now: Time, frame: &[i16]) {
-        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
-            audio.ring(now, frame);
-        }
-    }
-
-    fn rest(&mut self) {
-        if let Some(Mouth::Other(audio, _)) = &mut self.mouth {
-            audio.rest();
-        }
-    }
-
-    fn set_talking(&mut self, talking: bool) {
-        self.talking = talking;
-        match &mut self.mouth {
-            Some(Mouth::File(file)) => file.set_talking(talking),
-            Some(Mouth::Other(audio, _)) => audio.set_talking(talking),
-            None => {}
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        matches!(&self.mouth, Some(Mouth::File(file)) if file.is_finished())
+fn tell(sound: &Sound, event: &Event) {
+    if !sound.quiet {
+        say(&line(event));
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let finished = match self.mouth.take() {
-            Some(Mouth::File(file)) => file.finish(),
-            Some(Mouth::Other(_, Some(recording))) => recording.finish(),
-            Some(Mouth::Other(_, None)) | None => Ok(()),
-        };
-        *self.done.borrow_mut() = Some(finished);
-    }
-}
-
-/// How the written file was completed, once the engine is gone.
-type Finished = std::rc::Rc<std::cell::RefCell<Option<Result<(), hound::Error>>>>;
-
-impl Sound {
-    fn audio(&self, config: &Config) -> Result<(Box<dyn Audio>, Finished)> {
-        let device = self.device.then(|| headless::audio(config));
-        let wanted = SampleRate::from_hertz(self.rate)
-            .with_context(|| format!("--rate {}: give 8000, 16000, 32000, 44100 or 48000", self.rate))?;
-        let rate = device.as_ref().map_or(wanted, |device| device.rate());
-        let recording = match &self.record {
-            None => None,
-            Some(path) => Some(
-                Recording::create(path, rate)
-                    .map_err(|error| anyhow!("{} cannot be written: {error}", path.display()))?,
-            ),
-        };
-        let mouth = match (device, &self.play, self.tone) {
-            (Some(device), _, _) => Mouth::Other(device, recording),
-            (None, Some(path), _) => {
-                let said =
-                    read_sound(path, rate).with_context(|| format!("{} cannot be played", path.display()))?;
-                Mouth::File(FileAudio::new(rate, said, self.repeat, recording))
-            }
-            (None, None, Some(hertz)) => Mouth::Other(Box::new(Tone::new(rate, hertz, -10.0)), recording),
-            (None, None, None) => Mouth::File(FileAudio::new(rate, vec![0], true, recording)),
-        };
-        let done: Finished = std::rc::Rc::default();
-        let shared = Shared { mouth: Some(mouth), talking: false, done: std::rc::Rc::clone(&done) };
-        Ok((Box::new(shared), done))
-    }
-
-    fn settings(&self, config: &Config) -> Result<Settings> {
-        let mut settings = config.settings();
-        if !self.codecs.is_empty() {
-            let known = |name: &String| {
-                Codec::from_name(name).with_context(|| {
-                    format!("--codecs: there is no {name}; known are opus, g722, pcmu, pcma")
-                })
-            };
-            settings.codecs = self.codecs.iter().map(known).collect::<Result<_>>()?;
-        }
-        Ok(settings)
-    }
-
-    fn tell(&self, event: &Event) {
-        if !self.quiet {
-            eprintln!("{}", line(event));
-        }
-    }
+/// Writes to standard error. Whoever reads no more does not end the call.
+fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
 fn engine(
@@ -246,7 +93,7 @@ fn engine(
     match made {
         Ok(engine) => Ok(Ok(engine)),
         Err(error @ EngineError::Udp(_)) => {
-            eprintln!("softphone: {error}");
+            say(&format!("softphone: {error}"));
             Ok(Err(NO_ANSWER))
         }
         Err(error) => Err(error.into()),
@@ -259,7 +106,7 @@ fn finish(mut engine: Engine, unregister: bool, code: u8, done: &Finished) -> Re
     drop(engine.into_audio());
     match done.borrow_mut().take() {
         Some(Err(error)) => {
-            eprintln!("softphone: the recording is not complete: {error}");
+            say(&format!("softphone: the recording is not complete: {error}"));
             Ok(if code == DONE { FAILED } else { code })
         }
         Some(Ok(())) | None => Ok(code),
@@ -273,7 +120,7 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
     let quality = figures.rtcp.and_then(|rtcp| rtcp.quality);
     let mos = quality
         .map_or_else(|| "-".to_owned(), |quality| format!("{:.1}", f32::from(quality.mos_listening) / 10.0));
-    eprintln!(
+    say(&format!(
         "sound call={call} sent={} codec={} received={} codec={} lost={} jitter_ms={:.1} delay_ms={} mos={mos}",
         figures.packets_out,
         codec(figures.sending),
@@ -282,7 +129,7 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
         figures.jitter.lost,
         figures.jitter.jitter_us as f32 / 1_000.0,
         figures.jitter.delay_us / 1_000,
-    );
+    ));
 }
 
 fn code_of(reason: &Reason) -> u8 {
@@ -346,7 +193,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
     let (mut talk, mut placed, mut given_up, mut rang) = (None::<Talk>, None, false, false);
     loop {
         while let Some(event) = engine.poll_event() {
-            sound.tell(&event);
+            tell(sound, &event);
             match event {
                 Event::Registered { .. } if placed.is_none() => engine.command(place())?,
                 Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
@@ -362,7 +209,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                     return Ok(match ending {
                         Ending::Failed(reason) => {
                             if sound.quiet {
-                                eprintln!("softphone: {reason}");
+                                say(&format!("softphone: {reason}"));
                             }
                             code_of(&reason)
                         }
@@ -434,7 +281,7 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
     let mut code = NOT_ANSWERED;
     loop {
         while let Some(event) = engine.poll_event() {
-            sound.tell(&event);
+            tell(sound, &event);
             match event {
                 Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
                 Event::Connected { call } => {

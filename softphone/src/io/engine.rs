@@ -9,16 +9,17 @@
 use super::call_media::CallMedia;
 use super::lines::{Signals, Tones};
 use super::rtp_ports::RtpPorts;
+use super::sound::Frames;
 use super::{UdpError, now, udp};
 use crate::audio::{Audio, FRAME_MS};
 use crate::phone::{
-    Account, AccountError, AccountId, CallId, Command, CommandError, Ending, Event, Input, MediaCommand,
-    MediaReport, Output, Password, Phone, Reason, Settings,
+    Account, AccountError, AccountId, CallId, Command, CommandError, Event, Input, MediaCommand, MediaReport,
+    Output, Password, Phone, Settings,
 };
 use crate::voice::{Port, Voice, VoiceConfig, VoiceFigures};
 use bytes::Bytes;
 use media::codec::opus;
-use media::source::{CallTone, Country};
+use media::source::Country;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sip_stack::Time;
@@ -31,9 +32,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
-/// Frames that are made up for when a turn came late; more are left out.
-const CATCH_UP: u64 = 5;
 /// How long leaving takes at most: for BYE and the removal of registrations to be answered.
 const LEAVING: Duration = Duration::from_secs(3);
 /// Datagrams of one socket that are taken in a turn. More are a flood, whose next datagram brings another turn.
@@ -100,32 +98,23 @@ pub enum EngineError {
 
 /// A phone with sockets and sound.
 pub struct Engine {
-    phone: Phone,
+    pub(super) phone: Phone,
     poll: Poll,
     ready: Events,
     waker: Arc<Waker>,
     sip: Vec<UdpSocket>,
     buffer: Vec<u8>,
-    calls: BTreeMap<CallId, CallMedia>,
+    pub(super) calls: BTreeMap<CallId, CallMedia>,
     ports: RtpPorts,
-    audio: Box<dyn Audio>,
-    talking: bool,
-    tones: Tones,
-    signals: BTreeMap<CallId, Signals>,
-    next_frame: Option<Time>,
-    frames: Frames,
+    pub(super) audio: Box<dyn Audio>,
+    pub(super) talking: bool,
+    pub(super) tones: Tones,
+    pub(super) signals: BTreeMap<CallId, Signals>,
+    pub(super) next_frame: Option<Time>,
+    pub(super) frames: Frames,
     events: VecDeque<Event>,
     opus: opus::Settings,
     draws: u64,
-}
-
-/// Room for the frames of a tick.
-struct Frames {
-    microphone: Vec<i16>,
-    scratch: Vec<i16>,
-    sum: Vec<i32>,
-    heard: Vec<i16>,
-    bell: Vec<i16>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -173,13 +162,7 @@ impl Engine {
             tones: Tones::new(country, rate),
             signals: BTreeMap::new(),
             next_frame: None,
-            frames: Frames {
-                microphone: vec![0; length],
-                scratch: vec![0; length],
-                sum: vec![0; length],
-                heard: vec![0; length],
-                bell: vec![0; length],
-            },
+            frames: Frames::new(length),
             audio,
             events: VecDeque::new(),
             opus,
@@ -324,7 +307,7 @@ impl Engine {
                 Output::Transmit(transmit) => self.send(&transmit),
                 Output::Media(command) => self.obey(command),
                 Output::Event(event) => {
-                    self.signal(&event);
+                    self.on_news(&event);
                     self.events.push_back(event);
                 }
             }
@@ -394,104 +377,6 @@ impl Engine {
         let voice = Voice::new(now(), config);
         self.calls.insert(call, CallMedia { rtp, rtcp, voice, connected: false });
         Ok(address)
-    }
-
-    /// What an event means for what is heard.
-    fn signal(&mut self, event: &Event) {
-        let signals = |ring_back, bell, waiting| Signals { ring_back, bell, waiting };
-        match event {
-            Event::Ringing { call } => {
-                self.signals.insert(*call, signals(true, false, false));
-            }
-            Event::Incoming { call, waiting, .. } => {
-                self.signals.insert(*call, signals(false, !waiting, *waiting));
-            }
-            Event::Connected { call } => {
-                self.signals.remove(call);
-                if let Some(media) = self.calls.get_mut(call) {
-                    media.connected = true;
-                }
-                self.talk_or_not();
-            }
-            Event::Ended { call, ending } => {
-                self.signals.remove(call);
-                match ending {
-                    Ending::Failed(Reason::Busy | Reason::Declined) => self.tones.fail(CallTone::Busy),
-                    Ending::Failed(_) => self.tones.fail(CallTone::Congestion),
-                    Ending::Ours | Ending::Theirs => {}
-                }
-            }
-            Event::Registered { .. }
-            | Event::Unregistered { .. }
-            | Event::RegistrationFailed { .. }
-            | Event::Calling { .. }
-            | Event::TurnedAway { .. }
-            | Event::Held { .. }
-            | Event::HoldFailed { .. }
-            | Event::HeldByPeer { .. }
-            | Event::Muted { .. }
-            | Event::Digit { .. } => {}
-        }
-        self.next_frame.get_or_insert_with(now);
-    }
-
-    fn talk_or_not(&mut self) {
-        let talking = self.calls.values().any(|media| media.connected);
-        if std::mem::replace(&mut self.talking, talking) != talking {
-            self.audio.set_talking(talking);
-        }
-    }
-
-    fn tick_if_due(&mut self, now: Time) {
-        for _ in 0..CATCH_UP {
-            let Some(due) = self.next_frame.filter(|due| *due <= now) else { return };
-            self.next_frame = Some(due + FRAME);
-            self.tick(now);
-            if self.calls.is_empty() && !self.tones.are_heard() {
-                self.next_frame = None;
-                self.audio.rest();
-                return;
-            }
-        }
-        if self.next_frame.is_some_and(|due| due <= now) {
-            self.next_frame = Some(now + FRAME);
-        }
-    }
-
-    fn tick(&mut self, now: Time) {
-        let Frames { microphone, scratch, sum, heard, bell } = &mut self.frames;
-        if self.talking {
-            self.audio.record(now, microphone);
-        } else {
-            microphone.fill(0);
-        }
-        sum.fill(0);
-        let mut early = false;
-        for media in self.calls.values_mut() {
-            if media.connected {
-                scratch.copy_from_slice(microphone);
-            } else {
-                scratch.fill(0);
-                early |= media.voice.stream().is_some();
-            }
-            media.capture(now, scratch);
-            media.voice.play(now, scratch);
-            sum.iter_mut().zip(scratch.iter()).for_each(|(sum, sample)| *sum += i32::from(*sample));
-        }
-        for (heard, sum) in heard.iter_mut().zip(sum.iter()) {
-            *heard = (*sum).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
-        }
-        let mut wanted = self.signals.values().fold(Signals::default(), |all, one| Signals {
-            ring_back: all.ring_back || one.ring_back,
-            bell: all.bell || one.bell,
-            waiting: all.waiting || one.waiting,
-        });
-        // Early media take the place of our own tone.
-        wanted.ring_back &= !early;
-        self.tones.set(wanted);
-        self.tones.play(heard, bell, FRAME_MS);
-        self.audio.play(now, heard);
-        self.audio.ring(now, bell);
     }
 }
 

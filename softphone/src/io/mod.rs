@@ -8,6 +8,7 @@ mod clock;
 mod engine;
 mod lines;
 mod rtp_ports;
+mod sound;
 mod udp;
 
 pub use check::{CheckError, Outcome, check_registration};

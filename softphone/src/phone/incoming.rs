@@ -71,6 +71,11 @@ impl Phone {
     /// Whether a call can be taken at all (§8.2, §13.3.1).
     fn judge(&self, request: &Request) -> Result<(), Refusal> {
         let message = &request.message;
+        let host = request.flow.peer.ip();
+        let known = self.identities.iter().any(|identity| identity.account.server.peer.ip() == host);
+        if !known && !self.settings.accept_strangers {
+            return Err(Refusal::of(Status::FORBIDDEN));
+        }
         if message.require().next().is_some() {
             return Err(Refusal::of(Status::BAD_EXTENSION));
         }

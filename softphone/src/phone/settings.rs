@@ -11,6 +11,9 @@ pub struct Settings {
     /// Whether a caller may have a call taken by asking for it (Call-Info with `answer-after`, or Alert-Info). Who may call
     /// may then listen in, so it is off unless the user wants it.
     pub answer_when_asked: bool,
+    /// Whether calls are taken that do not come from the host of one of our servers. Whoever reaches our port could then
+    /// ring, or be answered automatically.
+    pub accept_strangers: bool,
     /// Every caller is told that we are busy.
     pub do_not_disturb: bool,
     /// Calls at a time; a caller beyond is told that we are busy.
@@ -29,6 +32,7 @@ impl Default for Settings {
         Settings {
             auto_answer: AutoAnswer::Never,
             answer_when_asked: false,
+            accept_strangers: false,
             do_not_disturb: false,
             lines: 2,
             hold_others: true,

@@ -115,3 +115,17 @@ fn redial_calls_the_last_number_again() {
     rig.command(Command::Redial);
     assert_eq!(rig.last().request_uri(), b"sip:1002@a.example");
 }
+
+#[test]
+fn a_call_from_elsewhere_than_our_servers_is_refused_unless_the_user_wants_strangers() {
+    for accept_strangers in [false, true] {
+        let mut rig =
+            Rig::with(Settings { accept_strangers, auto_answer: AutoAnswer::Always, ..Settings::default() });
+        let invite = request("INVITE", 1, None, &sdp(4_000, "sendrecv")).finish();
+        let stranger = Flow { peer: ([198, 51, 100, 7], 5060).into(), ..flow() };
+        rig.phone.handle_input(rig.now, Input::Received { flow: stranger, bytes: invite }).unwrap();
+        rig.drain();
+        assert_eq!(is_taken(&rig), accept_strangers);
+        assert_eq!(status(&rig), if accept_strangers { 200 } else { 403 });
+    }
+}
