@@ -10,6 +10,7 @@ mod lines;
 mod oneshot;
 mod output;
 mod register;
+mod scenario;
 mod setup;
 #[cfg(unix)]
 mod socket;
@@ -71,6 +72,10 @@ enum Command {
     Devices,
     /// The phone without a window: commands are lines on standard input, events lines on standard output.
     Run(headless::Run),
+    /// Plays scenario files against a server with phones that listen.
+    ///
+    /// Exit codes: 0 all went as they say, 1 one did not, 2 wrong usage or a faulty file, 3 no server.
+    Scenario(scenario::Play),
 }
 
 #[cfg(feature = "sound-card")]
@@ -92,6 +97,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sound-card")]
         Command::Devices => devices(),
         Command::Run(arguments) => headless::run(&arguments),
+        Command::Scenario(arguments) => scenario::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const REGISTERING: Duration = Duration::from_secs(200);
 /// How long it may take until nothing is left at the end; a transaction of SIP is over after 64 s at the latest.
 const CLEARING: Duration = Duration::from_secs(300);
+/// How long that may take after a failure.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Lines that are kept of what happened; older ones are forgotten.
 const STORY: usize = 60;
 
@@ -301,7 +303,7 @@ impl Runner {
             Phase::Playing { step, since, holds } => match self.scenario.steps.get(step).cloned() {
                 Some(due) => self.play(now, step, &due, since, holds),
                 None => {
-                    self.clear(now);
+                    self.clear(now, CLEARING);
                     true
                 }
             },
@@ -325,13 +327,18 @@ impl Runner {
                 self.scenario.phones.get(place).map_or((0, ""), |phone| (phone.line, &*phone.name));
             let text = format!("phone {name}");
             self.fail(now, line, &text, &format!("it does not register: {why}"));
+            return true;
         }
         false
     }
 
     fn play(&mut self, now: Time, step: usize, due: &Step, since: Time, holds: Option<Time>) -> bool {
         let done = match &due.kind {
-            StepKind::Deed(who, deed) => self.act(now, due, who, deed),
+            StepKind::Deed(who, deed) => match self.act(now, due, who, deed) {
+                true => true,
+                // It has failed, and everybody goes.
+                false => return true,
+            },
             StepKind::Network(faults) => {
                 self.faults = *faults;
                 self.outputs.push_back(Output::Network(*faults));
@@ -386,7 +393,7 @@ impl Runner {
                     lasting => format!("it was not so for {lasting} s, beginning within {limit} s"),
                 };
                 self.fail(now, due.line, &due.text, &what);
-                false
+                true
             }
             None => {
                 self.phase = Phase::Playing { step, since, holds: None };
@@ -410,8 +417,8 @@ impl Runner {
     }
 
     /// Everybody hangs up and goes.
-    fn clear(&mut self, now: Time) {
-        self.phase = Phase::Clearing { until: now + CLEARING };
+    fn clear(&mut self, now: Time, at_most: Duration) {
+        self.phase = Phase::Clearing { until: now + at_most };
         for actor in &mut self.actors {
             actor.online = true;
             for call in live(actor, |_| true, &None) {
@@ -427,8 +434,10 @@ impl Runner {
     /// Whether everything is over; nothing may be left.
     fn leave(&mut self, now: Time, until: Time) -> bool {
         let busy = match self.inside {
+            // What is left of a failure is no news.
+            Some(_) if self.report.failure.is_some() => self.actors.iter().any(Actor::has_calls),
             // Whoever cannot see into the switch does not wait for the last timers either.
-            None => self.actors.iter().any(|actor| actor.has_calls() || actor.phone.is_registered()),
+            None => self.actors.iter().any(|actor| !actor.phone.is_settled() || actor.phone.is_registered()),
             Some(inside) => {
                 inside.left + inside.calls > 0 || self.actors.iter().any(|actor| !actor.phone.is_idle())
             }
@@ -449,19 +458,28 @@ impl Runner {
         false
     }
 
+    /// The first failure is the one that is told; after it everybody goes, so that the server is as it was.
     fn fail(&mut self, now: Time, line: u32, text: &str, what: &str) {
-        self.report.failure = Some(Failure {
-            line,
-            text: text.into(),
-            what: what.into(),
-            instead: judge::describe(&self.actors, self.inside.as_ref()).into(),
-            story: self.story.iter().cloned().collect(),
-        });
-        self.end(now);
+        if self.report.failure.is_none() {
+            self.report.failure = Some(Failure {
+                line,
+                text: text.into(),
+                what: what.into(),
+                instead: judge::describe(&self.actors, self.inside.as_ref()).into(),
+                story: self.story.iter().cloned().collect(),
+            });
+            self.report.took = now.since(self.began);
+        }
+        match self.phase {
+            Phase::Registering { .. } | Phase::Playing { .. } => self.clear(now, FAREWELL),
+            Phase::Clearing { .. } | Phase::Over => self.phase = Phase::Over,
+        }
     }
 
     fn end(&mut self, now: Time) {
-        self.report.took = now.since(self.began);
+        if self.report.failure.is_none() {
+            self.report.took = now.since(self.began);
+        }
         self.phase = Phase::Over;
     }
 }
