@@ -8,7 +8,6 @@ use super::script::{PhoneSetup, Scenario};
 use super::sentence::Cast;
 use super::words::{Words, split, without_comment};
 use crate::phone::{AutoAnswer, Codec};
-use std::time::Duration;
 
 /// What begins a line of the set-up.
 const KEYWORDS: [&str; 5] = ["scenario", "phone", "number", "switch", "repeat"];
@@ -278,6 +277,3 @@ fn codecs(words: &mut Words<'_>) -> Result<Vec<Codec>, Fault> {
         }
     }
 }
-
-/// The longest time that a claim may take to begin, where nothing else is said.
-pub(super) const SIGNALLING: Duration = Duration::from_secs(2);

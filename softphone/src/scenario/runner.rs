@@ -7,12 +7,12 @@
 //! the last step everybody hangs up and removes their registration, and nothing may be left of anything.
 
 use super::actor::Actor;
+use super::deeds::{live, perform};
 use super::judge;
 use super::network::{Datagram, Faults};
 use super::report::{Failure, Report, Skipped};
-use super::script::{Claim, Deed, Peer, RecordedEnd, Scenario, Step, StepKind};
-use super::{actor::State, actor::View};
-use crate::phone::{Account, AccountError, AccountId, CallId, Command, CommandError, Event, Rejection};
+use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
+use crate::phone::{Account, AccountError, CallId, Command, Event};
 use core::fmt;
 use sip_stack::Time;
 use sip_stack::random::Random;
@@ -494,66 +494,4 @@ fn note(story: &mut VecDeque<Box<str>>, at: Duration, line: &str) {
 /// An event as a line; what the peer sent is escaped.
 fn told(event: &Event) -> String {
     format!("{event:?}")
-}
-
-/// Why a deed could not be done.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("there is no call {0}; write a step before that waits for it")]
-    NoCall(&'static str),
-    #[error("{0}")]
-    Phone(#[from] CommandError),
-}
-
-/// The calls in such a state, the oldest first.
-fn live(actor: &Actor, state: impl Fn(&View) -> bool, peer: &Peer) -> Vec<CallId> {
-    let calls = actor.calls.iter().filter(|view| view.is_live() && state(view) && view.is_with(peer));
-    calls.map(|view| view.call).collect()
-}
-
-fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), Refusal> {
-    let rings = |view: &View| view.state == State::Rings;
-    let up = |view: &View| view.state == State::Up;
-    let first = |actor: &Actor, state: &dyn Fn(&View) -> bool, peer: &Peer, what| {
-        live(actor, state, peer).first().copied().ok_or(Refusal::NoCall(what))
-    };
-    let last = |actor: &Actor, state: &dyn Fn(&View) -> bool, peer: &Peer, what| {
-        live(actor, state, peer).last().copied().ok_or(Refusal::NoCall(what))
-    };
-    let command = match deed {
-        Deed::Register => Command::Register,
-        Deed::Unregister => Command::Unregister,
-        Deed::Call(target) => Command::Call { account: AccountId::FIRST, target: target.clone() },
-        Deed::Redial => Command::Redial,
-        Deed::Answer(peer) => Command::Answer { call: first(actor, &rings, peer, "that rings")? },
-        Deed::Reject(peer) => {
-            Command::Reject { call: first(actor, &rings, peer, "that rings")?, rejection: Rejection::Busy }
-        }
-        Deed::Decline(peer) => {
-            Command::Reject { call: first(actor, &rings, peer, "that rings")?, rejection: Rejection::Decline }
-        }
-        Deed::HangUp(peer) => Command::HangUp { call: last(actor, &|_| true, peer, "to be ended")? },
-        Deed::Hold(peer) => Command::Hold {
-            call: last(actor, &|view| up(view) && !view.holding, peer, "that could be held")?,
-        },
-        Deed::Resume(peer) => Command::Resume { call: first(actor, &up, peer, "to go on with")? },
-        Deed::Mute(muted) => {
-            Command::Mute { call: last(actor, &up, &None, "that is connected")?, muted: *muted }
-        }
-        Deed::Press(digits, way) => Command::Dial {
-            call: last(actor, &up, &None, "that is connected")?,
-            digits: digits.clone(),
-            way: *way,
-        },
-        Deed::DoNotDisturb(wanted) => Command::DoNotDisturb(*wanted),
-        Deed::Talk(talks) => {
-            actor.talks = *talks;
-            return Ok(());
-        }
-        Deed::Online(online) => {
-            actor.online = *online;
-            return Ok(());
-        }
-    };
-    Ok(actor.command(now, command)?)
 }
