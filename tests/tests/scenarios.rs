@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+use softphone::scenario::script::{Deed, Step, StepKind};
 use softphone::scenario::{Report, Scenario, read};
 use std::fs;
 use tests::root;
@@ -90,6 +91,40 @@ fn every_scenario_that_says_so_goes_the_same_way_under_loss_and_reordering() {
         (1..=SEEDS).map(move |seed| (seed, loss, play(scenario, seed, Faults::lossy(loss))))
     });
     assert_passed(&played.collect::<Vec<_>>());
+}
+
+/// The scenario up to a step, and then a phone hangs up at that moment; in the end everybody does.
+fn cut(scenario: &Scenario, steps: usize, who: Option<usize>) -> Scenario {
+    let mut cut = scenario.clone();
+    cut.steps.truncate(steps);
+    cut.steps.extend(who.map(|who| Step {
+        line: 0,
+        text: "hangs up".into(),
+        kind: StepKind::Deed(vec![who], Deed::HangUp(None)),
+    }));
+    cut
+}
+
+#[test]
+fn whoever_hangs_up_after_whichever_step_nothing_is_left() {
+    let mut played = Vec::new();
+    for scenario in scenarios() {
+        // Sound and waiting change nothing of what could be left.
+        let deeds =
+            scenario.steps.iter().zip(1..).filter(|(step, _)| !matches!(step.kind, StepKind::Wait(_)));
+        for (_, steps) in deeds.filter(|(step, _)| !step.text.contains("hear")) {
+            for who in (0..scenario.phones.len()).map(Some).chain([None]) {
+                let report = play(&cut(&scenario, steps, who), 1, Faults::NONE);
+                // Who has no call cannot hang up.
+                let idle = report.failure.as_ref().is_some_and(|failure| failure.what.contains("cannot"));
+                if !idle {
+                    played.push((1, 0, report));
+                }
+            }
+        }
+    }
+    assert!(played.len() > 300, "{}", played.len());
+    assert_passed(&played);
 }
 
 #[test]
