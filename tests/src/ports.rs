@@ -2,8 +2,8 @@
 //!
 //! Tests run in parallel and in several processes, and the programs they start bind their own sockets, so a port
 //! that was free a moment ago is not enough. A block is claimed by listening (TCP) on its first port for as long
-//! as the test runs; UDP ports in it are handed out after binding them once. Blocks lie below the range the
-//! kernel picks ephemeral ports from (32768 up on Linux).
+//! as the test runs, unless somebody has one of its UDP ports; those are handed out after binding them once. Blocks
+//! lie below the range the kernel picks ephemeral ports from (32768 up on Linux).
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
@@ -32,7 +32,9 @@ impl Ports {
             .map(|step| FIRST + (start + step) % BLOCKS * BLOCK)
             .find_map(|base| {
                 let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, base)).ok()?;
-                Some(Self { _claim: claim, next: base + 2, end: base + BLOCK })
+                // Of a program that is not one of ours, or not any more.
+                let is_free = (base..base + BLOCK).all(is_free);
+                is_free.then_some(Self { _claim: claim, next: base + 2, end: base + BLOCK })
             })
             .expect("one of 42 blocks of ports is free")
     }
@@ -45,14 +47,16 @@ impl Ports {
         while self.next + count <= self.end {
             let first = self.next;
             self.next += count.next_multiple_of(2);
-            let free =
-                (first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
-            if free {
+            if (first..first + count).all(is_free) {
                 return first;
             }
         }
         panic!("the block of ports is used up")
     }
+}
+
+fn is_free(port: u16) -> bool {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// Whether somebody holds this UDP port of 127.0.0.1 or of the wildcard address, without touching it.
