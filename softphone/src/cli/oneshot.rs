@@ -8,7 +8,7 @@ use crate::audio::Audio;
 use crate::config::Config;
 use crate::io::{Engine, EngineConfig, EngineError, Server, now};
 use crate::phone::{
-    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings,
+    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings, check_digits,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -100,10 +100,12 @@ fn engine(
     }
 }
 
-/// Ends the engine and the file it wrote.
-fn finish(mut engine: Engine, unregister: bool, code: u8, done: &Finished) -> Result<u8> {
-    engine.leave(unregister).context("leaving")?;
+/// Ends the calls, the engine and the file it wrote, also when something went wrong.
+fn finish(mut engine: Engine, unregister: bool, outcome: Result<u8>, done: &Finished) -> Result<u8> {
+    let left = engine.leave(unregister).context("leaving");
     drop(engine.into_audio());
+    let code = outcome?;
+    left?;
     match done.borrow_mut().take() {
         Some(Err(error)) => {
             say(&format!("softphone: the recording is not complete: {error}"));
@@ -168,6 +170,7 @@ impl Talk {
 }
 
 pub(super) fn call(arguments: &Call) -> Result<u8> {
+    check_digits(arguments.digits.as_deref().unwrap_or_default()).context("--digits")?;
     let (config, servers) = arguments.account.load()?;
     let settings = arguments.sound.settings(&config)?;
     let (audio, done) = arguments.sound.audio(&config)?;
@@ -182,8 +185,8 @@ pub(super) fn call(arguments: &Call) -> Result<u8> {
     } else {
         engine.command(place())?;
     }
-    let code = attend_call(&mut engine, arguments, place)?;
-    finish(engine, arguments.register, code, &done)
+    let outcome = attend_call(&mut engine, arguments, place);
+    finish(engine, arguments.register, outcome, &done)
 }
 
 /// Goes along with a call of ours until it is over; the exit code.
@@ -269,8 +272,8 @@ pub(super) fn listen(arguments: &Listen) -> Result<u8> {
         Err(code) => return Ok(code),
     };
     engine.command(Command::Register)?;
-    let code = attend_calls(&mut engine, arguments)?;
-    finish(engine, true, code, &done)
+    let outcome = attend_calls(&mut engine, arguments);
+    finish(engine, true, outcome, &done)
 }
 
 /// Goes along with the calls of others; the exit code.
