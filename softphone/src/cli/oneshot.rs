@@ -199,7 +199,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
             tell(sound, &event);
             match event {
                 Event::Registered { .. } if placed.is_none() => engine.command(place())?,
-                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                Event::RegistrationFailed { reason, .. } if placed.is_none() => return Ok(code_of(&reason)),
                 Event::Calling { call, .. } => placed = Some((call, now())),
                 Event::Connected { call } => {
                     talk = Some(Talk { call, since: now() });
@@ -222,7 +222,9 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                     });
                 }
                 Event::Ringing { .. } => rang = true,
-                Event::Registered { .. }
+                // The call goes on without a registration.
+                Event::RegistrationFailed { .. }
+                | Event::Registered { .. }
                 | Event::Unregistered { .. }
                 | Event::Incoming { .. }
                 | Event::TurnedAway { .. }
@@ -281,12 +283,16 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
     let sound = &arguments.sound;
     let duration = sound.duration.map(Duration::from_secs);
     let (mut talks, mut over, mut idle_since) = (Vec::<Talk>::new(), 0_u32, now());
-    let mut code = NOT_ANSWERED;
+    let (mut code, mut registered, mut lost) = (NOT_ANSWERED, false, None);
     loop {
         while let Some(event) = engine.poll_event() {
             tell(sound, &event);
             match event {
-                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                // One that is tried again keeps nobody from calling, once we were known.
+                Event::RegistrationFailed { reason, retry, .. } if retry.is_none() || !registered => {
+                    lost = Some(code_of(&reason));
+                }
+                Event::Registered { .. } => registered = true,
                 Event::Connected { call } => {
                     talks.push(Talk { call, since: now() });
                     if code == NOT_ANSWERED {
@@ -303,7 +309,7 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                     }
                     talks.retain(|talk| talk.call != call);
                 }
-                Event::Registered { .. }
+                Event::RegistrationFailed { .. }
                 | Event::Unregistered { .. }
                 | Event::Calling { .. }
                 | Event::Ringing { .. }
@@ -318,6 +324,10 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
         }
         if over >= arguments.calls {
             return Ok(code);
+        }
+        // Who talks is not interrupted.
+        if let Some(lost) = lost.filter(|_| talks.is_empty()) {
+            return Ok(lost);
         }
         let waited = arguments.wait.is_some_and(|wait| now().since(idle_since) >= Duration::from_secs(wait));
         if talks.is_empty() && waited {
