@@ -3,8 +3,8 @@
 //! [`JitterBuffer`] (`playout`) owns the parts and decides what is heard: `ring` keeps the packets in order; `delay` learns
 //! from their arrivals how long they must wait, with the `histogram` of their lateness; `schedule` tells whose turn it is;
 //! `plc` speaks in place of those that do not come; `stretch` leaves out or repeats a little sound so that the delay follows
-//! its target; `pitch` finds where that is not heard; `samples` holds what is decoded and what was played last. Codecs stay
-//! outside, behind [`Decode`].
+//! its target; `pitch` finds where that is not heard; `samples` holds what is decoded and what was played last; `sizing`
+//! says how large it has to be. Codecs stay outside, behind [`Decode`].
 //!
 //! RFC 3550 §6.4.1 and §A.8 (interarrival jitter), RFC 3389 (gaps that are silence, not loss), RFC 3551 §4.1 (marker and
 //! talk spurts); the concealment is in the spirit of ITU-T G.711 Appendix I.
@@ -22,6 +22,7 @@ mod plc;
 mod ring;
 mod samples;
 mod schedule;
+mod sizing;
 mod stretch;
 
 pub use decode::{Decode, PayloadKind};

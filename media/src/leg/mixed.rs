@@ -25,9 +25,6 @@ use crate::time::Time;
 /// The longest frame: 20 ms at 48 kHz.
 pub(crate) const MAX_FRAME: usize = 960;
 
-/// The longest delay of G.722 and L16, whose payloads take much room for the time they last: beyond it nobody can talk.
-const WIDE_DELAY_MS: u32 = 240;
-
 /// The most that gathers of packets of so many milliseconds, with the frame of a tick that fills one.
 const fn most_pending(ptime_ms: u32, tick_ms: u32) -> u32 {
     // What is left waits in steps of the greatest common divisor, and is less than a packet.
@@ -158,17 +155,10 @@ impl Mixed {
             return Err(FormatError::Ptime(ptime_ms));
         }
         let rate = codec.sample_rate();
-        let narrow = JitterConfig::narrow(rate.hertz(), codec.clock_rate());
-        let (max_delay_ms, payload_octets) = match codec {
-            // Of speech; at its highest rate, 100 ms.
-            Codec::Opus { .. } => (narrow.max_delay_ms, 16_384),
-            Codec::Pcmu | Codec::Pcma => (narrow.max_delay_ms, 20 * codec.max_payload(20)),
-            Codec::G722 | Codec::L16 { .. } => (WIDE_DELAY_MS, codec.max_payload(WIDE_DELAY_MS)),
-        };
         Ok(Self {
             room,
             format,
-            buffer: JitterBuffer::new(JitterConfig { payload_octets, max_delay_ms, ..narrow }),
+            buffer: JitterBuffer::new(JitterConfig::of(codec)),
             listener: Listener { format, decoder: Decoder::new(codec)?, background: None },
             encoder: Encoder::new(codec, opus::Settings::default())?,
             converters: None,

@@ -3,10 +3,12 @@
 //!
 //! A microphone is opened when a call begins to be talked in, a speaker when there is something to hear, and both are closed
 //! when there is not, so that an idle phone neither listens nor keeps a device awake. A device that goes away is replaced, by
-//! itself where it comes back or by the system's new choice, no more often than once a second.
+//! itself where it comes back or by the system's new choice, and tried less and less often (`half`). A phone without its
+//! microphone still plays, and one without its speaker still listens.
 //!
 //! Left out on purpose: devices that can neither 48 nor 44.1 kHz, volume, and formats other than 16-bit, 32-bit and floating point.
 
+use super::half::Half;
 use super::{Audio, LinkFigures, LinkedAudio, MicrophoneSide, SpeakerSide, link};
 use crate::io::now;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -15,10 +17,7 @@ use media::dsp::SampleRate;
 use sip_stack::Time;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-/// How long a device that failed is left alone.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// The largest part of a period that is converted in one go.
 const BLOCK: usize = 1_024;
 
@@ -81,35 +80,27 @@ impl std::fmt::Debug for Card {
 /// A link and the streams at its other end.
 struct Link {
     audio: LinkedAudio,
-    /// The callbacks' sides, until their streams are opened.
-    sides: (Option<MicrophoneSide>, Option<SpeakerSide>),
-    microphone: Option<Stream>,
-    speaker: Option<Stream>,
-    /// A callback says that its device is gone.
-    lost: Arc<AtomicBool>,
-    not_before: Option<Time>,
+    microphone: Half<Stream>,
+    speaker: Half<Stream>,
 }
 
 impl Link {
     fn new(rate: SampleRate) -> Link {
-        let (microphone, speaker, audio) = link(rate);
-        Link {
-            audio,
-            sides: (Some(microphone), Some(speaker)),
-            microphone: None,
-            speaker: None,
-            lost: Arc::default(),
-            not_before: None,
+        // Each stream that is opened gets a side of its own.
+        let (_, _, audio) = link(rate);
+        Link { audio, microphone: Half::new(), speaker: Half::new() }
+    }
+
+    /// Plays a frame; the device is opened for the first sound that is not silence.
+    fn play(&mut self, device: &str, now: Time, frame: &[i16]) {
+        let Link { audio, speaker, .. } = self;
+        let silent = frame.iter().all(|sample| *sample == 0);
+        let rate = audio.rate();
+        if (speaker.is_open() || !silent)
+            && speaker.ensure_open(now, |lost| open_speaker(device, rate, audio.replace_speaker(), lost))
+        {
+            audio.play(now, frame);
         }
-    }
-
-    /// Closes everything; what opens next is new.
-    fn close(&mut self, rate: SampleRate) {
-        *self = Link { not_before: self.not_before, ..Link::new(rate) };
-    }
-
-    fn is_open(&self) -> bool {
-        self.microphone.is_some() || self.speaker.is_some()
     }
 }
 
@@ -136,15 +127,6 @@ impl Card {
     pub fn figures(&self) -> LinkFigures {
         self.talk.audio.figures()
     }
-
-    /// Whether a link may be tried now; one whose device was lost is closed first.
-    fn is_ready(link: &mut Link, rate: SampleRate, now: Time) -> bool {
-        if link.lost.load(Ordering::Relaxed) {
-            link.close(rate);
-            link.not_before = Some(now + PATIENCE);
-        }
-        link.not_before.is_none_or(|until| until <= now)
-    }
 }
 
 impl Audio for Card {
@@ -153,60 +135,34 @@ impl Audio for Card {
     }
 
     fn record(&mut self, now: Time, frame: &mut [i16]) {
-        if Card::is_ready(&mut self.talk, self.rate, now) && self.talk.microphone.is_none() {
-            if self.talk.sides.0.is_none() {
-                self.talk.close(self.rate);
-            }
-            if let Some(side) = self.talk.sides.0.take() {
-                let lost = Arc::clone(&self.talk.lost);
-                match open_microphone(&self.devices.microphone, self.rate, side, lost) {
-                    Ok(stream) => self.talk.microphone = Some(stream),
-                    Err(_) => self.talk.not_before = Some(now + PATIENCE),
-                }
-            }
+        let Link { audio, microphone, .. } = &mut self.talk;
+        let (device, rate) = (&self.devices.microphone, self.rate);
+        if microphone.ensure_open(now, |lost| open_microphone(device, rate, audio.replace_microphone(), lost))
+        {
+            audio.record(now, frame);
+        } else {
+            frame.fill(0);
         }
-        self.talk.audio.record(now, frame);
     }
 
     fn play(&mut self, now: Time, frame: &[i16]) {
-        open_when_heard(&mut self.talk, &self.devices.speaker, self.rate, now, frame);
-        self.talk.audio.play(now, frame);
+        self.talk.play(&self.devices.speaker, now, frame);
     }
 
     fn ring(&mut self, now: Time, frame: &[i16]) {
-        open_when_heard(&mut self.ring, &self.devices.ringer, self.rate, now, frame);
-        if self.ring.speaker.is_some() {
-            self.ring.audio.play(now, frame);
-        }
+        self.ring.play(&self.devices.ringer, now, frame);
     }
 
     fn set_talking(&mut self, talking: bool) {
         if !talking {
-            self.talk.microphone = None;
+            self.talk.microphone.close();
         }
     }
 
     fn rest(&mut self) {
         for link in [&mut self.talk, &mut self.ring] {
-            if link.is_open() {
-                link.close(self.rate);
-            }
-        }
-    }
-}
-
-/// Opens the speaker of a link with the first sound that is not silence.
-fn open_when_heard(link: &mut Link, device: &str, rate: SampleRate, now: Time, frame: &[i16]) {
-    if !Card::is_ready(link, rate, now) || link.speaker.is_some() || frame.iter().all(|sample| *sample == 0) {
-        return;
-    }
-    if link.sides.1.is_none() {
-        link.close(rate);
-    }
-    if let Some(side) = link.sides.1.take() {
-        match open_speaker(device, rate, side, Arc::clone(&link.lost)) {
-            Ok(stream) => link.speaker = Some(stream),
-            Err(_) => link.not_before = Some(now + PATIENCE),
+            link.microphone.rest();
+            link.speaker.rest();
         }
     }
 }

@@ -112,15 +112,21 @@ struct Way {
 }
 
 impl Way {
-    fn new() -> Way {
+    /// A way on which so many samples were missing so far.
+    fn new(missed: u64) -> Way {
         Way {
-            pulse: Arc::default(),
+            pulse: Arc::new(Pulse { missed: missed.into(), ..Pulse::default() }),
             pace: Pace::default(),
             corrector: DriftCorrector::new(),
             reserve_ms: RESERVE_MS,
-            missed: 0,
+            missed,
             running: false,
         }
+    }
+
+    /// The way of another device, which has a pace of its own.
+    fn renew(&mut self) {
+        *self = Way::new(self.pulse.missed.load(Ordering::Relaxed));
     }
 
     /// Whether samples were missing since last time; then more is kept in reserve.
@@ -161,11 +167,14 @@ impl std::fmt::Debug for LinkedAudio {
     }
 }
 
+fn ring(rate: SampleRate) -> (HeapProd<i16>, HeapCons<i16>) {
+    HeapRb::new(rate.samples(RING_MS)).split()
+}
+
 /// The two callbacks of a device of one rate, and the call's side. Allocates everything that is ever needed.
 pub fn link(rate: SampleRate) -> (MicrophoneSide, SpeakerSide, LinkedAudio) {
-    let ring = || HeapRb::<i16>::new(rate.samples(RING_MS)).split();
-    let ((heard, microphone), (speaker, played)) = (ring(), ring());
-    let (hearing, speaking) = (Way::new(), Way::new());
+    let ((heard, microphone), (speaker, played)) = (ring(rate), ring(rate));
+    let (hearing, speaking) = (Way::new(0), Way::new(0));
     let sides = (
         MicrophoneSide { ring: heard, pulse: Arc::clone(&hearing.pulse) },
         SpeakerSide { ring: played, pulse: Arc::clone(&speaking.pulse) },
@@ -188,6 +197,23 @@ pub fn link(rate: SampleRate) -> (MicrophoneSide, SpeakerSide, LinkedAudio) {
 }
 
 impl LinkedAudio {
+    /// The callback of another microphone. The one before is no longer heard; the speaker plays on. Allocates.
+    pub fn replace_microphone(&mut self) -> MicrophoneSide {
+        let (heard, microphone) = ring(self.rate);
+        self.microphone = microphone;
+        self.hearing.renew();
+        self.pending.clear();
+        MicrophoneSide { ring: heard, pulse: Arc::clone(&self.hearing.pulse) }
+    }
+
+    /// The callback of another speaker. The one before is given nothing any more; the microphone is heard on. Allocates.
+    pub fn replace_speaker(&mut self) -> SpeakerSide {
+        let (speaker, played) = ring(self.rate);
+        self.speaker = speaker;
+        self.speaking.renew();
+        SpeakerSide { ring: played, pulse: Arc::clone(&self.speaking.pulse) }
+    }
+
     /// What was counted.
     pub fn figures(&self) -> LinkFigures {
         LinkFigures {

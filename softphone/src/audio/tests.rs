@@ -98,6 +98,32 @@ fn a_thread_that_was_stopped_catches_up() {
 }
 
 #[test]
+fn a_device_that_is_replaced_in_one_direction_leaves_the_other_alone() {
+    let (mut microphone, mut speaker, mut audio) = link(RATE);
+    let (mut frame, mut played) = (vec![0; 80], vec![0; 80]);
+    let (mut heard, mut rendered) = (Vec::new(), Vec::new());
+    for tick in 1..=300_u64 {
+        let now = Time(tick * 10_000_000);
+        match tick {
+            100 => microphone = audio.replace_microphone(),
+            200 => speaker = audio.replace_speaker(),
+            _ => {}
+        }
+        microphone.capture(now, &[700; 80]);
+        speaker.render(now, &mut played);
+        rendered.push(played.iter().all(|sample| *sample == 900));
+        audio.play(now, &[900; 80]);
+        audio.record(now, &mut frame);
+        heard.push(frame.iter().all(|sample| *sample == 700));
+    }
+    let whole = |ticks: &[bool]| ticks.iter().all(|whole| *whole);
+    assert!(whole(&rendered[50..199]) && whole(&rendered[240..]), "{rendered:?}");
+    assert!(whole(&heard[50..99]) && whole(&heard[140..]), "{heard:?}");
+    assert!(!heard[99] && !rendered[199], "another device begins with its reserve");
+    assert_eq!((audio.figures().overrun, audio.figures().starved), (0, 0));
+}
+
+#[test]
 fn a_file_is_said_once_or_again_and_what_is_heard_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("heard.wav");

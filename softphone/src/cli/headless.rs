@@ -85,9 +85,9 @@ pub(super) fn run(arguments: &Run) -> Result<u8> {
         session.take_lines(&lines);
         #[cfg(unix)]
         if let Some(socket) = &mut socket {
-            for line in socket.lines() {
+            for (client, line) in socket.lines() {
                 let said = session.take(&line);
-                socket.tell(&said);
+                socket.answer(client, &said);
             }
         }
         #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no socket to tell"))]

@@ -8,7 +8,7 @@ use crate::audio::Audio;
 use crate::config::Config;
 use crate::io::{Engine, EngineConfig, EngineError, Server, now};
 use crate::phone::{
-    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings,
+    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings, check_digits,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -100,10 +100,12 @@ fn engine(
     }
 }
 
-/// Ends the engine and the file it wrote.
-fn finish(mut engine: Engine, unregister: bool, code: u8, done: &Finished) -> Result<u8> {
-    engine.leave(unregister).context("leaving")?;
+/// Ends the calls, the engine and the file it wrote, also when something went wrong.
+fn finish(mut engine: Engine, unregister: bool, outcome: Result<u8>, done: &Finished) -> Result<u8> {
+    let left = engine.leave(unregister).context("leaving");
     drop(engine.into_audio());
+    let code = outcome?;
+    left?;
     match done.borrow_mut().take() {
         Some(Err(error)) => {
             say(&format!("softphone: the recording is not complete: {error}"));
@@ -168,6 +170,7 @@ impl Talk {
 }
 
 pub(super) fn call(arguments: &Call) -> Result<u8> {
+    check_digits(arguments.digits.as_deref().unwrap_or_default()).context("--digits")?;
     let (config, servers) = arguments.account.load()?;
     let settings = arguments.sound.settings(&config)?;
     let (audio, done) = arguments.sound.audio(&config)?;
@@ -182,8 +185,8 @@ pub(super) fn call(arguments: &Call) -> Result<u8> {
     } else {
         engine.command(place())?;
     }
-    let code = attend_call(&mut engine, arguments, place)?;
-    finish(engine, arguments.register, code, &done)
+    let outcome = attend_call(&mut engine, arguments, place);
+    finish(engine, arguments.register, outcome, &done)
 }
 
 /// Goes along with a call of ours until it is over; the exit code.
@@ -196,7 +199,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
             tell(sound, &event);
             match event {
                 Event::Registered { .. } if placed.is_none() => engine.command(place())?,
-                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                Event::RegistrationFailed { reason, .. } if placed.is_none() => return Ok(code_of(&reason)),
                 Event::Calling { call, .. } => placed = Some((call, now())),
                 Event::Connected { call } => {
                     talk = Some(Talk { call, since: now() });
@@ -219,7 +222,9 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                     });
                 }
                 Event::Ringing { .. } => rang = true,
-                Event::Registered { .. }
+                // The call goes on without a registration.
+                Event::RegistrationFailed { .. }
+                | Event::Registered { .. }
                 | Event::Unregistered { .. }
                 | Event::Incoming { .. }
                 | Event::TurnedAway { .. }
@@ -269,8 +274,8 @@ pub(super) fn listen(arguments: &Listen) -> Result<u8> {
         Err(code) => return Ok(code),
     };
     engine.command(Command::Register)?;
-    let code = attend_calls(&mut engine, arguments)?;
-    finish(engine, true, code, &done)
+    let outcome = attend_calls(&mut engine, arguments);
+    finish(engine, true, outcome, &done)
 }
 
 /// Goes along with the calls of others; the exit code.
@@ -278,12 +283,16 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
     let sound = &arguments.sound;
     let duration = sound.duration.map(Duration::from_secs);
     let (mut talks, mut over, mut idle_since) = (Vec::<Talk>::new(), 0_u32, now());
-    let mut code = NOT_ANSWERED;
+    let (mut code, mut registered, mut lost) = (NOT_ANSWERED, false, None);
     loop {
         while let Some(event) = engine.poll_event() {
             tell(sound, &event);
             match event {
-                Event::RegistrationFailed { reason, .. } => return Ok(code_of(&reason)),
+                // One that is tried again keeps nobody from calling, once we were known.
+                Event::RegistrationFailed { reason, retry, .. } if retry.is_none() || !registered => {
+                    lost = Some(code_of(&reason));
+                }
+                Event::Registered { .. } => registered = true,
                 Event::Connected { call } => {
                     talks.push(Talk { call, since: now() });
                     if code == NOT_ANSWERED {
@@ -300,7 +309,7 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                     }
                     talks.retain(|talk| talk.call != call);
                 }
-                Event::Registered { .. }
+                Event::RegistrationFailed { .. }
                 | Event::Unregistered { .. }
                 | Event::Calling { .. }
                 | Event::Ringing { .. }
@@ -315,6 +324,10 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
         }
         if over >= arguments.calls {
             return Ok(code);
+        }
+        // Who talks is not interrupted.
+        if let Some(lost) = lost.filter(|_| talks.is_empty()) {
+            return Ok(lost);
         }
         let waited = arguments.wait.is_some_and(|wait| now().since(idle_since) >= Duration::from_secs(wait));
         if talks.is_empty() && waited {

@@ -10,7 +10,7 @@ use crate::io::{CheckError, Outcome, Server, check_registration};
 use crate::phone::Password;
 use anyhow::{Context, Result, bail};
 use std::fs::OpenOptions;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// The name of the file with the password, beside the configuration.
@@ -20,6 +20,13 @@ const PASSWORD_FILE: &str = "password";
 pub(super) fn run(path: &Path) -> Result<u8> {
     if path.exists() {
         bail!("{} is there already: change it, or remove it and start again", path.display());
+    }
+    let secret = beside(path).join(PASSWORD_FILE);
+    if secret.exists() {
+        let question = format!("{} is there already. Shall it be replaced (yes, no)", secret.display());
+        if ask(&question)? != "yes" {
+            bail!("{} stays as it is: move it away and start again", secret.display());
+        }
     }
     println!("Three questions, and the phone is ready.");
     let server = ask("The server (a name or an address, with a port if it is not 5060)")?;
@@ -56,10 +63,22 @@ fn failed(why: &dyn std::fmt::Display, code: u8) -> u8 {
     code
 }
 
+/// The folder of a file.
+fn beside(path: &Path) -> PathBuf {
+    path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// Writes both files. A password that is there already is replaced: the user was asked.
 fn write(path: &Path, server: &str, user: &str, password: &str) -> Result<()> {
-    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let folder = beside(path);
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let secret = folder.join(PASSWORD_FILE);
+    // A new file instead of the old one: its mode, and whoever has it open, do not matter then.
+    if let Err(error) = std::fs::remove_file(&secret)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("{} cannot be replaced", secret.display()));
+    }
     private(&secret, &format!("{password}\n"))?;
     let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
     private(
@@ -74,10 +93,10 @@ fn write(path: &Path, server: &str, user: &str, password: &str) -> Result<()> {
     )
 }
 
-/// Writes a file that its owner alone can read.
+/// Writes a new file that its owner alone can read; one that is there already is an error.
 fn private(path: &Path, text: &str) -> Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -105,4 +124,26 @@ fn ask_secret(question: &str) -> Result<String> {
     }
     let secret = rpassword::prompt_password(format!("{question} (it is not shown): "));
     secret.context("the terminal cannot be read")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_password_is_private_whatever_was_there_and_a_configuration_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, secret) = (folder.path().join("softphone.toml"), folder.path().join(PASSWORD_FILE));
+        std::fs::write(&secret, "old, and longer than the new one").unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, "pbx.example", "1001", "new").unwrap();
+        assert_eq!(std::fs::read(&secret).unwrap(), b"new\n");
+        for file in [&secret, &path] {
+            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let before = std::fs::read(&path).unwrap();
+        assert!(write(&path, "elsewhere.example", "1002", "new").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }

@@ -36,6 +36,15 @@ pub(super) fn takes_info(message: &Message) -> bool {
     message.allow().any(|method| method == b"INFO")
 }
 
+/// Whether there is a key for each of them.
+///
+/// # Errors
+/// [`CommandError::BadDigit`]
+pub fn check_digits(digits: &str) -> Result<(), CommandError> {
+    let unknown = digits.chars().find(|digit| EventCode::from_char(*digit).is_none());
+    unknown.map_or(Ok(()), |unknown| Err(CommandError::BadDigit(unknown)))
+}
+
 impl Phone {
     /// The user presses keys.
     pub(super) fn dial(
@@ -49,10 +58,7 @@ impl Phone {
         if call.announced.is_none() {
             return Err(CommandError::NotConnected(id));
         }
-        let known = |digit: char| EventCode::from_char(digit).is_some();
-        if let Some(unknown) = digits.chars().find(|digit| !known(*digit)) {
-            return Err(CommandError::BadDigit(unknown));
-        }
+        check_digits(digits)?;
         let events = call.announced.as_ref().is_some_and(|stream| stream.telephone_event.is_some());
         let by_info = match way {
             DigitWay::Best => !events && call.keys.peer_takes_info && call.dialog().is_some(),

@@ -17,6 +17,9 @@ use sip_stack::message::{Status, Writer};
 use sip_stack::transaction::TransactionId;
 use std::time::Duration;
 
+/// When a peer may come again that was turned down, in seconds: most transactions have ended by then.
+const PAUSE_S: u64 = 32;
+
 /// Why a call cannot be taken: the status, and what the response has to say besides.
 struct Refusal {
     status: Status,
@@ -103,9 +106,9 @@ impl Phone {
         self.tell(Event::TurnedAway { account, from: caller(request), uri });
     }
 
-    /// A final refusal in a transaction, with what it has to explain.
+    /// A final refusal, with what it has to explain. Outside of dialogs anybody can provoke one, so it is forgotten at once
+    /// (§8.2.7): whoever asks again is told the same. That we are busy is kept, for the user hears of it once.
     pub(super) fn refuse(&mut self, now: Time, request: &Request, status: Status, explain: fn(&mut Writer)) {
-        let transaction = self.endpoint.accept(now, request, 0);
         let mut writer = self.endpoint.response(request, status, None);
         explain(&mut writer);
         if status == Status::BAD_EXTENSION {
@@ -114,7 +117,19 @@ impl Phone {
                 writer.header(HeaderName::Unsupported, extension);
             }
         }
+        if request.dialog.is_none() && status != Status::BUSY_HERE {
+            return self.endpoint.reply(request, writer.finish());
+        }
+        let transaction = self.endpoint.accept(now, request, 0);
         self.endpoint.respond(now, transaction, status, writer.finish());
+    }
+
+    /// There are as many transactions as there may be (§21.5.4).
+    pub(super) fn turn_down(&mut self, request: &Request) {
+        self.turned_down += 1;
+        let mut writer = self.endpoint.response(request, Status::SERVICE_UNAVAILABLE, None);
+        writer.number(HeaderName::RetryAfter, PAUSE_S);
+        self.endpoint.reply(request, writer.finish());
     }
 
     /// A response that creates or confirms a dialog (§12.1.1).

@@ -1,4 +1,7 @@
 //! The machine: state, verbs, and the way of every event to the file that knows what it means.
+//!
+//! Bound: [`TRANSACTIONS`], each of which keeps its message for up to 32 seconds. A request beyond it is answered with 503,
+//! counted ([`Phone::turned_down`]) and forgotten; only a BYE of a dialog is taken, for it makes room.
 
 use super::call::{Call, Phase};
 use super::dialog::Farewell;
@@ -22,6 +25,8 @@ use std::time::Duration;
 
 /// The methods we understand (RFC 3261 §20.5).
 pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+/// Transactions at a time: sixteen calls in a second, ended at once.
+pub(super) const TRANSACTIONS: usize = 1_024;
 /// The owner of REGISTER transactions; calls count from 1.
 pub(super) const REGISTRATION: u64 = 0;
 /// How long a call rings on either side before it is given up (the three minutes of Timer C, §16.6).
@@ -39,6 +44,8 @@ pub struct Phone {
     /// What was called last, and from which account.
     pub(super) dialled: Option<(AccountId, Box<str>)>,
     pub(super) log: CallLog,
+    /// Requests that found too many transactions.
+    pub(super) turned_down: u64,
     last_call: u64,
     #[serde(skip)]
     pub(super) outputs: VecDeque<Output>,
@@ -65,6 +72,7 @@ impl Phone {
             farewells: BTreeMap::new(),
             dialled: None,
             log: CallLog::default(),
+            turned_down: 0,
             last_call: 0,
             outputs: VecDeque::new(),
         })
@@ -124,6 +132,11 @@ impl Phone {
     /// What the endpoint dropped or answered by itself.
     pub fn counters(&self) -> endpoint::Counters {
         self.endpoint.counters()
+    }
+
+    /// Requests that were answered with 503, because there were as many transactions as there may be.
+    pub fn turned_down(&self) -> u64 {
+        self.turned_down
     }
 
     /// Whether nothing is left to do but to refresh the registration.
@@ -325,6 +338,10 @@ impl Phone {
     }
 
     fn on_request(&mut self, now: Time, request: Box<Request>) {
+        let ends = request.dialog.is_some() && request.message.method() == Some(Method::Bye);
+        if self.endpoint.transactions() >= TRANSACTIONS && !ends {
+            return self.turn_down(&request);
+        }
         match (request.dialog, request.message.method()) {
             (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
             (None, Some(Method::Invite)) => self.on_call(now, request),

@@ -38,6 +38,7 @@ mod tests;
 pub use account::{Account, AccountError, AccountId, MAX_ACCOUNTS, Password};
 pub use call::CallId;
 pub use codecs::{Codec, EventFormat, TELEPHONE_EVENT};
+pub use digits::check_digits;
 pub use input::{AutoAnswer, Command, CommandError, DigitWay, Input, MediaReport, Rejection};
 pub use log::{CALLS, CallDirection, LoggedCall};
 pub use machine::{Phone, RestoreError};

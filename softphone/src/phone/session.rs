@@ -15,7 +15,8 @@ use sip_stack::sdp::{
 };
 use std::net::SocketAddr;
 
-const TRANSPORTS: &[MediaTransport] = &[MediaTransport::RtpAvp];
+/// With feedback (RFC 4585) a stream is taken as without: we ask for none, and the profile is the offer's.
+const TRANSPORTS: &[MediaTransport] = &[MediaTransport::RtpAvp, MediaTransport::RtpAvpf];
 const PTIME_MS: u16 = 20;
 
 /// What both sides agreed on: all that a sound card and an RTP socket need to know.
@@ -103,12 +104,13 @@ impl Session {
         let theirs = self.theirs.clone();
         let earlier = SessionDescription::parse(&theirs).ok().and_then(|session| {
             let audio = AudioOffer::find(&session, TRANSPORTS).ok()?;
-            Some((session, audio.media_index))
+            Some((session, audio.media_index, audio.transport))
         });
+        let transport = earlier.as_ref().map_or(MediaTransport::RtpAvp, |(_, _, transport)| *transport);
         self.write(|origin, local, out| {
-            let audio = local_audio(local, &codecs, &events, direction);
+            let audio = local_audio(local, transport, (&codecs, &events), direction);
             match &earlier {
-                Some((session, index)) => write_answer(out, origin, session, Some((*index, &audio))),
+                Some((session, index, _)) => write_answer(out, origin, session, Some((*index, &audio))),
                 None => write_offer(out, origin, &audio),
             }
         })
@@ -136,7 +138,7 @@ impl Session {
         self.numbers.learn(&codecs, &events);
         let direction = audio.direction.answer(self.direction());
         let answer = self.write(|origin, local, out| {
-            let ours = local_audio(local, &codecs, &events, direction);
+            let ours = local_audio(local, audio.transport, (&codecs, &events), direction);
             write_answer(out, origin, &description, Some((audio.media_index, &ours)));
         });
         self.theirs = offer.clone();
@@ -253,14 +255,14 @@ pub(super) fn write_accept(writer: &mut sip_stack::message::Writer) {
 
 fn local_audio<'a>(
     local: SocketAddr,
-    codecs: &'a [AudioCodec],
-    telephone_events: &'a [TelephoneEvent],
+    transport: MediaTransport,
+    (codecs, telephone_events): (&'a [AudioCodec], &'a [TelephoneEvent]),
     direction: Direction,
 ) -> LocalAudio<'a> {
     LocalAudio {
         address: local.ip(),
         port: local.port(),
-        transport: MediaTransport::RtpAvp,
+        transport,
         codecs,
         telephone_events,
         direction,

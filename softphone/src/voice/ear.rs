@@ -103,17 +103,11 @@ impl Ear {
 
     fn tune(&mut self, stream: &Stream, codec: phone::Codec) -> Result<(), CreateError> {
         let own = media_codec(codec, self.rate);
-        let rate = own.sample_rate();
-        let payload_octets = match own {
-            // Of speech; at its highest rate, 100 ms.
-            Codec::Opus { .. } => 16_384,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => 20 * own.max_payload(20),
-        };
-        let config = JitterConfig { payload_octets, ..JitterConfig::narrow(rate.hertz(), own.clock_rate()) };
         let payload_types = payload_types(stream, codec);
         let listener = Listener { codec: own, payload_types, decoder: Decoder::new(own)? };
-        let resampler = Resampler::new(rate, self.rate);
-        self.tuned = Some(Tuned { codec, buffer: JitterBuffer::new(config), listener, resampler });
+        let resampler = Resampler::new(own.sample_rate(), self.rate);
+        let buffer = JitterBuffer::new(JitterConfig::of(own));
+        self.tuned = Some(Tuned { codec, buffer, listener, resampler });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Who is answered without the user and who is turned away; the call log.
 
 use super::*;
+use crate::phone::machine::TRANSACTIONS;
 use crate::phone::{AutoAnswer, CallDirection, Ending};
 
 fn asked(settings: Settings, add: &[(HeaderName, &[u8])]) -> Rig {
@@ -128,4 +129,42 @@ fn a_call_from_elsewhere_than_our_servers_is_refused_unless_the_user_wants_stran
         assert_eq!(is_taken(&rig), accept_strangers);
         assert_eq!(status(&rig), if accept_strangers { 200 } else { 403 });
     }
+}
+
+/// The n-th of many calls that are none of each other's.
+fn another(method: &str, number: usize) -> Bytes {
+    let request = String::from_utf8(request(method, 1, None, b"").finish().to_vec()).unwrap();
+    let request = request.replace("Call-ID: theirs", &format!("Call-ID: {number}"));
+    request.replace(&format!("-{method}-1"), &format!("-{number}")).into()
+}
+
+#[test]
+fn strangers_are_refused_without_a_trace() {
+    let mut rig = Rig::new();
+    let stranger = Flow { peer: ([198, 51, 100, 7], 5060).into(), ..flow() };
+    for number in 0..100 {
+        for (method, code) in [("INVITE", 403), ("BYE", 481)] {
+            let received = Input::Received { flow: stranger, bytes: another(method, number) };
+            rig.phone.handle_input(rig.now, received).unwrap();
+            rig.drain();
+            assert_eq!(status(&rig), code);
+        }
+    }
+    assert!(rig.phone.is_idle(), "no transaction is kept");
+}
+
+#[test]
+fn more_transactions_than_there_may_be_are_turned_down_until_others_end() {
+    let mut rig = Rig::with(Settings { do_not_disturb: true, ..Settings::default() });
+    for number in 0..TRANSACTIONS {
+        rig.receive(another("INVITE", number));
+        assert_eq!(status(&rig), 486);
+    }
+    rig.receive(another("INVITE", TRANSACTIONS));
+    assert_eq!(status(&rig), 503);
+    assert_eq!(rig.last().header(HeaderName::RetryAfter), Some(&b"32"[..]));
+    assert_eq!((rig.phone.transactions(), rig.phone.turned_down()), (TRANSACTIONS, 1));
+    rig.wait(Duration::from_secs(33));
+    rig.receive(another("INVITE", TRANSACTIONS + 1));
+    assert_eq!(status(&rig), 486);
 }

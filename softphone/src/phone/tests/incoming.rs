@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::phone::{AutoAnswer, Codec, Ending, EventFormat, Reason, Rejection, Stream};
-use sip_stack::sdp::{Direction, SessionDescription};
+use sip_stack::sdp::{AudioOffer, Direction, MediaTransport, SessionDescription};
 
 fn rung() -> Rig {
     rung_with(Settings::default(), &sdp(4_000, "sendrecv"))
@@ -113,6 +113,26 @@ fn offers_that_cannot_be_taken_are_refused() {
     rig.receive(writer.finish());
     assert_eq!(status(&rig), 420);
     assert_eq!(rig.last().headers(HeaderName::Unsupported).collect::<Vec<_>>(), [&b"100rel"[..], b"gruu"]);
+}
+
+#[test]
+fn a_stream_with_feedback_is_answered_and_offered_again_in_its_own_profile() {
+    let offer = String::from_utf8(sdp(4_000, "sendrecv")).unwrap().replace("RTP/AVP ", "RTP/AVPF ");
+    let mut rig = rung_with(Settings::default(), offer.as_bytes());
+    rig.command(Command::Answer { call: CALL });
+    assert_eq!(status(&rig), 200);
+    assert_eq!(stream(&rig).codec, Codec::Pcmu);
+    let profile = |rig: &Rig| {
+        let message = rig.last();
+        let described = SessionDescription::parse(message.body()).unwrap();
+        AudioOffer::find(&described, &[MediaTransport::RtpAvpf]).map(|audio| audio.transport)
+    };
+    assert_eq!(profile(&rig), Ok(MediaTransport::RtpAvpf));
+    let tag = our_tag(&rig);
+    rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+    rig.command(Command::Hold { call: CALL });
+    assert_eq!(rig.last().method(), Some(Method::Invite));
+    assert_eq!(profile(&rig), Ok(MediaTransport::RtpAvpf));
 }
 
 #[test]
