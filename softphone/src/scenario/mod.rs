@@ -11,7 +11,7 @@
 mod actor;
 mod fault;
 mod judge;
-mod meter;
+pub(crate) mod meter;
 pub mod network;
 mod read;
 mod report;
