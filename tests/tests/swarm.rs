@@ -102,14 +102,6 @@ fn what_the_network_loses_is_counted_and_fails_the_expectation() {
     let report = hive::play(&plan("1000..1005"), 5, faults);
     assert!(failed(&report).contains(&"loss"), "{report}");
     assert!((2.0..7.0).contains(&report.lost_percent), "two hops with two of a hundred each: {report}");
-    assert_eq!(report.sent, report.stamped + report.lost + unseen(&report), "{report}");
-}
-
-/// Packets lost before the first and after the last that came; nobody can tell.
-fn unseen(report: &Report) -> u64 {
-    let unseen = report.sent - report.stamped - report.lost;
-    assert!(unseen < 4 * report.calls, "{report}");
-    unseen
 }
 
 #[test]

@@ -223,9 +223,13 @@ impl Swarm {
                 Step::Listen => self.listen(now, place),
                 Step::Hold => {
                     self.pause(now, place);
+                    self.hush(place, true);
                     self.command_of_caller(now, place, |call| Command::Hold { call });
                 }
-                Step::Resume => self.command_of_caller(now, place, |call| Command::Resume { call }),
+                Step::Resume => {
+                    self.command_of_caller(now, place, |call| Command::Resume { call });
+                    self.hush(place, false);
+                }
                 Step::HangUp => self.leave(now, place),
                 Step::GiveUp => self.give_up(now, place),
             }
@@ -248,6 +252,17 @@ impl Swarm {
         self.settle(now, caller);
     }
 
+    /// During a hold nobody says anything: who holds is not to be heard, and a server that answers the hold itself does not pass
+    /// on what the other says, which would look like loss.
+    fn hush(&mut self, place: usize, hushed: bool) {
+        let members: Vec<usize> = self.members_of(place).collect();
+        for member in members {
+            if let Some(line) = self.members.get_mut(member).and_then(|member| member.line.as_mut()) {
+                line.hushed = hushed;
+            }
+        }
+    }
+
     /// It is time to go.
     fn leave(&mut self, now: Time, place: usize) {
         self.judge(now, place);
@@ -259,7 +274,7 @@ impl Swarm {
             (Some((_, callee)), _, Bye::Callee) => vec![callee],
             // The direction turns with each call, so that who hangs up turns with every second one.
             (Some((caller, callee)), Kind::Pair { calls }, Bye::Mixed) => {
-                vec![if (calls + place as u64) / 2 % 2 == 0 { caller } else { callee }]
+                vec![if ((calls + place as u64) / 2).is_multiple_of(2) { caller } else { callee }]
             }
             (None, _, _) | (Some(_), Kind::Room { .. }, Bye::Mixed) => group.members.clone(),
         };

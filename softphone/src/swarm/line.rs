@@ -57,6 +57,8 @@ pub(super) struct Line {
     pub(super) ear: Ear,
     /// When the next packet is due.
     pub(super) next: Time,
+    /// It sends nothing, whatever is agreed.
+    pub(super) hushed: bool,
     frames: u64,
     stream: Option<Stream>,
     voice: Mouth,
@@ -87,13 +89,13 @@ impl Line {
             ssrc: Ssrc(seed as u32),
         };
         let voice = Mouth::Tone(Loop { header, number: 0, packet: [0; HEADER + FRAME] });
-        Line { call, ear: Ear::default(), next, frames: 0, stream: None, voice }
+        Line { call, ear: Ear::default(), next, hushed: false, frames: 0, stream: None, voice }
     }
 
     /// A line with the whole voice.
     pub(super) fn whole(call: CallId, next: Time, voice: Voice) -> Line {
         let voice = Mouth::Whole(Box::new(voice));
-        Line { call, ear: Ear::default(), next, frames: 0, stream: None, voice }
+        Line { call, ear: Ear::default(), next, hushed: false, frames: 0, stream: None, voice }
     }
 
     /// From now on this is agreed.
@@ -120,7 +122,7 @@ impl Line {
         let mut packets = 0;
         match &mut self.voice {
             Mouth::Tone(tones) => {
-                let sends = self.stream.as_ref().filter(|stream| stream.send);
+                let sends = self.stream.as_ref().filter(|stream| stream.send && !self.hushed);
                 if let Some((stream, to)) = sends.and_then(|stream| Some((stream, stream.remote?)))
                     && let Some(law) = Law::of(stream.codec)
                 {
@@ -134,10 +136,12 @@ impl Line {
             }
             Mouth::Whole(voice) => {
                 let (mut frame, mut played) = (*sound.tones.linear(tone), [0; FRAME]);
-                voice.capture(now, &mut frame, |to, packet| {
-                    packets += 1;
-                    send(Port::Rtp, to, packet);
-                });
+                if !self.hushed {
+                    voice.capture(now, &mut frame, |to, packet| {
+                        packets += 1;
+                        send(Port::Rtp, to, packet);
+                    });
+                }
                 if voice.poll_timeout().is_some_and(|due| due <= now) {
                     voice.handle_timeout(now, |to, report| send(Port::Rtcp, to, report));
                 }
