@@ -105,6 +105,17 @@ fn what_the_network_loses_is_counted_and_fails_the_expectation() {
 }
 
 #[test]
+fn phones_that_cannot_register_call_nobody_and_say_why() {
+    let rooms = Plan { rooms: vec![3_000], participants: 3, talkers: 2, ..plan("1000..1004") };
+    let unknown = Plan { users: users("1000,1001,1002,1003,9").unwrap(), ..rooms.clone() };
+    let report = hive::play_with(&unknown, &hive::domains(&rooms), 8, Faults::NONE);
+    assert_eq!((report.registered, report.calls), (4, 0), "{report}");
+    assert!(report.registration_failures.keys().any(|why| why.contains("user")), "{report}");
+    assert_eq!((report.joined, report.left, report.ears_right), (3, 3, 3), "{report}");
+    assert_eq!(failed(&report), ["registered", "calls connected", "calls ended as planned", "one-way delay"]);
+}
+
+#[test]
 fn a_limit_that_is_not_kept_fails_and_says_what_was_seen() {
     let limits = Limits { one_way: Some(Duration::from_micros(1_500)), ..plan("1").limits };
     let report = hive::play(&Plan { limits, ..plan("1000..1001") }, 6, Faults::NONE);

@@ -423,7 +423,9 @@ impl Swarm {
     fn run(&mut self, now: Time) {
         self.phase = Phase::Running { until: now + self.plan.duration };
         let rooms = self.groups.iter().filter(|group| matches!(group.kind, Kind::Room { .. }));
-        self.queue = rooms.flat_map(|group| group.members.iter().copied()).collect();
+        let members = rooms.flat_map(|group| group.members.iter().copied());
+        let registered = |member: &usize| self.members.get(*member).is_some_and(|member| member.registered);
+        self.queue = members.filter(registered).collect();
     }
 
     /// Begins the next call or join, if one may begin; whether one did.

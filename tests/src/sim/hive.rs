@@ -24,15 +24,23 @@ struct Hive {
     next_port: u16,
 }
 
-/// Carries out a plan over such a network; `extra` is added to the configuration of the switch, which knows the users of the
-/// plan and conferences at 30XX.
+/// Carries out a plan over such a network; the switch knows the users of the plan, and conferences at 30XX.
 ///
 /// # Panics
 /// When the plan cannot be carried out, or does not end within an hour of virtual time.
 #[must_use]
 pub fn play(plan: &Plan, seed: u64, faults: Faults) -> Report {
+    play_with(plan, &domains(plan), seed, faults)
+}
+
+/// As [`play`], with domains and users of the test's own, as TOML.
+///
+/// # Panics
+/// As [`play`].
+#[must_use]
+pub fn play_with(plan: &Plan, domains: &str, seed: u64, faults: Faults) -> Report {
     plan.check().unwrap_or_else(|error| panic!("{error}"));
-    let mut world = World::new(seed, &configuration(plan), faults);
+    let mut world = World::new(seed, &format!("{domains}[[listener]]\naddress = \"{SWITCH}\"\n"), faults);
     world.visitors = Some(Vec::new());
     let accounts = plan.users.iter().enumerate().map(|(at, user)| account(at, user)).collect();
     let config = SwarmConfig { plan: plan.clone(), accounts, first: 0, seed: world::seed_of(!seed) };
@@ -140,8 +148,4 @@ pub fn domains(plan: &Plan) -> String {
         "[[domain]]\nname = \"{DOMAIN}\"\ndefault = true\n{users}\
          [[route]]\npattern = \"30XX\"\nservice = \"conference\"\n"
     )
-}
-
-fn configuration(plan: &Plan) -> String {
-    domains(plan) + &format!("[[listener]]\naddress = \"{SWITCH}\"\n")
 }
