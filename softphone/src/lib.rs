@@ -7,4 +7,5 @@ pub mod config;
 pub mod io;
 pub mod phone;
 pub mod scenario;
+pub mod swarm;
 pub mod voice;

@@ -15,6 +15,7 @@ mod setup;
 #[cfg(unix)]
 mod socket;
 mod sound;
+mod swarm;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -76,6 +77,10 @@ enum Command {
     ///
     /// Exit codes: 0 all went as they say, 1 one did not, 2 wrong usage or a faulty file, 3 no server.
     Scenario(scenario::Play),
+    /// Thousands of phones that register, call each other, meet in rooms, listen, and are judged.
+    ///
+    /// Exit codes: 0 every expectation came true, 1 one did not, 2 wrong usage, 3 no server.
+    Swarm(swarm::Options),
 }
 
 #[cfg(feature = "sound-card")]
@@ -98,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Devices => devices(),
         Command::Run(arguments) => headless::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
+        Command::Swarm(arguments) => swarm::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

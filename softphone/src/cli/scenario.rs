@@ -107,7 +107,8 @@ fn scenario(file: &Path, numbers: &[String]) -> Result<Scenario> {
     Ok(read_with(&name, &text, &numbers)?)
 }
 
-fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+/// The ports of a text such as 16384-32767.
+pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let parsed =
         text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     parsed

@@ -1,4 +1,5 @@
-//! The edge of the phone: the clock, sockets, the registration check, [`Engine`], the phone at work, and [`play_live`], scenarios.
+//! The edge of the phone: the clock, sockets, the registration check, [`Engine`], the phone at work, [`play_live`],
+//! scenarios, and [`run_swarm`], load.
 //!
 //! Left out so far: TCP and TLS.
 
@@ -10,10 +11,12 @@ mod lines;
 mod rtp_ports;
 mod sound;
 mod stage;
+mod swarm;
 mod udp;
 
 pub use check::{CheckError, Outcome, check_registration};
 pub use clock::now;
 pub use engine::{Engine, EngineConfig, EngineError, Server};
 pub use stage::{LiveConfig, LiveError, play_live};
+pub use swarm::{SwarmError, SwarmTarget, run_swarm};
 pub use udp::{Udp, UdpError};

@@ -11,14 +11,14 @@ use std::f32::consts::TAU;
 use std::time::Duration;
 
 /// The tones of phones that name none, in their order, in hertz.
-pub(super) const TONES: [u32; 12] =
+pub(crate) const TONES: [u32; 12] =
     [450, 800, 1_400, 550, 1_750, 1_150, 2_050, 1_850, 2_250, 2_550, 2_850, 2_350];
 /// How loud a phone talks, in dBm0.
-pub(super) const TALK_DBM0: f32 = -16.0;
+pub(crate) const TALK_DBM0: f32 = -16.0;
 /// Samples per second of every frame here.
-pub(super) const RATE: u32 = 8_000;
+pub(crate) const RATE: u32 = 8_000;
 /// Samples of a frame.
-pub(super) const FRAME: usize = 160;
+pub(crate) const FRAME: usize = 160;
 /// A tone is there from this level on.
 const LOUD_DBM0: f32 = -30.0;
 /// Below it all of a frame is silence.

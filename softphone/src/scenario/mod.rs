@@ -13,7 +13,7 @@ mod clause;
 mod deeds;
 mod fault;
 mod judge;
-mod meter;
+pub(crate) mod meter;
 pub mod network;
 mod phrase;
 mod read;

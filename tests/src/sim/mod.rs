@@ -4,10 +4,11 @@
 //! ([`softphone::scenario::network`]), the ports and the clock ([`World`]) and the database ([`database`]). One seed decides everything; the
 //! same seed gives the same run, which [`trace`] can prove. [`shadow`] runs a second switch from a snapshot of the first
 //! and compares; [`log`] keeps the scenario log in memory; [`stage`] plays scenario
-//! files.
+//! files, [`hive`] the plan of a swarm.
 
 pub mod database;
 pub mod handset;
+pub mod hive;
 pub mod log;
 mod media_plane;
 pub mod scene;
