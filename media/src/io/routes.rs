@@ -67,7 +67,7 @@ pub(super) struct Routes {
     pub(super) legs: BTreeMap<LegId, Place>,
     pub(super) rooms: BTreeMap<RoomId, Spread>,
     /// The rooms of recordings.
-    recordings: BTreeMap<RecordingId, RoomId>,
+    pub(super) recordings: BTreeMap<RecordingId, RoomId>,
     pub(super) budget: Budget,
     /// Rooms of fewer members are not spread while their thread has time.
     whole: usize,
