@@ -5,12 +5,14 @@
 #[allow(dead_code, reason = "the relay has helpers of its own")]
 mod scene;
 
+use std::time::Duration;
+
 use media::codec::{Codec, g711};
 use media::dsp::SampleRate;
 use media::mix::{Audience, MemberId, Role};
 use media::source::Source;
 use media::tap::{Container, RecordingFormat, RecordingId, Tapped};
-use media::{AudioFormat, Command, LegId, Party, Port, RoomId};
+use media::{AudioFormat, Command, LegId, Party, Port, Report, RoomId};
 use scene::{A, A_SDP, B, B_SDP, PTIME, Rtp, Scene, Sent, params, plain};
 
 const ROOM: RoomId = RoomId(7);
@@ -54,6 +56,32 @@ fn a_relayed_call_that_moves_is_the_same_on_the_wire() {
     let stays = relayed(false);
     assert!(stays.iter().all(Option::is_some));
     assert_eq!(relayed(true), stays);
+}
+
+#[test]
+fn the_new_shard_tells_again_whether_a_leg_is_heard() {
+    let silent = |leg| Report::Silent { leg };
+    let heard = |leg| Report::Heard { leg };
+    let wait = |scene: &mut Scene| {
+        scene.pass(Duration::from_secs(31));
+        scene.shard.tick(scene.now);
+        scene.reports()
+    };
+    let (mut one, mut two) = (Scene::relayed(), Scene::empty());
+    assert_eq!(wait(&mut one), [silent(A), silent(B)]);
+    transfer(&mut one, &mut two, Party::Pair(A, B));
+    two.arrive(A, A_SDP, &Rtp::audio(1, 0));
+    let told = wait(&mut two);
+    let of = |wanted: LegId| {
+        let is_of = |report: &&Report| **report == silent(wanted) || **report == heard(wanted);
+        told.iter().filter(is_of).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!((of(A).first(), of(B).last()), (Some(&heard(A)), Some(&silent(B))), "{told:?}");
+    let (mut one, mut two) = (Scene::relayed(), Scene::empty());
+    transfer(&mut one, &mut two, Party::Pair(A, B));
+    two.pass(Duration::from_secs(2));
+    two.shard.tick(two.now);
+    assert_eq!(two.reports(), [], "of those that were never silent nothing is told");
 }
 
 #[test]

@@ -96,6 +96,14 @@ struct Lane {
     /// The load that was measured last, and what it was to the plan.
     measured: u64,
     ratio: f64,
+    /// What it showed when it had no legs, until it shows something else: that was measured before.
+    outdated: Option<u64>,
+}
+
+impl Lane {
+    fn is_idle(&self) -> bool {
+        self.legs.iter().all(|legs| *legs == 0)
+    }
 }
 
 /// Two threads that are to be evened out.
@@ -120,7 +128,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(lanes: usize) -> Self {
-        let lane = Lane { legs: [0; CLASSES], measured: 0, ratio: 1.0 };
+        let lane = Lane { legs: [0; CLASSES], measured: 0, ratio: 1.0, outdated: None };
         Self { lanes: vec![lane; lanes], prices: Prices::default(), apart: 0, rest: 0 }
     }
 
@@ -156,9 +164,8 @@ impl Budget {
     /// Whether a thread has time for one more of such legs. One without legs always has.
     pub(super) fn has_time(&self, lane: LaneId, class: Class) -> bool {
         let Some(known) = self.lanes.get(lane) else { return false };
-        let idle = known.legs.iter().all(|legs| *legs == 0);
         let load = self.forecast(lane).max(known.measured as f64);
-        idle || load + self.price(lane, class) <= FULL as f64
+        known.is_idle() || load + self.price(lane, class) <= FULL as f64
     }
 
     /// The thread with the least to do among those that have time for a leg of a new call.
@@ -173,7 +180,15 @@ impl Budget {
         for at in 0..self.lanes.len() {
             let plan = self.lanes.get(at).map_or(0.0, |lane| self.plan(lane));
             let (Some(lane), Some(load)) = (self.lanes.get_mut(at), loads.get(at)) else { continue };
-            lane.measured = load.load;
+            // A thread without legs sleeps, and so shows what it measured last, however long ago that was.
+            if lane.is_idle() {
+                lane.outdated = Some(load.load);
+            }
+            if lane.outdated == Some(load.load) {
+                lane.measured = 0;
+                continue;
+            }
+            (lane.measured, lane.outdated) = (load.load, None);
             if plan > TELLING {
                 let seen = (load.load as f64 / plan).clamp(0.25, 4.0);
                 lane.ratio += (seen - lane.ratio) / 4.0;
@@ -224,14 +239,31 @@ mod tests {
     #[test]
     fn nothing_new_goes_where_there_is_no_time_and_a_thread_without_legs_always_has() {
         let mut budget = Budget::new(2);
-        budget.learn(&loads([900, 900]));
-        assert_eq!(budget.idlest(), Some(0));
         budget.add(0, Class::Relayed);
+        budget.learn(&loads([900, 900]));
         assert_eq!(budget.idlest(), Some(1));
         budget.add(1, Class::Relayed);
+        budget.learn(&loads([910, 910]));
         assert_eq!(budget.idlest(), None);
         budget.learn(&loads([900, 100]));
         assert_eq!(budget.idlest(), Some(1));
+    }
+
+    #[test]
+    fn what_a_thread_measured_before_its_last_leg_left_refuses_no_new_one() {
+        let mut budget = Budget::new(1);
+        budget.add(0, Class::Relayed);
+        budget.learn(&loads([900, 0])[..1]);
+        assert_eq!(budget.idlest(), None);
+        budget.remove(0, Class::Relayed);
+        budget.learn(&loads([900, 0])[..1]);
+        (0..100).for_each(|_| {
+            assert_eq!(budget.idlest(), Some(0));
+            budget.add(0, Class::Relayed);
+            budget.learn(&loads([900, 0])[..1]);
+        });
+        budget.learn(&loads([890, 0])[..1]);
+        assert_eq!(budget.idlest(), None, "that is measured now");
     }
 
     #[test]
@@ -271,6 +303,7 @@ mod tests {
     #[test]
     fn threads_are_evened_out_when_they_are_apart_for_some_time_and_then_left_alone() {
         let mut budget = Budget::new(2);
+        (0..2).for_each(|lane| budget.add(lane, Class::Relayed));
         let mut look = |load: [u64; 2]| {
             budget.learn(&loads(load));
             let found = budget.uneven();

@@ -10,6 +10,7 @@ mod driver;
 mod exchange;
 mod lane;
 mod load;
+mod moved;
 mod pace;
 mod ports;
 mod recording;

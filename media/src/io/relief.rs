@@ -5,6 +5,7 @@
 
 use super::budget::Uneven;
 use super::routes::{LaneId, Orders, Place, Routes, Task};
+use super::spread::Spread;
 use super::thread::Order;
 use crate::leg::LegId;
 use crate::mix::MemberId;
@@ -93,6 +94,14 @@ impl Routes {
             self.send_over(room, member, to, orders);
         }
         self.settle(room, orders);
+    }
+
+    /// The legs of a spread room that has become small go to where it leads.
+    pub(super) fn bring_home(&mut self, room: RoomId, orders: &mut Orders) {
+        let Some((home, strays)) = self.rooms.get(&room).and_then(Spread::strays) else { return };
+        for member in strays {
+            self.send_over(room, member, home, orders);
+        }
     }
 
     fn send_over(&mut self, room: RoomId, member: MemberId, to: LaneId, orders: &mut Orders) {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::budget::{Budget, Class};
-use super::spread::Spread;
+use super::spread::{SMALL, Spread};
 use super::thread::Order;
 use crate::leg::LegId;
 use crate::mix::MemberId;
@@ -25,8 +25,9 @@ pub(super) type LaneId = usize;
 /// go, so that what it is to do there is known when it arrives, and no packet finds it idle.
 pub(super) type Orders = SmallVec<[(LaneId, Order); 4]>;
 
-/// Orders that one command may give to one thread: a leg that comes, what it does, and two rooms that change.
-pub(super) const ORDERS_AT_MOST: usize = 8;
+/// Orders that one command may give to one thread: a leg that comes, what it does, and two rooms that change, to which
+/// all legs of a small one may come home, each with its arrival, its seat and its gain.
+pub(super) const ORDERS_AT_MOST: usize = 8 + 2 * 3 * SMALL;
 
 /// What a leg does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +68,7 @@ pub(super) struct Routes {
     pub(super) legs: BTreeMap<LegId, Place>,
     pub(super) rooms: BTreeMap<RoomId, Spread>,
     /// The rooms of recordings.
-    recordings: BTreeMap<RecordingId, RoomId>,
+    pub(super) recordings: BTreeMap<RecordingId, RoomId>,
     pub(super) budget: Budget,
     /// Rooms of fewer members are not spread while their thread has time.
     whole: usize,
@@ -150,7 +151,10 @@ impl Routes {
     fn handle_room(&mut self, command: Command, new: LaneId, orders: &mut Orders) {
         match command {
             Command::Play { room, member, role, .. } => {
-                let lane = self.opened(room, new, orders);
+                let home = self.opened(room, new, orders);
+                // Beside the one it speaks to, so that no voice has to cross by itself.
+                let of_ear = role.speaks_to().and_then(|ear| self.rooms.get(&room)?.lane_of(ear));
+                let lane = of_ear.unwrap_or(home);
                 orders.push((lane, Order::Command(command)));
                 if let Some(spread) = self.rooms.get_mut(&room).filter(|spread| !spread.has(member)) {
                     spread.seat(member, lane, role, None);
@@ -301,7 +305,9 @@ impl Routes {
         Some(std::mem::replace(&mut place.task, task))
     }
 
+    /// Members of a room have come, gone or changed: a small one comes home, and its segments are those that it needs.
     pub(super) fn settle(&mut self, room: RoomId, orders: &mut Orders) {
+        self.bring_home(room, orders);
         if let Some(spread) = self.rooms.get_mut(&room) {
             spread.settle(room, orders);
         }
@@ -478,6 +484,65 @@ mod tests {
         assert_eq!(tell(&mut routes, leave(4)), [(1, "command")]);
         let closing = [(1, "command"), (1, "close room"), (0, "connect")];
         assert_eq!(tell(&mut routes, leave(6)), closing, "nobody is left there");
+    }
+
+    #[test]
+    fn who_speaks_to_one_member_alone_is_on_its_thread_and_needs_no_link() {
+        let mut routes = large_room(64);
+        tell(&mut routes, join(2));
+        let play = |member, to| Command::Play {
+            room: ROOM,
+            member: MemberId(member),
+            source: crate::source::Source::Milliwatt,
+            role: Role::Announce { to },
+        };
+        use crate::mix::Audience;
+        assert_eq!(tell(&mut routes, play(900, Audience::One(MemberId(2)))), [(1, "command")]);
+        assert_eq!(tell(&mut routes, play(901, Audience::One(MemberId(1)))), [(0, "command")]);
+        assert_eq!(tell(&mut routes, play(902, Audience::All)), [(0, "command")]);
+        let leave = Command::Leave { room: ROOM, member: MemberId(900) };
+        assert_eq!(tell(&mut routes, leave), [(1, "command")], "it is found there");
+    }
+
+    #[test]
+    fn a_spread_room_that_has_become_small_comes_home() {
+        let mut routes = large_room(64);
+        for leg in [2, 4] {
+            tell(&mut routes, join(leg));
+        }
+        let amplify = Command::Amplify { room: ROOM, member: MemberId(4), gain: crate::mix::Gain::MAX };
+        tell(&mut routes, amplify);
+        let leave = |leg| Command::Leave { room: ROOM, member: MemberId(leg) };
+        // Of 66 eight are left: the legs 1 to 11 of odd numbers, and two elsewhere.
+        for call in 6..64 {
+            assert_eq!(tell(&mut routes, leave(2 * call + 1)), [(0, "command")]);
+        }
+        let home = [(0, "arrive"), (0, "command"), (1, "depart")];
+        let louder = [(0, "arrive"), (0, "command"), (1, "depart"), (0, "command")];
+        let whole = [(1, "close room"), (0, "connect")];
+        let told = tell(&mut routes, leave(1));
+        assert_eq!(told, [&[(0, "command")][..], &home, &louder, &whole].concat());
+        assert_eq!(routes.rooms[&ROOM].segments(), [0]);
+        assert_eq!(tell(&mut routes, leave(4)), [(0, "command")]);
+    }
+
+    #[test]
+    fn a_small_room_stays_spread_while_a_member_is_recorded_or_spoken_to_elsewhere() {
+        let mut routes = large_room(64);
+        tell(&mut routes, join(2));
+        let play = Command::Play {
+            room: ROOM,
+            member: MemberId(900),
+            source: crate::source::Source::Milliwatt,
+            role: Role::Whisper { to: MemberId(2) },
+        };
+        tell(&mut routes, play);
+        let leave = |leg| Command::Leave { room: ROOM, member: MemberId(leg) };
+        (6..64).for_each(|call| assert_eq!(tell(&mut routes, leave(2 * call + 1)), [(0, "command")]));
+        assert_eq!(tell(&mut routes, leave(1)), [(0, "command")]);
+        assert_eq!(routes.rooms[&ROOM].segments(), [0, 1]);
+        tell(&mut routes, leave(900));
+        assert_eq!(routes.rooms[&ROOM].segments(), [0]);
     }
 
     #[test]

@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_pair_is_used_again_after_its_rest_and_not_before() {
-        let (mut sockets, _poll) = sockets(21_000, 21_099);
+        let (mut sockets, _poll) = sockets(17_300, 17_399);
         let (first, port) = sockets.promise(NOW, LOCAL).unwrap();
         sockets.rest(NOW, first);
         let (_, early) = sockets.promise(NOW + REST / 2, LOCAL).unwrap();
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_pair_is_used_on_its_own_address_only() {
-        let (mut sockets, _poll) = sockets(21_100, 21_199);
+        let (mut sockets, _poll) = sockets(17_400, 17_479);
         let (first, port) = sockets.promise(NOW, LOCAL).unwrap();
         sockets.rest(NOW, first);
         let (_, other) = sockets.promise(NOW + REST, OTHER).unwrap();
@@ -430,10 +430,10 @@ mod tests {
 
     #[test]
     fn the_last_pairs_of_a_range_are_used_without_a_rest_and_on_any_address() {
-        let (mut sockets, _poll) = sockets(21_200, 21_201);
+        let (mut sockets, _poll) = sockets(17_480, 17_481);
         for local in [LOCAL, LOCAL, OTHER] {
             let (pair, port) = sockets.promise(NOW, local).unwrap();
-            assert_eq!(port, 21_200);
+            assert_eq!(port, 17_480);
             assert_eq!(sockets.promise(NOW, local), Err(RefusalReason::NoFreePort));
             sockets.rest(NOW, pair);
         }
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_member_who_says_nothing_for_long_is_left_to_the_poll_and_one_who_speaks_again_is_not() {
-        let (mut sockets, [mut arrivals, mut ticks]) = sockets(21_300, 21_399);
+        let (mut sockets, [mut arrivals, mut ticks]) = sockets(17_200, 17_299);
         let (id, port) = sockets.promise(NOW, LOCAL).unwrap();
         let leg = LegKey::FIRST;
         sockets.give(id, leg);
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn more_than_may_rest_are_closed_longest_rested_first() {
-        let (mut sockets, _poll) = sockets(23_000, 25_999);
+        let (mut sockets, _poll) = sockets(17_500, 19_999);
         let pairs: Vec<_> = (0..=RESTING).map(|_| sockets.promise(NOW, LOCAL).unwrap().0).collect();
         for (pair, nanos) in pairs.iter().zip(0..) {
             sockets.rest(Time(NOW.0 + nanos), *pair);

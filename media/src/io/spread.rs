@@ -2,7 +2,8 @@
 //!
 //! A room is opened where its first member is. It stays whole while it is small, or while its thread has time: legs of other
 //! threads move there. Beyond that a leg that joins stays on its thread, and the room gets a segment there. A
-//! segment is closed when the last one has left it; the first one stays as long as the room. Segments are joined anew
+//! segment is closed when the last one has left it; the first one stays as long as the room, and when few are left they all
+//! come there. Segments are joined anew
 //! ([`Order::Connect`]) when there are others, when a voice has to cross by itself, or when the rate changes, and not
 //! otherwise.
 //!
@@ -21,7 +22,8 @@ use crate::shard::{Command, RoomId, Web, webs};
 use crate::tap::RecordingId;
 
 /// A room of fewer members is never spread: digits pass between two, and a tick of delay would gain nothing.
-const SMALL: usize = 8;
+pub(super) const SMALL: usize = 8;
+
 /// A room and its segments.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
@@ -181,6 +183,16 @@ impl Spread {
     pub(super) fn legs_on(&self, lane: LaneId) -> impl Iterator<Item = MemberId> + '_ {
         let seats = self.members.iter().filter(move |(_, seat)| seat.lane == lane && seat.format.is_some());
         seats.map(|(member, _)| *member)
+    }
+
+    /// Where a room that is spread and has become small is to be whole, and the legs that are elsewhere. Not while a source or a
+    /// recording, which do not move by themselves, is on another thread.
+    pub(super) fn strays(&self) -> Option<(LaneId, SmallVec<[MemberId; SMALL]>)> {
+        let home = self.home().filter(|_| self.segments.len() > 1 && self.members.len() < SMALL)?;
+        let stays = self.members.values().filter(|seat| seat.format.is_none()).map(|seat| seat.lane);
+        let mut stays = stays.chain(self.recordings.values().map(|recorded| recorded.lane));
+        let strays = self.members.iter().filter(|(_, seat)| seat.lane != home).map(|(member, _)| *member);
+        stays.all(|lane| lane == home).then(|| (home, strays.collect()))
     }
 
     /// A leg goes to another thread: the commands that seat it there as it is here.

@@ -39,7 +39,7 @@ use super::sockets::Sockets;
 use super::sounds::{BuiltIn, Loader};
 use super::stock::{self, LeasedLegs};
 use crate::shard::{Command, Party, RefusalReason, Report, RoomId, Shard, ShardConfig, Web};
-use crate::tap::RecordingFault;
+use crate::tap::{RecordingFault, RecordingId};
 
 /// Commands the ring holds.
 pub(super) const COMMANDS: usize = 1024;
@@ -283,9 +283,11 @@ impl MediaHandle {
     /// The next report. Those of one thread come in its order.
     pub fn poll_report(&mut self) -> Option<Report> {
         for _ in 0..self.lanes.len() {
-            if let Some(report) = self.lanes.get_mut(self.next).and_then(Lane::poll_report) {
-                self.note(&report);
-                return Some(report);
+            while let Some(report) = self.lanes.get_mut(self.next).and_then(Lane::poll_report) {
+                if !self.routes.is_outdated(self.next, &report) {
+                    self.note(self.next, &report);
+                    return Some(report);
+                }
             }
             self.next = (self.next + 1) % self.lanes.len();
         }
@@ -293,14 +295,13 @@ impl MediaHandle {
     }
 
     /// Legs that were not opened are nowhere, and what has ended is nothing to be reckoned with.
-    fn note(&mut self, report: &Report) {
+    fn note(&mut self, lane: LaneId, report: &Report) {
         match report {
             Report::NotJoined { room, leg } => self.routes.handle_not_joined(*room, *leg),
             // The one of this number goes on.
             Report::RecordingFailed { fault: RecordingFault::AlreadyRunning, .. } => {}
-            Report::RecordingFailed { recording, .. } | Report::RecordingEnded { recording, .. } => {
-                self.routes.end_recording(*recording);
-            }
+            Report::RecordingFailed { recording, .. } => self.handle_recording_failed(lane, *recording),
+            Report::RecordingEnded { recording, .. } => self.routes.end_recording(*recording),
             Report::Refused { legs, reason } => match reason {
                 // It is where it was.
                 RefusalReason::AlreadyOpen => {}
@@ -324,6 +325,15 @@ impl MediaHandle {
             | Report::RecordingLost { .. }
             | Report::Closed { .. } => {}
         }
+    }
+
+    /// The writer of a recording has given up. Where the room has gone to another thread that has no room for one more order, its shard
+    /// goes on for nobody until the room is closed.
+    fn handle_recording_failed(&mut self, lane: LaneId, recording: RecordingId) {
+        let mut orders = self.routes.handle_recording_failed(lane, recording);
+        orders.retain(|(lane, _)| self.lanes.get(*lane).is_some_and(|lane| lane.has_room(1)));
+        self.give(orders);
+        self.wake();
     }
 
     /// How often bounds were met so far, on all threads.

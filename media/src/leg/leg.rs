@@ -55,6 +55,8 @@ pub(crate) struct News {
     expected_since: Time,
     /// The silence has been reported.
     pub(crate) silence_reported: bool,
+    /// It was at some time.
+    was_silent: bool,
     /// A packet came after the silence had been reported.
     pub(crate) heard: bool,
     /// A packet came of a payload type for which there is no agreement.
@@ -82,6 +84,18 @@ impl News {
     /// Something else is agreed on.
     fn forget_types(&mut self) {
         (self.unexpected, self.noticed) = (None, [0; 2]);
+    }
+
+    /// The leg is on another shard. What this one tells may be read before what the last one told, so it tells again whether
+    /// the peer is heard: that it is, and at the next look that it is silent, if it is.
+    pub(crate) const fn arrive(&mut self) {
+        self.heard |= self.was_silent;
+        self.silence_reported = false;
+    }
+
+    /// The silence has been reported.
+    pub(crate) const fn handle_silence_reported(&mut self) {
+        (self.silence_reported, self.was_silent) = (true, true);
     }
 
     fn expect(&mut self, now: Time) {

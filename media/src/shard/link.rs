@@ -8,7 +8,7 @@
 //! Bounds: [`PARCELS`] for each link. When none is empty, because the other segment has not ticked for as long, the sound of the
 //! tick is not sent there. What is not sent, and what is not there in time, is counted by [`Shard::lost_frames`](super::Shard::lost_frames).
 
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::mix::{Gain, MemberId, Room, TALKERS, Talker};
@@ -142,6 +142,16 @@ impl Inlet {
             }
         }
         !self.begun
+    }
+
+    /// Whether something is still to be taken, or may come: the other segment has not let go of its end.
+    pub(super) fn may_bring(&self) -> bool {
+        !self.full.is_empty() || self.full.write_is_held()
+    }
+
+    /// Frames that are still to be taken.
+    pub(super) fn waiting(&self) -> u64 {
+        self.full.occupied_len() as u64
     }
 
     fn take_in(&self, parcel: &Parcel, room: &mut Room) {

@@ -104,6 +104,7 @@ impl Shard {
         for key in keys.iter().filter_map(|(_, new)| *new) {
             if let Some(leg) = self.legs.get_mut(key) {
                 leg.rename(renamed);
+                leg.news.arrive();
                 if let Some(mixed) = &leg.mixed {
                     self.desk.outgoing.make_room(mixed.at_most(TICK_MS));
                     self.outbox.push(Output::Watch { key, watch: Watch::Tick });

@@ -29,9 +29,9 @@ use crate::time::Time;
 pub(super) const TICK: Duration = Duration::from_millis(TICK_MS as u64);
 pub(crate) const TICK_MS: u32 = 20;
 /// Rooms begin at so many different times within a tick.
-const PHASES: usize = 5;
+pub(super) const PHASES: usize = 5;
 /// From one of them to the next.
-const APART: u64 = TICK.as_nanos() as u64 / PHASES as u64;
+pub(super) const APART: u64 = TICK.as_nanos() as u64 / PHASES as u64;
 /// Seats that tick at one time before another time is used: some half a millisecond of work.
 const TOGETHER: usize = 64;
 /// Seats that a room counts as having when it has fewer: its members may be about to come.

@@ -8,13 +8,10 @@
 //! Left out on purpose: which member is in which segment, which the owner of the shards decides (`io/spread.rs`).
 
 use super::link::{Inlet, Outlet, link};
-use super::rooms::{RoomId, TICK, TICK_MS, number};
+use super::rooms::{APART, PHASES, RoomId, TICK, TICK_MS, number};
 use crate::dsp::SampleRate;
 use crate::mix::{Guest, MemberId, Role, Room, Seating, SegmentId};
 use crate::time::Time;
-
-/// Segments of conferences begin their ticks at so many different times.
-const PHASES: u64 = 5;
 
 /// A segment's part of a conference.
 #[derive(Debug, Default)]
@@ -64,16 +61,25 @@ pub fn webs<'a>(
 #[derive(Debug, Default)]
 pub(super) struct Links {
     web: Web,
-    /// Those before: what was sent before the last change is taken from them. They are kept until the next one, as the tick frees
-    /// nothing.
+    /// Those before, the oldest first: what was sent before the last changes is taken from them. They are kept until the next one,
+    /// as the tick frees nothing.
     before: Vec<Inlet>,
+    /// Frames that were given up with links of before, until they are counted.
+    given_up: u64,
 }
+
+/// Links of before that are kept, for each of those that there are: more changes between two ticks cost sound.
+const BEFORE: usize = 4;
 
 impl Links {
     /// Puts other links in the place of these.
     pub(super) fn replace(&mut self, web: Web) {
         let Web { inlets, .. } = std::mem::replace(&mut self.web, web);
-        self.before = if self.web.rate.is_some() { inlets } else { Vec::new() };
+        let most = BEFORE * inlets.len().max(self.web.inlets.len());
+        self.before.extend(inlets);
+        self.before.retain(Inlet::may_bring);
+        let beyond = self.before.len().saturating_sub(most);
+        self.given_up += self.before.drain(..beyond).map(|inlet| inlet.waiting()).sum::<u64>();
     }
 
     /// Whether there are other segments.
@@ -106,10 +112,7 @@ impl Links {
     /// Tells the others what was said in the tick that is due, and adds what they said in the one before; how many frames were
     /// lost either way. Allocates nothing.
     pub(super) fn exchange(&mut self, due: Time, room: &mut Room) -> u64 {
-        if !self.is_linked() {
-            return 0;
-        }
-        let (tick, mut lost) = (number(due), 0);
+        let (tick, mut lost) = (number(due), std::mem::take(&mut self.given_up));
         for outlet in &mut self.web.outlets {
             lost += u64::from(!outlet.send(tick, room));
         }
@@ -126,7 +129,7 @@ impl Links {
 /// The first time from `time` on at which the segments of a conference tick.
 pub(super) const fn aligned(time: Time, room: RoomId) -> Time {
     let tick = TICK.as_nanos() as u64;
-    let phase = room.0 % PHASES * (tick / PHASES);
+    let phase = room.0 % PHASES as u64 * APART;
     Time(time.0.saturating_sub(phase).div_ceil(tick) * tick + phase)
 }
 

@@ -429,8 +429,10 @@ impl Shard {
             if leg.news.is_any() {
                 self.outbox.offer_news(leg);
             }
-            if leg.is_newly_silent(now, silence) {
-                leg.news.silence_reported = self.outbox.offer(Output::Report(Report::Silent { leg: leg.id }));
+            if leg.is_newly_silent(now, silence)
+                && self.outbox.offer(Output::Report(Report::Silent { leg: leg.id }))
+            {
+                leg.news.handle_silence_reported();
             }
         }
     }

@@ -10,6 +10,7 @@
 use super::agreement::{Agreement, Path};
 use super::call::{Call, Phase, Side};
 use super::formats::{Formats, decoded};
+use crate::core::Unrecorded;
 use crate::core::environment::Environment;
 use media::mix::Role;
 use media::{AudioFormat, Command, RoomId};
@@ -82,7 +83,7 @@ impl Call {
             (Path::Room(formats), _) | (Path::Relay { .. }, Some(formats)) => self.mix(env, formats),
             (Path::Relay { forward, backward }, None) => {
                 if is_recorded {
-                    self.handle_unrecordable(env);
+                    self.tell_unrecorded(env, Unrecorded::NotDecoded);
                 }
                 let [a, b] = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
                 env.media(Command::Relay { a, b, forward, backward });
@@ -208,7 +209,7 @@ impl Call {
             *(if side == Side::Caller { caller } else { callee }) = Some(payload_type);
             self.connect(env);
         } else {
-            self.give_up_recording(env);
+            self.give_up_recording(env, Unrecorded::NotDecoded);
         }
         true
     }

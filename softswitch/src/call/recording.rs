@@ -17,7 +17,7 @@ use super::formats::decoded;
 use super::speech::About;
 use crate::config::{Layout, Recording};
 use crate::core::environment::{ALLOW, Environment, sign_response};
-use crate::core::{Event, Timestamp};
+use crate::core::{Event, Timestamp, Unrecorded};
 use media::dsp::SampleRate;
 use media::mix::MemberId;
 use media::tap::{RecordingFault, RecordingFigures, RecordingFormat, RecordingId, Tapped};
@@ -34,6 +34,9 @@ use std::sync::Arc;
 /// Samples per second of recordings: wide band.
 const RECORDED: SampleRate = SampleRate::Hz16000;
 
+/// How often the recording of one call may begin, by key or after a fax: each time is a file, or two.
+const TAKES: u32 = 32;
+
 /// Every recording that runs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Recordings {
@@ -48,6 +51,7 @@ struct Running {
     /// The call that it is named by, and its number.
     call: CallId,
     number: u64,
+    room: RoomId,
     file: Arc<str>,
 }
 
@@ -67,23 +71,25 @@ pub(super) struct Recorded {
     /// How it is to be recorded; `None`: it is not, or its conference sees to it.
     wanted: Option<Recording>,
     running: SmallVec<[RecordingId; 2]>,
-    /// So often it has begun.
+    /// So often it has begun, [`TAKES`] at most.
     takes: u32,
     /// What the record of the call names.
     files: Vec<Arc<str>>,
-    /// That it cannot be recorded has been told.
-    told: bool,
+    /// Why it is not recorded, as far as that has been told: each reason once.
+    told: SmallVec<[Unrecorded; 1]>,
     announced: Announced,
 }
 
 /// Whether those who are recorded know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Announced {
+pub(super) enum Announced {
     #[default]
     No,
     /// They are being told.
     Saying,
     Said,
+    /// They could not be told, and are not recorded therefore.
+    Failed,
 }
 
 /// Why a call is not recorded.
@@ -95,6 +101,12 @@ pub(crate) enum NotRecorded {
     /// What they speak is passed on undecoded, and there is no way around that.
     #[error("the sound of the call cannot be decoded")]
     NotDecoded,
+    /// The parties have to be told of it and could not be.
+    #[error("the parties cannot be told that they are recorded")]
+    NotAnnounced,
+    /// Its recording has begun too often.
+    #[error("the recording of the call has begun {TAKES} times already")]
+    TooOften,
 }
 
 impl Recordings {
@@ -110,7 +122,7 @@ impl Recordings {
         let file: Arc<str> = format!("{folder}{slash}{begun}-call-{number}{suffix}.{extension}").into();
         call.recorded.running.push(recording);
         call.recorded.files.push(Arc::clone(&file));
-        self.running.insert(recording, Running { call: id, number, file: Arc::clone(&file) });
+        self.running.insert(recording, Running { call: id, number, room, file: Arc::clone(&file) });
         let format = RecordingFormat { container, rate: RECORDED };
         env.media(Command::Record { recording, room, what, whispers: false, file, format });
     }
@@ -121,8 +133,13 @@ impl Recordings {
         if !call.recorded.running.is_empty() || !matches!(call.phase, Phase::Talking { .. }) {
             return;
         }
-        if !call.is_announced(env) {
-            return;
+        if call.recorded.takes >= TAKES {
+            return call.give_up_recording(env, Unrecorded::TooOften);
+        }
+        match call.announce_recording(env) {
+            Announced::Said => {}
+            Announced::No | Announced::Saying => return,
+            Announced::Failed => return call.give_up_recording(env, Unrecorded::NotAnnounced),
         }
         call.recorded.takes += 1;
         let take = match call.recorded.takes {
@@ -186,9 +203,21 @@ impl Recorded {
         }
     }
 
-    /// Those who are recorded know it now.
+    /// What they were told is over: they know it now, unless it could not be played.
     pub(super) fn handle_announced(&mut self) {
-        self.announced = Announced::Said;
+        if self.announced == Announced::Saying {
+            self.announced = Announced::Said;
+        }
+    }
+
+    /// What they were to be told cannot be played.
+    pub(super) fn handle_unannounced(&mut self) {
+        self.announced = Announced::Failed;
+    }
+
+    /// A file that was noted is not there.
+    fn forget(&mut self, file: &Arc<str>) {
+        self.files.retain(|known| known != file);
     }
 
     /// Leaves what cannot be recorded out of a description, if there is anything else.
@@ -229,7 +258,12 @@ impl Calls {
         let form = self.table.get(id).and_then(|call| call.form_on_request(env, side));
         let status = match form.map(|form| self.record(env, id, on.then_some(form))) {
             Some(Ok(())) => Status::OK,
-            Some(Err(NotRecorded::NotTalking | NotRecorded::NotDecoded)) => Status::NOT_ACCEPTABLE_HERE,
+            Some(Err(
+                NotRecorded::NotTalking
+                | NotRecorded::NotDecoded
+                | NotRecorded::NotAnnounced
+                | NotRecorded::TooOften,
+            )) => Status::NOT_ACCEPTABLE_HERE,
             None => Status::FORBIDDEN,
         };
         let transaction = env.endpoint.accept(env.now, request, 0);
@@ -263,12 +297,22 @@ impl Calls {
         fault: RecordingFault,
         figures: RecordingFigures,
     ) {
-        let Some(Running { call: id, number, file }) = self.recordings.running.remove(&recording) else {
-            return;
-        };
+        let Some(running) = self.recordings.running.remove(&recording) else { return };
+        let Running { call: id, number, room, file } = running;
         env.event(Event::RecordingFailed { call: number, fault, figures });
+        let of_conference = self.rooms.handle_recording_failed(room, &file);
+        let is_missing = figures.files == 0;
+        if of_conference && is_missing {
+            // Whoever came into the conference has it in its record, too.
+            let ids: Vec<CallId> = self.table.iter().map(|(id, _)| id).collect();
+            for id in ids {
+                if let Some(call) = self.table.get_mut(id) {
+                    call.recorded.forget(&file);
+                }
+            }
+        }
         if let Some(call) = self.table.get_mut(id) {
-            call.handle_recording_failed(env, recording, (figures.files == 0).then_some(file));
+            call.handle_recording_failed(env, recording, is_missing.then_some(file));
         }
         self.settle(env, Some(id));
     }
@@ -292,7 +336,14 @@ impl Call {
         if wanted.is_some() && !self.can_be_mixed() {
             return Err(NotRecorded::NotDecoded);
         }
+        if wanted.is_some() && self.recorded.announced == Announced::Failed {
+            return Err(NotRecorded::NotAnnounced);
+        }
         if self.recorded.wanted != wanted {
+            if wanted.is_some() && self.recorded.takes >= TAKES {
+                self.tell_unrecorded(env, Unrecorded::TooOften);
+                return Err(NotRecorded::TooOften);
+            }
             self.stop_recording(env);
             self.recorded.wanted = wanted;
             self.connect(env);
@@ -300,33 +351,30 @@ impl Call {
         Ok(())
     }
 
-    /// Whether those who are recorded know it, where they have to; else they are told.
-    pub(super) fn is_announced(&mut self, env: &Environment) -> bool {
+    /// Has those who are recorded told so, where they have to be and have not been yet; whether they know it.
+    pub(super) fn announce_recording(&mut self, env: &Environment) -> Announced {
         if !env.config.announce_recordings {
-            return true;
+            return Announced::Said;
         }
-        match self.recorded.announced {
-            Announced::Said => true,
-            Announced::Saying => false,
-            Announced::No => {
-                let files = self.prompt(env, "call/recorded");
-                let is_said = self.speech.add(About::Recording, files);
-                self.recorded.announced = if is_said { Announced::Saying } else { Announced::Said };
-                !is_said
-            }
+        if self.recorded.announced == Announced::No {
+            let files = self.prompt(env, "call/recorded");
+            let is_said = self.speech.add(About::Recording, files);
+            self.recorded.announced = if is_said { Announced::Saying } else { Announced::Failed };
+        }
+        self.recorded.announced
+    }
+
+    /// The call is not recorded; each reason is told once.
+    pub(super) fn tell_unrecorded(&mut self, env: &mut Environment, reason: Unrecorded) {
+        if !self.recorded.told.contains(&reason) {
+            self.recorded.told.push(reason);
+            env.event(Event::NotRecorded { call: self.number, reason });
         }
     }
 
-    /// The sound cannot be recorded as it is now; that is told once.
-    pub(super) fn handle_unrecordable(&mut self, env: &mut Environment) {
-        if !core::mem::replace(&mut self.recorded.told, true) {
-            env.event(Event::NotRecorded { call: self.number });
-        }
-    }
-
-    /// Gives up recording for good.
-    pub(super) fn give_up_recording(&mut self, env: &mut Environment) {
-        self.handle_unrecordable(env);
+    /// Gives up recording.
+    pub(super) fn give_up_recording(&mut self, env: &mut Environment, reason: Unrecorded) {
+        self.tell_unrecorded(env, reason);
         self.stop_recording(env);
         self.recorded.wanted = None;
         self.connect(env);

@@ -49,7 +49,9 @@ impl Calls {
             // Nobody has asked for them yet.
             Report::Talk { .. } | Report::Speaker { .. } => {}
             Report::Played { room, member } => self.handle_played(env, room, member),
-            Report::NotPlayed { file, fault, .. } => env.event(Event::NotPlayed { file, fault }),
+            Report::NotPlayed { member, file, fault, .. } => {
+                self.handle_not_played(env, member, file, fault);
+            }
             Report::RecordingBegan { recording, file } => self.handle_recording_began(env, recording, file),
             Report::RecordingLost { recording, lost_ms } => {
                 if let Some(call) = self.recordings.number_of(recording) {

@@ -7,9 +7,10 @@
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
 use super::formats::{Formats, PTIME_MS};
-use super::recording::{Recordings, Take};
+use super::recording::{Announced, Recordings, Take};
 use super::speech::{About, Speakers};
 use crate::config::{Conference, Layout, Recording, Service};
+use crate::core::Unrecorded;
 use crate::core::environment::Environment;
 use crate::prompts::{Counted, What};
 use crate::store::EndedBy;
@@ -178,11 +179,21 @@ impl Rooms {
         let served = call.destination.service.as_ref().filter(|served| served.attended && !served.recorded);
         let Some(form) = served.and_then(|served| served.service.recording()) else { return };
         let Some(room) = served.and_then(|served| served.room) else { return };
-        if call.ending.is_some() || !call.is_announced(env) {
+        if call.ending.is_some() {
+            return;
+        }
+        let announced = call.announce_recording(env);
+        if matches!(announced, Announced::No | Announced::Saying) {
             return;
         }
         if let Some(served) = &mut call.destination.service {
             served.recorded = true;
+        }
+        let running = self.open.get(&room).and_then(|open| open.recorded.clone());
+        if announced == Announced::Failed {
+            call.tell_unrecorded(env, Unrecorded::NotAnnounced);
+            // What others have begun does not end therefore.
+            return running.into_iter().for_each(|file| call.recorded.note(file));
         }
         let member = MemberId(call.media(Side::Caller).id.0);
         let take = |what| Take { room, what, form, suffix: "" };
@@ -192,13 +203,20 @@ impl Rooms {
             Layout::Stereo => Tapped::Parties { left: member },
         };
         let Some(open) = self.open.get_mut(&room) else { return };
-        match &open.recorded {
-            Some(file) => call.recorded.note(Arc::clone(file)),
+        match running {
+            Some(file) => call.recorded.note(file),
             None => {
                 recordings.begin(env, call, take(whole));
                 open.recorded = call.recorded.files().last().cloned();
             }
         }
+    }
+
+    /// The recording of a room into this file has failed; whether it was one of a conference as a whole. That begins anew with the next
+    /// who comes.
+    pub(super) fn handle_recording_failed(&mut self, room: RoomId, file: &Arc<str>) -> bool {
+        let recorded = self.open.get_mut(&room).map(|open| &mut open.recorded);
+        recorded.is_some_and(|recorded| recorded.take_if(|known| known == file).is_some())
     }
 
     /// The call for which something was played in a room.

@@ -9,10 +9,11 @@
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::serve::PLAYER;
+use crate::core::Event;
 use crate::core::environment::Environment;
 use crate::prompts::What;
 use media::mix::{Audience, MemberId, Role};
-use media::source::{Chime, Source};
+use media::source::{Chime, SoundFault, Source};
 use media::{Command, RoomId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -166,6 +167,27 @@ impl Calls {
             call.handle_said(env, sentence.about);
         }
         self.settle(env, Some(id));
+    }
+}
+
+impl Calls {
+    /// A file of a source cannot be played. Who was to hear in it of a recording is not recorded.
+    pub(super) fn handle_not_played(
+        &mut self,
+        env: &mut Environment,
+        member: MemberId,
+        file: Arc<str>,
+        fault: SoundFault,
+    ) {
+        env.event(Event::NotPlayed { file, fault });
+        let speaking = self.speakers.speaking.get(&member);
+        if let Some(call) = speaking.and_then(|id| self.table.get_mut(*id)) {
+            let now = call.speech.now.as_ref().filter(|(known, ..)| *known == member);
+            match now.map(|(.., sentence)| sentence.about) {
+                Some(About::Recording) => call.recorded.handle_unannounced(),
+                Some(About::Conference | About::Refusal) | None => {}
+            }
+        }
     }
 }
 

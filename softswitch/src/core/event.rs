@@ -112,10 +112,12 @@ pub enum Event {
         /// What it has come to.
         figures: RecordingFigures,
     },
-    /// A call was to be recorded, and its sound is of a kind that is not decoded; the call goes on.
+    /// A call was to be recorded and is not; the call goes on. Once for each reason.
     NotRecorded {
         /// The call.
         call: u64,
+        /// Why.
+        reason: Unrecorded,
     },
     /// A file could not be played and was left out.
     NotPlayed {
@@ -179,6 +181,17 @@ pub enum OverloadCause {
     Transactions,
     /// The limit of simultaneous calls is reached.
     Calls,
+}
+
+/// Why a call is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unrecorded {
+    /// Its sound is of a kind that is not decoded.
+    NotDecoded,
+    /// Those who are recorded are to be told so first, and the announcement could not be played.
+    NotAnnounced,
+    /// Its recording was begun and ended too often.
+    TooOften,
 }
 
 /// Why a call was not accepted.

@@ -14,7 +14,7 @@ mod requests;
 mod switch;
 mod timestamp;
 
-pub use event::{Event, OverloadCause, Refusal, Unbound};
+pub use event::{Event, OverloadCause, Refusal, Unbound, Unrecorded};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

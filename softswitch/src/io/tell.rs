@@ -1,6 +1,6 @@
 //! What the switch tells, as lines of the log. Text of peers is escaped.
 
-use crate::core::Event;
+use crate::core::{Event, Unrecorded};
 use crate::store::{MediaFigures, StoreEvent};
 use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
@@ -43,9 +43,7 @@ pub(super) fn event(event: &Event) {
         Event::RecordingFailed { call, fault, figures } => {
             warn!(call, ?fault, recorded_ms = figures.recorded_ms, "recording failed, the call goes on");
         }
-        Event::NotRecorded { call } => {
-            warn!(call, "not recorded: both phones want a codec that the switch does not know");
-        }
+        Event::NotRecorded { call, reason } => warn!(call, "not recorded: {}", unrecorded(*reason)),
         Event::NotPlayed { file, fault } => {
             warn!(file = %Escaped(file.as_bytes()), ?fault, "sound not played");
         }
@@ -68,6 +66,14 @@ fn quality(media: &MediaFigures) -> String {
     let told = mos(media.reported.map(|reported| reported.quality.mos_tenths));
     let (got, lost, jitter) = (media.packets, media.lost, media.jitter_us / 1_000);
     format!("got {got} lost {lost} jitter {jitter}ms rtt {round_trip} mos {heard}, reports mos {told}")
+}
+
+const fn unrecorded(reason: Unrecorded) -> &'static str {
+    match reason {
+        Unrecorded::NotDecoded => "both phones want a codec that the switch does not know",
+        Unrecorded::NotAnnounced => "the announcement of the recording could not be played",
+        Unrecorded::TooOften => "the recording was begun and ended too often in this call",
+    }
 }
 
 fn address(domain: &str, user: &str) -> String {

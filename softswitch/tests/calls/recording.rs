@@ -6,7 +6,7 @@ use media::mix::MemberId;
 use media::tap::{Container, RecordingFault, RecordingFigures, RecordingId, Tapped};
 use media::{Command, LegId, Report};
 use sip_stack::message::Method;
-use softswitch::core::{Event, Input, Output};
+use softswitch::core::{Event, Input, Output, Unrecorded};
 use softswitch::store::{CallRecord, StoreOp};
 use std::sync::Arc;
 
@@ -151,6 +151,20 @@ fn a_phone_begins_and_ends_the_recording_with_its_key_and_the_relay_comes_back()
 }
 
 #[test]
+fn a_phone_that_begins_a_recording_again_and_again_is_refused_at_last() {
+    let (mut stage, _) = talking("record_on_request = true\nlayout = \"members\"\n", PCMU, BOTH);
+    for _ in 0..32 {
+        assert_eq!((key(&mut stage, "on"), begun(&stage.mixing()).len()), (200, 2));
+        assert_eq!(key(&mut stage, "off"), 200);
+    }
+    assert_eq!((key(&mut stage, "on"), stage.mixing()), (488, vec![]));
+    assert_eq!(events(&stage), [&Event::NotRecorded { call: 1, reason: Unrecorded::TooOften }]);
+    assert_eq!(key(&mut stage, "on"), 488);
+    assert!(events(&stage).is_empty(), "it is told once");
+    assert_eq!(record_of(&mut stage).recordings.len(), 64);
+}
+
+#[test]
 fn a_phone_that_may_not_record_is_refused() {
     let (mut stage, _) = talking("", PCMU, BOTH);
     assert_eq!(key(&mut stage, "on"), 403);
@@ -213,7 +227,7 @@ fn a_recording_is_given_up_when_a_party_sends_what_is_not_decoded() {
     assert_eq!(key(&mut stage, "on"), 200);
     let leg = stage.media_leg(0);
     stage.input(Input::Media(Report::Unexpected { leg, payload_type: 18 }));
-    assert_eq!(events(&stage), [&Event::NotRecorded { call: 1 }]);
+    assert_eq!(events(&stage), [&Event::NotRecorded { call: 1, reason: Unrecorded::NotDecoded }]);
     let told = stage.mixing();
     assert!(matches!(told[..], [Command::StopRecording { .. }, Command::Relay { .. }, _]), "{told:?}");
 }

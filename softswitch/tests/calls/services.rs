@@ -8,6 +8,7 @@ use media::tap::{Container, RecordingFault, RecordingFigures, Tapped};
 use media::{AudioFormat, Command, LegId, PayloadRule, Report, RoomId};
 use sip_stack::message::Method;
 use softswitch::core::{Event, Holdings, Input, Output};
+use softswitch::store::StoreOp;
 use std::sync::Arc;
 
 const SERVICES: &str = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n\
@@ -156,6 +157,49 @@ fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
     stage.bye();
     stage.close_media();
     assert!(matches!(stage.mixing()[..], [Command::StopRecording { .. }, Command::CloseRoom { .. }]));
+}
+
+#[test]
+fn a_conference_whose_recording_failed_is_recorded_again_when_the_next_one_enters() {
+    let enter = |stage: &mut Stage| {
+        stage.dial_again(&sdp(PCMU));
+        stage.open_media();
+        stage.response_to_caller(200);
+        stage.ack("");
+        let mut begun = Vec::new();
+        for command in stage.mixing() {
+            if let Command::Record { recording, file, .. } = command {
+                begun.push((recording, file));
+            }
+        }
+        begun
+    };
+    let (mut stage, told) = recorded("3100");
+    let [_, _, Command::Record { recording, file: first, .. }] = &told[..] else { panic!("{told:?}") };
+    let recording = *recording;
+    assert_eq!(enter(&mut stage), [], "it is recorded already");
+    let (fault, figures) = (RecordingFault::DiskFull, RecordingFigures::default());
+    stage.input(Input::Media(Report::RecordingFailed { recording, fault, figures }));
+    let begun = enter(&mut stage);
+    let [(_, second)] = &begun[..] else { panic!("{begun:?}") };
+    assert_ne!(second, first);
+    // The second who came had the first file, which was never begun, and the third has the second.
+    stage.input(Input::Shutdown);
+    let closed = |output: &Output| match output.media() {
+        Some(Command::Close { leg }) => Some(*leg),
+        _ => None,
+    };
+    let closing: Vec<LegId> = stage.outputs.iter().filter_map(closed).collect();
+    let mut named = Vec::new();
+    for leg in closing {
+        stage.input(Input::Media(Report::Closed { leg, figures: Box::default() }));
+        named.extend(stage.outputs.iter().filter_map(|output| match output {
+            Output::Store(StoreOp::PutCallRecord(record)) => Some(record.recordings.clone()),
+            _ => None,
+        }));
+    }
+    named.sort();
+    assert_eq!(named, [vec![], vec![], vec![second.clone()]]);
 }
 
 #[test]

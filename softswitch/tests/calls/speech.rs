@@ -5,10 +5,10 @@ use crate::stage::{self, CALLEE, Stage, sdp};
 use core::time::Duration;
 use media::dtmf::{Digit, EventCode, Heard};
 use media::mix::{Audience, MemberId, Role};
-use media::source::{Chime, Source};
+use media::source::{Chime, SoundFault, Source};
 use media::{Command, DigitWay, LegId, Report, RoomId};
 use sip_stack::message::Method;
-use softswitch::core::{Event, Input, Output, Refusal};
+use softswitch::core::{Event, Input, Output, Refusal, Unrecorded};
 
 const PCMU: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
 const SPOKEN: &str = "[prompts]\nunknown_number = true\n";
@@ -50,6 +50,12 @@ fn sentence(stage: &Stage) -> Said {
 
 fn played(stage: &mut Stage, said: &Said) {
     stage.input(Input::Media(Report::Played { room: said.room, member: said.member }));
+}
+
+/// The file of a sentence is not there.
+fn fail(stage: &mut Stage, said: &Said) {
+    let (room, member, file) = (said.room, said.member, said.files[0].as_str().into());
+    stage.input(Input::Media(Report::NotPlayed { room, member, file, fault: SoundFault::NotFound }));
 }
 
 fn press(stage: &mut Stage, leg: LegId) {
@@ -248,6 +254,34 @@ fn both_parties_of_a_call_hear_that_it_is_recorded_before_it_is() {
     stage.close_media();
     stage.pass(70);
     assert_eq!(stage.switch.holdings().calls, 0);
+}
+
+#[test]
+fn who_cannot_be_told_of_a_recording_is_not_recorded() {
+    let unrecorded = Output::Event(Event::NotRecorded { call: 1, reason: Unrecorded::NotAnnounced });
+    let is_recorded = |stage: &Stage| stage.told.iter().any(|told| matches!(told, Command::Record { .. }));
+    let keys = "record = true\nrecord_on_request = true\n[recording]\nannounce = true\n";
+    let mut stage = Stage::with(keys, "1001", 1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    let recorded = sentence(&stage);
+    stage.response_to_caller(200);
+    stage.ack("");
+    fail(&mut stage, &recorded);
+    played(&mut stage, &recorded);
+    assert!(stage.outputs.contains(&unrecorded), "{:?}", stage.outputs);
+    assert!(stage.mixing().iter().any(|command| matches!(command, Command::Relay { .. })), "it goes on");
+    let answer = stage.info("Record: on\r\n", "");
+    assert_eq!(answer.status().map(|status| status.code()), Some(488));
+    assert!(!is_recorded(&stage));
+    let config = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\nrecord = true\n[recording]\nannounce = true\n";
+    let mut stage = conference(config);
+    let recorded = sentence(&stage);
+    fail(&mut stage, &recorded);
+    played(&mut stage, &recorded);
+    assert!(stage.outputs.contains(&unrecorded), "{:?}", stage.outputs);
+    assert!(!is_recorded(&stage));
 }
 
 #[test]

@@ -232,6 +232,14 @@ impl Stage {
         self.caller_sends("INVITE", 1, &to, body);
     }
 
+    /// The caller calls once more, beside its call that is up.
+    pub(crate) fn dial_again(&mut self, body: &str) {
+        self.to = format!("<sip:{}@127.0.0.1:5060>", self.number);
+        self.cseq += 100;
+        let (to, cseq) = (self.to.clone(), self.cseq);
+        self.caller_sends("INVITE", cseq, &to, body);
+    }
+
     /// The caller gives up.
     pub(crate) fn cancel(&mut self) {
         self.send_cancel(&format!("<sip:{}@127.0.0.1:5060>", self.number), 1);

@@ -14,20 +14,28 @@ const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 #[expect(clippy::disallowed_methods, reason = "the peers of a loopback test are real sockets")]
 fn peer() -> UdpSocket {
     let socket: UdpSocket = UdpSocket::bind((LOCAL, 0)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     socket
 }
 
+/// How long a test waits for a thread.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 /// Waits for the ports of two legs that are opened.
+#[expect(clippy::disallowed_methods, reason = "a deadline that ends a test which would wait for ever")]
 fn ports(handle: &mut MediaHandle, answer: Option<Report>) -> [u16; 2] {
+    let begun = std::time::Instant::now();
     let mut answer = answer;
-    loop {
-        if let Some(Report::Opened { legs }) = answer.take() {
-            return [legs[0].1, legs[1].1];
+    while begun.elapsed() < DEADLINE {
+        match answer.take() {
+            Some(Report::Opened { legs }) => return [legs[0].1, legs[1].1],
+            Some(refused @ Report::Refused { .. }) => panic!("{refused:?}"),
+            _ => {}
         }
         answer = handle.poll_report();
         std::thread::yield_now();
     }
+    panic!("the legs were not opened in {DEADLINE:?}");
 }
 
 #[test]

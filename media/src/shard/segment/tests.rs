@@ -187,22 +187,66 @@ fn one_segment_tells_who_speaks_in_all_of_them_and_each_who_talks_in_it() {
     assert_eq!(talks, 3, "two began and one ceased: {told:?}");
 }
 
+impl Conference {
+    fn join_anew(&mut self) {
+        let anew = webs(SEGMENTS, SampleRate::Hz8000, &self.seating, [].iter());
+        for (links, (web, room)) in self.links.iter_mut().zip(anew.into_iter().zip(&self.rooms)) {
+            links.replace(web);
+            links.find_places(room);
+        }
+    }
+}
+
 #[test]
-fn what_was_on_its_way_is_heard_when_segments_are_joined_anew() {
+fn what_was_on_its_way_is_heard_however_often_segments_are_joined_anew() {
+    let parts = [(Role::Participant, 0, 1_000, 4096), (Role::Participant, 1, 0, 4096)];
+    for times in 0..20 {
+        let mut conference = conference(&parts, &[]);
+        conference.tick(&[1_000, 0], false);
+        conference.end_tick(|_| {});
+        (0..times).for_each(|_| conference.join_anew());
+        assert!(conference.links.iter().all(|links| links.before.len() <= BEFORE * (SEGMENTS - 1)));
+        conference.tick(&[1_000, 0], false);
+        assert_eq!(conference.heard(MemberId(1)), 1_000, "{times} times");
+        conference.end_tick(|_| {});
+        conference.tick(&[1_000, 0], false);
+        assert_eq!(conference.heard(MemberId(1)), 1_000);
+    }
+}
+
+#[test]
+fn what_was_on_its_way_to_the_last_segment_is_heard() {
+    let parts = [(Role::Participant, 0, 0, 4096), (Role::Participant, 1, 1_000, 4096)];
+    let mut conference = conference(&parts, &[]);
+    conference.tick(&[0, 1_000], false);
+    conference.end_tick(|_| {});
+    let (room, links) = (&mut conference.rooms[0], &mut conference.links[0]);
+    links.replace(Web::default());
+    say(room, MemberId(0), 0);
+    room.sum_up();
+    assert_eq!(links.exchange(conference.now, room), 0);
+    room.saturate();
+    assert_eq!(conference.heard(MemberId(0)), 1_000);
+}
+
+#[test]
+fn segments_that_are_joined_anew_faster_than_they_tick_keep_few_links_and_count_what_is_lost() {
     let parts = [(Role::Participant, 0, 1_000, 4096), (Role::Participant, 1, 0, 4096)];
     let mut conference = conference(&parts, &[]);
-    conference.tick(&[1_000, 0], false);
-    conference.end_tick(|_| {});
-    let anew = webs(SEGMENTS, SampleRate::Hz8000, &conference.seating, [].iter());
-    for (links, (web, room)) in conference.links.iter_mut().zip(anew.into_iter().zip(&conference.rooms)) {
-        links.replace(web);
-        links.find_places(room);
+    // One that sends on every link and never takes in, beside one that is joined anew.
+    let mut sending = Vec::new();
+    for _ in 0..20 {
+        conference.rooms[0].sum_up();
+        let (mut outlet, inlet) = link(FRAME, Vec::new());
+        assert!(outlet.send(number(conference.now), &conference.rooms[0]));
+        sending.push(outlet);
+        let web = Web { rate: Some(SampleRate::Hz8000), inlets: vec![inlet], ..Web::default() };
+        conference.links[1].replace(web);
+        assert!(conference.links[1].before.len() <= BEFORE * (SEGMENTS - 1));
     }
-    conference.tick(&[1_000, 0], false);
-    assert_eq!(conference.heard(MemberId(1)), 1_000);
-    conference.end_tick(|_| {});
-    conference.tick(&[1_000, 0], false);
-    assert_eq!(conference.heard(MemberId(1)), 1_000);
+    conference.rooms[1].sum_up();
+    let lost = conference.links[1].exchange(conference.now, &mut conference.rooms[1]);
+    assert_eq!(lost, 20 - 1 - BEFORE as u64);
 }
 
 #[test]
