@@ -116,6 +116,13 @@ fn phones_that_cannot_register_call_nobody_and_say_why() {
 }
 
 #[test]
+fn where_nobody_can_register_it_is_over_at_once() {
+    let report = hive::play_with(&plan("1000..1005"), &hive::domains(&plan("2000")), 9, Faults::NONE);
+    assert_eq!((report.registered, report.sent), (0, 0), "{report}");
+    assert!(report.took_s < 1.0 && !report.passed, "{report}");
+}
+
+#[test]
 fn a_limit_that_is_not_kept_fails_and_says_what_was_seen() {
     let limits = Limits { one_way: Some(Duration::from_micros(1_500)), ..plan("1").limits };
     let report = hive::play(&Plan { limits, ..plan("1000..1001") }, 6, Faults::NONE);

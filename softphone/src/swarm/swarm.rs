@@ -381,7 +381,10 @@ impl Swarm {
                     every(self.plan.register_rate)
                 }
                 None => {
-                    if self.tally.registered == self.tally.phones || now >= until {
+                    let failures = self.tally.not_registered.values().sum::<u64>();
+                    if self.tally.registered == 0 && failures >= self.tally.phones {
+                        self.finish();
+                    } else if self.tally.registered == self.tally.phones || now >= until {
                         self.run(now);
                     }
                     LOOK
@@ -450,7 +453,9 @@ impl Swarm {
         let busy = |group: &Group| matches!(group.state, State::Calling | State::Up | State::Ending);
         if pairs_done && !self.groups.iter().any(busy) {
             self.phase = Phase::Leaving { until: now + ENDING };
-            self.queue = (0..self.members.len()).collect();
+            // Whoever is not registered has nothing to take back.
+            let registered = self.members.iter().enumerate().filter(|(_, member)| member.registered);
+            self.queue = registered.map(|(place, _)| place).collect();
         }
         false
     }
