@@ -26,14 +26,11 @@ impl KeyHasher {
 
     /// The keyed hash of `fields`, each with its length, so that no two lists run together.
     pub fn hash(&self, fields: &[&[u8]]) -> u128 {
-        // Written in one piece: each piece costs the hasher as much as some ten octets.
-        let mut text: SmallVec<[u8; 256]> = SmallVec::new();
-        for field in fields {
-            text.extend_from_slice(&(field.len() as u32).to_ne_bytes());
-            text.extend_from_slice(field);
-        }
         let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write(&text);
+        for field in fields {
+            hasher.write_u32(field.len() as u32);
+            hasher.write(field);
+        }
         hasher.finish128().as_u128()
     }
 
