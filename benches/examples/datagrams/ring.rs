@@ -112,7 +112,11 @@ pub(super) fn relay(relay: &mut Relay, stop: &AtomicBool, pause: Duration) {
                 push(&mut ring, &receive(index, relay));
             }
             if let (Some(buffer), true) = (cqueue::buffer_select(flags), result > 0) {
-                send(&mut ring, relay, &addresses, &buffers, index, buffer, result as usize, &header);
+                let octets = &buffers.octets[usize::from(buffer)][..result as usize];
+                let Ok(message) = RecvMsgOut::parse(octets, &header) else { continue };
+                let to = Relay::other(index);
+                let socket = Fd(relay.sockets[to].as_raw_fd());
+                push(&mut ring, &send(socket, &addresses[to], message.payload_data(), buffer));
             }
         }
         buffers.publish();
@@ -123,27 +127,13 @@ pub(super) fn relay(relay: &mut Relay, stop: &AtomicBool, pause: Duration) {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the state of one loop")]
-fn send(
-    ring: &mut IoUring,
-    relay: &Relay,
-    addresses: &[libc::sockaddr_in],
-    buffers: &Buffers,
-    index: usize,
-    buffer: u16,
-    length: usize,
-    header: &libc::msghdr,
-) {
-    let octets = &buffers.octets[usize::from(buffer)][..length];
-    let Ok(message) = RecvMsgOut::parse(octets, header) else { return };
-    let payload = message.payload_data();
-    let to = Relay::other(index);
-    let entry = opcode::Send::new(Fd(relay.sockets[to].as_raw_fd()), payload.as_ptr(), payload.len() as u32)
-        .dest_addr((&raw const addresses[to]).cast())
+/// Sends what lies in a buffer.
+fn send(socket: Fd, to: &libc::sockaddr_in, payload: &[u8], buffer: u16) -> squeue::Entry {
+    opcode::Send::new(socket, payload.as_ptr(), payload.len() as u32)
+        .dest_addr((&raw const *to).cast())
         .dest_addr_len(size_of::<libc::sockaddr_in>() as u32)
         .build()
-        .user_data(SENT | u64::from(buffer));
-    push(ring, &entry);
+        .user_data(SENT | u64::from(buffer))
 }
 
 fn sockaddr(address: std::net::SocketAddrV4) -> libc::sockaddr_in {
