@@ -66,7 +66,7 @@ fn nonce(criterion: &mut Criterion) {
             now = now + Duration::from_nanos(16_667);
             let issued = nonces.issue(now);
             match nonces.check(issued.as_bytes(), now) {
-                NonceCheck::Fresh(fresh) => counts.use_count(fresh, 1, now).is_ok(),
+                NonceCheck::Fresh(fresh) => counts.use_count(fresh, 1, 0, now).is_ok(),
                 NonceCheck::Expired | NonceCheck::Forged => false,
             }
         });
@@ -77,7 +77,7 @@ fn nonce(criterion: &mut Criterion) {
     criterion.bench_function("auth/nonce/next count", |bencher| {
         bencher.iter(|| {
             nc += 1;
-            counts.use_count(fresh, nc, now)
+            counts.use_count(fresh, nc, 0, now)
         });
     });
 }

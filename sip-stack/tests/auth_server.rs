@@ -54,7 +54,7 @@ impl Server {
             return Outcome::Refused;
         }
         match self.nonces.check(credentials.nonce.raw(), now) {
-            NonceCheck::Fresh(nonce) if self.counts.use_count(nonce, credentials.count(), now).is_ok() => {
+            NonceCheck::Fresh(nonce) if self.counts.use_count(nonce, credentials.count(), 0, now).is_ok() => {
                 Outcome::Accepted
             }
             NonceCheck::Fresh(_) | NonceCheck::Expired | NonceCheck::Forged => Outcome::Stale,

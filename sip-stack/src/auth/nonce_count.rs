@@ -13,12 +13,16 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Why a count is refused. The caller answers both with 401 or 407, a fresh nonce and `stale=true`, never with 403.
+/// Why a count is refused. The caller answers all with 401 or 407, a fresh nonce and `stale=true`, never with 403.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CountError {
     /// The count was used, or lies so far below the highest one that nobody remembers.
     #[error("nonce count used before")]
     Replayed,
+    /// The request that used the highest count came again: its answer was lost. What may be done twice may be answered
+    /// again; anything else treats it like [`CountError::Replayed`].
+    #[error("the same request again")]
+    Repeated,
     /// The nonce is too old, or as old as one whose counts were dropped.
     #[error("nonce expired")]
     Expired,
@@ -49,13 +53,15 @@ struct Entry {
     highest: u32,
     /// Bit `n` says that the count `highest - n` was used.
     used: u64,
+    /// The request that used the highest count.
+    request: u64,
     /// The next slot of the chain plus one.
     #[serde(skip)]
     next: u32,
 }
 
 impl NonceCounts {
-    /// Room for `capacity` nonces (at least 1, at most 2^24), reserved at once, about 40 bytes each; `lifetime` as in
+    /// Room for `capacity` nonces (at least 1, at most 2^24), reserved at once, about 48 bytes each; `lifetime` as in
     /// [`super::Nonces`].
     ///
     /// A nonce survives at least `capacity` first uses of others: at 1,000 challenged requests a second, 65,536 of room
@@ -74,23 +80,25 @@ impl NonceCounts {
         }
     }
 
-    /// Marks the count `nc` of a nonce as used. To be called after the response was verified, not before. O(1).
+    /// Marks the count `nc` of a nonce as used by `request`, a number that copies of a request have in common and nobody
+    /// can choose. To be called after the response was verified, not before. O(1).
     ///
     /// # Errors
     /// [`CountError`]: the request must not be accepted.
-    pub fn use_count(&mut self, nonce: Fresh, nc: u32, now: Time) -> Result<(), CountError> {
+    pub fn use_count(&mut self, nonce: Fresh, nc: u32, request: u64, now: Time) -> Result<(), CountError> {
         self.forget_expired(now);
         if now.since(nonce.issued) >= self.lifetime {
             return Err(CountError::Expired);
         }
         if let Some(entry) = self.find(nonce.id) {
-            return entry.use_count(nc);
+            return entry.use_count(nc, request);
         }
         if self.dropped_until.is_some_and(|until| nonce.issued <= until) {
             return Err(CountError::Expired);
         }
-        let mut entry = Entry { id: nonce.id, issued: nonce.issued, highest: 0, used: 1, next: 0 };
-        entry.use_count(nc)?;
+        let mut entry =
+            Entry { id: nonce.id, issued: nonce.issued, highest: 0, used: 1, request: 0, next: 0 };
+        entry.use_count(nc, request)?;
         if self.length == self.capacity {
             self.drop_oldest();
         }
@@ -193,16 +201,18 @@ impl NonceCounts {
 
 impl Entry {
     /// Marks a count in the window; a fresh entry starts with the count 0 used, since counts begin at 1.
-    fn use_count(&mut self, nc: u32) -> Result<(), CountError> {
+    fn use_count(&mut self, nc: u32, request: u64) -> Result<(), CountError> {
         if nc > self.highest {
             let shift = nc - self.highest;
             self.used = self.used.checked_shl(shift).unwrap_or(0) | 1;
             self.highest = nc;
+            self.request = request;
             return Ok(());
         }
         let bit = 1_u64.checked_shl(self.highest - nc).ok_or(CountError::Replayed)?;
         if self.used & bit != 0 {
-            return Err(CountError::Replayed);
+            let repeated = nc == self.highest && nc > 0 && request == self.request;
+            return Err(if repeated { CountError::Repeated } else { CountError::Replayed });
         }
         self.used |= bit;
         Ok(())
@@ -248,6 +258,7 @@ mod tests {
 
     const LIFETIME: Duration = Duration::from_secs(300);
     const NOW: Time = Time::from_millis(1_000);
+    const OTHER: u64 = 1;
 
     fn nonce(number: u64, issued: Time) -> Fresh {
         // Spread as a keyed hash would.
@@ -259,19 +270,31 @@ mod tests {
         let mut counts = NonceCounts::new(8, LIFETIME);
         let nonce = nonce(1, NOW);
         for nc in [1, 3, 2, 70, 7, 69, 71] {
-            assert_eq!(counts.use_count(nonce, nc, NOW), Ok(()), "{nc}");
-            assert_eq!(counts.use_count(nonce, nc, NOW), Err(CountError::Replayed), "{nc}");
+            assert_eq!(counts.use_count(nonce, nc, OTHER, NOW), Ok(()), "{nc}");
+            assert_eq!(counts.use_count(nonce, nc, 2, NOW), Err(CountError::Replayed), "{nc}");
         }
-        assert_eq!(counts.use_count(nonce, 4, NOW), Err(CountError::Replayed), "below the window");
-        assert_eq!(counts.use_count(nonce, 8, NOW), Ok(()), "the lowest of the window");
-        assert_eq!(counts.use_count(nonce, u32::MAX, NOW), Ok(()));
-        assert_eq!(counts.use_count(nonce, 71, NOW), Err(CountError::Replayed));
+        assert_eq!(counts.use_count(nonce, 4, OTHER, NOW), Err(CountError::Replayed), "below the window");
+        assert_eq!(counts.use_count(nonce, 8, OTHER, NOW), Ok(()), "the lowest of the window");
+        assert_eq!(counts.use_count(nonce, u32::MAX, OTHER, NOW), Ok(()));
+        assert_eq!(counts.use_count(nonce, 71, OTHER, NOW), Err(CountError::Replayed));
+    }
+
+    #[test]
+    fn the_last_request_is_known_when_it_comes_again_and_no_other_passes_for_it() {
+        let mut counts = NonceCounts::new(8, LIFETIME);
+        let nonce = nonce(1, NOW);
+        assert_eq!(counts.use_count(nonce, 1, 10, NOW), Ok(()));
+        assert_eq!(counts.use_count(nonce, 1, 10, NOW), Err(CountError::Repeated));
+        assert_eq!(counts.use_count(nonce, 1, 11, NOW), Err(CountError::Replayed));
+        assert_eq!(counts.use_count(nonce, 2, 12, NOW), Ok(()));
+        assert_eq!(counts.use_count(nonce, 1, 10, NOW), Err(CountError::Replayed), "another came since");
+        assert_eq!(counts.use_count(nonce, 2, 12, NOW), Err(CountError::Repeated));
     }
 
     #[test]
     fn the_count_zero_is_never_accepted_and_leaves_no_state() {
         let mut counts = NonceCounts::new(8, LIFETIME);
-        assert_eq!(counts.use_count(nonce(1, NOW), 0, NOW), Err(CountError::Replayed));
+        assert_eq!(counts.use_count(nonce(1, NOW), 0, OTHER, NOW), Err(CountError::Replayed));
         assert!(counts.is_empty());
     }
 
@@ -279,11 +302,11 @@ mod tests {
     fn an_expired_nonce_is_refused_and_its_state_goes() {
         let mut counts = NonceCounts::new(8, LIFETIME);
         for number in 0..4 {
-            counts.use_count(nonce(number, NOW), 1, NOW).unwrap();
+            counts.use_count(nonce(number, NOW), 1, OTHER, NOW).unwrap();
         }
         let later = NOW + LIFETIME;
-        assert_eq!(counts.use_count(nonce(1, NOW), 2, later), Err(CountError::Expired));
-        counts.use_count(nonce(9, later), 1, later).unwrap();
+        assert_eq!(counts.use_count(nonce(1, NOW), 2, OTHER, later), Err(CountError::Expired));
+        counts.use_count(nonce(9, later), 1, OTHER, later).unwrap();
         assert_eq!(counts.len(), 1);
         assert_eq!(counts.dropped(), 0, "expiry is not overflow");
     }
@@ -294,18 +317,18 @@ mod tests {
         let [first, second, third] =
             [1, 2, 3].map(|number| nonce(number, NOW + Duration::from_nanos(number)));
         for used in [first, second, third] {
-            counts.use_count(used, 1, NOW).unwrap();
+            counts.use_count(used, 1, OTHER, NOW).unwrap();
         }
         assert_eq!((counts.len(), counts.dropped()), (2, 1));
-        assert_eq!(counts.use_count(first, 1, NOW), Err(CountError::Expired));
-        assert_eq!(counts.use_count(first, 2, NOW), Err(CountError::Expired));
-        assert_eq!(counts.use_count(second, 2, NOW), Ok(()), "still known");
+        assert_eq!(counts.use_count(first, 1, OTHER, NOW), Err(CountError::Expired));
+        assert_eq!(counts.use_count(first, 2, OTHER, NOW), Err(CountError::Expired));
+        assert_eq!(counts.use_count(second, 2, OTHER, NOW), Ok(()), "still known");
         assert_eq!(
-            counts.use_count(nonce(4, NOW), 1, NOW),
+            counts.use_count(nonce(4, NOW), 1, OTHER, NOW),
             Err(CountError::Expired),
             "older than the dropped one"
         );
-        assert_eq!(counts.use_count(nonce(5, NOW + Duration::from_nanos(9)), 1, NOW), Ok(()));
+        assert_eq!(counts.use_count(nonce(5, NOW + Duration::from_nanos(9)), 1, OTHER, NOW), Ok(()));
     }
 
     #[test]
@@ -314,7 +337,7 @@ mod tests {
         let reserved = (counts.heads.len(), counts.slots.capacity());
         for number in 0..60_000 {
             let now = NOW + Duration::from_nanos(16_667 * number);
-            counts.use_count(nonce(number, now), 1, now).unwrap();
+            counts.use_count(nonce(number, now), 1, OTHER, now).unwrap();
         }
         assert_eq!((counts.heads.len(), counts.slots.capacity()), reserved);
         assert_eq!(counts.len(), 4096);
@@ -353,7 +376,7 @@ mod tests {
                 }
                 let nonce = nonce(number, NOW + Duration::from_secs(number));
                 let used = model.used.entry(number).or_default();
-                let accepted = counts.use_count(nonce, nc, now).is_ok();
+                let accepted = counts.use_count(nonce, nc, OTHER, now).is_ok();
                 prop_assert!(!accepted || used.insert(nc), "{number} {nc} accepted twice");
                 prop_assert!(counts.len() <= capacity as usize);
                 let linked: usize = counts.heads.iter().map(|head| chain_length(&counts, *head)).sum();

@@ -23,7 +23,7 @@ use crate::transaction::{
 };
 use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -68,6 +68,18 @@ pub struct Request {
 }
 
 impl Request {
+    /// A number that its sender cannot know, the same for every copy of the request that came from the same address.
+    pub fn identity(&self, endpoint: &Endpoint) -> u64 {
+        let peer = self.flow.peer;
+        let address = match peer.ip().to_canonical() {
+            IpAddr::V4(ip) => u128::from(ip.to_bits()),
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        let fields: [&[u8]; 3] =
+            [&self.key.0.to_be_bytes(), &address.to_be_bytes(), &peer.port().to_be_bytes()];
+        endpoint.hasher.hash(&fields) as u64
+    }
+
     /// A number that its sender cannot know, the same for every copy of the request.
     pub fn draw(&self) -> u64 {
         (self.key.0 >> 64) as u64

@@ -69,7 +69,7 @@ impl InviteClient {
         &self.state
     }
 
-    /// The INVITE as it was sent.
+    /// The INVITE as it was sent; empty once a 300–699 was acknowledged.
     pub fn request(&self) -> &Bytes {
         &self.request
     }
@@ -110,6 +110,8 @@ impl InviteClient {
                 let ack = ack();
                 out.push(Action::Send(ack.clone()));
                 out.push(Action::Deliver);
+                // Only the ACK is sent from now on; what lingers for half a minute is to be small.
+                self.request = Bytes::new();
                 self.state = if self.reliable {
                     State::Terminated
                 } else {

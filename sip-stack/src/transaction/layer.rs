@@ -4,7 +4,7 @@
 
 use super::{
     Action, Actions, Armed, InviteClient, InviteServer, KeyHasher, NonInviteClient, NonInviteServer,
-    TimerQueue, Timing, TransactionKey, related,
+    StatusClass, TimerQueue, Timing, TransactionKey, related,
 };
 use crate::dialog::{Dialog, Origin};
 use crate::header::HeaderName;
@@ -32,8 +32,8 @@ enum Machine {
 /// What the layer keeps of an INVITE that came in.
 #[derive(Debug, Serialize, Deserialize)]
 struct Invite {
-    /// For the 100 Trying that the layer may have to send.
-    request: Message,
+    /// For the responses that are to be made; gone with the final one, because the transaction lingers for half a minute.
+    request: Option<Box<Message>>,
     /// The key under which copies of it are recognised that come on other paths.
     merged: Option<u128>,
 }
@@ -280,7 +280,7 @@ impl Transactions {
             let is_initial = request.to().is_ok_and(|to| to.tag().is_none());
             let merged = if is_initial { self.hasher.merged(request).ok() } else { None };
             let machine = InviteServer::new(now, reliable, self.timing);
-            let invite = Invite { request: request.clone(), merged };
+            let invite = Invite { request: Some(Box::new(request.clone())), merged };
             Machine::InviteServer(Box::new(machine), Box::new(invite))
         } else {
             Machine::NonInviteServer(NonInviteServer::new(reliable, self.timing))
@@ -362,10 +362,10 @@ impl Transactions {
         self.table.get(id).map(|entry| entry.flow)
     }
 
-    /// The INVITE of a server transaction that has not ended.
+    /// The INVITE of a server transaction without a final response yet.
     pub fn invite(&self, id: TransactionId) -> Option<&Message> {
         match &self.table.get(id)?.machine {
-            Machine::InviteServer(_, invite) => Some(&invite.request),
+            Machine::InviteServer(_, invite) => invite.request.as_deref(),
             Machine::InviteClient(_) | Machine::NonInviteClient(_) | Machine::NonInviteServer(_) => None,
         }
     }
@@ -394,7 +394,12 @@ impl Transactions {
         let mut out = Actions::new();
         if let Some(entry) = self.table.get_mut(id) {
             match &mut entry.machine {
-                Machine::InviteServer(machine, _) => machine.respond(now, status, response, &mut out),
+                Machine::InviteServer(machine, invite) => {
+                    machine.respond(now, status, response, &mut out);
+                    if StatusClass::of(status) != StatusClass::Provisional {
+                        invite.request = None;
+                    }
+                }
                 Machine::NonInviteServer(machine) => machine.respond(now, status, response, &mut out),
                 Machine::InviteClient(_) | Machine::NonInviteClient(_) => {}
             }
@@ -465,8 +470,9 @@ impl Transactions {
         if out.contains(&Action::Trying)
             && let Some(entry) = self.table.get_mut(id)
             && let Machine::InviteServer(machine, invite) = &mut entry.machine
+            && let Some(request) = &invite.request
         {
-            let trying = response(&invite.request, Status::TRYING, None, None, entry.flow.peer).finish();
+            let trying = response(request, Status::TRYING, None, None, entry.flow.peer).finish();
             machine.respond(now, Status::TRYING, trying, &mut out);
         }
         self.settle(id, out);

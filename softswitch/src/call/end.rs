@@ -139,7 +139,7 @@ impl Call {
             let (caller, callee) = (Box::new(caller_media), Box::new(callee_media));
             env.event(Event::CallMeasured { call: self.number, caller, callee });
         }
-        env.store(StoreOp::PutCallRecord(CallRecord {
+        env.store(StoreOp::from(CallRecord {
             id: format!("{started:x}-{tag}").into(),
             domain: self.domain_name.clone(),
             caller: self.caller.clone(),

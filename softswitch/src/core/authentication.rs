@@ -9,9 +9,9 @@ use crate::config::{Config, Domain, DomainId};
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use sip_stack::Time;
 use sip_stack::auth::{
-    A2Memo, Algorithm, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, QopOffer, write_challenge,
+    A2Memo, Algorithm, CountError, Credentials, Ha1, NonceCheck, NonceCounts, Nonces, QopOffer,
+    write_challenge,
 };
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
@@ -34,10 +34,17 @@ pub(crate) struct Authenticator {
     a2: A2Memo,
 }
 
+/// Who a request comes from.
+pub(crate) struct User {
+    pub(crate) id: Box<str>,
+    /// The request has been accepted before, and its answer was lost (RFC 3261 §8.2.7, §17.2.2).
+    pub(crate) again: bool,
+}
+
 /// What the credentials in a request are worth.
 enum Verdict {
     /// They prove this user.
-    Proved(Box<str>),
+    Proved(User),
     /// There are none for this realm, or of a kind that we do not know: challenge.
     Absent,
     /// They were right, but the nonce is spent: challenge with `stale`.
@@ -60,17 +67,20 @@ impl Authenticator {
         }
     }
 
-    /// The user of `domain` that the request proves to come from; otherwise it has been answered.
+    /// The user of `domain` that the request proves to come from; otherwise it has been answered. `repeatable` says that
+    /// the answer is the same when it comes again, so that no transaction has to keep it.
     pub(crate) fn authenticate(
         &mut self,
         env: &mut Environment,
         request: &Request,
         id: DomainId,
-    ) -> Option<Box<str>> {
+        repeatable: bool,
+    ) -> Option<User> {
         let config = env.config.clone();
         let domain = config.domains.get(&id)?;
-        let stale = match self.verdict(env.now, &config, id, request) {
-            Verdict::Proved(user) => return Some(user),
+        let stale = match self.verdict(env, &config, id, request) {
+            Verdict::Proved(user) if repeatable || !user.again => return Some(user),
+            Verdict::Proved(_) => true,
             Verdict::Absent => false,
             Verdict::Stale => true,
             Verdict::Wrong(user) => {
@@ -101,7 +111,7 @@ impl Authenticator {
         env.endpoint.reply(request, response.finish());
     }
 
-    fn verdict(&mut self, now: Time, config: &Config, id: DomainId, request: &Request) -> Verdict {
+    fn verdict(&mut self, env: &Environment, config: &Config, id: DomainId, request: &Request) -> Verdict {
         let Some(domain) = config.domains.get(&id) else { return Verdict::Absent };
         for value in request.message.authorization() {
             let credentials = match Credentials::parse(value) {
@@ -116,7 +126,7 @@ impl Authenticator {
             {
                 let in_domain = is_of_domain(config, id, request, &credentials.uri.unquoted());
                 return if in_domain {
-                    self.verify(now, domain, request, &credentials)
+                    self.verify(env, domain, request, &credentials)
                 } else {
                     Verdict::Absent
                 };
@@ -127,7 +137,7 @@ impl Authenticator {
 
     fn verify(
         &mut self,
-        now: Time,
+        env: &Environment,
         domain: &Domain,
         request: &Request,
         credentials: &Credentials<'_>,
@@ -143,16 +153,19 @@ impl Authenticator {
         let Some((id, _)) = user.filter(|_| right) else {
             return Verdict::Wrong(Bytes::copy_from_slice(&name));
         };
-        let NonceCheck::Fresh(nonce) = self.nonces.check(&credentials.nonce.unquoted(), now) else {
+        let NonceCheck::Fresh(nonce) = self.nonces.check(&credentials.nonce.unquoted(), env.now) else {
             return Verdict::Stale;
         };
         let lifetime = Duration::from_secs(u64::from(domain.nonce_lifetime_s));
-        if now.since(nonce.issued()) >= lifetime
-            || self.counts.use_count(nonce, credentials.count(), now).is_err()
-        {
+        if env.now.since(nonce.issued()) >= lifetime {
             return Verdict::Stale;
         }
-        Verdict::Proved(id.into())
+        let identity = request.identity(&env.endpoint);
+        match self.counts.use_count(nonce, credentials.count(), identity, env.now) {
+            Ok(()) => Verdict::Proved(User { id: id.into(), again: false }),
+            Err(CountError::Repeated) => Verdict::Proved(User { id: id.into(), again: true }),
+            Err(CountError::Replayed | CountError::Expired) => Verdict::Stale,
+        }
     }
 }
 

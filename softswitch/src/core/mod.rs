@@ -3,7 +3,7 @@
 //! It has four verbs and no I/O: see `docs/architecture.md`. What enters is an [`Input`], what leaves an [`Output`];
 //! both can be written down and compared, so that any run can be repeated.
 
-mod authentication;
+pub(crate) mod authentication;
 pub(crate) mod environment;
 mod event;
 mod input;

@@ -44,9 +44,9 @@ impl Switch {
                     Ok(registration) => registration,
                     Err(fault) => return refuse(env, &request, fault),
                 };
-                let Some(user) = self.authenticator.authenticate(env, &request, domain) else { return };
+                let Some(user) = self.authenticator.authenticate(env, &request, domain, true) else { return };
                 // §10.3 step 4: we let users register nobody but themselves.
-                if *aor == *user.as_bytes() {
+                if *aor == *user.id.as_bytes() {
                     self.registrar.register(env, &request, contacts, domain, &user);
                 } else {
                     refuse(env, &request, Fault::of(Status::FORBIDDEN));
@@ -54,8 +54,8 @@ impl Switch {
             }
             _ => {
                 let domain = caller_domain(env, &request).unwrap_or(domain);
-                if let Some(user) = self.authenticator.authenticate(env, &request, domain) {
-                    self.calls.invite(env, &self.registrar, request, domain, &user);
+                if let Some(user) = self.authenticator.authenticate(env, &request, domain, false) {
+                    self.calls.invite(env, &self.registrar, request, domain, &user.id);
                 }
             }
         }

@@ -98,7 +98,7 @@ fn split<K, T>(changes: &std::collections::BTreeMap<K, Change<T>>) -> (Vec<&T>, 
     let (mut put, mut removed) = (Vec::with_capacity(changes.len()), Vec::new());
     for (key, change) in changes {
         match change {
-            Change::Put(object) => put.push(object),
+            Change::Put(object) => put.push(&**object),
             Change::Remove => removed.push(key),
         }
     }

@@ -16,7 +16,7 @@ pub(super) const RECORDS_LIMIT: usize = 50_000;
 /// What becomes of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change<T> {
-    Put(T),
+    Put(Box<T>),
     Remove,
 }
 
@@ -69,7 +69,7 @@ impl Pending {
             StoreOp::RemoveUser { domain, id } => {
                 self.refused += replace(&mut self.users, (domain, id), Change::Remove);
             }
-            StoreOp::PutCallRecord(record) => self.absorb_record(record),
+            StoreOp::PutCallRecord(record) => self.absorb_record(*record),
         }
     }
 
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn the_last_change_of_a_binding_is_the_one_that_waits() {
         let mut pending = Pending::default();
-        pending.absorb((1..=1_000).map(|cseq| StoreOp::PutBinding(binding("1001", cseq))));
+        pending.absorb((1..=1_000).map(|cseq| StoreOp::from(binding("1001", cseq))));
         let key = binding("1001", 0).key;
-        assert_eq!(pending.bindings[&key], Change::Put(binding("1001", 1_000)));
+        assert_eq!(pending.bindings[&key], Change::Put(Box::new(binding("1001", 1_000))));
         pending.absorb([StoreOp::RemoveBinding(key.clone())]);
         assert_eq!(pending.bindings[&key], Change::Remove);
         assert_eq!(pending.len(), 1);
@@ -129,18 +129,18 @@ mod tests {
         let mut other_contact = binding("1001", 1);
         other_contact.key.contact = b"sip:1001@192.0.2.99".as_slice().into();
         let all = [binding("1001", 1), binding("1002", 1), other_domain, other_contact];
-        pending.absorb(all.map(StoreOp::PutBinding));
+        pending.absorb(all.map(StoreOp::from));
         assert_eq!(pending.bindings.len(), 4);
     }
 
     #[test]
     fn what_failed_comes_before_what_came_since() {
         let (mut failed, mut since) = (Pending::default(), Pending::default());
-        failed.absorb([StoreOp::PutBinding(binding("1001", 1)), StoreOp::PutUser(user("1001"))]);
-        failed.absorb([StoreOp::PutCallRecord(record("first"))]);
-        since.absorb([StoreOp::PutBinding(binding("1001", 2)), StoreOp::PutCallRecord(record("second"))]);
+        failed.absorb([StoreOp::from(binding("1001", 1)), StoreOp::from(user("1001"))]);
+        failed.absorb([StoreOp::from(record("first"))]);
+        since.absorb([StoreOp::from(binding("1001", 2)), StoreOp::from(record("second"))]);
         failed.absorb_pending(since);
-        assert_eq!(failed.bindings[&binding("1001", 0).key], Change::Put(binding("1001", 2)));
+        assert_eq!(failed.bindings[&binding("1001", 0).key], Change::Put(Box::new(binding("1001", 2))));
         assert_eq!(failed.users.len(), 1);
         assert_eq!(failed.records, [record("first"), record("second")]);
     }
@@ -149,12 +149,12 @@ mod tests {
     fn beyond_the_limits_new_objects_are_refused_and_counted_and_waiting_ones_still_change() {
         let mut pending = Pending::default();
         let name = |number: usize| number.to_string();
-        pending.absorb((0..OBJECTS_LIMIT + 3).map(|number| StoreOp::PutBinding(binding(&name(number), 1))));
-        pending.absorb((0..RECORDS_LIMIT + 2).map(|number| StoreOp::PutCallRecord(record(&name(number)))));
-        pending.absorb([StoreOp::PutBinding(binding("0", 2)), StoreOp::RemoveBinding(binding("1", 0).key)]);
+        pending.absorb((0..OBJECTS_LIMIT + 3).map(|number| StoreOp::from(binding(&name(number), 1))));
+        pending.absorb((0..RECORDS_LIMIT + 2).map(|number| StoreOp::from(record(&name(number)))));
+        pending.absorb([StoreOp::from(binding("0", 2)), StoreOp::RemoveBinding(binding("1", 0).key)]);
         assert_eq!(pending.len(), OBJECTS_LIMIT + RECORDS_LIMIT);
         assert_eq!(pending.refused, 5);
-        assert_eq!(pending.bindings[&binding("0", 0).key], Change::Put(binding("0", 2)));
+        assert_eq!(pending.bindings[&binding("0", 0).key], Change::Put(Box::new(binding("0", 2))));
         assert_eq!(pending.bindings[&binding("1", 0).key], Change::Remove);
     }
 }

@@ -13,16 +13,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One change for the database. Changes of the same object take effect in the order of submission.
+///
+/// Values are boxed: this is part of [`crate::core::Output`], of which several move for every message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreOp {
     /// Keeps a binding, in place of the one with the same key.
-    PutBinding(StoredBinding),
+    PutBinding(Box<StoredBinding>),
     /// Forgets a binding; nothing happens when there is none.
     RemoveBinding(BindingKey),
     /// Keeps a call record, in place of the one with the same domain and id.
-    PutCallRecord(CallRecord),
+    PutCallRecord(Box<CallRecord>),
     /// Keeps a user made by command, in place of the one with the same domain and id.
-    PutUser(StoredUser),
+    PutUser(Box<StoredUser>),
     /// Forgets a user made by command.
     RemoveUser {
         /// Name of the domain.
@@ -30,6 +32,24 @@ pub enum StoreOp {
         /// The user.
         id: Box<str>,
     },
+}
+
+impl From<StoredBinding> for StoreOp {
+    fn from(binding: StoredBinding) -> StoreOp {
+        StoreOp::PutBinding(Box::new(binding))
+    }
+}
+
+impl From<CallRecord> for StoreOp {
+    fn from(record: CallRecord) -> StoreOp {
+        StoreOp::PutCallRecord(Box::new(record))
+    }
+}
+
+impl From<StoredUser> for StoreOp {
+    fn from(user: StoredUser) -> StoreOp {
+        StoreOp::PutUser(Box::new(user))
+    }
 }
 
 /// What tells bindings apart.

@@ -69,9 +69,9 @@ fn bindings_and_users_outlive_a_restart_in_every_field() {
     let mut plain = binding("1002", 7);
     (plain.instance, plain.path, plain.user_agent) = (None, Vec::new(), bytes::Bytes::new());
     store.submit([
-        StoreOp::PutBinding(binding("1001", u32::MAX)),
-        StoreOp::PutBinding(plain.clone()),
-        StoreOp::PutUser(user("1003")),
+        StoreOp::from(binding("1001", u32::MAX)),
+        StoreOp::from(plain.clone()),
+        StoreOp::from(user("1003")),
     ]);
     store.close().unwrap();
     let loaded = directory.reopened();
@@ -94,7 +94,7 @@ fn flows_of_a_phone_with_one_contact_are_kept_side_by_side_with_their_transports
     let flows =
         [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss].into_iter().zip(0..);
     let flows: Vec<StoredBinding> = flows.map(|(transport, reg_id)| flow(reg_id, transport)).collect();
-    store.submit(flows.iter().cloned().map(StoreOp::PutBinding));
+    store.submit(flows.iter().cloned().map(StoreOp::from));
     store.close().unwrap();
     let (store, loaded) = open(&directory).unwrap();
     assert_eq!(loaded.bindings, flows);
@@ -127,7 +127,7 @@ fn a_database_of_the_second_version_keeps_its_call_records_without_the_new_figur
         'callee', 10, 1600, 0, 1, 0, 0, 0, 0, 0, 0)",
     );
     let (store, _) = open(&directory).unwrap();
-    store.submit([StoreOp::PutCallRecord(record("new"))]);
+    store.submit([StoreOp::from(record("new"))]);
     store.close().unwrap();
     let records = calls_list(&directory, 9).unwrap();
     let [new, old] = &records[..] else { panic!("two records, not {records:?}") };
@@ -154,8 +154,8 @@ fn a_database_of_the_first_version_opens_and_its_bindings_came_over_udp() {
 fn what_was_removed_stays_removed_after_a_restart() {
     let directory = Scratch::new();
     let (store, _) = open(&directory).unwrap();
-    store.submit(["1001", "1002", "1003"].map(|user| StoreOp::PutBinding(binding(user, 1))));
-    store.submit(["1001", "1002"].map(|id| StoreOp::PutUser(user(id))));
+    store.submit(["1001", "1002", "1003"].map(|user| StoreOp::from(binding(user, 1))));
+    store.submit(["1001", "1002"].map(|id| StoreOp::from(user(id))));
     store.close().unwrap();
     let (store, _) = open(&directory).unwrap();
     store.submit([
@@ -174,7 +174,7 @@ fn a_binding_refreshed_many_times_is_written_once_in_a_transaction() {
     let directory = Scratch::new();
     let (mut store, _) = open(&directory).unwrap();
     for cseq in 1..=200 {
-        store.submit((0..100).map(|number| StoreOp::PutBinding(binding(&format!("{number:02}"), cseq))));
+        store.submit((0..100).map(|number| StoreOp::from(binding(&format!("{number:02}"), cseq))));
     }
     store.finish().unwrap();
     let figures = store.figures();
@@ -191,7 +191,7 @@ fn a_binding_refreshed_many_times_is_written_once_in_a_transaction() {
 fn a_flood_that_overfills_the_inbox_keeps_the_order_of_changes() {
     let directory = Scratch::new();
     let (store, _) = open(&directory).unwrap();
-    let refresh = |cseq: u32| StoreOp::PutBinding(binding(&(cseq % 10).to_string(), cseq));
+    let refresh = |cseq: u32| StoreOp::from(binding(&(cseq % 10).to_string(), cseq));
     store.submit((0..100_000).map(refresh));
     store.submit((100_000..100_005).map(refresh));
     store.close().unwrap();
@@ -205,7 +205,7 @@ fn numbers_of_rows_around_the_sizes_of_statements_are_all_written() {
     for count in [1, 3, 4, 5, 255, 256, 257, 600] {
         let directory = Scratch::new();
         let (store, _) = open(&directory).unwrap();
-        store.submit((0..count).map(|number| StoreOp::PutBinding(binding(&number.to_string(), 1))));
+        store.submit((0..count).map(|number| StoreOp::from(binding(&number.to_string(), 1))));
         store.close().unwrap();
         let (store, loaded) = open(&directory).unwrap();
         assert_eq!(loaded.bindings.len(), count);
@@ -225,7 +225,7 @@ fn call_records_are_listed_newest_first_in_every_field_and_once_for_each_id() {
     unanswered.ended_unix_ms += 1;
     let mut last = record("c");
     last.ended_unix_ms += 2;
-    store.submit([record("a"), unanswered.clone(), record("a"), last.clone()].map(StoreOp::PutCallRecord));
+    store.submit([record("a"), unanswered.clone(), record("a"), last.clone()].map(StoreOp::from));
     store.close().unwrap();
     assert_eq!(calls_list(&directory, 10).unwrap(), [last.clone(), unanswered, record("a")]);
     assert_eq!(calls_list(&directory, 1).unwrap(), [last]);
@@ -236,9 +236,9 @@ fn a_locked_database_is_reported_once_and_what_came_meanwhile_is_written_when_it
     let directory = Scratch::new();
     let (store, _) = open_with(&directory, QUICK).unwrap();
     beside(&directory, "BEGIN IMMEDIATE", || {
-        store.submit([StoreOp::PutBinding(binding("1001", 1)), StoreOp::PutCallRecord(record("a"))]);
+        store.submit([StoreOp::from(binding("1001", 1)), StoreOp::from(record("a"))]);
         assert_eq!(store.wait_event(), StoreEvent::Failing { reason: StoreFault::Locked });
-        store.submit([StoreOp::PutBinding(binding("1001", 2)), StoreOp::PutBinding(binding("1002", 1))]);
+        store.submit([StoreOp::from(binding("1001", 2)), StoreOp::from(binding("1002", 1))]);
     });
     assert_eq!(store.wait_event(), StoreEvent::Recovered { emptied: false });
     assert_eq!(store.poll_event(), None);
@@ -272,7 +272,7 @@ fn a_store_closed_while_the_database_refuses_says_what_was_lost() {
     let directory = Scratch::new();
     let (store, _) = open_with(&directory, QUICK).unwrap();
     let closed = beside(&directory, "BEGIN IMMEDIATE", || {
-        store.submit([StoreOp::PutBinding(binding("1001", 1)), StoreOp::PutBinding(binding("1002", 1))]);
+        store.submit([StoreOp::from(binding("1001", 1)), StoreOp::from(binding("1002", 1))]);
         store.close()
     });
     assert!(
@@ -287,7 +287,7 @@ fn a_lost_database_is_made_anew_and_the_core_is_told_that_it_was_emptied() {
     let directory = Scratch::new();
     let (store, _) = open_with(&directory, QUICK).unwrap();
     std::fs::remove_dir_all(&*directory).unwrap();
-    store.submit([StoreOp::PutBinding(binding("1001", 1))]);
+    store.submit([StoreOp::from(binding("1001", 1))]);
     assert_eq!(store.wait_event(), StoreEvent::Failing { reason: StoreFault::Lost });
     assert_eq!(store.wait_event(), StoreEvent::Recovered { emptied: true });
     store.close().unwrap();
@@ -298,8 +298,8 @@ fn a_lost_database_is_made_anew_and_the_core_is_told_that_it_was_emptied() {
 fn rows_that_make_no_sense_are_counted_and_left_out() {
     let directory = Scratch::new();
     let (store, _) = open(&directory).unwrap();
-    store.submit(["1001", "1002"].map(|user| StoreOp::PutBinding(binding(user, 1))));
-    store.submit(["1001", "1002"].map(|id| StoreOp::PutUser(user(id))));
+    store.submit(["1001", "1002"].map(|user| StoreOp::from(binding(user, 1))));
+    store.submit(["1001", "1002"].map(|id| StoreOp::from(user(id))));
     store.close().unwrap();
     let damage = "UPDATE bindings SET source = 'nowhere' WHERE user = '1001'; \
                   UPDATE users SET ha1_md5 = 'xyz' WHERE id = '1002'";
@@ -384,10 +384,10 @@ fn a_user_made_by_command_obeys_the_rules_of_the_file() {
 #[test]
 fn changes_survive_the_scenario_log() {
     let ops = vec![
-        StoreOp::PutBinding(binding("1001", 1)),
+        StoreOp::from(binding("1001", 1)),
         StoreOp::RemoveBinding(binding("1001", 1).key),
-        StoreOp::PutCallRecord(record("a")),
-        StoreOp::PutUser(user("1001")),
+        StoreOp::from(record("a")),
+        StoreOp::from(user("1001")),
         StoreOp::RemoveUser { domain: "a.example".into(), id: "1001".into() },
     ];
     let bytes = postcard::to_allocvec(&ops).unwrap();

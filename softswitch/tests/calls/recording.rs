@@ -73,7 +73,7 @@ fn record_of(stage: &mut Stage) -> CallRecord {
         }));
     }
     let [record] = &records[..] else { panic!("one record: {records:?}") };
-    record.clone()
+    CallRecord::clone(record)
 }
 
 fn key(stage: &mut Stage, on: &str) -> u16 {

@@ -283,9 +283,10 @@ fn a_call_that_is_up_can_be_changed_and_ended() {
 
 #[test]
 fn with_all_transactions_in_use_new_work_is_refused_and_refreshes_pass() {
-    let mut world = World::new(&format!("{CONFIG}[limits]\ntransactions = 1\n"));
+    let mut world = World::new(&format!("{CONFIG}[limits]\ntransactions = 2\n"));
     world.register(1001, PHONE, PHONE, "");
-    assert_eq!(world.switch.holdings().transactions, 1, "the REGISTER lingers");
+    world.dial("9001");
+    assert_eq!(world.switch.holdings().transactions, 2, "the INVITEs linger");
     assert_eq!(code(&world.request(STRANGER, "INVITE", "", "")), 503);
     assert!(matches!(world.events()[..], [Event::Overloaded { cause: OverloadCause::Transactions }]));
     assert_eq!(code(&world.send_register(1002, PHONE, PHONE, "")), 503);

@@ -26,7 +26,7 @@ fn put(phone: &Phone) -> StoredBinding {
     let puts: Vec<_> = stored(&phone.outputs)
         .into_iter()
         .filter_map(|op| match op {
-            StoreOp::PutBinding(binding) => Some(binding.clone()),
+            StoreOp::PutBinding(binding) => Some(*binding.clone()),
             _ => None,
         })
         .collect();

@@ -7,6 +7,7 @@ mod path;
 mod phone;
 
 use phone::{Phone, contacts};
+use sip_stack::transport::Transport;
 use softswitch::core::{Event, Input, Output, Unbound};
 use softswitch::store::{StoreOp, StoredBinding};
 
@@ -111,11 +112,39 @@ fn a_nonce_older_than_its_lifetime_is_stale() {
 }
 
 #[test]
-fn a_retransmission_is_answered_from_its_transaction() {
+fn a_retransmission_is_answered_alike_and_changes_nothing() {
+    let brief = "Contact: <sip:1001@192.0.2.7:5070>;expires=5\r\n";
+    let removal = "Contact: <sip:1001@192.0.2.7:5070>;expires=0\r\n";
     let mut phone = Phone::new("1001", "secret");
-    let first = phone.register(CONTACT);
-    let again = phone.repeat();
-    assert_eq!(first.bytes(), again.bytes());
+    for (headers, code) in [(CONTACT, 200), (brief, 423), ("", 200), (removal, 200), (removal, 200)] {
+        let first = phone.register(headers);
+        assert_eq!(first.status().unwrap().code(), code);
+        let again = phone.repeat();
+        assert_eq!(first.bytes(), again.bytes());
+        assert!(stored(&phone.outputs).is_empty() && events(&phone.outputs).is_empty());
+    }
+    assert_eq!(phone.switch.holdings().transactions, 0, "a REGISTER has no transaction");
+}
+
+#[test]
+fn a_retransmission_that_another_register_overtook_is_challenged() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    let late = phone.last.clone();
+    phone.register(CONTACT);
+    let response = phone.deliver(late);
+    assert_eq!(response.status().unwrap().code(), 401);
+    assert!(phone::challenges(&response)[0].stale);
+    assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn a_register_replayed_from_another_address_is_challenged() {
+    let mut phone = Phone::new("1001", "secret");
+    phone.register(CONTACT);
+    phone.over(Transport::Udp, "192.0.2.66:5070");
+    let response = phone.repeat();
+    assert_eq!(response.status().unwrap().code(), 401);
     assert!(stored(&phone.outputs).is_empty());
 }
 
@@ -308,7 +337,7 @@ fn stored_bindings_come_back_with_what_is_left_of_their_time() {
     let mut phone = Phone::new("1001", "secret");
     phone.register(CONTACT);
     let kept: Vec<StoredBinding> = match &stored(&phone.outputs)[..] {
-        [StoreOp::PutBinding(binding)] => vec![binding.clone()],
+        [StoreOp::PutBinding(binding)] => vec![*binding.clone()],
         other => panic!("one binding is stored, not {other:?}"),
     };
     let mut restarted = Phone::new("1001", "secret");

@@ -95,7 +95,7 @@ fn a_path_outlives_a_restart() {
     let mut phone = Phone::new("1001", "secret");
     phone.register(&format!("{CONTACT}{PATH}Supported: path\r\n"));
     let [StoreOp::PutBinding(kept)] = stored(&phone.outputs)[..] else { panic!("one binding is stored") };
-    let kept = kept.clone();
+    let kept = *kept.clone();
     let mut restarted = Phone::new("1001", "secret");
     restarted.input(Input::Restored(vec![kept.clone()]));
     assert!(stored(&restarted.outputs).is_empty(), "it is taken back");

@@ -57,7 +57,8 @@ pub(crate) struct Phone {
     /// Vias of proxies.
     vias: String,
     flow: Flow,
-    last: Bytes,
+    /// The last datagram.
+    pub(crate) last: Bytes,
 }
 
 impl Phone {
@@ -282,7 +283,7 @@ impl Phone {
         self.input(Input::Received { flow: invite.flow, bytes: text.into() });
     }
 
-    fn deliver(&mut self, bytes: Bytes) -> Message {
+    pub(crate) fn deliver(&mut self, bytes: Bytes) -> Message {
         self.last = bytes.clone();
         self.now.0 += 1_000_000;
         let flow = self.flow;

@@ -17,12 +17,12 @@ impl Database {
     pub fn apply(&mut self, op: StoreOp) {
         match op {
             StoreOp::PutBinding(binding) => {
-                self.bindings.insert(binding.key.clone(), binding);
+                self.bindings.insert(binding.key.clone(), *binding);
             }
             StoreOp::RemoveBinding(key) => {
                 self.bindings.remove(&key);
             }
-            StoreOp::PutCallRecord(record) => self.records.push(record),
+            StoreOp::PutCallRecord(record) => self.records.push(*record),
             // Users made by command come and go by another program.
             StoreOp::PutUser(_) | StoreOp::RemoveUser { .. } => {}
         }
