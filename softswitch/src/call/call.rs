@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
 use super::passing::Passing;
 use super::recording::Recorded;
+use super::refresh::Refresh;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
@@ -61,6 +62,8 @@ pub(super) struct Leg {
     pub(super) flow: Flow,
     pub(super) latching: Latching,
     pub(super) session: Session,
+    /// A session refresh request of ours to it.
+    pub(super) refresh: Option<Refresh>,
     /// We offered in a 2xx (RFC 3261 §13.2.1, §14.2) and wait for the answer in its ACK.
     pub(super) awaiting_answer: bool,
 }
@@ -260,10 +263,15 @@ impl Call {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
-            Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
-            Phase::Talking { .. } => self.passing_deadline(),
+            Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
+            Phase::Talking { .. } => self.passing_deadline().into_iter().chain(self.refresh_deadline()).min(),
             Phase::Reserving | Phase::Ended => None,
         }
+    }
+
+    /// When a service of ours has nothing more for the caller.
+    pub(super) fn served_until(&self) -> Option<Time> {
+        self.destination.service.as_ref().and_then(|served| served.ends_at)
     }
 
     /// The caller's INVITE.

@@ -64,6 +64,14 @@ impl Calls {
             return;
         }
         let id = call_of(owner);
+        let refreshed = id
+            .and_then(|id| self.table.get_mut(id))
+            .and_then(|call| call.handle_refresh_response(env, transaction, response));
+        match (refreshed, id) {
+            (Some(true), Some(id)) => return self.end(env, id, Status::REQUEST_TIMEOUT),
+            (Some(_), _) => return self.settle(env, id),
+            (None, _) => {}
+        }
         let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
             call.handle_passed_response(env, transaction, response)
                 || call.handle_ring_response(env, transaction, dialog, response)
@@ -116,6 +124,11 @@ impl Calls {
     ) {
         self.forget_bye(env, transaction);
         let id = call_of(owner);
+        if let Some(id) = id
+            && self.table.get_mut(id).is_some_and(|call| call.handle_refresh_failure(transaction))
+        {
+            return self.end(env, id, Status::REQUEST_TIMEOUT);
+        }
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
             if call.invitation.transaction == transaction {
                 call.handle_lost_caller(env, status);
@@ -155,6 +168,16 @@ impl Calls {
                     call.handle_reinvite(env, side, request);
                 }
             }
+            (Some(Method::Update), Some(side)) => {
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    call.handle_update(env, side, request);
+                }
+            }
+            // RFC 3262 §5: an offer in it is not taken. What it acknowledges the endpoint knows.
+            (Some(Method::Prack), Some(_)) if request.message.body().is_empty() => {
+                answer(env, request, Status::OK)
+            }
+            (Some(Method::Prack), Some(_)) => answer(env, request, Status::NOT_ACCEPTABLE_HERE),
             (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
                 (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
                 (id, _) => {
@@ -217,8 +240,14 @@ impl Calls {
             }
             if let Some(call) = self.table.get_mut(id) {
                 call.armed = None;
-                if matches!(call.phase, Phase::Served) {
+                if matches!(call.phase, Phase::Served)
+                    && call.served_until().is_some_and(|until| until <= env.now)
+                {
                     self.end(env, id, Status::OK);
+                    continue;
+                }
+                if call.handle_refresh_timeouts(env) {
+                    self.end(env, id, Status::REQUEST_TIMEOUT);
                     continue;
                 }
                 call.handle_ring_timeout(env);

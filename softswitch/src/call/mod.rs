@@ -13,6 +13,7 @@ mod locate;
 mod midcall;
 mod passing;
 mod recording;
+mod refresh;
 mod refusing;
 mod reports;
 mod ring;

@@ -20,6 +20,7 @@ use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, quoted};
 use sip_stack::sdp::{AudioOffer, SessionDescription};
+use sip_stack::session::SessionTimer;
 use smallvec::{SmallVec, smallvec};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -78,6 +79,9 @@ impl Calls {
     ) {
         let callee = dialled(&request);
         let prepared = admit(env).and_then(|()| {
+            SessionTimer::new(env.config.session_timer)
+                .check(&request.message)
+                .map_err(|_| Refused::silent(Status::SESSION_INTERVAL_TOO_SMALL))?;
             let read = read(&request.message);
             let remote = match read {
                 Err(SdpFault::NotAcceptable(_)) if Streams::are_all(&request.message) => None,
@@ -151,7 +155,8 @@ impl Calls {
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let user = env.domain(domain).and_then(|domain| domain.users.get(caller));
         let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
-        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow), dtmf);
+        let (random, timer) = (env.endpoint.random().next_u64(), SessionTimer::new(env.config.session_timer));
+        let session = Session::new(random, env.media_address(&flow), dtmf, timer);
         self.opened += 1;
         let id = self.table.insert(Call {
             id: None,
@@ -162,7 +167,7 @@ impl Calls {
             caller_name,
             callee,
             invitation: Invitation { request, transaction, tag, contact },
-            caller_leg: Leg { dialog, flow, latching, session, awaiting_answer: false },
+            caller_leg: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
             destination,
             phase: Phase::Reserving,
             media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
@@ -353,6 +358,12 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Ref
     match refused.status {
         Status::NOT_ACCEPTABLE_HERE => {
             response.header(HeaderName::Accept, SDP);
+        }
+        // RFC 4028 §9
+        Status::SESSION_INTERVAL_TOO_SMALL => {
+            if let Err(too_small) = SessionTimer::new(env.config.session_timer).check(&request.message) {
+                SessionTimer::write_too_small(too_small, &mut response);
+            }
         }
         // RFC 3261 §21.5.4
         Status::SERVICE_UNAVAILABLE => {

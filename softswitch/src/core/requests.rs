@@ -1,6 +1,6 @@
 //! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3).
 
-use super::environment::{ALLOW, Environment, sign_response};
+use super::environment::{self, ALLOW, Environment, SUPPORTED, sign_response};
 use super::switch::Switch;
 use crate::config::DomainId;
 use crate::registrar;
@@ -93,7 +93,11 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fau
     if method == Method::Invite && message.max_forwards().ok().flatten() == Some(0) {
         return Err(Fault::of(Status::TOO_MANY_HOPS));
     }
-    let served = |tag: &&[u8]| method == Method::Register && registrar::understands(tag);
+    let served = |tag: &&[u8]| match method {
+        Method::Register => registrar::understands(tag),
+        Method::Invite => environment::understands(tag),
+        _ => false,
+    };
     let unknown: Vec<&[u8]> =
         message.require().filter(|tag| !served(tag)).chain(message.proxy_require()).collect();
     if !unknown.is_empty() {
@@ -173,7 +177,7 @@ fn answer_options(env: &mut Environment, request: &Request) {
     response.header(HeaderName::Accept, ACCEPT);
     response.header(HeaderName::AcceptEncoding, b"identity");
     response.header(HeaderName::AcceptLanguage, b"en");
-    response.header(HeaderName::Supported, registrar::SUPPORTED);
+    response.header_parts(HeaderName::Supported, &[registrar::SUPPORTED, b", ", SUPPORTED]);
     sign_response(&mut response);
     env.endpoint.reply(request, response.finish());
 }

@@ -5,6 +5,7 @@ mod digits;
 mod peers;
 mod recording;
 mod services;
+mod sessions;
 mod sound;
 mod speech;
 mod stage;

@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     number: String,
     /// To of the caller's dialog, once the switch has answered.
     to: String,
+    /// Further header lines of the caller's INVITEs.
+    pub(crate) headers: String,
 }
 
 pub(crate) fn sdp(media: &str) -> String {
@@ -72,6 +74,7 @@ impl Stage {
             legs: Vec::new(),
             number: number.into(),
             to: format!("<sip:{number}@127.0.0.1:5060>"),
+            headers: String::new(),
         };
         stage.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
         for phone in 0..phones {
@@ -208,13 +211,14 @@ impl Stage {
             if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let branch = format!("z9hG4bK{method}{}", self.now.0);
+        let more = if method == "INVITE" { self.headers.clone() } else { String::new() };
         if method == "INVITE" {
             self.branch.clone_from(&branch);
         }
         self.feed(CALLER, format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{content}Content-Length: {}\r\n\r\n{body}",
+             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{more}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
     }
@@ -397,6 +401,38 @@ impl Stage {
         ));
         let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
         answer.expect("the INFO is answered")
+    }
+
+    /// A request of the caller within its dialog, with further header lines, and what it is answered.
+    pub(crate) fn caller_asks(&mut self, method: &str, headers: &str, body: &str) -> Message {
+        self.cseq += 1;
+        let (to, cseq, number) = (self.to.clone(), self.cseq, self.number.clone());
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.feed(CALLER, format!(
+            "{method} sip:{number}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bKm{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:1000@127.0.0.1:{CALLER}>\r\n{headers}{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+        let answers = self.messages_to(CALLER..=CALLER).into_iter();
+        let is_it = |message: &Message| {
+            message.status().is_some() && message.cseq().is_ok_and(|known| known.number == cseq)
+        };
+        answers.into_iter().find(is_it).unwrap_or_else(|| panic!("{method} is answered: {:?}", self.outputs))
+    }
+
+    /// Whether the last step sent such a request to a party.
+    pub(crate) fn is_sent_to(&self, port: u16, method: Method<'_>) -> bool {
+        self.messages_to(port..=port).iter().any(|message| message.method() == Some(method))
+    }
+
+    /// Lets time pass until a party gets this request, and returns it with the seconds that have passed.
+    pub(crate) fn wait_for_sent(&mut self, port: u16, method: Method<'_>) -> (Message, u64) {
+        let began = self.now;
+        while !self.is_sent_to(port, method) {
+            self.fire();
+        }
+        (self.sent_to(port, method), (self.now.0 - began.0) / 1_000_000_000)
     }
 
     /// A call that is up, in PCMU.
