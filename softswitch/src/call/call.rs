@@ -10,6 +10,8 @@ use super::serve::Served;
 use super::session::Session;
 use super::speech::Speech;
 use super::streams::Streams;
+use super::takeover::Replaced;
+use super::transfer::Referred;
 use crate::config::{DomainId, Dtmf, Latching, Recording};
 use crate::core::environment::Environment;
 use crate::registrar::Way;
@@ -55,7 +57,7 @@ impl Side {
 }
 
 /// A party with whom we have a dialog.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leg {
     pub(super) dialog: DialogId,
     /// Where its signalling was heard.
@@ -69,7 +71,7 @@ pub(super) struct Leg {
 }
 
 /// The media leg of one side.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct MediaLeg {
     pub(super) id: LegId,
     pub(super) port: u16,
@@ -107,6 +109,8 @@ pub(super) struct Destination {
     pub(super) service: Option<Served>,
     /// Nobody, which the caller is told in words; then there are no targets either.
     pub(super) refusal: Option<Status>,
+    /// The dialog whose party the caller takes the place of; then there are no targets either.
+    pub(super) replaces: Option<Replaced>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -118,9 +122,9 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Whether the caller alone has media: it is served by us, or told why it is refused.
+    /// Whether the caller alone has media: it is served by us, told why it is refused, or takes the place of another.
     pub(super) const fn is_served(&self) -> bool {
-        self.service.is_some() || self.refusal.is_some()
+        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some()
     }
 }
 
@@ -178,6 +182,10 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// The REFER that it was made for.
+    pub(super) referred: Option<Box<Referred>>,
+    /// The call that a REFER of the party on that side has led to.
+    pub(super) referring: Option<(CallId, Side)>,
     /// What is recorded of it.
     pub(super) recorded: Recorded,
     /// What is said to it.

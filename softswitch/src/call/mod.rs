@@ -22,6 +22,8 @@ mod session;
 mod setup;
 mod speech;
 mod streams;
+mod takeover;
+mod transfer;
 
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;

@@ -74,7 +74,9 @@ enum Invited {
 impl Call {
     /// The ports are there: every contact rings.
     pub(super) fn ring(&mut self, env: &mut Environment) {
-        self.caller_leg.session.port = self.media(Side::Caller).port;
+        if self.referred.is_none() {
+            self.caller_leg.session.port = self.media(Side::Caller).port;
+        }
         let mut branches = SmallVec::new();
         let mut too_large = false;
         let mut shed = false;
@@ -150,6 +152,9 @@ impl Call {
         }
         draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &flow));
         write_abilities(&mut draft.writer);
+        if let Some(referred) = &self.referred {
+            draft.writer.header(HeaderName::ReferredBy, &referred.by);
+        }
         timer.write_request(&mut draft.writer);
         sign_request(&mut draft.writer);
         let (id, dtmf) = (env.endpoint.random().next_u64(), self.destination.dtmf);
@@ -216,6 +221,10 @@ impl Call {
     /// 101–199: passed on; with a description, the caller hears what the callee's side plays (RFC 3960).
     fn on_progress(&mut self, env: &mut Environment, index: usize, status: Status, response: &Message) {
         self.acknowledge_progress(env, index, response);
+        if let Some(referred) = &mut self.referred {
+            // Who will be the caller hears nothing yet, and it is another one who is told.
+            return referred.news.tell(env, status);
+        }
         let early = self.early_media(env, index, response);
         let status = if early.is_some() { Status::SESSION_PROGRESS } else { status };
         let mut progress = self.response(env, status);
@@ -345,6 +354,11 @@ impl Call {
         self.phase = Phase::Talking {
             callee: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
         };
+        if let Some(referred) = &mut self.referred {
+            // The calls see to it (`transfer`).
+            referred.is_answered = true;
+            return;
+        }
         match self.accept_answer(env, early) {
             Some(body) => self.send_answer(env, &body),
             // Answered, but with nothing that both can use (RFC 3261 §13.2.2.4: acknowledge, then BYE).
@@ -399,6 +413,10 @@ impl Call {
         response.body(SDP, body);
         let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
         env.endpoint.answer_invite(env.now, transaction, dialog, Status::OK, response.finish());
+        self.note_answer(env);
+    }
+
+    pub(super) fn note_answer(&mut self, env: &mut Environment) {
         self.answered = Some(env.now);
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);

@@ -30,7 +30,7 @@ impl Switch {
             return;
         }
         if let Some(dialog) = request.dialog {
-            return self.calls.handle_request(&mut self.env, dialog, &request);
+            return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
         }
         let env = &mut self.env;
         let Asked { method, uri, domain } = match inspect(env, &request) {

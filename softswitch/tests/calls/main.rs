@@ -11,6 +11,7 @@ mod speech;
 mod stage;
 mod streams;
 mod transcoding;
+mod transfers;
 
 use media::{Command, PayloadRule, RtcpPort};
 use sip_stack::message::Method;
