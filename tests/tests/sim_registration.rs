@@ -20,6 +20,8 @@ fn failure(world: &World, phone: PhoneId) -> Option<Reason> {
         | Event::Held { .. }
         | Event::HoldFailed { .. }
         | Event::HeldByPeer { .. }
+        | Event::Transferred { .. }
+        | Event::TransferFailed { .. }
         | Event::Muted { .. }
         | Event::Digit { .. }
         | Event::Calling { .. }

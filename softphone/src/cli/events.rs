@@ -37,6 +37,10 @@ pub(super) fn object(event: &Event) -> Value {
             json!({ "event": "hold_failed", "call": call.0, "reason": reason.to_string() })
         }
         Event::HeldByPeer { call, held } => json!({ "event": "held_by_peer", "call": call.0, "held": held }),
+        Event::Transferred { call } => json!({ "event": "transferred", "call": call.0 }),
+        Event::TransferFailed { call, reason } => {
+            json!({ "event": "transfer_failed", "call": call.0, "reason": reason.to_string() })
+        }
         Event::Muted { call, muted } => json!({ "event": "muted", "call": call.0, "muted": muted }),
         Event::Digit { call, digit } => {
             json!({ "event": "digit", "call": call.0, "digit": digit.to_string() })

@@ -231,6 +231,8 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                 | Event::Held { .. }
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
+                | Event::Transferred { .. }
+                | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}
             }
@@ -318,6 +320,8 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                 | Event::Held { .. }
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
+                | Event::Transferred { .. }
+                | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}
             }

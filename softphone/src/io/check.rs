@@ -82,6 +82,8 @@ pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, Ch
                     | Event::Held { .. }
                     | Event::HoldFailed { .. }
                     | Event::HeldByPeer { .. }
+                    | Event::Transferred { .. }
+                    | Event::TransferFailed { .. }
                     | Event::Muted { .. }
                     | Event::Digit { .. }
                     | Event::Ended { .. },

@@ -71,6 +71,8 @@ impl Engine {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}
         }

@@ -85,6 +85,20 @@ pub enum Command {
         /// Whether it is muted.
         muted: bool,
     },
+    /// Send the other side to somebody else; the call ends when that has worked.
+    Transfer {
+        /// Which call.
+        call: CallId,
+        /// As in [`Command::Call`].
+        target: Box<str>,
+    },
+    /// Bring the other sides of two calls together; both end when that has worked.
+    TransferTo {
+        /// The call whose other side is sent.
+        call: CallId,
+        /// The call whose other side gets it.
+        other: CallId,
+    },
     /// Press keys.
     Dial {
         /// The call.

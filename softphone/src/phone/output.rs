@@ -150,6 +150,18 @@ pub enum Event {
         /// Whether we are on hold.
         held: bool,
     },
+    /// The other side was sent to somebody else, who has answered; the call ends.
+    Transferred {
+        /// The call.
+        call: CallId,
+    },
+    /// Sending the other side to somebody else came to nothing; the call goes on.
+    TransferFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: Reason,
+    },
     /// The microphone was muted, or no longer is.
     Muted {
         /// The call.

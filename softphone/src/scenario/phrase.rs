@@ -15,6 +15,8 @@ pub(super) enum Verb {
     Declines,
     HangsUp,
     Holds,
+    Transfers,
+    Joins,
     Resumes,
     Mutes,
     Unmutes,
@@ -42,10 +44,11 @@ pub(super) enum Verb {
     IsOnHold,
     CallEnds,
     CallFails,
+    TransferFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 36] = [
+const PHRASES: [(&str, &str, Verb); 39] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -55,6 +58,8 @@ const PHRASES: [(&str, &str, Verb); 36] = [
     ("declines", "decline", Verb::Declines),
     ("hangs up", "hang up", Verb::HangsUp),
     ("holds", "hold", Verb::Holds),
+    ("transfers", "transfer", Verb::Transfers),
+    ("joins", "join", Verb::Joins),
     ("resumes", "resume", Verb::Resumes),
     ("mutes", "mute", Verb::Mutes),
     ("unmutes", "unmute", Verb::Unmutes),
@@ -82,6 +87,7 @@ const PHRASES: [(&str, &str, Verb); 36] = [
     ("is on hold", "are on hold", Verb::IsOnHold),
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
+    ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
 ];
 
 /// The verb that stands here, and whether it is said, not denied.

@@ -101,6 +101,10 @@ pub enum Deed {
     HangUp(Peer),
     /// Holds the other side.
     Hold(Peer),
+    /// Sends the other side of its call with somebody to somebody else.
+    Transfer(Box<str>, Box<str>),
+    /// Brings the other sides of two of its calls together.
+    Join(Box<str>, Box<str>),
     /// Talks again.
     Resume(Peer),
     /// Sends silence, or no longer.
@@ -158,6 +162,8 @@ pub enum Fact {
     Received(usize, Wire),
     /// Its last call, or the last one with somebody, is over.
     Ended(usize, Peer, How),
+    /// It could not send somebody elsewhere, since the last deed.
+    NotTransferred(usize, How),
     /// It hears a tone of so many hertz.
     Hears(usize, u32),
     /// It hears these tones, and none of the others that the scenario knows.
@@ -263,6 +269,7 @@ impl Fact {
             | Fact::Digits(..)
             | Fact::Received(..)
             | Fact::Ended(..)
+            | Fact::NotTransferred(..)
             | Fact::SwitchCalls(_)
             | Fact::Recorded(..) => Vec::new(),
         }
@@ -284,6 +291,7 @@ impl Fact {
             | Fact::Digits(..)
             | Fact::Received(..)
             | Fact::Ended(..)
+            | Fact::NotTransferred(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
             | Fact::HearsNothing(_) => false,
@@ -307,7 +315,8 @@ impl Fact {
             | Fact::TurnedAway(..)
             | Fact::Digits(..)
             | Fact::Received(..)
-            | Fact::Ended(..) => false,
+            | Fact::Ended(..)
+            | Fact::NotTransferred(..) => false,
         }
     }
 }

@@ -365,6 +365,8 @@ impl Swarm {
             | Event::Ringing { .. }
             | Event::Held { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}
         }

@@ -233,6 +233,10 @@ impl Call {
         if let Some(early) = early {
             progress.body(SDP, &early);
         }
+        if self.invite().requires(REL100) && self.invite().body().is_empty() {
+            // RFC 3262 §5: it would have to have an offer of ours. That comes with the 2xx, and until then nothing.
+            return;
+        }
         // RFC 3262 §3: where the caller asks for it, and where a description must not be lost.
         let described = early_is_told;
         if self.invite().requires(REL100) || (described && self.invite().supports(REL100)) {

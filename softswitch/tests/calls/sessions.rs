@@ -190,6 +190,17 @@ fn a_caller_that_insists_gets_every_provisional_response_reliably_and_a_silent_o
 }
 
 #[test]
+fn a_caller_that_insists_and_offers_nothing_hears_of_the_answer_alone() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: 100rel\r\n".into();
+    stage.invite("");
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    assert!(!stage.response_to_caller(200).body().is_empty());
+}
+
+#[test]
 fn an_extension_that_we_do_not_know_is_refused_by_name() {
     let mut stage = Stage::new(1);
     stage.headers = "Require: timer, precondition\r\n".into();

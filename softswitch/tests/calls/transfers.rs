@@ -31,8 +31,8 @@ fn code(message: &Message) -> u16 {
 /// The status lines of the news that the last step sent to the caller.
 fn news(stage: &Stage) -> Vec<(String, bool)> {
     let read = |notify: &Message| {
-        assert!(notify.event().unwrap().is("refer"));
-        let state = notify.subscription_state().unwrap();
+        assert!(notify.event().expect("of a package").is("refer"));
+        let state = notify.subscription_state().expect("a state");
         (body(notify).trim_end().to_owned(), state.is_terminated())
     };
     stage.all_sent_to(CALLER, Method::Notify).iter().map(read).collect()

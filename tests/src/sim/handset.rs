@@ -118,6 +118,8 @@ impl Handset {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
             | Event::RegistrationFailed { .. }
@@ -139,6 +141,8 @@ impl Handset {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
             | Event::RegistrationFailed { .. }
