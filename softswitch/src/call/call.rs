@@ -24,6 +24,7 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status, Writer};
+use sip_stack::session::prack::REL100;
 use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
 use sip_stack::transport::Flow;
@@ -263,6 +264,16 @@ impl Call {
     /// Sends a provisional or failure response to the caller's INVITE.
     pub(super) fn respond(&self, env: &mut Environment, status: Status, response: Writer) {
         env.endpoint.respond(env.now, self.invitation.transaction, status, response.finish());
+    }
+
+    /// Sends a provisional response with a description, which must not be lost: reliably where the caller understands that (RFC 3262
+    /// §3).
+    pub(super) fn respond_with_description(&self, env: &mut Environment, status: Status, response: Writer) {
+        if !self.invite().supports(REL100) {
+            return self.respond(env, status, response);
+        }
+        let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
+        env.endpoint.respond_reliably(env.now, transaction, dialog, status, response, true);
     }
 
     /// When something has to happen by itself.

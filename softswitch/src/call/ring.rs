@@ -238,10 +238,12 @@ impl Call {
             return;
         }
         // RFC 3262 §3: where the caller asks for it, and where a description must not be lost.
-        let described = early_is_told;
-        if self.invite().requires(REL100) || (described && self.invite().supports(REL100)) {
+        if early_is_told {
+            return self.respond_with_description(env, status, progress);
+        }
+        if self.invite().requires(REL100) {
             let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
-            return env.endpoint.respond_reliably(env.now, transaction, dialog, status, progress, described);
+            return env.endpoint.respond_reliably(env.now, transaction, dialog, status, progress, false);
         }
         self.respond(env, status, progress);
     }
