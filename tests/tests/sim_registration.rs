@@ -21,6 +21,9 @@ fn failure(world: &World, phone: PhoneId) -> Option<Reason> {
         | Event::HoldFailed { .. }
         | Event::HeldByPeer { .. }
         | Event::Transferred { .. }
+        | Event::Message { .. }
+        | Event::MessageTaken { .. }
+        | Event::MessageFailed { .. }
         | Event::TransferFailed { .. }
         | Event::Muted { .. }
         | Event::Digit { .. }

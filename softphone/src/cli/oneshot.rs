@@ -232,6 +232,9 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
                 | Event::Transferred { .. }
+                | Event::Message { .. }
+                | Event::MessageTaken { .. }
+                | Event::MessageFailed { .. }
                 | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}
@@ -321,6 +324,9 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
                 | Event::Transferred { .. }
+                | Event::Message { .. }
+                | Event::MessageTaken { .. }
+                | Event::MessageFailed { .. }
                 | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}

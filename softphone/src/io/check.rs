@@ -83,6 +83,9 @@ pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, Ch
                     | Event::HoldFailed { .. }
                     | Event::HeldByPeer { .. }
                     | Event::Transferred { .. }
+                    | Event::Message { .. }
+                    | Event::MessageTaken { .. }
+                    | Event::MessageFailed { .. }
                     | Event::TransferFailed { .. }
                     | Event::Muted { .. }
                     | Event::Digit { .. }

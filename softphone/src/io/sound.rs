@@ -72,6 +72,9 @@ impl Engine {
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}

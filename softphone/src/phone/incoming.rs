@@ -80,12 +80,16 @@ impl Phone {
         self.outputs.push_back(Output::Media(MediaCommand::Open { call: id }));
     }
 
+    /// Whether a request comes from the host of a server of ours.
+    pub(super) fn knows(&self, request: &Request) -> bool {
+        let host = request.flow.peer.ip();
+        self.identities.iter().any(|identity| identity.account.server.peer.ip() == host)
+    }
+
     /// Whether a call can be taken at all (§8.2, §13.3.1).
     fn judge(&self, request: &Request, replaces: bool) -> Result<(), Refusal> {
         let message = &request.message;
-        let host = request.flow.peer.ip();
-        let known = self.identities.iter().any(|identity| identity.account.server.peer.ip() == host);
-        if !known && !self.settings.accept_strangers {
+        if !self.knows(request) && !self.settings.accept_strangers {
             return Err(Refusal::of(Status::FORBIDDEN));
         }
         if message.require().any(|tag| !understands(tag)) {
@@ -310,12 +314,12 @@ fn logged(now: Time, call: Option<CallId>, account: AccountId, peer: Bytes) -> L
 }
 
 /// The URI of who calls.
-fn caller_uri(request: &Request) -> Bytes {
+pub(super) fn caller_uri(request: &Request) -> Bytes {
     request.message.from().map(|from| Bytes::copy_from_slice(from.uri.text)).unwrap_or_default()
 }
 
 /// The display name of who calls, or else the URI.
-fn caller(request: &Request) -> Bytes {
+pub(super) fn caller(request: &Request) -> Bytes {
     match request.message.from() {
         Ok(from) => match from.display_unquoted().filter(|name| !name.is_empty()) {
             Some(name) => Bytes::copy_from_slice(&name),

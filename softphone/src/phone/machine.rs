@@ -7,6 +7,7 @@ use super::call::{Call, Phase};
 use super::dialog::Farewell;
 use super::identity::Identity;
 use super::log::CallLog;
+use super::message::Written;
 use super::session::{Session, write_accept};
 use super::transfer::Referrer;
 use super::{
@@ -25,7 +26,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The methods we understand (RFC 3261 §20.5).
-pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY";
+pub(super) const ALLOW: &[u8] =
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE";
 /// The extensions we understand (RFC 3261 §20.37).
 pub(super) const SUPPORTED: &[u8] = b"100rel, timer, replaces, norefersub";
 /// The owner of requests whose answers nobody waits for.
@@ -46,6 +48,8 @@ pub struct Phone {
     pub(super) endpoint: Endpoint,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) farewells: BTreeMap<TransactionId, Farewell>,
+    /// Messages of ours without an answer.
+    pub(super) written: BTreeMap<TransactionId, Written>,
     /// Who has sent us to make a call, by the call.
     pub(super) referrers: BTreeMap<CallId, Referrer>,
     /// What was called last, and from which account.
@@ -77,6 +81,7 @@ impl Phone {
             endpoint,
             calls: BTreeMap::new(),
             farewells: BTreeMap::new(),
+            written: BTreeMap::new(),
             referrers: BTreeMap::new(),
             dialled: None,
             log: CallLog::default(),
@@ -124,7 +129,7 @@ impl Phone {
     /// Whether no answer is waited for but those to a refresh: the phone may be switched off.
     pub fn is_settled(&self) -> bool {
         let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
-        self.calls.is_empty() && self.farewells.is_empty() && settled
+        self.calls.is_empty() && self.farewells.is_empty() && self.written.is_empty() && settled
     }
 
     /// Transactions that have not ended.
@@ -238,6 +243,7 @@ impl Phone {
             Command::Resume { call } => self.hold(now, call, false)?,
             Command::Mute { call, muted } => self.mute(call, muted)?,
             Command::Transfer { call, target } => self.transfer(now, call, &target)?,
+            Command::Write { account, target, text } => self.write(now, account, &target, &text)?,
             Command::TransferTo { call, other } => self.bring_together(now, call, other)?,
             Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
@@ -316,7 +322,7 @@ impl Phone {
     }
 
     fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, loss: Loss, reason: Reason) {
-        if self.on_bye_lost(transaction) {
+        if self.on_bye_lost(transaction) || self.on_message_lost(transaction, reason.clone()) {
         } else if owner == REGISTRATION {
             self.on_register_lost(now, transaction, loss);
         } else if self.on_info_done(now, CallId(owner), transaction)
@@ -341,6 +347,7 @@ impl Phone {
         match response.cseq().map(|cseq| cseq.method) {
             Ok(Method::Invite | Method::Update)
                 if self.on_change_response(now, call, transaction, response) => {}
+            Ok(Method::Message) if self.on_message_response(now, transaction, response) => {}
             Ok(Method::Refer) if self.on_refer_response(now, call, transaction, response) => {}
             Ok(Method::Invite) => self.on_invite_response(now, call, transaction, dialog, response),
             Ok(_) if is_final => {
@@ -358,6 +365,7 @@ impl Phone {
         match (request.dialog, request.message.method()) {
             (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
             (None, Some(Method::Invite)) => self.on_call(now, request),
+            (None, Some(Method::Message)) => self.on_message(now, &request),
             (None, Some(Method::Bye)) => self.refuse(now, &request, Status::CALL_DOES_NOT_EXIST, |_| {}),
             (None, _) => self.on_other_request(&request),
         }

@@ -25,6 +25,7 @@ mod incoming;
 mod input;
 mod log;
 mod machine;
+mod message;
 mod outgoing;
 mod output;
 mod reason;

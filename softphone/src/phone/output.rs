@@ -162,6 +162,33 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// Somebody sent a text.
+    Message {
+        /// The account that it is for.
+        account: AccountId,
+        /// The display name, or else the URI, of who sent it.
+        from: Bytes,
+        /// The URI of who sent it.
+        uri: Bytes,
+        /// The text, as it came.
+        text: Bytes,
+    },
+    /// A text of ours was taken.
+    MessageTaken {
+        /// The account that sent it.
+        account: AccountId,
+        /// The URI it went to.
+        target: Bytes,
+    },
+    /// A text of ours was not taken.
+    MessageFailed {
+        /// The account that sent it.
+        account: AccountId,
+        /// The URI it was for.
+        target: Bytes,
+        /// Why.
+        reason: Reason,
+    },
     /// The microphone was muted, or no longer is.
     Muted {
         /// The call.

@@ -41,6 +41,13 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::NotTransferred(phone, how) => {
             of(phone, &|actor| actor.untransferred.as_ref().is_some_and(|reason| has_failed(reason, how)))
         }
+        Fact::NotWritten(phone, how) => {
+            of(phone, &|actor| actor.unwritten.as_ref().is_some_and(|reason| has_failed(reason, how)))
+        }
+        Fact::Read(phone, text, peer) => of(phone, &|actor| {
+            let is_from = |from: &str| peer.as_ref().is_none_or(|peer| **peer == *from);
+            actor.texts.iter().any(|(from, read)| read == text && is_from(from))
+        }),
         Fact::Hears(phone, tone) => of(phone, &|actor| actor.meter.hears(*tone)),
         Fact::HearsOnly(phone, tones) => of(phone, &|actor| actor.meter.hears_only(tones)),
         Fact::HearsNothing(phone) => of(phone, &|actor| actor.meter.is_silent()),
@@ -70,6 +77,8 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         | Fact::Received(..)
         | Fact::Ended(..)
         | Fact::NotTransferred(..)
+        | Fact::NotWritten(..)
+        | Fact::Read(..)
         | Fact::SwitchCalls(_)
         | Fact::Recorded(..) => !is_true(fact, actors, inside),
     }

@@ -17,6 +17,7 @@ pub(super) enum Verb {
     Holds,
     Transfers,
     Joins,
+    Writes,
     Resumes,
     Mutes,
     Unmutes,
@@ -45,10 +46,12 @@ pub(super) enum Verb {
     CallEnds,
     CallFails,
     TransferFails,
+    Reads,
+    MessageFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 39] = [
+const PHRASES: [(&str, &str, Verb); 42] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -60,6 +63,8 @@ const PHRASES: [(&str, &str, Verb); 39] = [
     ("holds", "hold", Verb::Holds),
     ("transfers", "transfer", Verb::Transfers),
     ("joins", "join", Verb::Joins),
+    ("writes", "write", Verb::Writes),
+    ("reads", "read", Verb::Reads),
     ("resumes", "resume", Verb::Resumes),
     ("mutes", "mute", Verb::Mutes),
     ("unmutes", "unmute", Verb::Unmutes),
@@ -88,6 +93,7 @@ const PHRASES: [(&str, &str, Verb); 39] = [
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
     ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
+    ("'s message fails", "'s messages fail", Verb::MessageFails),
 ];
 
 /// The verb that stands here, and whether it is said, not denied.

@@ -105,6 +105,8 @@ pub enum Deed {
     Transfer(Box<str>, Box<str>),
     /// Brings the other sides of two of its calls together.
     Join(Box<str>, Box<str>),
+    /// Sends a text to somebody.
+    Write(Box<str>, Box<str>),
     /// Talks again.
     Resume(Peer),
     /// Sends silence, or no longer.
@@ -164,6 +166,10 @@ pub enum Fact {
     Ended(usize, Peer, How),
     /// It could not send somebody elsewhere, since the last deed.
     NotTransferred(usize, How),
+    /// A text of its own was not taken, since the last deed.
+    NotWritten(usize, How),
+    /// It got a text, from somebody, since the last deed.
+    Read(usize, Box<str>, Peer),
     /// It hears a tone of so many hertz.
     Hears(usize, u32),
     /// It hears these tones, and none of the others that the scenario knows.
@@ -270,6 +276,8 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..)
             | Fact::SwitchCalls(_)
             | Fact::Recorded(..) => Vec::new(),
         }
@@ -292,6 +300,8 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
             | Fact::HearsNothing(_) => false,
@@ -316,7 +326,9 @@ impl Fact {
             | Fact::Digits(..)
             | Fact::Received(..)
             | Fact::Ended(..)
-            | Fact::NotTransferred(..) => false,
+            | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..) => false,
         }
     }
 }

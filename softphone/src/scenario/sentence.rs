@@ -141,6 +141,7 @@ impl Cast {
             Verb::Joins => {
                 self.two(words, "and", "alice joins bob and carol").map(|(who, to)| Deed::Join(who, to))?
             }
+            Verb::Writes => Deed::Write(self.target(words)?, words.next().into()),
             Verb::Resumes => Deed::Resume(self.peer(words, "")?),
             Verb::Mutes => Deed::Mute(true),
             Verb::Unmutes => Deed::Mute(false),
@@ -168,7 +169,9 @@ impl Cast {
             | Verb::IsOnHold
             | Verb::CallEnds
             | Verb::CallFails
-            | Verb::TransferFails => return Ok(None),
+            | Verb::TransferFails
+            | Verb::Reads
+            | Verb::MessageFails => return Ok(None),
         }))
     }
 
@@ -220,6 +223,8 @@ impl Cast {
             Verb::CallEnds => Fact::Ended(phone, self.peer(words, "with")?, self.hung_up(phone, words)?),
             Verb::CallFails => Fact::Ended(phone, self.peer(words, "with")?, reason(words)?),
             Verb::TransferFails => Fact::NotTransferred(phone, reason(words)?),
+            Verb::MessageFails => Fact::NotWritten(phone, reason(words)?),
+            Verb::Reads => Fact::Read(phone, words.next().into(), self.peer(words, "from")?),
             // These are deeds.
             Verb::Registers
             | Verb::Unregisters
@@ -232,6 +237,7 @@ impl Cast {
             | Verb::Holds
             | Verb::Transfers
             | Verb::Joins
+            | Verb::Writes
             | Verb::Resumes
             | Verb::Mutes
             | Verb::Unmutes

@@ -366,6 +366,9 @@ impl Swarm {
             | Event::Held { .. }
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}

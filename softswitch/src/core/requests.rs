@@ -54,7 +54,11 @@ impl Switch {
             }
             _ => {
                 let domain = caller_domain(env, &request).unwrap_or(domain);
-                if let Some(user) = self.authenticator.authenticate(env, &request, domain) {
+                let is_message = method == Method::Message;
+                let Some(user) = self.authenticator.authenticate(env, &request, domain) else { return };
+                if is_message {
+                    self.messages.relay(env, &self.registrar, request, domain, &user);
+                } else {
                     self.calls.invite(env, &self.registrar, request, domain, &user);
                 }
             }
@@ -74,7 +78,7 @@ struct Asked<'a> {
 fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fault> {
     let message = &request.message;
     let method = match message.method() {
-        Some(method @ (Method::Invite | Method::Register | Method::Options)) => method,
+        Some(method @ (Method::Invite | Method::Register | Method::Options | Method::Message)) => method,
         Some(Method::Other(_)) | None => return Err(Fault::of(Status::NOT_IMPLEMENTED)),
         // §12.2.2: only within a dialog, and there is none.
         Some(Method::Bye | Method::Update | Method::Prack | Method::Info) => {

@@ -119,6 +119,9 @@ impl Handset {
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
@@ -142,6 +145,9 @@ impl Handset {
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
