@@ -16,6 +16,7 @@ pub mod random;
 pub mod registration;
 pub mod resolve;
 pub mod sdp;
+pub mod session;
 pub mod table;
 pub mod time;
 pub mod transaction;

@@ -25,6 +25,14 @@ fn read_everything(message: &Message) {
     let _ = (message.route().count(), message.record_route().count(), message.body_bytes());
     let _ = (message.require().count(), message.proxy_require().count(), message.supported().count());
     let _ = (message.allow().count(), message.authorization().count(), message.proxy_authorization().count());
+    let _ = (message.rack(), message.rseq(), message.session_expires(), message.min_se(), message.replaces());
+    let _ = (message.join(), message.refer_sub(), message.privacy().hides_caller(), message.entity_tag());
+    let _ =
+        message.refer_to().map(|target| (target.request_uri(), target.replaces().map(|value| value.len())));
+    message.reasons().for_each(|reason| _ = (reason.cause(), reason.text()));
+    let _ = (message.asserted_identities().is_ok(), message.preferred_identities().is_ok());
+    let _ = (message.history().count(), message.diversions().count(), message.event().is_ok());
+    let _ = (message.subscription_state(), message.if_match(), message.referred_by().is_ok());
     let _ = (message.extension(b"x").count(), message.fields().count(), message.validate());
     let _ = (format!("{message:?}"), Escaped(message.body()).to_string());
     let source = "[2001:db8::1]:5060".parse().unwrap();
@@ -48,6 +56,22 @@ const INVITE: &str = "INVITE sip:bob@example.com;transport=udp SIP/2.0\r\n\
     Record-Route: <sip:p1.example.com;lr>\r\n\
     Date: Thu, 21 Feb 2002 13:02:03 GMT\r\n\
     Supported: 100rel, timer\r\n\
+    RAck: 776656 1 INVITE\r\n\
+    RSeq: 776656\r\n\
+    x: 4000;refresher=uac\r\n\
+    Min-SE: 90\r\n\
+    Replaces: a@b;to-tag=1;from-tag=2;early-only\r\n\
+    r: <sip:c@h;method=INVITE?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&X=y>\r\n\
+    b: <sip:r@h>;cid=\"a@b\"\r\n\
+    Refer-Sub: false\r\n\
+    Reason: SIP;cause=200;text=\"done; \\\"so\\\"\", Q.850;cause=16\r\n\
+    P-Asserted-Identity: \"A\" <sip:a@h>, tel:+1\r\n\
+    Privacy: id;user\r\n\
+    History-Info: <sip:b@h?Reason=SIP%3Bcause%3D302>;index=1, <sip:c@h>;index=1.1;mp=1\r\n\
+    Diversion: <sip:b@h>;reason=no-answer;counter=1\r\n\
+    o: refer;id=2\r\n\
+    Subscription-State: active;expires=60\r\n\
+    SIP-ETag: dx200xyz\r\n\
     Content-Type: application/sdp\r\n\
     l: 5\r\n\r\nv=0\r\n";
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod core;
 pub mod io;
 pub mod log;
+pub mod messages;
 pub mod nat;
 pub mod prompts;
 pub mod registrar;

@@ -20,6 +20,11 @@ fn failure(world: &World, phone: PhoneId) -> Option<Reason> {
         | Event::Held { .. }
         | Event::HoldFailed { .. }
         | Event::HeldByPeer { .. }
+        | Event::Transferred { .. }
+        | Event::Message { .. }
+        | Event::MessageTaken { .. }
+        | Event::MessageFailed { .. }
+        | Event::TransferFailed { .. }
         | Event::Muted { .. }
         | Event::Digit { .. }
         | Event::Calling { .. }

@@ -1,8 +1,12 @@
 //! What an INVITE leaves running in its dialog: the 2xx that is sent again until its ACK comes (RFC 3261 §13.3.1.4),
-//! and the ACK that is sent again whenever the 2xx comes again (§13.2.2.4).
+//! the ACK that is sent again whenever the 2xx comes again (§13.2.2.4), and reliable provisional responses in both directions
+//! (RFC 3262).
 
+use crate::header::RAck;
+use crate::message::Status;
+use crate::session::prack::{self, Acknowledged, Provisionals};
 use crate::time::Time;
-use crate::transaction::{Retransmission, Timing};
+use crate::transaction::{Retransmission, Timing, TransactionId};
 use crate::transport::Flow;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -30,6 +34,17 @@ struct Acknowledgement {
 pub struct InviteUsage {
     answer: Option<Answer>,
     acknowledgement: Option<Acknowledgement>,
+    provisionals: Option<Box<Provisionals>>,
+    acknowledged: Acknowledged,
+    held: Option<Box<HeldAnswer>>,
+}
+
+/// A 2xx of ours that waits for the PRACK of a description (RFC 3262 §3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldAnswer {
+    pub(crate) transaction: TransactionId,
+    pub(crate) status: Status,
+    pub(crate) response: Bytes,
 }
 
 /// What a timer of the usage asks for.
@@ -39,7 +54,7 @@ pub enum UsageAction {
     None,
     /// Send the 2xx again.
     Send(Flow, Bytes),
-    /// No ACK within 64·T1: the session should end (§13.3.1.4).
+    /// No ACK within 64·T1, or no PRACK: the session should end (§13.3.1.4, RFC 3262 §3).
     Unacknowledged,
 }
 
@@ -47,6 +62,9 @@ impl InviteUsage {
     /// A 2xx to the INVITE `cseq` was sent on `flow`; it will be sent again at T1, doubling up to T2.
     pub fn answered(&mut self, now: Time, cseq: u32, flow: Flow, response: Bytes, timing: Timing) {
         let again = Retransmission { at: now + timing.t1(), interval: timing.t1() };
+        if let Some(provisionals) = &mut self.provisionals {
+            provisionals.stop();
+        }
         self.answer = Some(Answer { cseq, response, flow, again, deadline: now + timing.transaction() });
     }
 
@@ -71,25 +89,74 @@ impl InviteUsage {
         Some((sent.flow, sent.ack.clone()))
     }
 
+    /// The reliable provisional responses to the INVITE `cseq`, of which the first has the number `first`.
+    pub(crate) fn provisionals(&mut self, cseq: u32, flow: Flow, first: u32) -> &mut Provisionals {
+        self.provisionals.get_or_insert_with(|| Box::new(Provisionals::new(cseq, flow, first)))
+    }
+
+    /// A PRACK of the peer: `None` when it is for nothing that waits for one, else what is to be sent next.
+    pub(crate) fn handle_prack(
+        &mut self,
+        now: Time,
+        rack: &RAck<'_>,
+        timing: Timing,
+    ) -> Option<Option<(Flow, Bytes)>> {
+        self.provisionals.as_mut()?.handle_prack(now, rack, timing)
+    }
+
+    /// Holds a 2xx back until what was described before it is acknowledged (RFC 3262 §3); gives it back when it may leave.
+    pub(crate) fn hold_answer(&mut self, answer: HeldAnswer) -> Option<HeldAnswer> {
+        if !self.provisionals.as_ref().is_some_and(|provisionals| provisionals.holds_answer()) {
+            return Some(answer);
+        }
+        self.held = Some(Box::new(answer));
+        None
+    }
+
+    /// The 2xx that was held back, once it may leave.
+    pub(crate) fn release_answer(&mut self) -> Option<HeldAnswer> {
+        let held = self.held.take()?;
+        self.hold_answer(*held)
+    }
+
+    /// Whether a reliable provisional response of the peer is the next one (RFC 3262 §4).
+    pub(crate) fn take_provisional(&mut self, cseq: u32, rseq: u32) -> bool {
+        self.acknowledged.take(cseq, rseq)
+    }
+
     /// Fires the timer that is due.
     pub fn handle_timeout(&mut self, now: Time, timing: Timing) -> UsageAction {
         match &mut self.answer {
             Some(answer) if answer.deadline <= now => {
                 self.answer = None;
-                UsageAction::Unacknowledged
+                return UsageAction::Unacknowledged;
             }
             Some(answer) if answer.again.at <= now => {
                 let interval = timing.doubled(answer.again.interval);
                 answer.again = Retransmission { at: now + interval, interval };
-                UsageAction::Send(answer.flow, answer.response.clone())
+                return UsageAction::Send(answer.flow, answer.response.clone());
             }
-            Some(_) | None => UsageAction::None,
+            Some(_) | None => {}
+        }
+        match self
+            .provisionals
+            .as_mut()
+            .map_or(prack::Tick::None, |provisionals| provisionals.handle_timeout(now))
+        {
+            prack::Tick::None => UsageAction::None,
+            prack::Tick::Send(flow, bytes) => UsageAction::Send(flow, bytes),
+            prack::Tick::Unacknowledged => {
+                self.held = None;
+                UsageAction::Unacknowledged
+            }
         }
     }
 
     /// The next moment at which a timer fires.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.answer.as_ref().map(|answer| answer.again.at.min(answer.deadline))
+        let answer = self.answer.as_ref().map(|answer| answer.again.at.min(answer.deadline));
+        let provisional = self.provisionals.as_ref().and_then(|provisionals| provisionals.poll_timeout());
+        answer.into_iter().chain(provisional).min()
     }
 }
 

@@ -5,6 +5,7 @@ mod invite_usage;
 mod route_set;
 mod state;
 
+pub(crate) use invite_usage::HeldAnswer;
 pub use invite_usage::{InviteUsage, UsageAction};
 pub use route_set::RouteSet;
 pub(crate) use state::Origin;

@@ -2,7 +2,7 @@
 
 use super::route_set::{Route, RouteSet};
 use super::{InviteUsage, UsageAction};
-use crate::header::{HeaderError, HeaderName, NameAddr};
+use crate::header::{HeaderError, HeaderName, NameAddr, Replaces};
 use crate::message::{Mandatory, Message, Method, Offence, Uri, Writer};
 use crate::table::Id;
 use crate::time::Time;
@@ -152,6 +152,11 @@ impl Dialog {
         Ok(Some(key(hasher, response.call_id()?, local.tag().unwrap_or_default(), remote)))
     }
 
+    /// The key of a dialog that somebody names by its Call-ID and tags (RFC 3891 §3, RFC 3911 §4).
+    pub(crate) fn key_of_named(hasher: &KeyHasher, named: &Replaces<'_>) -> u128 {
+        key(hasher, named.call_id, named.to_tag, named.from_tag)
+    }
+
     pub(crate) fn key(&self, hasher: &KeyHasher) -> u128 {
         key(hasher, &self.call_id, &self.local_tag, &self.remote_tag)
     }
@@ -179,6 +184,16 @@ impl Dialog {
     /// Our tag.
     pub fn local_tag(&self) -> &Bytes {
         &self.local_tag
+    }
+
+    /// The peer's tag.
+    pub fn remote_tag(&self) -> &Bytes {
+        &self.remote_tag
+    }
+
+    /// Gives the dialog to another owner: its call has become part of another one.
+    pub(crate) fn set_owner(&mut self, owner: u64) {
+        self.owner = owner;
     }
 
     /// Our Contact value.
@@ -257,7 +272,8 @@ impl Dialog {
         writer.header(HeaderName::To, &self.remote);
         writer.header(HeaderName::CallId, &self.call_id);
         writer.header_fmt(HeaderName::CSeq, format_args!("{cseq} {method}"));
-        if method != Method::Bye {
+        // RFC 3261 §20.1 table 2, RFC 3262 §6, RFC 6086 §4.2.4, RFC 3428 §9: it means nothing in these.
+        if !matches!(method, Method::Bye | Method::Prack | Method::Info | Method::Message) {
             writer.header(HeaderName::Contact, &self.contact);
         }
         let flow = match Uri::parse(routed.next_hop) {

@@ -13,6 +13,7 @@ mod send;
 pub use send::{Draft, Heading};
 
 use crate::dialog::{Dialog, DialogId, UsageAction};
+use crate::header::Replaces;
 use crate::message::Message;
 use crate::overload::{Downstream, Upstream};
 use crate::random::Random;
@@ -249,6 +250,18 @@ impl Endpoint {
     /// A dialog that has not ended.
     pub fn dialog(&self, id: DialogId) -> Option<&Dialog> {
         self.dialogs.get(id)
+    }
+
+    /// The dialog that somebody names from outside of it: `to_tag` is our tag (RFC 3891 §3, RFC 3911 §4).
+    pub fn dialog_named(&self, named: &Replaces<'_>) -> Option<DialogId> {
+        self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))
+    }
+
+    /// Gives a dialog to another owner, as when a call takes over a party of another one.
+    pub fn set_owner(&mut self, id: DialogId, owner: u64) {
+        if let Some(dialog) = self.dialogs.get_mut(id) {
+            dialog.set_owner(owner);
+        }
     }
 
     /// Takes one input. Outputs follow from [`Endpoint::poll_output`] until it is `None`.

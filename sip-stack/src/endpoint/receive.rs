@@ -99,11 +99,42 @@ impl Endpoint {
             self.answer(now, &request, Status::SERVER_INTERNAL_ERROR);
             return;
         }
+        if let (Some(id), Some(Method::Prack)) = (request.dialog, request.message.method())
+            && !self.on_prack(now, id, &request)
+        {
+            return;
+        }
         // A peer that hangs up sends no ACK any more.
         if let (Some(id), Some(Method::Bye)) = (request.dialog, request.message.method()) {
             self.release_bye(now, id);
         }
         self.outputs.push_back(Output::Event(Event::Request(request)));
+    }
+
+    /// A PRACK (RFC 3262 §3): whether it is for a response that waits for one; otherwise it is refused.
+    fn on_prack(&mut self, now: Time, id: DialogId, request: &Request) -> bool {
+        let timing = self.transactions.timing();
+        let next = request.message.rack().map_err(|_| Status::BAD_REQUEST).and_then(|rack| {
+            let dialog = self.dialogs.get_mut(id);
+            dialog
+                .and_then(|dialog| dialog.usage.handle_prack(now, &rack, timing))
+                .ok_or(Status::CALL_DOES_NOT_EXIST)
+        });
+        let next = match next {
+            Ok(next) => next,
+            Err(status) => {
+                self.answer(now, request, status);
+                return false;
+            }
+        };
+        if let Some((flow, bytes)) = next {
+            self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
+        }
+        if let Some(answer) = self.dialogs.get_mut(id).and_then(|dialog| dialog.usage.release_answer()) {
+            self.send_answer(now, id, answer);
+        }
+        self.arm_dialog(id);
+        true
     }
 
     /// A final response that the user need not know of, in a transaction.
@@ -164,6 +195,14 @@ impl Endpoint {
                 let sent = dialog.and_then(|id| self.dialogs.get(id)?.usage.acknowledgement(cseq.number));
                 if let (StatusClass::Success, Some((flow, bytes))) = (StatusClass::of(status), sent) {
                     self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
+                    return;
+                }
+                // RFC 3262 §4: what is out of order, or comes again, is not looked at.
+                if status.is_provisional()
+                    && let Ok(Some(rseq)) = response.rseq()
+                    && let Some(dialog) = dialog.and_then(|id| self.dialogs.get_mut(id))
+                    && !dialog.usage.take_provisional(cseq.number, rseq)
+                {
                     return;
                 }
             }

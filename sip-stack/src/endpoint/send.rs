@@ -1,10 +1,11 @@
 //! What the transaction user does: respond, request, acknowledge, cancel, end a dialog (RFC 3261 §8.1, §12.2, §13).
 
 use super::{Endpoint, Output, Request};
-use crate::dialog::{Dialog, DialogId, Origin};
-use crate::header::{HeaderError, HeaderName, NameAddr};
+use crate::dialog::{Dialog, DialogId, HeldAnswer, Origin};
+use crate::header::{HeaderError, HeaderName, NameAddr, RAck};
 use crate::message::{Message, Method, Status, Writer, response_of};
 use crate::overload::ANNOUNCEMENT;
+use crate::session::prack::REL100;
 use crate::time::Time;
 use crate::transaction::TransactionId;
 use crate::transport::{Flow, Transmit};
@@ -98,7 +99,50 @@ impl Endpoint {
         Ok(id)
     }
 
-    /// Sends the 2xx to an INVITE, and again until its ACK comes (§13.3.1.4). The dialog is confirmed.
+    /// Sends a provisional response to an INVITE, and again until its PRACK comes (RFC 3262 §3), which is a request for the
+    /// user to answer. Only for a caller that understands `100rel`. One waits for the PRACK of the one before it.
+    /// `described`: it has a session description, and a 2xx waits for its PRACK.
+    pub fn respond_reliably(
+        &mut self,
+        now: Time,
+        transaction: TransactionId,
+        id: DialogId,
+        status: Status,
+        mut response: Writer,
+        described: bool,
+    ) {
+        let first = self.random.next_u32();
+        let timing = self.transactions.timing();
+        let cseq = self.transactions.invite(transaction).and_then(|invite| invite.cseq().ok());
+        let cseq = cseq.map(|cseq| cseq.number);
+        let (Some(cseq), Some(flow), Some(dialog)) =
+            (cseq, self.transactions.flow(transaction), self.dialogs.get_mut(id))
+        else {
+            return;
+        };
+        let provisionals = dialog.usage.provisionals(cseq, flow, first);
+        let rseq = provisionals.next_rseq();
+        response.header(HeaderName::Require, REL100.as_bytes());
+        response.number(HeaderName::RSeq, u64::from(rseq));
+        let bytes = response.finish();
+        if provisionals.push(now, rseq, bytes.clone(), described, timing) {
+            self.respond(now, transaction, status, bytes);
+        }
+        self.arm_dialog(id);
+    }
+
+    /// Begins the PRACK of a reliable provisional response (RFC 3262 §4). `None` when the response asks for none.
+    pub fn draft_prack<'a>(&mut self, id: DialogId, response: &Message, sent_by: &[u8]) -> Option<Draft<'a>> {
+        let rseq = response.rseq().ok()?.filter(|_| response.requires(REL100))?;
+        let cseq = response.cseq().ok()?;
+        let mut draft = self.draft_in_dialog(id, Method::Prack, sent_by)?;
+        let rack = RAck { rseq, cseq: cseq.number, method: cseq.method };
+        draft.writer.header(HeaderName::RAck, &rack.value());
+        Some(draft)
+    }
+
+    /// Sends the 2xx to an INVITE, and again until its ACK comes (§13.3.1.4); not before a description in a reliable
+    /// provisional response is acknowledged (RFC 3262 §3). The dialog is confirmed.
     pub fn answer_invite(
         &mut self,
         now: Time,
@@ -107,6 +151,18 @@ impl Endpoint {
         status: Status,
         response: Bytes,
     ) {
+        let answer = HeldAnswer { transaction, status, response };
+        let answer = match self.dialogs.get_mut(id) {
+            Some(dialog) => dialog.usage.hold_answer(answer),
+            None => Some(answer),
+        };
+        if let Some(answer) = answer {
+            self.send_answer(now, id, answer);
+        }
+    }
+
+    pub(super) fn send_answer(&mut self, now: Time, id: DialogId, answer: HeldAnswer) {
+        let HeldAnswer { transaction, status, response } = answer;
         let cseq = self
             .transactions
             .invite(transaction)

@@ -3,8 +3,16 @@
 use super::grammar;
 use super::{HeaderError, Message, Offence};
 use crate::header::date::Date;
+use crate::header::event::parse_entity_tag;
 use crate::header::number::delta_seconds;
-use crate::header::{CSeq, Contacts, HeaderName, MediaType, NameAddr, Via};
+use crate::header::privacy::parse_identities;
+use crate::header::rack::parse_rseq;
+use crate::header::refer_to::{parse_refer_sub, parse_referred_by};
+use crate::header::session_expires::parse_min_se;
+use crate::header::{
+    CSeq, Contacts, Diversion, EventType, HeaderName, HistoryEntry, Join, MediaType, NameAddr, Privacy, RAck,
+    Reason, ReferTo, Replaces, SessionExpires, SubscriptionState, Via,
+};
 use core::time::Duration;
 
 impl Message {
@@ -197,6 +205,192 @@ impl Message {
     /// The credentials for proxies, one value per field (§20.28).
     pub fn proxy_authorization(&self) -> impl Iterator<Item = &[u8]> {
         self.headers(HeaderName::ProxyAuthorization)
+    }
+
+    /// Whether the sender needs `tag` to be understood (§20.32).
+    pub fn requires(&self, tag: &str) -> bool {
+        self.require().any(|known| known.eq_ignore_ascii_case(tag.as_bytes()))
+    }
+
+    /// Whether the sender understands `tag`: it says so, or asks for it (§20.37).
+    pub fn supports(&self, tag: &str) -> bool {
+        self.supported().any(|known| known.eq_ignore_ascii_case(tag.as_bytes())) || self.requires(tag)
+    }
+
+    /// Whether the sender takes requests of that method (§20.5); without Allow nothing is known of it.
+    pub fn allows(&self, method: super::Method<'_>) -> bool {
+        self.allow().any(|known| known == method.as_bytes())
+    }
+
+    /// What the sender of a REFER or SUBSCRIBE could be told of (RFC 6665 §8.2.2).
+    pub fn allow_events(&self) -> impl Iterator<Item = &[u8]> {
+        self.list(HeaderName::AllowEvents)
+    }
+
+    /// Which provisional response a PRACK is for (RFC 3262 §7.2).
+    ///
+    /// # Errors
+    /// When it is missing or malformed.
+    pub fn rack(&self) -> Result<RAck<'_>, HeaderError> {
+        typed(HeaderName::RAck, RAck::parse(self.required(HeaderName::RAck)?))
+    }
+
+    /// The number of a reliable provisional response (RFC 3262 §7.1).
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn rseq(&self) -> Result<Option<u32>, HeaderError> {
+        self.optional(HeaderName::RSeq, parse_rseq)
+    }
+
+    /// How long the session lasts without a refresh (RFC 4028 §4).
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn session_expires(&self) -> Result<Option<SessionExpires>, HeaderError> {
+        self.optional(HeaderName::SessionExpires, SessionExpires::parse)
+    }
+
+    /// The shortest session interval that is taken, in seconds (RFC 4028 §5).
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn min_se(&self) -> Result<Option<u32>, HeaderError> {
+        self.optional(HeaderName::MinSe, parse_min_se)
+    }
+
+    /// The dialog that an INVITE takes over (RFC 3891 §6.1).
+    ///
+    /// # Errors
+    /// When it is malformed, or stands twice.
+    pub fn replaces(&self) -> Result<Option<Replaces<'_>>, HeaderError> {
+        self.single(HeaderName::Replaces, Replaces::parse)
+    }
+
+    /// The dialog that an INVITE joins (RFC 3911 §7.1).
+    ///
+    /// # Errors
+    /// When it is malformed, or stands twice.
+    pub fn join(&self) -> Result<Option<Join<'_>>, HeaderError> {
+        self.single(HeaderName::Join, Join::parse)
+    }
+
+    /// Where a REFER sends its receiver (RFC 3515 §2.1).
+    ///
+    /// # Errors
+    /// When it is missing, malformed, or stands twice (§2.4.2: exactly one).
+    pub fn refer_to(&self) -> Result<ReferTo<'_>, HeaderError> {
+        let name = HeaderName::ReferTo;
+        self.single(name, ReferTo::parse)?.ok_or(HeaderError::new(name, Offence::Missing))
+    }
+
+    /// Whether the sender of a REFER wants to hear what becomes of it (RFC 4488 §4): yes, unless it says no.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn refer_sub(&self) -> Result<bool, HeaderError> {
+        Ok(self.optional(HeaderName::ReferSub, parse_refer_sub)?.unwrap_or(true))
+    }
+
+    /// Who sent the REFER that led to this request (RFC 3892 §3).
+    ///
+    /// # Errors
+    /// When it is malformed, or stands twice.
+    pub fn referred_by(&self) -> Result<Option<NameAddr<'_>>, HeaderError> {
+        self.single(HeaderName::ReferredBy, parse_referred_by)
+    }
+
+    /// Why the request is sent (RFC 3326 §2); what is malformed is passed over.
+    pub fn reasons(&self) -> impl Iterator<Item = Reason<'_>> {
+        self.list(HeaderName::Reason).filter_map(|reason| Reason::parse(reason).ok())
+    }
+
+    /// Who the sender is, as somebody trusted says (RFC 3325 §9.1).
+    ///
+    /// # Errors
+    /// When one is malformed, or there are two of one kind.
+    pub fn asserted_identities(&self) -> Result<Vec<NameAddr<'_>>, HeaderError> {
+        let name = HeaderName::PAssertedIdentity;
+        typed(name, parse_identities(self.list(name)))
+    }
+
+    /// Who the sender would like to be (RFC 3325 §9.2).
+    ///
+    /// # Errors
+    /// When one is malformed, or there are two of one kind.
+    pub fn preferred_identities(&self) -> Result<Vec<NameAddr<'_>>, HeaderError> {
+        let name = HeaderName::PPreferredIdentity;
+        typed(name, parse_identities(self.list(name)))
+    }
+
+    /// What is to be kept from others (RFC 3323 §4.2).
+    pub fn privacy(&self) -> Privacy {
+        Privacy::parse(self.headers(HeaderName::Privacy))
+    }
+
+    /// Where the request was aimed before (RFC 7044 §5); what is malformed is passed over.
+    pub fn history(&self) -> impl Iterator<Item = HistoryEntry<'_>> {
+        self.list(HeaderName::HistoryInfo).filter_map(|entry| HistoryEntry::parse(entry).ok())
+    }
+
+    /// Who sent the call on, the last one first (RFC 5806 §3); what is malformed is passed over.
+    pub fn diversions(&self) -> impl Iterator<Item = Diversion<'_>> {
+        self.list(HeaderName::Diversion).filter_map(|diversion| Diversion::parse(diversion).ok())
+    }
+
+    /// What is subscribed to, or told of (RFC 6665 §8.2.1).
+    ///
+    /// # Errors
+    /// When it is missing, malformed, or stands twice.
+    pub fn event(&self) -> Result<EventType<'_>, HeaderError> {
+        let name = HeaderName::Event;
+        self.single(name, EventType::parse)?.ok_or(HeaderError::new(name, Offence::Missing))
+    }
+
+    /// Whether the subscription lives (RFC 6665 §8.2.3).
+    ///
+    /// # Errors
+    /// When it is missing or malformed.
+    pub fn subscription_state(&self) -> Result<SubscriptionState<'_>, HeaderError> {
+        let name = HeaderName::SubscriptionState;
+        typed(name, SubscriptionState::parse(self.required(name)?))
+    }
+
+    /// The tag of the published state (RFC 3903 §11.3.1).
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn entity_tag(&self) -> Result<Option<&[u8]>, HeaderError> {
+        self.optional(HeaderName::SipEtag, parse_entity_tag)
+    }
+
+    /// The published state that is to be changed (RFC 3903 §11.3.2).
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn if_match(&self) -> Result<Option<&[u8]>, HeaderError> {
+        self.optional(HeaderName::SipIfMatch, parse_entity_tag)
+    }
+
+    fn optional<'a, T>(
+        &'a self,
+        name: HeaderName,
+        parse: impl FnOnce(&'a [u8]) -> Result<T, Offence>,
+    ) -> Result<Option<T>, HeaderError> {
+        self.header(name).map(|value| typed(name, parse(value))).transpose()
+    }
+
+    fn single<'a, T>(
+        &'a self,
+        name: HeaderName,
+        parse: impl FnOnce(&'a [u8]) -> Result<T, Offence>,
+    ) -> Result<Option<T>, HeaderError> {
+        let mut values = self.headers(name);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(HeaderError::new(name, Offence::Repeated));
+        }
+        typed(name, parse(value)).map(Some)
     }
 
     #[inline]

@@ -37,6 +37,26 @@ pub(super) fn object(event: &Event) -> Value {
             json!({ "event": "hold_failed", "call": call.0, "reason": reason.to_string() })
         }
         Event::HeldByPeer { call, held } => json!({ "event": "held_by_peer", "call": call.0, "held": held }),
+        Event::Transferred { call } => json!({ "event": "transferred", "call": call.0 }),
+        Event::TransferFailed { call, reason } => {
+            json!({ "event": "transfer_failed", "call": call.0, "reason": reason.to_string() })
+        }
+        Event::Message { account, from, uri, text: body } => json!({
+            "event": "message",
+            "account": account.0,
+            "name": text(from),
+            "from": text(uri),
+            "text": text(body),
+        }),
+        Event::MessageTaken { account, target } => {
+            json!({ "event": "message_taken", "account": account.0, "to": text(target) })
+        }
+        Event::MessageFailed { account, target, reason } => json!({
+            "event": "message_failed",
+            "account": account.0,
+            "to": text(target),
+            "reason": reason.to_string(),
+        }),
         Event::Muted { call, muted } => json!({ "event": "muted", "call": call.0, "muted": muted }),
         Event::Digit { call, digit } => {
             json!({ "event": "digit", "call": call.0, "digit": digit.to_string() })

@@ -1,6 +1,7 @@
 //! The line protocol of the headless phone: what a line means.
 //!
 //! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`, `dial DIGITS [CALL]`, `redial`,
+//! `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
 
@@ -55,6 +56,19 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         ("resume", _) => Command::Resume { call: call()? },
         ("mute", _) => Command::Mute { call: call()?, muted: true },
         ("unmute", _) => Command::Mute { call: call()?, muted: false },
+        ("transfer", [target, rest @ ..]) => {
+            Command::Transfer { call: of_call(rest.first())?, target: (*target).into() }
+        }
+        ("message", [target, words @ ..]) if !words.is_empty() => Command::Write {
+            account: AccountId::FIRST,
+            target: (*target).into(),
+            text: words.join(" ").into(),
+        },
+        ("message", _) => return Err("message TARGET TEXT".to_owned()),
+        ("join", [call, other]) => {
+            Command::TransferTo { call: of_call(Some(call))?, other: of_call(Some(other))? }
+        }
+        ("transfer" | "join", _) => return Err("transfer TARGET [CALL], join CALL CALL".to_owned()),
         ("dial", [digits, rest @ ..]) => {
             Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way: DigitWay::Best }
         }
@@ -94,6 +108,13 @@ mod tests {
         assert_eq!(command(" call @1 1002 "), Command::Call { account: AccountId(1), target: target() });
         assert_eq!(command("answer"), Command::Answer { call: CallId(7) });
         assert_eq!(command("hold 3"), Command::Hold { call: CallId(3) });
+        assert_eq!(command("transfer 1003"), Command::Transfer { call: CallId(7), target: "1003".into() });
+        let (account, text) = (AccountId::FIRST, "hello there".into());
+        assert_eq!(
+            command("message 1003 hello there"),
+            Command::Write { account, target: "1003".into(), text }
+        );
+        assert_eq!(command("join 3 7"), Command::TransferTo { call: CallId(3), other: CallId(7) });
         assert_eq!(
             command("dial 12# 3"),
             Command::Dial { call: CallId(3), digits: "12#".into(), way: DigitWay::Best }
@@ -109,6 +130,7 @@ mod tests {
             ("call", "call [@ACCOUNT] TARGET"),
             ("answer", "there is no call"),
             ("answer x", "\"x\" is no number of a call"),
+            ("join 1", "transfer TARGET [CALL], join CALL CALL"),
             ("sing", "\"sing\" is not understood"),
             ("dnd maybe", "\"dnd maybe\" is not understood"),
         ] {

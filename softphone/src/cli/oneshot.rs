@@ -231,6 +231,11 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                 | Event::Held { .. }
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
+                | Event::Transferred { .. }
+                | Event::Message { .. }
+                | Event::MessageTaken { .. }
+                | Event::MessageFailed { .. }
+                | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}
             }
@@ -318,6 +323,11 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                 | Event::Held { .. }
                 | Event::HoldFailed { .. }
                 | Event::HeldByPeer { .. }
+                | Event::Transferred { .. }
+                | Event::Message { .. }
+                | Event::MessageTaken { .. }
+                | Event::MessageFailed { .. }
+                | Event::TransferFailed { .. }
                 | Event::Muted { .. }
                 | Event::Digit { .. } => {}
             }

@@ -82,6 +82,11 @@ pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, Ch
                     | Event::Held { .. }
                     | Event::HoldFailed { .. }
                     | Event::HeldByPeer { .. }
+                    | Event::Transferred { .. }
+                    | Event::Message { .. }
+                    | Event::MessageTaken { .. }
+                    | Event::MessageFailed { .. }
+                    | Event::TransferFailed { .. }
                     | Event::Muted { .. }
                     | Event::Digit { .. }
                     | Event::Ended { .. },

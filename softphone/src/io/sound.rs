@@ -71,6 +71,11 @@ impl Engine {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}
         }

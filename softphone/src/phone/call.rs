@@ -3,6 +3,7 @@
 use super::change::Change;
 use super::digits::Keys;
 use super::session::Session;
+use super::transfer::{Sent, Transfer};
 use super::{AccountId, CommandError, Ending, Event, MediaCommand, Output, Phone, Reason, Rejection, Stream};
 use bytes::Bytes;
 use core::fmt;
@@ -11,6 +12,8 @@ use sip_stack::Time;
 use sip_stack::auth::Attempt;
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
+use sip_stack::message::Status;
+use sip_stack::session::{SessionTimer, TimerPolicy};
 use sip_stack::transaction::TransactionId;
 
 /// Names a call; unique for the life of the phone.
@@ -36,6 +39,12 @@ pub(super) struct Call {
     pub(super) hold_wanted: bool,
     /// The re-INVITE that says so.
     pub(super) change: Option<Change>,
+    /// How long the session lasts without a refresh.
+    pub(super) timer: SessionTimer,
+    /// It has to be refreshed now.
+    pub(super) refresh_wanted: bool,
+    /// The REFER that sends the other side elsewhere.
+    pub(super) transfer: Option<Box<Transfer>>,
     pub(super) muted: bool,
     pub(super) keys: Keys,
 }
@@ -44,7 +53,7 @@ pub(super) struct Call {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Ours: waits for its RTP port.
-    Opening { target: Bytes },
+    Opening { target: Bytes, sent: Sent },
     /// Ours: the INVITE is out.
     Calling(Box<Calling>),
     /// The peer's: it rings here.
@@ -63,6 +72,8 @@ pub(super) struct Calling {
     pub(super) from: Bytes,
     pub(super) cseq: u32,
     pub(super) attempt: Attempt,
+    /// Why it is made, when somebody has sent us.
+    pub(super) sent: Sent,
     /// The dialogs of provisional responses.
     pub(super) early: Vec<DialogId>,
     pub(super) ringing: bool,
@@ -83,6 +94,8 @@ pub(super) struct Ringing {
     pub(super) accepted: bool,
     pub(super) answer_at: Option<Time>,
     pub(super) give_up_at: Time,
+    /// The call of ours that it takes the place of.
+    pub(super) replaces: Option<CallId>,
 }
 
 impl Call {
@@ -94,6 +107,9 @@ impl Call {
             announced: None,
             hold_wanted: false,
             change: None,
+            timer: SessionTimer::new(TimerPolicy::default()),
+            refresh_wanted: false,
+            transfer: None,
             muted: false,
             keys: Keys::default(),
         }
@@ -126,7 +142,10 @@ impl Call {
             Phase::Ringing(ringing) => {
                 Some(ringing.answer_at.map_or(ringing.give_up_at, |at| at.min(ringing.give_up_at)))
             }
-            Phase::Up { .. } => self.change.as_ref().and_then(Change::poll_timeout),
+            Phase::Up { .. } => {
+                let change = self.change.as_ref().and_then(Change::poll_timeout);
+                change.into_iter().chain(self.timer.poll_timeout()).min()
+            }
             Phase::Opening { .. } => None,
         }
     }
@@ -164,6 +183,8 @@ impl Phone {
     /// Tells audio and user that a call is over.
     pub(super) fn end(&mut self, now: Time, call: CallId, ending: Ending) {
         self.log.end(now, call, &ending);
+        // Whoever has sent us hears that nothing will come of it.
+        self.tell_referrer(now, call, Status::REQUEST_TERMINATED);
         self.outputs.push_back(Output::Media(MediaCommand::Close { call }));
         self.tell(Event::Ended { call, ending });
     }
@@ -187,6 +208,7 @@ impl Phone {
     /// A call is connected.
     pub(super) fn connect(&mut self, now: Time, id: CallId) {
         self.log.connect(now, id);
+        self.tell_referrer(now, id, Status::OK);
         self.tell(Event::Connected { call: id });
         self.announce(id);
         self.change_if_needed(now, id);
@@ -230,7 +252,10 @@ impl Phone {
                     ringing.answer_at = None;
                     self.answer_by_itself(now, id);
                 }
-                Some(Phase::Up { .. }) => self.on_change_timeout(now, id),
+                Some(Phase::Up { .. }) => {
+                    self.on_change_timeout(now, id);
+                    self.on_session_timeout(now, id);
+                }
                 Some(Phase::Opening { .. }) | None => {}
             }
         }

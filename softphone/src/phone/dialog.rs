@@ -12,6 +12,7 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
+use sip_stack::session::{Conflict, SessionTimer, TimerPolicy};
 use sip_stack::transaction::TransactionId;
 
 /// A BYE of ours without its response; the call it ends is gone already.
@@ -81,6 +82,10 @@ impl Phone {
             Some(Method::Bye) => self.on_bye(now, request, dialog, CallId(owner)),
             Some(Method::Invite) => self.on_reinvite(now, request, dialog, CallId(owner)),
             Some(Method::Info) => self.on_info(now, request, dialog, CallId(owner)),
+            Some(Method::Update) => self.on_update(now, request, dialog, CallId(owner)),
+            Some(Method::Prack) => self.on_prack(now, request),
+            Some(Method::Refer) => self.on_refer(now, request, dialog, CallId(owner)),
+            Some(Method::Notify) => self.on_notify(now, request, CallId(owner)),
             Some(_) | None => self.on_other_request(request),
         }
     }
@@ -106,6 +111,8 @@ impl Phone {
     }
 
     fn on_reinvite(&mut self, now: Time, request: &Request, dialog: DialogId, id: CallId) {
+        let timer =
+            self.calls.get(&id).map_or_else(|| SessionTimer::new(TimerPolicy::default()), |call| call.timer);
         let session = self.calls.get_mut(&id).and_then(|call| match &call.phase {
             Phase::Up { dialog: ours } if *ours == dialog => call.session.as_mut(),
             Phase::Up { .. } | Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => None,
@@ -113,15 +120,20 @@ impl Phone {
         let Some(session) = session else {
             if self.calls.get(&id).is_some_and(|call| matches!(call.phase, Phase::Ringing(_))) {
                 // §14.2: the first INVITE is not answered yet.
-                return self.refuse(now, request, Status::SERVER_INTERNAL_ERROR, |writer| {
-                    writer.number(HeaderName::RetryAfter, 5);
-                });
+                return self.conflict(now, request, Conflict::AnswerPending);
             }
             return self.refuse(now, request, Status::CALL_DOES_NOT_EXIST, |_| {});
         };
         // RFC 3264 §4: no new offer before the last one is answered.
         if session.is_offering() {
-            return self.refuse(now, request, Status::REQUEST_PENDING, |_| {});
+            return self.conflict(now, request, Conflict::OfferPending);
+        }
+        if let Err(too_small) = timer.check(&request.message) {
+            let status = Status::SESSION_INTERVAL_TOO_SMALL;
+            let mut response = self.endpoint.response(request, status, None);
+            SessionTimer::write_too_small(too_small, &mut response);
+            let transaction = self.endpoint.accept(now, request, id.0);
+            return self.endpoint.respond(now, transaction, status, response.finish());
         }
         let described = match description(&request.message) {
             Err(_) => return self.refuse(now, request, Status::UNSUPPORTED_MEDIA_TYPE, write_accept),
@@ -135,6 +147,9 @@ impl Phone {
         // To of a request within a dialog has our tag already.
         let account = self.calls.get(&id).map_or(AccountId::FIRST, |call| call.account);
         let mut ok = self.dialog_response(account, request, Status::OK, b"");
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.timer.answer(now, &request.message, &mut ok);
+        }
         ok.body(SDP, &body);
         self.endpoint.answer_invite(now, transaction, dialog, Status::OK, ok.finish());
         self.announce(id);
@@ -166,6 +181,12 @@ impl Phone {
     pub(super) fn on_unacknowledged(&mut self, now: Time, id: CallId, dialog: DialogId) {
         if self.calls.get(&id).is_some_and(|call| call.is_up_in(dialog)) {
             self.break_off(now, id, dialog, Reason::Lost);
+        } else if let Some(Phase::Ringing(ringing)) = self.calls.get(&id).map(|call| &call.phase)
+            && ringing.dialog == dialog
+        {
+            // RFC 3262 §3: a provisional response was not acknowledged.
+            self.finish_ringing(now, id, Status::SERVER_INTERNAL_ERROR);
+            self.end(now, id, Ending::Failed(Reason::Lost));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::answering;
 use super::call::{Call, Phase, Ringing};
 use super::digits::takes_info;
-use super::machine::{ALLOW, RINGING_LIMIT};
+use super::machine::{ALLOW, RINGING_LIMIT, SUPPORTED};
 use super::session::{SDP, Session, description, write_accept};
 use super::{
     AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
@@ -11,9 +11,12 @@ use super::{
 };
 use bytes::Bytes;
 use sip_stack::Time;
+use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Status, Writer};
+use sip_stack::session::prack::REL100;
+use sip_stack::session::{SessionTimer, TimerPolicy};
 use sip_stack::transaction::TransactionId;
 use std::time::Duration;
 
@@ -36,7 +39,11 @@ impl Phone {
     /// An INVITE outside a dialog.
     pub(super) fn on_call(&mut self, now: Time, request: Box<Request>) {
         let account = self.recipient(&request);
-        if let Err(refusal) = self.judge(&request) {
+        let replaces = self.replaced_by(&request.message);
+        let judged = self.judge(&request, matches!(replaces, Ok(Some(_))));
+        let judged = judged.and_then(|()| replaces.map_err(Refusal::of));
+        let replaces = replaces.ok().flatten();
+        if let Err(refusal) = judged {
             if refusal.status == Status::BUSY_HERE {
                 self.miss(now, account, &request);
             }
@@ -49,8 +56,7 @@ impl Phone {
             return self.refuse(now, &request, Status::BAD_REQUEST, |_| {});
         };
         let transaction = self.endpoint.accept(now, &request, id.0);
-        let ringing = self.dialog_response(account, &request, Status::RINGING, &tag).finish();
-        self.endpoint.respond(now, transaction, Status::RINGING, ringing);
+        self.say_ringing(now, account, &request, (transaction, dialog), &tag);
         let waiting = self.calls() > 0;
         // The user is talking: a call is not taken over their head.
         let delay = answering::delay(&self.settings, &request.message).filter(|_| !waiting);
@@ -59,11 +65,14 @@ impl Phone {
             Some(Duration::ZERO) => (true, None),
             Some(delay) => (false, Some(now + delay)),
         };
+        // Whom it replaces the user talks with already.
+        let accepted = accepted || replaces.is_some();
         let (from, uri) = (caller(&request), caller_uri(&request));
         self.log.begin(logged(now, Some(id), account, uri.clone()));
         let give_up_at = now + RINGING_LIMIT;
         let takes_info = takes_info(&request.message);
-        let ringing = Ringing { request, transaction, dialog, tag, accepted, answer_at, give_up_at };
+        let ringing =
+            Ringing { request, transaction, dialog, tag, accepted, answer_at, give_up_at, replaces };
         let mut call = Call::new(account, Phase::Ringing(Box::new(ringing)));
         call.keys.peer_takes_info = takes_info;
         self.calls.insert(id, call);
@@ -71,15 +80,19 @@ impl Phone {
         self.outputs.push_back(Output::Media(MediaCommand::Open { call: id }));
     }
 
-    /// Whether a call can be taken at all (§8.2, §13.3.1).
-    fn judge(&self, request: &Request) -> Result<(), Refusal> {
-        let message = &request.message;
+    /// Whether a request comes from the host of a server of ours.
+    pub(super) fn knows(&self, request: &Request) -> bool {
         let host = request.flow.peer.ip();
-        let known = self.identities.iter().any(|identity| identity.account.server.peer.ip() == host);
-        if !known && !self.settings.accept_strangers {
+        self.identities.iter().any(|identity| identity.account.server.peer.ip() == host)
+    }
+
+    /// Whether a call can be taken at all (§8.2, §13.3.1).
+    fn judge(&self, request: &Request, replaces: bool) -> Result<(), Refusal> {
+        let message = &request.message;
+        if !self.knows(request) && !self.settings.accept_strangers {
             return Err(Refusal::of(Status::FORBIDDEN));
         }
-        if message.require().next().is_some() {
+        if message.require().any(|tag| !understands(tag)) {
             return Err(Refusal::of(Status::BAD_EXTENSION));
         }
         if !matches!(message.contact(), Ok(Some(_))) {
@@ -91,6 +104,14 @@ impl Phone {
                 return Err(Refusal::of(Status::NOT_ACCEPTABLE_HERE));
             }
             Ok(Some(_) | None) => {}
+        }
+        if let Err(too_small) = SessionTimer::new(TimerPolicy::default()).check(message) {
+            debug_assert_eq!(too_small.min_se_s, 90, "the policy is the usual one");
+            let explain = |writer: &mut Writer| _ = writer.number(HeaderName::MinSe, 90);
+            return Err(Refusal { status: Status::SESSION_INTERVAL_TOO_SMALL, explain });
+        }
+        if replaces {
+            return Ok(());
         }
         if self.settings.do_not_disturb || self.calls() >= usize::from(self.settings.lines) {
             return Err(Refusal::of(Status::BUSY_HERE));
@@ -106,14 +127,33 @@ impl Phone {
         self.tell(Event::TurnedAway { account, from: caller(request), uri });
     }
 
+    /// 180, reliably where the caller insists (RFC 3262 §3). One that insists and offers nothing would have to be offered
+    /// something with it (§5): it hears of the answer alone.
+    fn say_ringing(
+        &mut self,
+        now: Time,
+        account: AccountId,
+        request: &Request,
+        (transaction, dialog): (TransactionId, DialogId),
+        tag: &[u8],
+    ) {
+        let status = Status::RINGING;
+        let ringing = self.dialog_response(account, request, status, tag);
+        if !request.message.requires(REL100) {
+            self.endpoint.respond(now, transaction, status, ringing.finish());
+        } else if !request.message.body().is_empty() {
+            self.endpoint.respond_reliably(now, transaction, dialog, status, ringing, false);
+        }
+    }
+
     /// A final refusal, with what it has to explain. Outside of dialogs anybody can provoke one, so it is forgotten at once
     /// (§8.2.7): whoever asks again is told the same. That we are busy is kept, for the user hears of it once.
     pub(super) fn refuse(&mut self, now: Time, request: &Request, status: Status, explain: fn(&mut Writer)) {
         let mut writer = self.endpoint.response(request, status, None);
         explain(&mut writer);
         if status == Status::BAD_EXTENSION {
-            // §8.2.2.3: we know no extension at all.
-            for extension in request.message.require() {
+            // §8.2.2.3
+            for extension in request.message.require().filter(|tag| !understands(tag)) {
                 writer.header(HeaderName::Unsupported, extension);
             }
         }
@@ -144,6 +184,7 @@ impl Phone {
         writer.copy(HeaderName::RecordRoute, &request.message);
         writer.header(HeaderName::Contact, &self.identity(account).account.contact());
         writer.header(HeaderName::Allow, ALLOW);
+        writer.header(HeaderName::Supported, SUPPORTED);
         writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         writer
     }
@@ -191,6 +232,9 @@ impl Phone {
         match described {
             Ok(body) => {
                 let mut ok = self.dialog_response(account, &ringing.request, Status::OK, &ringing.tag);
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.timer.answer(now, &ringing.request.message, &mut ok);
+                }
                 ok.body(SDP, &body);
                 self.endpoint.answer_invite(
                     now,
@@ -203,6 +247,9 @@ impl Phone {
                     call.phase = Phase::Up { dialog: ringing.dialog };
                 }
                 self.connect(now, id);
+                if let Some(replaced) = ringing.replaces {
+                    self.end_replaced(now, replaced);
+                }
             }
             Err(reason) => {
                 self.finish_ringing(now, id, Status::NOT_ACCEPTABLE_HERE);
@@ -256,18 +303,23 @@ impl Phone {
     }
 }
 
+/// Whether a caller may need this extension of us.
+fn understands(tag: &[u8]) -> bool {
+    SUPPORTED.split(|byte| *byte == b',').any(|known| known.trim_ascii().eq_ignore_ascii_case(tag))
+}
+
 fn logged(now: Time, call: Option<CallId>, account: AccountId, peer: Bytes) -> LoggedCall {
     let direction = CallDirection::Incoming;
     LoggedCall { call, account, direction, peer, began: now, connected: None, ended: None }
 }
 
 /// The URI of who calls.
-fn caller_uri(request: &Request) -> Bytes {
+pub(super) fn caller_uri(request: &Request) -> Bytes {
     request.message.from().map(|from| Bytes::copy_from_slice(from.uri.text)).unwrap_or_default()
 }
 
 /// The display name of who calls, or else the URI.
-fn caller(request: &Request) -> Bytes {
+pub(super) fn caller(request: &Request) -> Bytes {
     match request.message.from() {
         Ok(from) => match from.display_unquoted().filter(|name| !name.is_empty()) {
             Some(name) => Bytes::copy_from_slice(&name),

@@ -85,6 +85,29 @@ pub enum Command {
         /// Whether it is muted.
         muted: bool,
     },
+    /// Send the other side to somebody else; the call ends when that has worked.
+    Transfer {
+        /// Which call.
+        call: CallId,
+        /// As in [`Command::Call`].
+        target: Box<str>,
+    },
+    /// Bring the other sides of two calls together; both end when that has worked.
+    TransferTo {
+        /// The call whose other side is sent.
+        call: CallId,
+        /// The call whose other side gets it.
+        other: CallId,
+    },
+    /// Send a text.
+    Write {
+        /// The account that sends it.
+        account: AccountId,
+        /// As in [`Command::Call`].
+        target: Box<str>,
+        /// Plain text, a thousand octets at most.
+        text: Box<str>,
+    },
     /// Press keys.
     Dial {
         /// The call.
@@ -172,6 +195,12 @@ pub enum CommandError {
     /// More digits than may wait.
     #[error("too many digits wait in call {0} already")]
     TooManyDigits(CallId),
+    /// The text of a message is too long.
+    #[error("a message has {0} octets at most")]
+    LongMessage(usize),
+    /// Too many messages wait for their answers.
+    #[error("too many messages wait for their answers")]
+    TooManyMessages,
     /// All lines are in use.
     #[error("all {0} lines are in use")]
     NoFreeLine(u16),

@@ -7,7 +7,9 @@ use super::call::{Call, Phase};
 use super::dialog::Farewell;
 use super::identity::Identity;
 use super::log::CallLog;
+use super::message::Written;
 use super::session::{Session, write_accept};
+use super::transfer::Referrer;
 use super::{
     Account, AccountError, AccountId, CallId, Command, CommandError, Ending, Event, Input, LoggedCall,
     MediaReport, Output, Reason, Settings,
@@ -24,7 +26,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The methods we understand (RFC 3261 §20.5).
-pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(super) const ALLOW: &[u8] =
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE";
+/// The extensions we understand (RFC 3261 §20.37).
+pub(super) const SUPPORTED: &[u8] = b"100rel, timer, replaces, norefersub";
+/// The owner of requests whose answers nobody waits for.
+pub(super) const NOBODY: u64 = u64::MAX;
 /// Transactions at a time: sixteen calls in a second, ended at once.
 pub(super) const TRANSACTIONS: usize = 1_024;
 /// The owner of REGISTER transactions; calls count from 1.
@@ -41,6 +48,10 @@ pub struct Phone {
     pub(super) endpoint: Endpoint,
     pub(super) calls: BTreeMap<CallId, Call>,
     pub(super) farewells: BTreeMap<TransactionId, Farewell>,
+    /// Messages of ours without an answer.
+    pub(super) written: BTreeMap<TransactionId, Written>,
+    /// Who has sent us to make a call, by the call.
+    pub(super) referrers: BTreeMap<CallId, Referrer>,
     /// What was called last, and from which account.
     pub(super) dialled: Option<(AccountId, Box<str>)>,
     pub(super) log: CallLog,
@@ -70,6 +81,8 @@ impl Phone {
             endpoint,
             calls: BTreeMap::new(),
             farewells: BTreeMap::new(),
+            written: BTreeMap::new(),
+            referrers: BTreeMap::new(),
             dialled: None,
             log: CallLog::default(),
             turned_down: 0,
@@ -116,7 +129,7 @@ impl Phone {
     /// Whether no answer is waited for but those to a refresh: the phone may be switched off.
     pub fn is_settled(&self) -> bool {
         let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
-        self.calls.is_empty() && self.farewells.is_empty() && settled
+        self.calls.is_empty() && self.farewells.is_empty() && self.written.is_empty() && settled
     }
 
     /// Transactions that have not ended.
@@ -229,6 +242,9 @@ impl Phone {
             Command::Hold { call } => self.hold(now, call, true)?,
             Command::Resume { call } => self.hold(now, call, false)?,
             Command::Mute { call, muted } => self.mute(call, muted)?,
+            Command::Transfer { call, target } => self.transfer(now, call, &target)?,
+            Command::Write { account, target, text } => self.write(now, account, &target, &text)?,
+            Command::TransferTo { call, other } => self.bring_together(now, call, other)?,
             Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
             Command::DoNotDisturb(wanted) => self.settings.do_not_disturb = wanted,
@@ -247,9 +263,9 @@ impl Phone {
                 };
                 call.session = Some(session);
                 match &call.phase {
-                    Phase::Opening { target } => {
-                        let target = target.clone();
-                        self.begin_calling(now, id, target);
+                    Phase::Opening { target, sent } => {
+                        let (target, sent) = (target.clone(), sent.clone());
+                        self.begin_calling(now, id, target, sent);
                     }
                     Phase::Ringing(_) => self.answer_if_ready(now, id),
                     Phase::Calling(_) | Phase::Up { .. } => {}
@@ -306,11 +322,12 @@ impl Phone {
     }
 
     fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, loss: Loss, reason: Reason) {
-        if self.on_bye_lost(transaction) {
+        if self.on_bye_lost(transaction) || self.on_message_lost(transaction, reason.clone()) {
         } else if owner == REGISTRATION {
             self.on_register_lost(now, transaction, loss);
         } else if self.on_info_done(now, CallId(owner), transaction)
             || self.on_change_lost(now, CallId(owner), transaction)
+            || self.on_refer_lost(CallId(owner), transaction)
         {
         } else {
             self.on_invite_lost(now, CallId(owner), transaction, reason);
@@ -328,7 +345,10 @@ impl Phone {
     ) {
         let is_final = response.status().is_some_and(Status::is_final);
         match response.cseq().map(|cseq| cseq.method) {
-            Ok(Method::Invite) if self.on_change_response(now, call, transaction, response) => {}
+            Ok(Method::Invite | Method::Update)
+                if self.on_change_response(now, call, transaction, response) => {}
+            Ok(Method::Message) if self.on_message_response(now, transaction, response) => {}
+            Ok(Method::Refer) if self.on_refer_response(now, call, transaction, response) => {}
             Ok(Method::Invite) => self.on_invite_response(now, call, transaction, dialog, response),
             Ok(_) if is_final => {
                 self.on_info_done(now, call, transaction);
@@ -345,6 +365,7 @@ impl Phone {
         match (request.dialog, request.message.method()) {
             (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
             (None, Some(Method::Invite)) => self.on_call(now, request),
+            (None, Some(Method::Message)) => self.on_message(now, &request),
             (None, Some(Method::Bye)) => self.refuse(now, &request, Status::CALL_DOES_NOT_EXIST, |_| {}),
             (None, _) => self.on_other_request(&request),
         }

@@ -7,11 +7,11 @@
 //! (requests of the other side within a call), `change` (ours: hold and resume), `digits`, `session` and `codecs` (SDP), `log`
 //! (past calls), `settings`, `reason` (failures in words).
 //!
-//! A request within a call that is not known here ends in `on_other_request` of `machine`; transfer (RFC 3515), Replaces
-//! (RFC 3891) and subscriptions (RFC 6665) will branch off in `dialog::on_request_in_dialog` and `machine::on_request`.
+//! A request within a call that is not known here ends in `on_other_request` of `machine`; subscriptions (RFC 6665) will branch
+//! off in `dialog::on_request_in_dialog` and `machine::on_request`. `transfer` is REFER and Replaces, `update` is UPDATE, PRACK and
+//! session timers.
 //!
-//! Left out on purpose: redirection is not followed (a 3xx ends the call and says so); reliable provisional responses
-//! are neither offered nor asked for; names in SDP are not resolved.
+//! Left out on purpose: redirection is not followed (a 3xx ends the call and says so); names in SDP are not resolved.
 
 mod account;
 mod answering;
@@ -25,12 +25,15 @@ mod incoming;
 mod input;
 mod log;
 mod machine;
+mod message;
 mod outgoing;
 mod output;
 mod reason;
 mod registration;
 mod session;
 mod settings;
+mod transfer;
+mod update;
 
 #[cfg(test)]
 mod tests;

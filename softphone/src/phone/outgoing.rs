@@ -3,8 +3,9 @@
 use super::call::{Call, Calling, Phase};
 use super::digits::takes_info;
 use super::identity::Identity;
-use super::machine::{ALLOW, RINGING_LIMIT};
+use super::machine::{ALLOW, RINGING_LIMIT, SUPPORTED};
 use super::session::{SDP, Session, description};
+use super::transfer::Sent;
 use super::{
     AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
     Reason,
@@ -32,9 +33,14 @@ impl Phone {
             self.identities.get(usize::from(account.0)).ok_or(CommandError::NoSuchAccount(account))?;
         let uri = caller.account.resolve(target).ok_or_else(|| CommandError::BadTarget(target.into()))?;
         self.dialled = Some((account, target.into()));
-        let target = Bytes::from(uri);
+        self.call_uri(now, account, Bytes::from(uri), Sent::default());
+        Ok(())
+    }
+
+    /// Calls an address.
+    pub(super) fn call_uri(&mut self, now: Time, account: AccountId, target: Bytes, sent: Sent) -> CallId {
         let call = self.next_call();
-        self.calls.insert(call, Call::new(account, Phase::Opening { target: target.clone() }));
+        self.calls.insert(call, Call::new(account, Phase::Opening { target: target.clone(), sent }));
         self.log.begin(LoggedCall {
             call: Some(call),
             account,
@@ -47,11 +53,11 @@ impl Phone {
         self.hold_others(now, call);
         self.tell(Event::Calling { call, target });
         self.outputs.push_back(Output::Media(MediaCommand::Open { call }));
-        Ok(())
+        call
     }
 
     /// The RTP port of a call is there: the INVITE may leave.
-    pub(super) fn begin_calling(&mut self, now: Time, id: CallId, target: Bytes) {
+    pub(super) fn begin_calling(&mut self, now: Time, id: CallId, target: Bytes, sent: Sent) {
         let tag = self.endpoint.random().tag();
         let Some(account) = self.calls.get(&id).map(|call| &self.identity(call.account).account) else {
             return;
@@ -64,6 +70,7 @@ impl Phone {
             from,
             cseq: 0,
             attempt: Attempt::default(),
+            sent,
             early: Vec::new(),
             ringing: false,
             cancelled: false,
@@ -77,6 +84,7 @@ impl Phone {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let account = call.account;
         let Some(offer) = call.session.as_mut().map(Session::offer) else { return };
+        let timer = call.timer;
         let user_agent = self.settings.user_agent.clone();
         let (Identity { account, registration, digest }, endpoint) = self.identity_mut(account);
         calling.cseq += 1;
@@ -96,6 +104,14 @@ impl Phone {
         }
         draft.writer.header(HeaderName::Contact, &account.contact());
         draft.writer.header(HeaderName::Allow, ALLOW);
+        draft.writer.header(HeaderName::Supported, SUPPORTED);
+        timer.write_request(&mut draft.writer);
+        if let Some(replaces) = &calling.sent.replaces {
+            draft.writer.header(HeaderName::Replaces, replaces);
+        }
+        if let Some(by) = &calling.sent.referred_by {
+            draft.writer.header(HeaderName::ReferredBy, by);
+        }
         draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
         let subject = Subject { method: Method::Invite, uri: &calling.target, body: &offer };
         digest.authorize(&subject, &[account.login()], &mut calling.attempt, &mut draft.writer);
@@ -122,7 +138,7 @@ impl Phone {
             Some(Phase::Opening { .. } | Phase::Ringing(_) | Phase::Up { .. }) | None => false,
         };
         match (StatusClass::of(status), dialog) {
-            (StatusClass::Provisional, dialog) if ours => self.on_progress(id, dialog, status, response),
+            (StatusClass::Provisional, dialog) if ours => self.on_progress(now, id, dialog, status, response),
             (StatusClass::Success, Some(dialog)) if ours => self.on_answered(now, id, dialog, response),
             // §13.2.2.4: a 2xx of another branch, or one that was too late.
             (StatusClass::Success, Some(dialog)) => {
@@ -138,7 +154,16 @@ impl Phone {
         }
     }
 
-    fn on_progress(&mut self, id: CallId, dialog: Option<DialogId>, status: Status, response: &Message) {
+    fn on_progress(
+        &mut self,
+        now: Time,
+        id: CallId,
+        dialog: Option<DialogId>,
+        status: Status,
+        response: &Message,
+    ) {
+        // What is acknowledged is as good as the answer in a final response (RFC 3262 §5).
+        let settled = dialog.is_some_and(|dialog| self.send_prack(now, id, dialog, response));
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Calling(calling) = &mut call.phase else { return };
         if let Some(dialog) = dialog
@@ -152,11 +177,12 @@ impl Phone {
         let first = !core::mem::replace(&mut calling.ringing, true);
         if let (Ok(Some(early_media)), Some(session)) = (description(response), &mut call.session) {
             // What cannot be used now is judged when the final response repeats it.
-            let _ = session.accept_answer(&early_media, false);
+            let _ = session.accept_answer(&early_media, settled);
         }
         if first {
             self.tell(Event::Ringing { call: id });
         }
+        self.tell_referrer(now, id, status);
         self.announce(id);
     }
 
@@ -166,6 +192,8 @@ impl Phone {
         self.endpoint.acknowledge(dialog, response, &sent_by);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.keys.peer_takes_info = takes_info(response);
+        call.timer.forget_min_se();
+        call.timer.handle_success(now, response);
         let cancelled = match &mut call.phase {
             Phase::Calling(calling) => {
                 let others = core::mem::take(&mut calling.early);
@@ -210,6 +238,9 @@ impl Phone {
     }
 
     fn on_failure(&mut self, now: Time, id: CallId, status: Status, response: &Message) {
+        if status == Status::SESSION_INTERVAL_TOO_SMALL && self.call_longer(now, id, response) {
+            return;
+        }
         let reason = match status {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
                 let Some(Call { phase: Phase::Calling(calling), account, .. }) = self.calls.get(&id) else {
@@ -227,7 +258,21 @@ impl Phone {
             }
             status => Reason::of_call(status, response),
         };
+        self.tell_referrer(now, id, status);
         self.calling_failed(now, id, reason);
+    }
+
+    /// The other side wants the session to last longer without a refresh (RFC 4028 §7.3): whether it is called again so.
+    fn call_longer(&mut self, now: Time, id: CallId, response: &Message) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let Phase::Calling(calling) = &call.phase else { return false };
+        let mut calling = calling.clone();
+        if calling.cancelled || !call.timer.handle_too_small(response) {
+            return false;
+        }
+        calling.early.drain(..).for_each(|dialog| self.endpoint.end_dialog(dialog));
+        self.send_invite(now, id, calling);
+        true
     }
 
     /// No final response came, or the network did not take the INVITE.

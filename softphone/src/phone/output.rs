@@ -150,6 +150,45 @@ pub enum Event {
         /// Whether we are on hold.
         held: bool,
     },
+    /// The other side was sent to somebody else, who has answered; the call ends.
+    Transferred {
+        /// The call.
+        call: CallId,
+    },
+    /// Sending the other side to somebody else came to nothing; the call goes on.
+    TransferFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Somebody sent a text.
+    Message {
+        /// The account that it is for.
+        account: AccountId,
+        /// The display name, or else the URI, of who sent it.
+        from: Bytes,
+        /// The URI of who sent it.
+        uri: Bytes,
+        /// The text, as it came.
+        text: Bytes,
+    },
+    /// A text of ours was taken.
+    MessageTaken {
+        /// The account that sent it.
+        account: AccountId,
+        /// The URI it went to.
+        target: Bytes,
+    },
+    /// A text of ours was not taken.
+    MessageFailed {
+        /// The account that sent it.
+        account: AccountId,
+        /// The URI it was for.
+        target: Bytes,
+        /// Why.
+        reason: Reason,
+    },
     /// The microphone was muted, or no longer is.
     Muted {
         /// The call.

@@ -44,6 +44,12 @@ pub(super) struct Actor {
     pub(super) meter: Meter,
     pub(super) received: VecDeque<Wire>,
     pub(super) turned_away: Vec<Box<str>>,
+    /// Why the other side of a call could not be sent elsewhere, since the last deed.
+    pub(super) untransferred: Option<Reason>,
+    /// Why a text was not taken, since the last deed.
+    pub(super) unwritten: Option<Reason>,
+    /// Texts of others, with who sent them, since the last deed.
+    pub(super) texts: Vec<(Box<str>, Box<str>)>,
     pub(super) trouble: Option<Reason>,
 }
 
@@ -132,6 +138,9 @@ impl Actor {
             meter: Meter::new(tones),
             received: VecDeque::new(),
             turned_away: Vec::new(),
+            untransferred: None,
+            unwritten: None,
+            texts: Vec::new(),
             trouble: None,
         })
     }
@@ -140,6 +149,9 @@ impl Actor {
     pub(super) fn forget(&mut self) {
         self.received.clear();
         self.turned_away.clear();
+        self.untransferred = None;
+        self.unwritten = None;
+        self.texts.clear();
         self.calls.iter_mut().for_each(|view| view.digits.clear());
     }
 
@@ -333,7 +345,13 @@ impl Actor {
             Event::Held { call, held } => self.change(call, |view| view.holding = held),
             Event::HeldByPeer { call, held } => self.change(call, |view| view.on_hold = held),
             Event::Digit { call, digit } => self.change(call, |view| view.digits.push(digit)),
-            Event::HoldFailed { .. } | Event::Muted { .. } => {}
+            Event::Message { uri, text, .. } => {
+                self.texts.push((user_of(&uri), String::from_utf8_lossy(&text).into()));
+            }
+            Event::MessageFailed { reason, .. } => self.unwritten = Some(reason),
+            Event::MessageTaken { .. } => {}
+            Event::TransferFailed { reason, .. } => self.untransferred = Some(reason),
+            Event::HoldFailed { .. } | Event::Muted { .. } | Event::Transferred { .. } => {}
             Event::Ended { call, ending } => self.change(call, |view| {
                 view.state = State::Over(ending);
                 view.endings += 1;

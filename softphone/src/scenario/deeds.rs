@@ -45,6 +45,17 @@ pub(super) fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), R
         Deed::Hold(peer) => Command::Hold {
             call: last(actor, &|view| up(view) && !view.holding, peer, "that could be held")?,
         },
+        Deed::Transfer(who, target) => Command::Transfer {
+            call: last(actor, &up, &Some(who.clone()), "that could be transferred")?,
+            target: target.clone(),
+        },
+        Deed::Join(who, other) => Command::TransferTo {
+            call: last(actor, &up, &Some(who.clone()), "that could be transferred")?,
+            other: last(actor, &up, &Some(other.clone()), "that it could be transferred to")?,
+        },
+        Deed::Write(target, text) => {
+            Command::Write { account: AccountId::FIRST, target: target.clone(), text: text.clone() }
+        }
         Deed::Resume(peer) => Command::Resume { call: first(actor, &up, peer, "to go on with")? },
         Deed::Mute(muted) => {
             Command::Mute { call: last(actor, &up, &None, "that is connected")?, muted: *muted }

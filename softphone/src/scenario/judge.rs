@@ -38,6 +38,16 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
             let last = actor.calls.iter().rev().find(|view| view.is_with(peer));
             last.is_some_and(|view| has_ended(&view.state, how))
         }),
+        Fact::NotTransferred(phone, how) => {
+            of(phone, &|actor| actor.untransferred.as_ref().is_some_and(|reason| has_failed(reason, how)))
+        }
+        Fact::NotWritten(phone, how) => {
+            of(phone, &|actor| actor.unwritten.as_ref().is_some_and(|reason| has_failed(reason, how)))
+        }
+        Fact::Read(phone, text, peer) => of(phone, &|actor| {
+            let is_from = |from: &str| peer.as_ref().is_none_or(|peer| **peer == *from);
+            actor.texts.iter().any(|(from, read)| read == text && is_from(from))
+        }),
         Fact::Hears(phone, tone) => of(phone, &|actor| actor.meter.hears(*tone)),
         Fact::HearsOnly(phone, tones) => of(phone, &|actor| actor.meter.hears_only(tones)),
         Fact::HearsNothing(phone) => of(phone, &|actor| actor.meter.is_silent()),
@@ -66,6 +76,9 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         | Fact::Digits(..)
         | Fact::Received(..)
         | Fact::Ended(..)
+        | Fact::NotTransferred(..)
+        | Fact::NotWritten(..)
+        | Fact::Read(..)
         | Fact::SwitchCalls(_)
         | Fact::Recorded(..) => !is_true(fact, actors, inside),
     }
@@ -77,12 +90,17 @@ fn has_ended(state: &State, how: &How) -> bool {
         (How::Anyhow, Ending::Ours | Ending::Theirs | Ending::Failed(_))
         | (How::Here, Ending::Ours)
         | (How::There, Ending::Theirs) => true,
-        (How::Fails(words), Ending::Failed(reason)) => {
-            let (name, status) = name(reason);
-            *name == **words || status.is_some_and(|status| status.to_string() == **words)
-        }
+        (How::Fails(_), Ending::Failed(reason)) => has_failed(reason, how),
         (How::Here | How::There, Ending::Ours | Ending::Theirs | Ending::Failed(_))
         | (How::Fails(_), Ending::Ours | Ending::Theirs) => false,
+    }
+}
+
+fn has_failed(reason: &Reason, how: &How) -> bool {
+    let (name, status) = name(reason);
+    match how {
+        How::Fails(words) => *name == **words || status.is_some_and(|status| status.to_string() == **words),
+        How::Anyhow | How::Here | How::There => false,
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) enum Verb {
     Declines,
     HangsUp,
     Holds,
+    Transfers,
+    Joins,
+    Writes,
     Resumes,
     Mutes,
     Unmutes,
@@ -42,10 +45,13 @@ pub(super) enum Verb {
     IsOnHold,
     CallEnds,
     CallFails,
+    TransferFails,
+    Reads,
+    MessageFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 36] = [
+const PHRASES: [(&str, &str, Verb); 42] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -55,6 +61,10 @@ const PHRASES: [(&str, &str, Verb); 36] = [
     ("declines", "decline", Verb::Declines),
     ("hangs up", "hang up", Verb::HangsUp),
     ("holds", "hold", Verb::Holds),
+    ("transfers", "transfer", Verb::Transfers),
+    ("joins", "join", Verb::Joins),
+    ("writes", "write", Verb::Writes),
+    ("reads", "read", Verb::Reads),
     ("resumes", "resume", Verb::Resumes),
     ("mutes", "mute", Verb::Mutes),
     ("unmutes", "unmute", Verb::Unmutes),
@@ -82,6 +92,8 @@ const PHRASES: [(&str, &str, Verb); 36] = [
     ("is on hold", "are on hold", Verb::IsOnHold),
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
+    ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
+    ("'s message fails", "'s messages fail", Verb::MessageFails),
 ];
 
 /// The verb that stands here, and whether it is said, not denied.

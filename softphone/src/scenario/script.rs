@@ -101,6 +101,12 @@ pub enum Deed {
     HangUp(Peer),
     /// Holds the other side.
     Hold(Peer),
+    /// Sends the other side of its call with somebody to somebody else.
+    Transfer(Box<str>, Box<str>),
+    /// Brings the other sides of two of its calls together.
+    Join(Box<str>, Box<str>),
+    /// Sends a text to somebody.
+    Write(Box<str>, Box<str>),
     /// Talks again.
     Resume(Peer),
     /// Sends silence, or no longer.
@@ -158,6 +164,12 @@ pub enum Fact {
     Received(usize, Wire),
     /// Its last call, or the last one with somebody, is over.
     Ended(usize, Peer, How),
+    /// It could not send somebody elsewhere, since the last deed.
+    NotTransferred(usize, How),
+    /// A text of its own was not taken, since the last deed.
+    NotWritten(usize, How),
+    /// It got a text, from somebody, since the last deed.
+    Read(usize, Box<str>, Peer),
     /// It hears a tone of so many hertz.
     Hears(usize, u32),
     /// It hears these tones, and none of the others that the scenario knows.
@@ -263,6 +275,9 @@ impl Fact {
             | Fact::Digits(..)
             | Fact::Received(..)
             | Fact::Ended(..)
+            | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..)
             | Fact::SwitchCalls(_)
             | Fact::Recorded(..) => Vec::new(),
         }
@@ -284,6 +299,9 @@ impl Fact {
             | Fact::Digits(..)
             | Fact::Received(..)
             | Fact::Ended(..)
+            | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
             | Fact::HearsNothing(_) => false,
@@ -307,7 +325,10 @@ impl Fact {
             | Fact::TurnedAway(..)
             | Fact::Digits(..)
             | Fact::Received(..)
-            | Fact::Ended(..) => false,
+            | Fact::Ended(..)
+            | Fact::NotTransferred(..)
+            | Fact::NotWritten(..)
+            | Fact::Read(..) => false,
         }
     }
 }

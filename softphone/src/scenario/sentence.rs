@@ -135,6 +135,13 @@ impl Cast {
             Verb::Declines => Deed::Decline(self.peer(words, "")?),
             Verb::HangsUp => Deed::HangUp(self.peer(words, "on")?),
             Verb::Holds => Deed::Hold(self.peer(words, "")?),
+            Verb::Transfers => self
+                .two(words, "to", "alice transfers bob to carol")
+                .map(|(who, to)| Deed::Transfer(who, to))?,
+            Verb::Joins => {
+                self.two(words, "and", "alice joins bob and carol").map(|(who, to)| Deed::Join(who, to))?
+            }
+            Verb::Writes => Deed::Write(self.target(words)?, words.next().into()),
             Verb::Resumes => Deed::Resume(self.peer(words, "")?),
             Verb::Mutes => Deed::Mute(true),
             Verb::Unmutes => Deed::Mute(false),
@@ -161,7 +168,10 @@ impl Cast {
             | Verb::IsHolding
             | Verb::IsOnHold
             | Verb::CallEnds
-            | Verb::CallFails => return Ok(None),
+            | Verb::CallFails
+            | Verb::TransferFails
+            | Verb::Reads
+            | Verb::MessageFails => return Ok(None),
         }))
     }
 
@@ -212,6 +222,9 @@ impl Cast {
             Verb::IsOnHold => Fact::OnHold(phone, self.peer(words, "by")?),
             Verb::CallEnds => Fact::Ended(phone, self.peer(words, "with")?, self.hung_up(phone, words)?),
             Verb::CallFails => Fact::Ended(phone, self.peer(words, "with")?, reason(words)?),
+            Verb::TransferFails => Fact::NotTransferred(phone, reason(words)?),
+            Verb::MessageFails => Fact::NotWritten(phone, reason(words)?),
+            Verb::Reads => Fact::Read(phone, words.next().into(), self.peer(words, "from")?),
             // These are deeds.
             Verb::Registers
             | Verb::Unregisters
@@ -222,6 +235,9 @@ impl Cast {
             | Verb::Declines
             | Verb::HangsUp
             | Verb::Holds
+            | Verb::Transfers
+            | Verb::Joins
+            | Verb::Writes
             | Verb::Resumes
             | Verb::Mutes
             | Verb::Unmutes
@@ -234,6 +250,20 @@ impl Cast {
             | Verb::TakesCalls => return Ok(()),
         });
         Ok(())
+    }
+
+    /// Two targets with a word between.
+    fn two(
+        &self,
+        words: &mut Words<'_>,
+        between: &'static str,
+        example: &'static str,
+    ) -> Result<(Box<str>, Box<str>), Fault> {
+        let first = self.target(words)?;
+        if !words.eat(between) {
+            return Err(words.expected(between, example));
+        }
+        Ok((first, self.target(words)?))
     }
 
     /// `bob`, `bob and carol`, `1004 Hz`.

@@ -365,6 +365,11 @@ impl Swarm {
             | Event::Ringing { .. }
             | Event::Held { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. } => {}
         }

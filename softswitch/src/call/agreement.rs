@@ -105,6 +105,25 @@ impl Agreement {
         Agreement::relayed(caller, callee).filter(heard).or_else(|| transcode.then(mixed).flatten())
     }
 
+    /// Between two who are brought together and told nothing: each goes on sending the first of its codecs.
+    pub(super) fn unchanged(
+        caller: &Formats,
+        callee: &Formats,
+        wishes: [Wish<'_>; 2],
+        transcode: bool,
+    ) -> Option<Agreement> {
+        let sent = [caller.first()?, callee.first()?];
+        let heard = |agreed: &Agreement| {
+            let [ours, theirs] = sent.map(|codec| codec.payload_type);
+            agreed.path.carries(Side::Caller, ours) && agreed.path.carries(Side::Callee, theirs)
+        };
+        let [ours, theirs] = [(caller, sent[0]), (callee, sent[1])]
+            .map(|(formats, codec)| Formats { codecs: vec![codec.clone()], events: formats.events.clone() });
+        Agreement::relayed(caller, callee)
+            .filter(heard)
+            .or_else(|| transcode.then(|| Agreement::mixed(&ours, &theirs, wishes)).flatten())
+    }
+
     /// Without decoding; `None` when there is no codec for it.
     fn relayed(caller: &Formats, callee: &Formats) -> Option<Agreement> {
         let mut rules = Rules::default();

@@ -149,6 +149,12 @@ impl Call {
         self.close_room(env);
     }
 
+    /// A party of the call has another one in its place: the two are joined anew.
+    pub(super) fn leave_bridge(&mut self, env: &mut Environment) {
+        self.close_room(env);
+        self.bridge = Bridge::default();
+    }
+
     /// Nobody is in the room of this call any more.
     pub(super) fn close_room(&mut self, env: &mut Environment) {
         if self.bridge.mixed.take().is_some() {

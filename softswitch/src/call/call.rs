@@ -4,11 +4,14 @@ use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
 use super::passing::Passing;
 use super::recording::Recorded;
+use super::refresh::Refresh;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
 use super::speech::Speech;
 use super::streams::Streams;
+use super::takeover::Replaced;
+use super::transfer::Referred;
 use crate::config::{DomainId, Dtmf, Latching, Recording};
 use crate::core::environment::Environment;
 use crate::registrar::Way;
@@ -21,6 +24,7 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status, Writer};
+use sip_stack::session::prack::REL100;
 use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
 use sip_stack::transport::Flow;
@@ -54,19 +58,21 @@ impl Side {
 }
 
 /// A party with whom we have a dialog.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leg {
     pub(super) dialog: DialogId,
     /// Where its signalling was heard.
     pub(super) flow: Flow,
     pub(super) latching: Latching,
     pub(super) session: Session,
+    /// A session refresh request of ours to it.
+    pub(super) refresh: Option<Refresh>,
     /// We offered in a 2xx (RFC 3261 §13.2.1, §14.2) and wait for the answer in its ACK.
     pub(super) awaiting_answer: bool,
 }
 
 /// The media leg of one side.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct MediaLeg {
     pub(super) id: LegId,
     pub(super) port: u16,
@@ -104,6 +110,8 @@ pub(super) struct Destination {
     pub(super) service: Option<Served>,
     /// Nobody, which the caller is told in words; then there are no targets either.
     pub(super) refusal: Option<Status>,
+    /// The dialog whose party the caller takes the place of; then there are no targets either.
+    pub(super) replaces: Option<Replaced>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -115,9 +123,9 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Whether the caller alone has media: it is served by us, or told why it is refused.
+    /// Whether the caller alone has media: it is served by us, told why it is refused, or takes the place of another.
     pub(super) const fn is_served(&self) -> bool {
-        self.service.is_some() || self.refusal.is_some()
+        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some()
     }
 }
 
@@ -175,6 +183,10 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// The REFER that it was made for.
+    pub(super) referred: Option<Box<Referred>>,
+    /// The call that a REFER of the party on that side has led to.
+    pub(super) referring: Option<(CallId, Side)>,
     /// What is recorded of it.
     pub(super) recorded: Recorded,
     /// What is said to it.
@@ -254,16 +266,31 @@ impl Call {
         env.endpoint.respond(env.now, self.invitation.transaction, status, response.finish());
     }
 
+    /// Sends a provisional response with a description, which must not be lost: reliably where the caller understands that (RFC 3262
+    /// §3).
+    pub(super) fn respond_with_description(&self, env: &mut Environment, status: Status, response: Writer) {
+        if !self.invite().supports(REL100) {
+            return self.respond(env, status, response);
+        }
+        let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
+        env.endpoint.respond_reliably(env.now, transaction, dialog, status, response, true);
+    }
+
     /// When something has to happen by itself.
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
-            Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
-            Phase::Talking { .. } => self.passing_deadline(),
+            Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
+            Phase::Talking { .. } => self.passing_deadline().into_iter().chain(self.refresh_deadline()).min(),
             Phase::Reserving | Phase::Ended => None,
         }
+    }
+
+    /// When a service of ours has nothing more for the caller.
+    pub(super) fn served_until(&self) -> Option<Time> {
+        self.destination.service.as_ref().and_then(|served| served.ends_at)
     }
 
     /// The caller's INVITE.

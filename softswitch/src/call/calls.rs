@@ -1,10 +1,12 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
-use super::call::{Call, CallId, Phase, call_of};
+use super::call::{Call, CallId, Phase, Side, call_of};
 use super::recording::{self, Recordings};
 use super::serve::Rooms;
 use super::speech::Speakers;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use crate::registrar::Registrar;
+use media::LegId;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::dialog::DialogId;
@@ -25,6 +27,8 @@ pub(crate) struct Calls {
     pub(super) rooms: Rooms,
     pub(super) recordings: Recordings,
     pub(super) speakers: Speakers,
+    /// Media legs whose party has come from another call, the one that their numbers tell.
+    pub(super) adopted: BTreeMap<LegId, (CallId, Side)>,
     /// Calls with other streams beside their sound, by their numbers.
     pub(super) with_streams: BTreeMap<u64, CallId>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
@@ -56,6 +60,9 @@ impl Calls {
         dialog: Option<DialogId>,
         response: &Message,
     ) {
+        // A party may have come from another call since it was asked.
+        let owner =
+            dialog.and_then(|dialog| env.endpoint.dialog(dialog)).map_or(owner, |dialog| dialog.owner());
         let status = response.status();
         if self.byes.contains_key(&transaction) {
             if status.is_some_and(Status::is_final) {
@@ -64,6 +71,14 @@ impl Calls {
             return;
         }
         let id = call_of(owner);
+        let refreshed = id
+            .and_then(|id| self.table.get_mut(id))
+            .and_then(|call| call.handle_refresh_response(env, transaction, response));
+        match (refreshed, id) {
+            (Some(true), Some(id)) => return self.end(env, id, Status::REQUEST_TIMEOUT),
+            (Some(_), _) => return self.settle(env, id),
+            (None, _) => {}
+        }
         let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
             call.handle_passed_response(env, transaction, response)
                 || call.handle_ring_response(env, transaction, dialog, response)
@@ -102,7 +117,7 @@ impl Calls {
         }
     }
 
-    fn remember_byes(&mut self, byes: impl IntoIterator<Item = TransactionId>) {
+    pub(super) fn remember_byes(&mut self, byes: impl IntoIterator<Item = TransactionId>) {
         self.byes.extend(byes.into_iter().map(|bye| (bye, None)));
     }
 
@@ -116,8 +131,13 @@ impl Calls {
     ) {
         self.forget_bye(env, transaction);
         let id = call_of(owner);
+        if let Some(id) = id
+            && self.table.get_mut(id).is_some_and(|call| call.handle_refresh_failure(transaction))
+        {
+            return self.end(env, id, Status::REQUEST_TIMEOUT);
+        }
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-            if call.invitation.transaction == transaction {
+            if call.invitation.transaction == transaction && call.referred.is_none() {
                 call.handle_lost_caller(env, status);
             } else if !call.handle_passed_failure(env, transaction) {
                 call.handle_ring_failure(env, transaction, status);
@@ -139,12 +159,23 @@ impl Calls {
     }
 
     /// A request within a dialog of a call.
-    pub(crate) fn handle_request(&mut self, env: &mut Environment, dialog: DialogId, request: &Request) {
+    pub(crate) fn handle_request(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        dialog: DialogId,
+        request: &Request,
+    ) {
         let id = env.endpoint.dialog(dialog).and_then(|dialog| call_of(dialog.owner()));
         let side = id.and_then(|id| self.table.get(id)?.side_of(dialog));
         match (request.message.method(), side) {
             (Some(Method::Bye), Some(side)) => {
                 answer(env, request, Status::OK);
+                if let Some(id) = id
+                    && self.leave_to_referral(env, id, side)
+                {
+                    return;
+                }
                 if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
                     let bye = call.handle_bye(env, side);
                     self.remember_byes(bye);
@@ -155,6 +186,21 @@ impl Calls {
                     call.handle_reinvite(env, side, request);
                 }
             }
+            (Some(Method::Refer), Some(side)) => {
+                if let Some(id) = id {
+                    self.handle_refer(env, registrar, (id, side), request);
+                }
+            }
+            (Some(Method::Update), Some(side)) => {
+                if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
+                    call.handle_update(env, side, request);
+                }
+            }
+            // RFC 3262 §5: an offer in it is not taken. What it acknowledges the endpoint knows.
+            (Some(Method::Prack), Some(_)) if request.message.body().is_empty() => {
+                answer(env, request, Status::OK)
+            }
+            (Some(Method::Prack), Some(_)) => answer(env, request, Status::NOT_ACCEPTABLE_HERE),
             (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
                 (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
                 (id, _) => {
@@ -217,8 +263,14 @@ impl Calls {
             }
             if let Some(call) = self.table.get_mut(id) {
                 call.armed = None;
-                if matches!(call.phase, Phase::Served) {
+                if matches!(call.phase, Phase::Served)
+                    && call.served_until().is_some_and(|until| until <= env.now)
+                {
                     self.end(env, id, Status::OK);
+                    continue;
+                }
+                if call.handle_refresh_timeouts(env) {
+                    self.end(env, id, Status::REQUEST_TIMEOUT);
                     continue;
                 }
                 call.handle_ring_timeout(env);
@@ -244,11 +296,18 @@ impl Calls {
     /// Arms the timer of a call that something happened to; a call that is over leaves its record and goes.
     pub(super) fn settle(&mut self, env: &mut Environment, id: Option<CallId>) {
         let Some(id) = id else { return };
+        self.attend_referral(env, id);
+        self.replace(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
+                for leg in &call.media {
+                    if self.adopted.get(&leg.id).is_some_and(|(into, _)| *into == id) {
+                        self.adopted.remove(&leg.id);
+                    }
+                }
                 self.speakers.forget(&call.speech);
                 self.rooms.leave(env, &mut self.speakers, call);
             }
@@ -275,7 +334,7 @@ impl Calls {
 }
 
 /// A final response without a body.
-fn answer(env: &mut Environment, request: &Request, status: Status) {
+pub(super) fn answer(env: &mut Environment, request: &Request, status: Status) {
     let transaction = env.endpoint.accept(env.now, request, 0);
     let mut response = env.endpoint.response(request, status, None);
     response.header(HeaderName::Allow, ALLOW);

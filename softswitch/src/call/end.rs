@@ -22,8 +22,18 @@ impl Call {
         self.refuse_caller(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
     }
 
+    /// Nobody rings any more.
+    pub(super) fn drop_ring(&mut self, env: &mut Environment) {
+        if let Phase::Ringing(ring) = &mut self.phase {
+            ring.give_up(env);
+        }
+    }
+
     /// Answers the caller's INVITE with a failure and ends the call.
     pub(super) fn refuse_caller(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
+        if self.referred.is_some() {
+            return self.fail_referral(env, status, by);
+        }
         let mut response =
             env.endpoint.response(&self.invitation.request, status, Some(&self.invitation.tag));
         sign_response(&mut response);
@@ -61,6 +71,7 @@ impl Call {
             }
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
             Phase::Ringing(_) | Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {
+                self.give_up_referral();
                 self.handle_cancel(env);
                 None
             }
@@ -70,6 +81,7 @@ impl Call {
 
     /// The switch ends the call: BYE to both sides, or a refusal while it rings.
     pub(super) fn terminate(&mut self, env: &mut Environment, status: Status) -> [Option<TransactionId>; 2] {
+        self.forget_recall();
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
@@ -96,7 +108,7 @@ impl Call {
     }
 
     /// Closes the media and remembers how it ended; the record is written when the figures are there.
-    fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
+    pub(super) fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
         if self.ending.is_none() {
             self.ending = Some(Ending { at: env.now, status, by });
             self.abandon_location(env);

@@ -1,59 +1,62 @@
 //! Changes while the call is up: re-INVITE (RFC 3261 §14.2), the answer in an ACK (§13.2.1), media that fell silent.
 //!
 //! A re-INVITE is answered here, by us: hold, resume and a new address concern one leg, and its media parameters carry
-//! them. Left out on purpose: passing a re-INVITE to the other side, and re-INVITEs of our own.
+//! them. What concerns the other side as well is passed on (`passing`); re-INVITEs of our own are in `refresh`.
 
 use super::agreement::Agreement;
 use super::bridge::transcodes;
 use super::call::{Call, Phase, Side};
 use super::formats::Formats;
+use super::refresh::Refresh;
 use super::session::{SDP, SdpFault, read};
-use crate::core::environment::{ALLOW, Environment, sign_response};
+use crate::core::environment::{Environment, sign_response};
 use bytes::Bytes;
 use media::LegId;
 use sip_stack::endpoint::Request;
-use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Status};
 use sip_stack::sdp::{AudioOffer, SessionDescription};
+use sip_stack::session::SessionTimer;
 
 impl Call {
     /// A re-INVITE of one side.
     pub(super) fn handle_reinvite(&mut self, env: &mut Environment, side: Side, request: &Request) {
         let transaction = env.endpoint.accept(env.now, request, self.owner());
-        let (dialog, contact) = match self.leg_mut(side) {
-            Some(leg) => (leg.dialog, env.endpoint.dialog(leg.dialog).map(|dialog| dialog.contact().clone())),
-            None => return,
-        };
+        let Some(leg) = self.leg_mut(side) else { return };
+        let dialog = leg.dialog;
+        if let Err(too_small) = leg.session.timer.check(&request.message) {
+            let status = Status::SESSION_INTERVAL_TOO_SMALL;
+            let mut response = env.endpoint.response(request, status, None);
+            SessionTimer::write_too_small(too_small, &mut response);
+            sign_response(&mut response);
+            return env.endpoint.respond(env.now, transaction, status, response.finish());
+        }
         if self.pass_reinvite(env, side, request, transaction) {
             return;
         }
         match self.renegotiate(env, side, request) {
             Ok(body) => {
-                let mut response = env.endpoint.response(request, Status::OK, None);
-                response.header(HeaderName::Contact, &contact.unwrap_or_default());
-                response.header(HeaderName::Allow, ALLOW);
-                sign_response(&mut response);
+                let mut response = self.renewed(env, side, request, dialog);
                 response.body(SDP, &body);
                 env.endpoint.answer_invite(env.now, transaction, dialog, Status::OK, response.finish());
             }
-            Err(status) => {
-                let mut response = env.endpoint.response(request, status, None);
-                if status == Status::SERVER_INTERNAL_ERROR {
-                    // §14.2: between 0 and 10 seconds, at random.
-                    let seconds = u64::from(env.endpoint.random().next_u32() % 11);
-                    response.number(HeaderName::RetryAfter, seconds);
-                }
-                sign_response(&mut response);
-                env.endpoint.respond(env.now, transaction, status, response.finish());
-            }
+            Err(status) => self.refuse_change(env, request, transaction, status),
         }
     }
 
     /// Our description for the 2xx. On failure the session stays as it was (§14.1).
-    fn renegotiate(&mut self, env: &mut Environment, side: Side, request: &Request) -> Result<Bytes, Status> {
+    pub(super) fn renegotiate(
+        &mut self,
+        env: &mut Environment,
+        side: Side,
+        request: &Request,
+    ) -> Result<Bytes, Status> {
         let leg = self.leg_mut(side).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         // §14.2: not before the INVITE that came first is answered, and its offer too.
         let pending = leg.awaiting_answer;
+        // §14.2: we have an offer out ourselves.
+        if matches!(leg.refresh, Some(Refresh::Asked { by_invite: true, .. })) {
+            return Err(Status::REQUEST_PENDING);
+        }
         match self.passing_of() {
             Some(asking) if asking == side => return Err(Status::SERVER_INTERNAL_ERROR),
             Some(_) => return Err(Status::REQUEST_PENDING),
@@ -159,6 +162,12 @@ impl Call {
         self.configure(env, side);
         self.join(env, agreement.path);
         Some(told)
+    }
+
+    /// The same of an answer that changes nothing but perhaps where the party is; a party that would be understood no more is left
+    /// as it was.
+    pub(super) fn readopt(&mut self, env: &mut Environment, side: Side, answer: AudioOffer) {
+        let _told = self.adopt(env, side, answer);
     }
 
     /// The ACK of a 2xx of ours; it carries the answer when the 2xx carried our offer (§13.2.1). Returns whether the

@@ -13,6 +13,7 @@ mod locate;
 mod midcall;
 mod passing;
 mod recording;
+mod refresh;
 mod refusing;
 mod reports;
 mod ring;
@@ -21,6 +22,8 @@ mod session;
 mod setup;
 mod speech;
 mod streams;
+mod takeover;
+mod transfer;
 
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;

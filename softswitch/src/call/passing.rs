@@ -10,15 +10,15 @@ use super::agreement::Agreement;
 use super::bridge::transcodes;
 use super::call::{Call, Phase, Side};
 use super::formats::Formats;
+use super::refresh::Refresh;
 use super::session::{SDP, read};
 use super::streams::{Lines, Streams};
-use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use crate::core::environment::{Environment, sign_request, write_abilities};
 use core::time::Duration;
 use media::Command;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::endpoint::Request;
-use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::sdp::{AudioOffer, SessionDescription};
 use sip_stack::transaction::TransactionId;
@@ -53,7 +53,10 @@ impl Call {
         let Ok(offer) = SessionDescription::parse(request.message.body()) else { return false };
         let waits = |leg: &mut super::call::Leg| leg.awaiting_answer;
         let busy = self.leg_mut(side).is_none_or(waits) || self.leg_mut(side.other()).is_none_or(waits);
-        if busy || self.passing.is_some() || !matches!(self.phase, Phase::Talking { .. }) {
+        let refreshes = |leg: &mut super::call::Leg| matches!(leg.refresh, Some(Refresh::Asked { .. }));
+        let refreshing =
+            [side, side.other()].into_iter().any(|side| self.leg_mut(side).is_some_and(refreshes));
+        if busy || refreshing || self.passing.is_some() || !matches!(self.phase, Phase::Talking { .. }) {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
@@ -108,10 +111,9 @@ impl Call {
             };
             let body = leg.session.offer_lines(&offered, ptime_ms, &lines);
             let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
-            let contact = env.endpoint.dialog(dialog)?.contact().clone();
             let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Invite, &sent_by)?;
-            draft.writer.header(HeaderName::Contact, &contact);
-            draft.writer.header(HeaderName::Allow, ALLOW);
+            write_abilities(&mut draft.writer);
+            leg.session.timer.write_request(&mut draft.writer);
             sign_request(&mut draft.writer);
             draft.writer.body(SDP, &body);
             Some(draft)
@@ -208,14 +210,7 @@ impl Call {
         if let Some(streams) = &mut self.streams {
             streams.go_back(env, passing.before);
         }
-        let mut response = env.endpoint.response(&passing.request, status, None);
-        if status == Status::SERVER_INTERNAL_ERROR {
-            // §14.2: between 0 and 10 seconds, at random.
-            let seconds = u64::from(env.endpoint.random().next_u32() % 11);
-            response.number(HeaderName::RetryAfter, seconds);
-        }
-        sign_response(&mut response);
-        env.endpoint.respond(env.now, passing.transaction, status, response.finish());
+        self.refuse_change(env, &passing.request, passing.transaction, status);
     }
 
     /// The other side has accepted, as far as its description says.
@@ -228,6 +223,7 @@ impl Call {
         if let Some(leg) = self.leg_mut(side.other()) {
             let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
             leg.session.keep(response, true);
+            leg.session.timer.handle_success(env.now, response);
             env.endpoint.acknowledge(dialog, response, &sent_by);
         }
         let answered = read(response).ok().flatten();
@@ -253,11 +249,7 @@ impl Call {
         }
         let Some(leg) = self.leg_mut(side) else { return };
         let dialog = leg.dialog;
-        let contact = env.endpoint.dialog(dialog).map(|dialog| dialog.contact().clone()).unwrap_or_default();
-        let mut ok = env.endpoint.response(&request, Status::OK, None);
-        ok.header(HeaderName::Contact, &contact);
-        ok.header(HeaderName::Allow, ALLOW);
-        sign_response(&mut ok);
+        let mut ok = self.renewed(env, side, &request, dialog);
         ok.body(SDP, &body);
         env.endpoint.answer_invite(env.now, transaction, dialog, Status::OK, ok.finish());
     }

@@ -7,10 +7,9 @@ use super::agreement::Agreement;
 use super::call::{Call, Phase, Side};
 use super::formats::Formats;
 use super::speech::About;
-use crate::core::environment::{ALLOW, Environment};
+use crate::core::environment::{Environment, write_abilities};
 use crate::store::EndedBy;
 use core::time::Duration;
-use sip_stack::header::HeaderName;
 use sip_stack::message::Status;
 
 /// The longest announcement, should word of its end not come.
@@ -37,9 +36,9 @@ impl Call {
         self.configure(env, Side::Caller);
         self.mix_alone(env, format);
         let mut progress = self.response(env, Status::SESSION_PROGRESS);
-        progress.header(HeaderName::Allow, ALLOW);
+        write_abilities(&mut progress);
         progress.body(super::session::SDP, &body);
-        self.respond(env, Status::SESSION_PROGRESS, progress);
+        self.respond_with_description(env, Status::SESSION_PROGRESS, progress);
     }
 
     /// All has been said: the refusal comes when it was heard.

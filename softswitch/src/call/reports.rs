@@ -73,12 +73,17 @@ impl Calls {
     fn owner(&self, leg: LegId) -> Option<(CallId, Part)> {
         let (id, part) = match Streams::call_of(leg) {
             Some(number) => (self.with_streams.get(&number).copied()?, Part::Stream),
+            None if let Some((id, side)) = self.adopted.get(&leg) => (*id, Part::Sound(*side)),
             None => {
                 let side = if leg.0.is_multiple_of(2) { Side::Caller } else { Side::Callee };
                 (Id::from_u64(leg.0 / 2), Part::Sound(side))
             }
         };
-        self.table.get(id).map(|_| (id, part))
+        let is_its = |call: &Call| match part {
+            Part::Sound(side) => call.media(side).id == leg,
+            Part::Stream => true,
+        };
+        self.table.get(id).filter(|call| is_its(call)).map(|_| (id, part))
     }
 
     /// Has the call of a leg take news.
@@ -170,6 +175,8 @@ impl Call {
         match (&self.phase, self.ending) {
             (Phase::Reserving, None) if self.destination.service.is_some() => self.serve(env),
             (Phase::Reserving, None) if self.destination.refusal.is_some() => self.tell_refusal(env),
+            // The calls see to it (`takeover`).
+            (Phase::Reserving, None) if self.destination.replaces.is_some() => {}
             (Phase::Reserving, None) => self.ring(env),
             // Given up meanwhile; the ports of its streams are closed as they come.
             (Phase::Reserving, Some(_)) => {

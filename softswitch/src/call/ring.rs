@@ -8,7 +8,7 @@ use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
-use crate::core::environment::{ALLOW, Environment, escape_user, sign_request, sign_response};
+use crate::core::environment::{Environment, escape_user, sign_request, sign_response, write_abilities};
 use crate::registrar::Way;
 use crate::store::EndedBy;
 use bytes::Bytes;
@@ -22,6 +22,8 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::resolve::Failure;
 use sip_stack::sdp::{AudioOffer, SessionDescription};
+use sip_stack::session::SessionTimer;
+use sip_stack::session::prack::REL100;
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::{Flow, Transport};
 use smallvec::SmallVec;
@@ -72,7 +74,9 @@ enum Invited {
 impl Call {
     /// The ports are there: every contact rings.
     pub(super) fn ring(&mut self, env: &mut Environment) {
-        self.caller_leg.session.port = self.media(Side::Caller).port;
+        if self.referred.is_none() {
+            self.caller_leg.session.port = self.media(Side::Caller).port;
+        }
         let mut branches = SmallVec::new();
         let mut too_large = false;
         let mut shed = false;
@@ -110,6 +114,17 @@ impl Call {
 
     /// Sends an INVITE on one of the ways to a phone.
     fn open_branch(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+        self.open_branch_with(env, target, way, SessionTimer::new(env.config.session_timer))
+    }
+
+    /// The same once more with what a 422 has taught (RFC 4028 §7.3).
+    fn open_branch_with(
+        &self,
+        env: &mut Environment,
+        target: usize,
+        way: usize,
+        timer: SessionTimer,
+    ) -> Invited {
         let ways = self.destination.targets.get(target).map(|target| &target.ways);
         let Some(Way { uri, flow, path }) = ways.and_then(|ways| ways.get(way)) else {
             return Invited::NoWay;
@@ -136,10 +151,14 @@ impl Call {
             draft.writer.header(HeaderName::Route, hop);
         }
         draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &flow));
-        draft.writer.header(HeaderName::Allow, ALLOW);
+        write_abilities(&mut draft.writer);
+        if let Some(referred) = &self.referred {
+            draft.writer.header(HeaderName::ReferredBy, &referred.by);
+        }
+        timer.write_request(&mut draft.writer);
         sign_request(&mut draft.writer);
         let (id, dtmf) = (env.endpoint.random().next_u64(), self.destination.dtmf);
-        let mut session = Session::new(id, env.media_address(&flow), dtmf);
+        let mut session = Session::new(id, env.media_address(&flow), dtmf, timer);
         session.port = self.media(Side::Callee).port;
         let caller = self.caller_leg.session.remote.as_ref();
         let ptime_ms = caller.and_then(|caller| caller.ptime_ms);
@@ -187,6 +206,7 @@ impl Call {
         }
         match (status.code(), dialog) {
             (100, _) => {}
+            (422, _) if self.try_longer(env, index, response) => {}
             (..200, _) => self.on_progress(env, index, status, response),
             (200..300, Some(dialog)) => self.on_answer(env, index, dialog, response),
             // A 2xx without a To tag confirms no dialog: as if it had failed.
@@ -200,14 +220,61 @@ impl Call {
 
     /// 101–199: passed on; with a description, the caller hears what the callee's side plays (RFC 3960).
     fn on_progress(&mut self, env: &mut Environment, index: usize, status: Status, response: &Message) {
+        self.acknowledge_progress(env, index, response);
+        if let Some(referred) = &mut self.referred {
+            // Who will be the caller hears nothing yet, and it is another one who is told.
+            return referred.news.tell(env, status);
+        }
         let early = self.early_media(env, index, response);
         let status = if early.is_some() { Status::SESSION_PROGRESS } else { status };
         let mut progress = self.response(env, status);
-        progress.header(HeaderName::Allow, ALLOW);
+        write_abilities(&mut progress);
+        let early_is_told = early.is_some();
         if let Some(early) = early {
             progress.body(SDP, &early);
         }
+        if self.invite().requires(REL100) && self.invite().body().is_empty() {
+            // RFC 3262 §5: it would have to have an offer of ours. That comes with the 2xx, and until then nothing.
+            return;
+        }
+        // RFC 3262 §3: where the caller asks for it, and where a description must not be lost.
+        if early_is_told {
+            return self.respond_with_description(env, status, progress);
+        }
+        if self.invite().requires(REL100) {
+            let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
+            return env.endpoint.respond_reliably(env.now, transaction, dialog, status, progress, false);
+        }
         self.respond(env, status, progress);
+    }
+
+    /// A callee that wants its provisional response acknowledged gets its PRACK (RFC 3262 §4).
+    fn acknowledge_progress(&self, env: &mut Environment, index: usize, response: &Message) {
+        let Phase::Ringing(ring) = &self.phase else { return };
+        let Some(branch) = ring.branches.get(index) else { return };
+        let tag = response.to().ok().and_then(|to| to.tag());
+        let of_it = |id: &&DialogId| {
+            env.endpoint.dialog(**id).is_some_and(|dialog| Some(&**dialog.remote_tag()) == tag)
+        };
+        let Some(dialog) = branch.dialogs.iter().find(of_it).copied() else { return };
+        let sent_by = env.sent_by(&branch.flow);
+        if let Some(mut draft) = env.endpoint.draft_prack(dialog, response, &sent_by) {
+            sign_request(&mut draft.writer);
+            env.endpoint.request(env.now, draft, self.owner());
+        }
+    }
+
+    /// A callee wants its session to last longer without a refresh (RFC 4028 §7.3): whether it is asked again so.
+    fn try_longer(&mut self, env: &mut Environment, index: usize, response: &Message) -> bool {
+        let Phase::Ringing(ring) = &mut self.phase else { return false };
+        let Some(branch) = ring.branches.get_mut(index) else { return false };
+        let mut timer = branch.session.timer;
+        if !timer.handle_too_small(response) {
+            return false;
+        }
+        let (target, way) = (branch.target, branch.way);
+        let next = self.open_branch_with(env, target, way, timer);
+        self.replace_branch(env, index, next)
     }
 
     fn early_media(&mut self, env: &mut Environment, index: usize, response: &Message) -> Option<Bytes> {
@@ -277,6 +344,8 @@ impl Call {
         ring.give_up(env);
 
         branch.session.takes_info |= takes_info(response);
+        branch.session.timer.forget_min_se();
+        branch.session.timer.handle_success(env.now, response);
         // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
         if let Ok(Some(remote)) = read(response) {
             branch.session.remote = Some(without_keys(self.destination.dtmf, remote));
@@ -288,8 +357,14 @@ impl Call {
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
         let (session, flow) = (branch.session, branch.flow);
-        self.phase =
-            Phase::Talking { callee: Leg { dialog, flow, latching, session, awaiting_answer: false } };
+        self.phase = Phase::Talking {
+            callee: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
+        };
+        if let Some(referred) = &mut self.referred {
+            // The calls see to it (`transfer`).
+            referred.is_answered = true;
+            return;
+        }
         match self.accept_answer(env, early) {
             Some(body) => self.send_answer(env, &body),
             // Answered, but with nothing that both can use (RFC 3261 §13.2.2.4: acknowledge, then BYE).
@@ -338,11 +413,16 @@ impl Call {
 
     pub(super) fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {
         let mut response = self.response(env, Status::OK);
-        response.header(HeaderName::Allow, ALLOW);
+        write_abilities(&mut response);
+        self.caller_leg.session.timer.answer(env.now, &self.invitation.request.message, &mut response);
         sign_response(&mut response);
         response.body(SDP, body);
         let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
         env.endpoint.answer_invite(env.now, transaction, dialog, Status::OK, response.finish());
+        self.note_answer(env);
+    }
+
+    pub(super) fn note_answer(&mut self, env: &mut Environment) {
         self.answered = Some(env.now);
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);

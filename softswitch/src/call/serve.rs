@@ -263,6 +263,18 @@ impl Call {
         }
     }
 
+    /// A party that has come from another call is served, in what it speaks already; whether we understand that.
+    pub(super) fn serve_moved(&mut self, env: &mut Environment) -> bool {
+        self.phase = Phase::Served;
+        let session = &self.caller_leg.session;
+        let (Some(mut remote), Some(agreed)) = (session.remote.clone(), session.agreed.as_ref()) else {
+            return false;
+        };
+        remote.codecs.retain(|codec| agreed.first() == Some(codec));
+        self.handle_acknowledged();
+        self.serve_with(env, remote).is_some()
+    }
+
     /// Our description for the 2xx of an INVITE: the answer to its offer, or our offer when it makes none. `None` when
     /// there is no codec that we both know, and then everything stays as it was.
     pub(super) fn serve_anew(

@@ -15,6 +15,7 @@ use sip_stack::sdp::{
     NegotiationError, RtcpAttributes, SessionDescription, TelephoneEvent, TransportAttributes,
     write_media_answer, write_media_offer,
 };
+use sip_stack::session::SessionTimer;
 use sip_stack::transport::Flow;
 use std::net::IpAddr;
 
@@ -47,6 +48,8 @@ pub(super) struct Session {
     pub(super) events: Vec<TelephoneEvent>,
     /// Whether the party takes INFO.
     pub(super) takes_info: bool,
+    /// How long it lasts without a refresh.
+    pub(super) timer: SessionTimer,
     /// How its keys travel, as the configuration has it.
     pub(super) dtmf: Dtmf,
 }
@@ -81,7 +84,7 @@ pub(super) fn read(message: &Message) -> Result<Option<AudioOffer>, SdpFault> {
 }
 
 impl Session {
-    pub(super) fn new(id: u64, address: IpAddr, dtmf: Dtmf) -> Session {
+    pub(super) fn new(id: u64, address: IpAddr, dtmf: Dtmf, timer: SessionTimer) -> Session {
         Session {
             id: id >> 1,
             version: 0,
@@ -93,6 +96,7 @@ impl Session {
             local: Bytes::new(),
             events: Vec::new(),
             takes_info: false,
+            timer,
             dtmf,
         }
     }
@@ -129,8 +133,7 @@ impl Session {
         let mut text = Vec::with_capacity(384);
         let before = SessionDescription::parse(&self.theirs).ok();
         write_media_offer(&mut text, &session, before.as_ref(), &media);
-        self.local = text.into();
-        self.local.clone()
+        self.say(text)
     }
 
     /// Writes our answer to the offer in `message`, which was read into `remote` before: to its sound alone.
@@ -165,7 +168,26 @@ impl Session {
             let media: Vec<LocalMedia<'_>> = (0..offer.media.len()).map(said).collect();
             write_media_answer(&mut text, &session, &offer, &media);
         }
-        self.local = text.into();
+        self.say(text)
+    }
+
+    /// Keeps a description that we are about to send. One that says what was said before is that one: its version stays, which
+    /// tells a refresh from a change (RFC 3264 §8, RFC 4028 §7.4).
+    fn say(&mut self, text: Vec<u8>) -> Bytes {
+        let versioned = |version: u64| format!("{} {version} IN", self.id).into_bytes();
+        let (new, old) = (versioned(self.version), versioned(self.version.saturating_sub(1)));
+        let at = text.windows(new.len()).position(|part| part == new).unwrap_or(text.len());
+        let (head, tail) = text.split_at(at);
+        let tail = tail.get(new.len()..).unwrap_or_default();
+        let is_old = |local: &[u8]| {
+            let rest = local.strip_prefix(head).and_then(|rest| rest.strip_prefix(&old[..]));
+            rest == Some(tail)
+        };
+        if is_old(&self.local) {
+            self.version -= 1;
+        } else {
+            self.local = text.into();
+        }
         self.local.clone()
     }
 

@@ -10,6 +10,7 @@ use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
 use super::speech::Speech;
 use super::streams::Streams;
+use super::takeover::Replaced;
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
@@ -18,15 +19,16 @@ use bytes::Bytes;
 use media::{Command, LegAddresses, LegId};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
-use sip_stack::message::{Status, quoted};
+use sip_stack::message::{Status, Uri, quoted};
 use sip_stack::sdp::{AudioOffer, SessionDescription};
+use sip_stack::session::SessionTimer;
 use smallvec::{SmallVec, smallvec};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Why an INVITE does not become a call.
-struct Refused {
-    status: Status,
+pub(super) struct Refused {
+    pub(super) status: Status,
     event: Option<Refusal>,
 }
 
@@ -57,12 +59,31 @@ impl Refused {
             peer: None,
             service: None,
             refusal: Some(self.status),
+            replaces: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             dtmf: config::Dtmf::default(),
             ring_s: 0,
             record: None,
         })
+    }
+}
+
+impl Destination {
+    /// The place of a party of another call.
+    fn replacing(replaced: Replaced, callee: &Bytes) -> Destination {
+        Destination {
+            targets: SmallVec::new(),
+            peer: None,
+            service: None,
+            refusal: None,
+            replaces: Some(replaced),
+            user: callee.clone(),
+            latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
+            ring_s: 0,
+            record: None,
+        }
     }
 }
 
@@ -78,14 +99,24 @@ impl Calls {
     ) {
         let callee = dialled(&request);
         let prepared = admit(env).and_then(|()| {
+            SessionTimer::new(env.config.session_timer)
+                .check(&request.message)
+                .map_err(|_| Refused::silent(Status::SESSION_INTERVAL_TOO_SMALL))?;
             let read = read(&request.message);
             let remote = match read {
                 Err(SdpFault::NotAcceptable(_)) if Streams::are_all(&request.message) => None,
                 Ok(_) | Err(_) => read.map_err(refused_for)?,
             };
-            let destination = destination(env, registrar, domain, &request, &callee).or_else(|refused| {
-                refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-            })?;
+            let uri = request.message.uri().ok();
+            let destination = match self
+                .replaced_by(env, domain, &request.message)
+                .map_err(Refused::silent)?
+            {
+                Some(replaced) => Destination::replacing(replaced, &callee),
+                None => destination(env, registrar, domain, uri.as_ref(), &callee).or_else(|refused| {
+                    refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+                })?,
+            };
             // What has no sound is for others: a service of ours has nothing for it.
             if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
                 return Err(Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec));
@@ -151,18 +182,18 @@ impl Calls {
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let user = env.domain(domain).and_then(|domain| domain.users.get(caller));
         let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
-        let session = Session::new(env.endpoint.random().next_u64(), env.media_address(&flow), dtmf);
-        self.opened += 1;
-        let id = self.table.insert(Call {
+        let (random, timer) = (env.endpoint.random().next_u64(), SessionTimer::new(env.config.session_timer));
+        let session = Session::new(random, env.media_address(&flow), dtmf, timer);
+        let id = self.insert(Call {
             id: None,
-            number: self.opened,
+            number: 0,
             domain,
             domain_name,
             caller: caller.into(),
             caller_name,
             callee,
             invitation: Invitation { request, transaction, tag, contact },
-            caller_leg: Leg { dialog, flow, latching, session, awaiting_answer: false },
+            caller_leg: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
             destination,
             phase: Phase::Reserving,
             media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
@@ -174,6 +205,8 @@ impl Calls {
             bridge: Bridge::default(),
             streams: None,
             passing: None,
+            referred: None,
+            referring: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
             language,
@@ -182,13 +215,21 @@ impl Calls {
             ending: None,
             armed: None,
         });
+        Some(id)
+    }
+
+    /// Takes a new call in, and numbers it and its media legs.
+    pub(super) fn insert(&mut self, call: Call) -> super::CallId {
+        self.opened += 1;
+        let number = self.opened;
+        let id = self.table.insert(Call { number, ..call });
         if let Some(call) = self.table.get_mut(id) {
             call.id = Some(id);
             let first = id.as_u64().wrapping_mul(2);
             call.media_mut(Side::Caller).id = LegId(first);
             call.media_mut(Side::Callee).id = LegId(first.wrapping_add(1));
         }
-        Some(id)
+        id
     }
 }
 
@@ -207,7 +248,7 @@ impl Call {
         }
     }
 
-    fn announce(&self, env: &mut Environment) {
+    pub(super) fn announce(&self, env: &mut Environment) {
         let domain = self.domain_name.clone();
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
         env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
@@ -227,8 +268,11 @@ impl Call {
         let one = locals.all(|local| local == first)
             && self.destination.peer.as_ref().is_none_or(|peer| peer.has_one_address());
         let callee = if one { first } else { unspecified(first) };
-        let mut legs: LegAddresses =
-            smallvec![(self.media(Side::Caller).id, caller), (self.media(Side::Callee).id, callee)];
+        let mut legs: LegAddresses = smallvec![(self.media(Side::Callee).id, callee)];
+        // Who is transferred has its port already.
+        if self.referred.is_none() {
+            legs.insert(0, (self.media(Side::Caller).id, caller));
+        }
         legs.extend(self.streams.iter().flat_map(|streams| streams.addresses(caller, callee)));
         env.media(Command::Open { legs });
     }
@@ -254,18 +298,28 @@ fn dialled(request: &Request) -> Bytes {
     user.map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user))
 }
 
-fn destination(
+/// Whom a number of a domain is, when `uri` is of that domain.
+pub(super) fn destination(
     env: &Environment,
     registrar: &Registrar,
     domain: DomainId,
-    request: &Request,
+    uri: Option<&Uri<'_>>,
     callee: &Bytes,
 ) -> Result<Destination, Refused> {
-    let uri = request.message.uri().ok();
     let dialled_domain = uri.and_then(|uri| env.config.domain_of_host(uri.host));
     if dialled_domain != Some(domain) {
         return Err(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain));
     }
+    route(env, registrar, domain, callee)
+}
+
+/// Whom a number of a domain is.
+pub(super) fn route(
+    env: &Environment,
+    registrar: &Registrar,
+    domain: DomainId,
+    callee: &Bytes,
+) -> Result<Destination, Refused> {
     let target = env.domain(domain).and_then(|domain| domain.route(callee));
     match target.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))? {
         config::Target::User { id, user } => {
@@ -277,14 +331,26 @@ fn destination(
             let (latching, dtmf, ring_s) = (user.latching.clone(), user.dtmf, user.ring_s);
             let record = user.recording.always.then_some(user.recording.form);
             let user = callee.clone();
-            let (peer, service, refusal) = (None, None, None);
-            Ok(Destination { targets, peer, service, refusal, user, latching, dtmf, ring_s, record })
+            let (peer, service, refusal, replaces) = (None, None, None, None);
+            Ok(Destination {
+                targets,
+                peer,
+                service,
+                refusal,
+                replaces,
+                user,
+                latching,
+                dtmf,
+                ring_s,
+                record,
+            })
         }
         config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),
             peer: Some(Box::new(Located::new(peer, callee))),
             service: None,
             refusal: None,
+            replaces: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
             dtmf: peer.dtmf,
@@ -296,6 +362,7 @@ fn destination(
             peer: None,
             service: Some(Served::new(service.clone())),
             refusal: None,
+            replaces: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             dtmf: config::Dtmf::default(),
@@ -313,7 +380,12 @@ fn language(env: &Environment, domain: DomainId, caller: &str) -> Box<str> {
 
 /// How a call is recorded: as the caller's are, else as those to whom it is for. What a service of ours records it sees to
 /// itself.
-fn recorded(env: &Environment, domain: DomainId, caller: &str, destination: &Destination) -> Recorded {
+pub(super) fn recorded(
+    env: &Environment,
+    domain: DomainId,
+    caller: &str,
+    destination: &Destination,
+) -> Recorded {
     let own = env.domain(domain).and_then(|domain| domain.users.get(caller)).map(|user| user.recording);
     let own = own.filter(|recording| recording.always).map(|recording| recording.form);
     let is_served = destination.peer.is_none() && destination.targets.is_empty();
@@ -353,6 +425,12 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Ref
     match refused.status {
         Status::NOT_ACCEPTABLE_HERE => {
             response.header(HeaderName::Accept, SDP);
+        }
+        // RFC 4028 §9
+        Status::SESSION_INTERVAL_TOO_SMALL => {
+            if let Err(too_small) = SessionTimer::new(env.config.session_timer).check(&request.message) {
+                SessionTimer::write_too_small(too_small, &mut response);
+            }
         }
         // RFC 3261 §21.5.4
         Status::SERVICE_UNAVAILABLE => {

@@ -11,6 +11,7 @@ use media::tap::Container;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::resolve::{Destination, Host};
+use sip_stack::session::TimerPolicy;
 pub use sip_stack::transport::Transport;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,6 +49,8 @@ pub struct Config {
     pub announce_recordings: bool,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
+    /// How long sessions last without a refresh (RFC 4028).
+    pub session_timer: TimerPolicy,
     /// How often phones behind translators are asked whether they are there; half a minute by default, because
     /// translators forget a flow of UDP after a minute or two, some after half a minute (RFC 5626 §4.4.2).
     pub keep_alive_s: u32,

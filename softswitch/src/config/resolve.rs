@@ -11,6 +11,7 @@ use super::routes::{parse_path, resolve_routes};
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
 use super::tls::resolve_tls;
+use sip_stack::session::TimerPolicy;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use toml::de::DeTable;
@@ -48,6 +49,8 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
     resolve_routes(&mut root, &mut tenants, faults);
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
+    let session_timer =
+        root.table("session_timer", "[session_timer]").map(resolve_session_timer).unwrap_or_default();
     let keep_alive_s = root.table("nat", "[nat]").map_or(KEEP_ALIVE_S, resolve_keep_alive);
     let name_servers = root.table("dns", "[dns]").map(resolve_name_servers).unwrap_or_default();
     let (recordings, announce_recordings) =
@@ -68,6 +71,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         recordings,
         announce_recordings,
         limits,
+        session_timer,
         keep_alive_s,
         name_servers,
     }
@@ -93,6 +97,19 @@ fn resolve_limits(mut section: Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// How long sessions last without a refresh: no more than a day, no less than RFC 4028 §4 allows.
+fn resolve_session_timer(mut section: Section<'_>) -> TimerPolicy {
+    let default = TimerPolicy::default();
+    let seconds = |name, example| Key { name, expected: "a whole number of seconds", example };
+    let interval = section.number(seconds("interval_s", "1800"), 90, 86_400).map(|number| number.value);
+    let least = section.number(seconds("min_se_s", "90"), 90, 86_400).map(|number| number.value);
+    let offered = section.flag(Key { name: "ask", expected: "true or false", example: "true" });
+    section.finish();
+    let min_se_s = least.unwrap_or(default.min_se_s);
+    let interval_s = interval.or(default.interval_s).map(|interval| interval.max(min_se_s));
+    TimerPolicy { interval_s: interval_s.filter(|_| offered.is_none_or(|flag| flag.value)), min_se_s }
 }
 
 /// Where recordings go, and whether those who are recorded are told.

@@ -18,7 +18,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// The methods we serve (RFC 3261 §20.5).
-pub(crate) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO";
+pub(crate) const ALLOW: &[u8] =
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE";
+/// The extensions of sessions that we know (RFC 3261 §20.37).
+pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, norefersub";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
 const PRODUCT: &[u8] = concat!("softswitch/", env!("CARGO_PKG_VERSION")).as_bytes();
 
@@ -211,6 +214,17 @@ fn families(config: &Config) -> Families {
 /// Adds what every final answer about our abilities carries.
 pub(crate) fn sign_response(writer: &mut Writer) {
     writer.header(HeaderName::Server, PRODUCT);
+}
+
+/// Adds what the messages that open or change a session say of our abilities: Allow and Supported.
+pub(crate) fn write_abilities(writer: &mut Writer) {
+    writer.header(HeaderName::Allow, ALLOW);
+    writer.header(HeaderName::Supported, SUPPORTED);
+}
+
+/// Whether a session may need this extension of us.
+pub(crate) fn understands(tag: &[u8]) -> bool {
+    SUPPORTED.split(|byte| *byte == b',').any(|known| known.trim_ascii().eq_ignore_ascii_case(tag))
 }
 
 /// Adds what every request of ours carries.

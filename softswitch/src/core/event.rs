@@ -64,6 +64,13 @@ pub enum Event {
         /// After so many milliseconds.
         after_ms: u64,
     },
+    /// A party of the call went over to another call; this one ends.
+    CallTransferred {
+        /// The call.
+        call: u64,
+        /// The other call.
+        into: u64,
+    },
     /// The call is over.
     CallEnded {
         /// The call.

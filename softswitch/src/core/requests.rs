@@ -1,6 +1,6 @@
 //! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3).
 
-use super::environment::{ALLOW, Environment, sign_response};
+use super::environment::{self, ALLOW, Environment, SUPPORTED, sign_response};
 use super::switch::Switch;
 use crate::config::DomainId;
 use crate::registrar;
@@ -30,7 +30,7 @@ impl Switch {
             return;
         }
         if let Some(dialog) = request.dialog {
-            return self.calls.handle_request(&mut self.env, dialog, &request);
+            return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
         }
         let env = &mut self.env;
         let Asked { method, uri, domain } = match inspect(env, &request) {
@@ -54,7 +54,11 @@ impl Switch {
             }
             _ => {
                 let domain = caller_domain(env, &request).unwrap_or(domain);
-                if let Some(user) = self.authenticator.authenticate(env, &request, domain, false) {
+                let is_message = method == Method::Message;
+                let Some(user) = self.authenticator.authenticate(env, &request, domain, false) else { return };
+                if is_message {
+                    self.messages.relay(env, &self.registrar, request, domain, &user.id);
+                } else {
                     self.calls.invite(env, &self.registrar, request, domain, &user.id);
                 }
             }
@@ -74,7 +78,7 @@ struct Asked<'a> {
 fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fault> {
     let message = &request.message;
     let method = match message.method() {
-        Some(method @ (Method::Invite | Method::Register | Method::Options)) => method,
+        Some(method @ (Method::Invite | Method::Register | Method::Options | Method::Message)) => method,
         Some(Method::Other(_)) | None => return Err(Fault::of(Status::NOT_IMPLEMENTED)),
         // §12.2.2: only within a dialog, and there is none.
         Some(Method::Bye | Method::Update | Method::Prack | Method::Info) => {
@@ -93,7 +97,11 @@ fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fau
     if method == Method::Invite && message.max_forwards().ok().flatten() == Some(0) {
         return Err(Fault::of(Status::TOO_MANY_HOPS));
     }
-    let served = |tag: &&[u8]| method == Method::Register && registrar::understands(tag);
+    let served = |tag: &&[u8]| match method {
+        Method::Register => registrar::understands(tag),
+        Method::Invite => environment::understands(tag),
+        _ => false,
+    };
     let unknown: Vec<&[u8]> =
         message.require().filter(|tag| !served(tag)).chain(message.proxy_require()).collect();
     if !unknown.is_empty() {
@@ -173,7 +181,7 @@ fn answer_options(env: &mut Environment, request: &Request) {
     response.header(HeaderName::Accept, ACCEPT);
     response.header(HeaderName::AcceptEncoding, b"identity");
     response.header(HeaderName::AcceptLanguage, b"en");
-    response.header(HeaderName::Supported, registrar::SUPPORTED);
+    response.header_parts(HeaderName::Supported, &[registrar::SUPPORTED, b", ", SUPPORTED]);
     sign_response(&mut response);
     env.endpoint.reply(request, response.finish());
 }

@@ -5,6 +5,7 @@ use super::environment::Environment;
 use super::{Event, Input, Output};
 use crate::call::Calls;
 use crate::config::Config;
+use crate::messages::Messages;
 use crate::nat::KeepAlives;
 use crate::registrar::Registrar;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,8 @@ pub struct Holdings {
     pub calls: usize,
     /// BYEs of ours that are not answered yet.
     pub byes: usize,
+    /// Instant messages that are not answered yet.
+    pub messages: usize,
     /// Rooms that calls are in.
     pub rooms: usize,
     /// Users with a binding, or with a timer of one.
@@ -77,6 +80,7 @@ pub struct Switch {
     pub(super) authenticator: Authenticator,
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
+    pub(super) messages: Messages,
     keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
@@ -93,6 +97,7 @@ impl Switch {
             authenticator,
             registrar: Registrar::default(),
             calls: Calls::default(),
+            messages: Messages::default(),
             keep_alives: KeepAlives::default(),
             slicing: false,
         }
@@ -181,6 +186,7 @@ impl Switch {
             dialogs: self.env.endpoint.dialogs(),
             calls: self.calls.table.len(),
             byes: self.calls.byes(),
+            messages: self.messages.len(),
             rooms: self.calls.rooms(),
             registered: self.registrar.table.len(),
             connections: self.registrar.connections(),
@@ -218,7 +224,7 @@ impl Switch {
 
     fn handle_event(&mut self, event: endpoint::Event) {
         let (env, calls) = (&mut self.env, &mut self.calls);
-        if self.keep_alives.handle_event(env, &event) {
+        if self.keep_alives.handle_event(env, &event) || self.messages.handle_event(env, &event) {
             return;
         }
         match event {

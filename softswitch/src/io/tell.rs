@@ -23,6 +23,7 @@ pub(super) fn event(event: &Event) {
             info!(call, %domain, caller = %Escaped(caller), callee = %Escaped(callee), "call started");
         }
         Event::CallAnswered { call, after_ms } => info!(call, after_ms, "call answered"),
+        Event::CallTransferred { call, into } => info!(call, into, "call transferred"),
         Event::CallEnded { call, status, talked_ms } => info!(call, status, talked_ms, "call ended"),
         Event::CallMeasured { call, caller, callee } => {
             info!(call, caller = %quality(caller), callee = %quality(callee), "call quality");

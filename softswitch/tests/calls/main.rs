@@ -5,11 +5,13 @@ mod digits;
 mod peers;
 mod recording;
 mod services;
+mod sessions;
 mod sound;
 mod speech;
 mod stage;
 mod streams;
 mod transcoding;
+mod transfers;
 
 use media::{Command, PayloadRule, RtcpPort};
 use sip_stack::message::Method;

@@ -33,9 +33,11 @@ pub(crate) struct Stage {
     /// The media legs that the switch asked for last.
     legs: Vec<LegId>,
     /// Whom the caller calls.
-    number: String,
+    pub(crate) number: String,
     /// To of the caller's dialog, once the switch has answered.
-    to: String,
+    pub(crate) to: String,
+    /// Further header lines of the caller's INVITEs.
+    pub(crate) headers: String,
 }
 
 pub(crate) fn sdp(media: &str) -> String {
@@ -72,6 +74,7 @@ impl Stage {
             legs: Vec::new(),
             number: number.into(),
             to: format!("<sip:{number}@127.0.0.1:5060>"),
+            headers: String::new(),
         };
         stage.input(Input::WallClock { unix_ms: 1_800_000_000_000 });
         for phone in 0..phones {
@@ -181,7 +184,7 @@ impl Stage {
         format!("Authorization: {}\r\n", String::from_utf8_lossy(&value))
     }
 
-    fn register(&mut self, user: &str, port: u16) {
+    pub(crate) fn register(&mut self, user: &str, port: u16) {
         (self.challenge, self.count) = (Vec::new(), 0);
         for _ in 0..2 {
             self.cseq += 1;
@@ -208,13 +211,14 @@ impl Stage {
             if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let branch = format!("z9hG4bK{method}{}", self.now.0);
+        let more = if method == "INVITE" { self.headers.clone() } else { String::new() };
         if method == "INVITE" {
             self.branch.clone_from(&branch);
         }
         self.feed(CALLER, format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{content}Content-Length: {}\r\n\r\n{body}",
+             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{more}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
     }
@@ -358,9 +362,10 @@ impl Stage {
             [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
                 .map(|name| text(request, name));
         let to = if to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
-        self.feed(CALLEE, format!(
+        let phone = request.uri().ok().and_then(|uri| uri.port).unwrap_or(CALLEE);
+        self.feed(phone, format!(
             "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
-             Contact: <sip:1001@127.0.0.1:{CALLEE}>\r\n{headers}{content}Content-Length: {}\r\n\r\n{body}",
+             Contact: <sip:1001@127.0.0.1:{phone}>\r\n{headers}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
     }
@@ -397,6 +402,62 @@ impl Stage {
         ));
         let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
         answer.expect("the INFO is answered")
+    }
+
+    /// A request of the caller within its dialog, with further header lines, and what it is answered.
+    pub(crate) fn caller_asks(&mut self, method: &str, headers: &str, body: &str) -> Message {
+        self.cseq += 1;
+        let (to, cseq, number) = (self.to.clone(), self.cseq, self.number.clone());
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.feed(CALLER, format!(
+            "{method} sip:{number}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bKm{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:1000@127.0.0.1:{CALLER}>\r\n{headers}{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+        let answers = self.messages_to(CALLER..=CALLER).into_iter();
+        let is_it = |message: &Message| {
+            message.status().is_some() && message.cseq().is_ok_and(|known| known.number == cseq)
+        };
+        answers.into_iter().find(is_it).unwrap_or_else(|| panic!("{method} is answered: {:?}", self.outputs))
+    }
+
+    /// A request of a callee within the dialog of an INVITE that it has answered.
+    pub(crate) fn callee_sends(&mut self, invite: &Message, method: &str, headers: &str) {
+        self.cseq += 1;
+        let [from, to, call_id] =
+            [HeaderName::From, HeaderName::To, HeaderName::CallId].map(|name| text(invite, name));
+        let cseq = self.cseq;
+        self.feed(CALLEE, format!(
+            "{method} sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLEE};branch=z9hG4bKc{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: {to};tag=b\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
+             {headers}Content-Length: 0\r\n\r\n"
+        ));
+    }
+
+    /// The tag that the switch has in the caller's dialog.
+    pub(crate) fn our_tag(&self) -> String {
+        self.to.rsplit_once(";tag=").map(|(_, tag)| tag.to_owned()).expect("the switch has answered")
+    }
+
+    /// The requests of a kind that the last step sent to a party.
+    pub(crate) fn all_sent_to(&self, port: u16, method: Method<'_>) -> Vec<Message> {
+        let sent = self.messages_to(port..=port).into_iter();
+        sent.filter(|message| message.method() == Some(method)).collect()
+    }
+
+    /// Whether the last step sent such a request to a party.
+    pub(crate) fn is_sent_to(&self, port: u16, method: Method<'_>) -> bool {
+        self.messages_to(port..=port).iter().any(|message| message.method() == Some(method))
+    }
+
+    /// Lets time pass until a party gets this request, and returns it with the seconds that have passed.
+    pub(crate) fn wait_for_sent(&mut self, port: u16, method: Method<'_>) -> (Message, u64) {
+        let began = self.now;
+        while !self.is_sent_to(port, method) {
+            self.fire();
+        }
+        (self.sent_to(port, method), (self.now.0 - began.0) / 1_000_000_000)
     }
 
     /// A call that is up, in PCMU.

@@ -118,6 +118,11 @@ impl Handset {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
             | Event::RegistrationFailed { .. }
@@ -139,6 +144,11 @@ impl Handset {
             | Event::Held { .. }
             | Event::HoldFailed { .. }
             | Event::HeldByPeer { .. }
+            | Event::Transferred { .. }
+            | Event::Message { .. }
+            | Event::MessageTaken { .. }
+            | Event::MessageFailed { .. }
+            | Event::TransferFailed { .. }
             | Event::Muted { .. }
             | Event::Digit { .. }
             | Event::RegistrationFailed { .. }

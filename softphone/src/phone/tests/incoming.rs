@@ -112,7 +112,7 @@ fn offers_that_cannot_be_taken_are_refused() {
     writer.header(HeaderName::Require, b"100rel, gruu");
     rig.receive(writer.finish());
     assert_eq!(status(&rig), 420);
-    assert_eq!(rig.last().headers(HeaderName::Unsupported).collect::<Vec<_>>(), [&b"100rel"[..], b"gruu"]);
+    assert_eq!(rig.last().headers(HeaderName::Unsupported).collect::<Vec<_>>(), [&b"gruu"[..]]);
 }
 
 #[test]
@@ -220,7 +220,9 @@ fn options_are_told_and_other_methods_refused() {
     let mut rig = Rig::new();
     rig.receive(request("OPTIONS", 1, None, b"").finish());
     assert_eq!(status(&rig), 200);
-    assert_eq!(rig.last().header(HeaderName::Allow), Some(&b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"[..]));
+    for method in [Method::Invite, Method::Update, Method::Prack, Method::Refer, Method::Notify] {
+        assert!(rig.last().allows(method), "{method}");
+    }
     rig.receive(request("MESSAGE", 2, None, b"").finish());
     assert_eq!(status(&rig), 405);
     rig.receive(request("BYE", 3, None, b"").finish());

@@ -7,6 +7,8 @@ mod hold;
 mod incoming;
 mod outgoing;
 mod registration;
+mod sessions;
+mod transfer;
 
 use super::{
     Account, AccountId, CallId, Command, Event, Input, MediaCommand, MediaReport, Output, Password, Phone,

@@ -1,0 +1,262 @@
+//! Transfers (RFC 3515, RFC 3891, RFC 3892): the other side of a call is sent to somebody else, or sends us.
+//!
+//! *Ours*: one REFER, with the other call named by Replaces when it is attended; the call ends with the news that it worked, and
+//! goes on when it did not. *Theirs*: a call in our name to whom the other side says, which hears by NOTIFY what comes of it,
+//! and ends its own call then. An INVITE with Replaces takes the place of a call of ours without asking the user, who is in it.
+//!
+//! Left out on purpose: asking the user whether to be sent, and replacing calls that are not up.
+
+use super::call::{Call, Phase};
+use super::identity::Identity;
+use super::{AccountId, CallId, CommandError, Event, Phone, Reason};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::auth::{Attempt, Subject, Verdict};
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Request;
+use sip_stack::header::refer_to::refer_to;
+use sip_stack::header::{HeaderName, Replaces};
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::session::{News, Referral};
+use sip_stack::transaction::TransactionId;
+
+/// A REFER of ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Transfer {
+    asked: Option<TransactionId>,
+    refer_to: Bytes,
+    attempt: Attempt,
+}
+
+/// Whoever has sent us to make a call, and wants to hear of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Referrer {
+    dialog: DialogId,
+    account: AccountId,
+    referral: Referral,
+    last: Option<Status>,
+}
+
+/// What the INVITE of a call says that somebody has sent us to make.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Sent {
+    pub(super) replaces: Option<Bytes>,
+    pub(super) referred_by: Option<Bytes>,
+}
+
+impl Phone {
+    /// Sends the other side of a call to a number or address.
+    pub(super) fn transfer(&mut self, now: Time, id: CallId, target: &str) -> Result<(), CommandError> {
+        let account = self.connected(id)?;
+        let uri = self.identity(account).account.resolve(target);
+        let uri = uri.ok_or_else(|| CommandError::BadTarget(target.into()))?;
+        self.begin_transfer(now, id, refer_to(&uri, None).into());
+        Ok(())
+    }
+
+    /// Brings the other sides of two calls together.
+    pub(super) fn bring_together(
+        &mut self,
+        now: Time,
+        id: CallId,
+        other: CallId,
+    ) -> Result<(), CommandError> {
+        self.connected(id)?;
+        self.connected(other)?;
+        let dialog =
+            self.calls.get(&other).and_then(Call::dialog).and_then(|dialog| self.endpoint.dialog(dialog));
+        let Some(dialog) = dialog.filter(|_| id != other) else {
+            return Err(CommandError::NotConnected(other));
+        };
+        // As its peer sees it (RFC 3891 §3): the peer's tag is the to-tag.
+        let replaces = Replaces {
+            call_id: dialog.call_id(),
+            to_tag: dialog.remote_tag(),
+            from_tag: dialog.local_tag(),
+            early_only: false,
+        };
+        let refer_to = refer_to(dialog.remote_target(), Some(&replaces)).into();
+        self.begin_transfer(now, id, refer_to);
+        Ok(())
+    }
+
+    fn connected(&self, id: CallId) -> Result<AccountId, CommandError> {
+        let call = self.calls.get(&id).ok_or(CommandError::NoSuchCall(id))?;
+        call.dialog().map(|_| call.account).ok_or(CommandError::NotConnected(id))
+    }
+
+    fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes) {
+        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default() };
+        self.send_refer(now, id, transfer);
+    }
+
+    fn send_refer(&mut self, now: Time, id: CallId, mut transfer: Transfer) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let (account, Some(dialog)) = (call.account, call.dialog()) else { return };
+        let user_agent = self.settings.user_agent.clone();
+        let (Identity { account, digest, .. }, endpoint) = self.identity_mut(account);
+        let Some(target) = endpoint.dialog(dialog).map(|dialog| dialog.remote_target().clone()) else {
+            return;
+        };
+        let Some(mut draft) = endpoint.draft_in_dialog(dialog, Method::Refer, &account.sent_by()) else {
+            return;
+        };
+        draft.writer.header(HeaderName::ReferTo, &transfer.refer_to);
+        draft.writer.header(HeaderName::ReferredBy, &account.from());
+        draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
+        let subject = Subject { method: Method::Refer, uri: &target, body: b"" };
+        digest.authorize(&subject, &[account.login()], &mut transfer.attempt, &mut draft.writer);
+        transfer.asked = Some(endpoint.request(now, draft, id.0));
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.transfer = Some(Box::new(transfer));
+        }
+    }
+
+    /// Whether the response was to a REFER of ours.
+    pub(super) fn on_refer_response(
+        &mut self,
+        now: Time,
+        id: CallId,
+        transaction: TransactionId,
+        response: &Message,
+    ) -> bool {
+        let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_deref());
+        let Some(mut transfer) = transfer.filter(|transfer| transfer.asked == Some(transaction)).cloned()
+        else {
+            return false;
+        };
+        let Some(status) = response.status().filter(|status| status.is_final()) else { return true };
+        let account = self.calls.get(&id).map_or(AccountId::FIRST, |call| call.account);
+        match status {
+            // The rest comes by NOTIFY.
+            status if status.is_success() => {}
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+                if self.on_challenge(account, response, &mut transfer.attempt) == Verdict::Again =>
+            {
+                self.send_refer(now, id, transfer);
+            }
+            status => self.transfer_failed(id, Reason::of_call(status, response)),
+        }
+        true
+    }
+
+    /// Whether it was a REFER of ours that found no answer.
+    pub(super) fn on_refer_lost(&mut self, id: CallId, transaction: TransactionId) -> bool {
+        let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_deref());
+        let is_it = transfer.is_some_and(|transfer| transfer.asked == Some(transaction));
+        if is_it {
+            self.transfer_failed(id, Reason::NoAnswer);
+        }
+        is_it
+    }
+
+    fn transfer_failed(&mut self, id: CallId, reason: Reason) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && call.transfer.take().is_some()
+        {
+            self.tell(Event::TransferFailed { call: id, reason });
+        }
+    }
+
+    /// News of a REFER of ours (RFC 3515 §2.4.5).
+    pub(super) fn on_notify(&mut self, now: Time, request: &Request, id: CallId) {
+        let news = match News::of(&request.message) {
+            Ok(news) if self.calls.get(&id).is_some_and(|call| call.transfer.is_some()) => news,
+            Ok(_) => return self.refuse(now, request, Status::CALL_DOES_NOT_EXIST, |_| {}),
+            Err(status) => return self.refuse(now, request, status, |_| {}),
+        };
+        let transaction = self.endpoint.accept(now, request, id.0);
+        let ok = self.endpoint.response(request, Status::OK, None).finish();
+        self.endpoint.respond(now, transaction, Status::OK, ok);
+        match news.status.filter(|status| status.is_final()) {
+            Some(status) if status.is_success() => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.transfer = None;
+                }
+                self.tell(Event::Transferred { call: id });
+                // It is connected, so it can be ended.
+                let _ended = self.hang_up(now, id);
+            }
+            Some(status) => self.transfer_failed(id, Reason::of_call(status, &request.message)),
+            None if news.is_last => self.transfer_failed(id, Reason::NoAnswer),
+            None => {}
+        }
+    }
+
+    /// The other side sends us to somebody else.
+    pub(super) fn on_refer(&mut self, now: Time, request: &Request, dialog: DialogId, id: CallId) {
+        let Some(account) = self.calls.get(&id).filter(|call| call.is_up_in(dialog)).map(|call| call.account)
+        else {
+            return self.refuse(now, request, Status::CALL_DOES_NOT_EXIST, |_| {});
+        };
+        let (referral, target) = match Referral::of(now, &request.message) {
+            Ok(read) => read,
+            Err(status) => return self.refuse(now, request, status, |_| {}),
+        };
+        if self.calls() >= usize::from(self.settings.lines) {
+            return self.refuse(now, request, Status::DECLINE, |_| {});
+        }
+        let sent = Sent {
+            replaces: target.replaces().map(|replaces| Bytes::copy_from_slice(&replaces)),
+            referred_by: request.message.header(HeaderName::ReferredBy).map(Bytes::copy_from_slice),
+        };
+        let transaction = self.endpoint.accept(now, request, id.0);
+        let mut accepted = self.dialog_response(account, request, Status::ACCEPTED, b"");
+        referral.write_accepted(&mut accepted);
+        self.endpoint.respond(now, transaction, Status::ACCEPTED, accepted.finish());
+        let new = self.call_uri(now, account, target.request_uri().into(), sent);
+        self.referrers.insert(new, Referrer { dialog, account, referral, last: None });
+        self.tell_referrer(now, new, Status::TRYING);
+    }
+
+    /// Tells whoever has sent us what the call has come to.
+    pub(super) fn tell_referrer(&mut self, now: Time, id: CallId, status: Status) {
+        let Some(referrer) = self.referrers.get_mut(&id) else { return };
+        let is_news = referrer.last != Some(status) && referrer.referral.is_told();
+        referrer.last = Some(status);
+        let Referrer { dialog, account, referral, .. } = *referrer;
+        if status.is_final() {
+            self.referrers.remove(&id);
+        }
+        let user_agent = self.settings.user_agent.clone();
+        let (Identity { account, digest, .. }, endpoint) = self.identity_mut(account);
+        let Some(target) = endpoint.dialog(dialog).map(|dialog| dialog.remote_target().clone()) else {
+            return;
+        };
+        if !is_news {
+            return;
+        }
+        let Some(mut draft) = endpoint.draft_in_dialog(dialog, Method::Notify, &account.sent_by()) else {
+            return;
+        };
+        draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
+        referral.write_notify(now, status, &mut draft.writer);
+        let subject = Subject { method: Method::Notify, uri: &target, body: b"" };
+        digest.authorize(&subject, &[account.login()], &mut Attempt::default(), &mut draft.writer);
+        // Nobody waits for its answer.
+        endpoint.request(now, draft, super::machine::NOBODY);
+    }
+
+    /// The call of ours whose dialog an INVITE replaces: 400, 481 and 486 as RFC 3891 §3 says.
+    pub(super) fn replaced_by(&self, invite: &Message) -> Result<Option<CallId>, Status> {
+        let Some(named) = invite.replaces().map_err(|_| Status::BAD_REQUEST)? else { return Ok(None) };
+        let dialog = self.endpoint.dialog_named(&named).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let found = self.calls.iter().find(|(_, call)| call.is_up_in(dialog)).map(|(id, _)| *id);
+        match found {
+            Some(_) if named.early_only => Err(Status::BUSY_HERE),
+            Some(id) => Ok(Some(id)),
+            None => Err(Status::CALL_DOES_NOT_EXIST),
+        }
+    }
+
+    /// A call that has taken the place of another one is up: that one ends.
+    pub(super) fn end_replaced(&mut self, now: Time, replaced: CallId) {
+        if let Some(Call { phase: Phase::Up { dialog }, account, .. }) = self.calls.get(&replaced) {
+            let (dialog, account) = (*dialog, *account);
+            self.calls.remove(&replaced);
+            self.say_goodbye(now, account, dialog);
+            self.end(now, replaced, super::Ending::Theirs);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A party leaves its call for another one: it keeps its dialog, its media port and its stream, and whoever it talked with is hung up
+//! on. So end transfers (`transfer`) and INVITEs that replace a dialog of ours (RFC 3891).
+//!
+//! Neither of the two who are brought together is asked for anything, so each goes on speaking as it did, and is converted for the
+//! other where it must be. Left out on purpose: other streams than the sound, which end with the call that is left; the
+//! replacement of early dialogs.
+
+use super::agreement::Agreement;
+use super::bridge::transcodes;
+use super::call::{Call, CallId, Leg, MediaLeg, Phase, Side};
+use super::calls::Calls;
+use super::formats::Formats;
+use super::refresh::Refresh;
+use crate::core::Event;
+use crate::core::environment::Environment;
+use crate::store::EndedBy;
+use bytes::Bytes;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use sip_stack::message::{Message, Status};
+use sip_stack::sdp::AudioOffer;
+
+/// A party of a call that is up, and what it is called by.
+#[derive(Debug)]
+pub(super) struct Party {
+    pub(super) leg: Leg,
+    media: MediaLeg,
+    pub(super) user: Bytes,
+    pub(super) name: Bytes,
+}
+
+/// The dialog that an INVITE takes over: that of the party on a side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Replaced {
+    pub(super) call: CallId,
+    pub(super) side: Side,
+}
+
+impl Call {
+    /// The party on a side, as it would be in another call.
+    pub(super) fn party(&self, side: Side) -> Option<Party> {
+        let leg = match (&self.phase, side) {
+            (Phase::Talking { .. }, Side::Caller) => &self.caller_leg,
+            (Phase::Talking { callee }, Side::Callee) => callee,
+            (
+                Phase::Locating
+                | Phase::Reserving
+                | Phase::Ringing(_)
+                | Phase::Refusing { .. }
+                | Phase::Served
+                | Phase::Ended,
+                _,
+            ) => return None,
+        };
+        let (user, name) = match side {
+            Side::Caller => (Bytes::copy_from_slice(self.caller.as_bytes()), self.caller_name.clone()),
+            Side::Callee => (self.destination.user.clone(), Bytes::new()),
+        };
+        Some(Party { leg: leg.clone(), media: self.media(side).clone(), user, name })
+    }
+
+    /// Whether a party cannot leave now: something is asked of it, or it asks for something (RFC 3261 §14.1).
+    pub(super) fn is_changing(&mut self) -> bool {
+        let is_busy =
+            |leg: &mut Leg| leg.awaiting_answer || matches!(leg.refresh, Some(Refresh::Asked { .. }));
+        let sides = [Side::Caller, Side::Callee];
+        self.passing_of().is_some() || sides.into_iter().any(|side| self.leg_mut(side).is_some_and(is_busy))
+    }
+
+    /// Puts a party into the place of the one on that side.
+    fn seat(&mut self, env: &mut Environment, side: Side, party: Party) {
+        let Party { mut leg, media, user, name } = party;
+        env.endpoint.set_owner(leg.dialog, self.owner());
+        if let Some(Refresh::Asked { .. }) = leg.refresh {
+            // Its answer will find nobody.
+            leg.refresh = Some(Refresh::Again(env.now + Duration::from_secs(1)));
+        }
+        *self.media_mut(side) = media;
+        match side {
+            Side::Caller => {
+                self.caller_leg = leg;
+                self.caller = String::from_utf8_lossy(&user).into();
+                self.caller_name = name;
+            }
+            Side::Callee => {
+                self.phase = Phase::Talking { callee: leg };
+                self.destination.user = user;
+            }
+        }
+        self.leave_bridge(env);
+    }
+
+    /// Joins the two as they speak already; whether they understand each other.
+    pub(super) fn join_unchanged(&mut self, env: &mut Environment) -> bool {
+        let wishes = [Side::Caller, Side::Callee].map(|side| self.wish(side));
+        let agreement = match (self.agreed(Side::Caller), self.agreed(Side::Callee)) {
+            (Some(caller), Some(callee)) => Agreement::unchanged(caller, callee, wishes, transcodes(env)),
+            (Some(_) | None, _) => None,
+        };
+        let Some(agreement) = agreement else { return false };
+        self.join_anew(env, agreement);
+        true
+    }
+
+    fn join_anew(&mut self, env: &mut Environment, agreement: Agreement) {
+        for side in [Side::Caller, Side::Callee] {
+            self.configure(env, side);
+        }
+        self.join(env, agreement.path);
+    }
+
+    /// Joins the caller, who stays as it is, with the callee, who has just answered; whether they understand each other.
+    pub(super) fn join_answered(&mut self, env: &mut Environment) -> bool {
+        let Phase::Talking { callee } = &self.phase else { return false };
+        let (Some(caller), Some(remote)) = (&self.caller_leg.session.agreed, &callee.session.remote) else {
+            return false;
+        };
+        let wishes = [self.caller_leg.session.remote.as_ref(), Some(remote)];
+        let known = Formats::from(remote);
+        let Some(agreement) = Agreement::renewed(Side::Callee, caller, &known, wishes, transcodes(env))
+        else {
+            return false;
+        };
+        if let Phase::Talking { callee } = &mut self.phase {
+            callee.session.agreed = Some(agreement.callee.clone());
+        }
+        self.join_anew(env, agreement);
+        true
+    }
+
+    /// The description for the 2xx to the caller who has taken the place of another one: `None` when the callee, who is not
+    /// asked, would not be understood.
+    fn answer_replacing(&mut self, env: &mut Environment) -> Option<Bytes> {
+        let offer: Option<AudioOffer> = self.caller_leg.session.remote.clone();
+        let staying = self.agreed(Side::Callee)?.clone();
+        let Some(offer) = offer else {
+            self.caller_leg.awaiting_answer = true;
+            let ptime_ms = self.wish(Side::Callee).and_then(|wish| wish.ptime_ms);
+            let offered = staying.offered_onward(transcodes(env), &Formats::default());
+            return Some(self.caller_leg.session.offer(&offered, ptime_ms));
+        };
+        let wishes = [Some(&offer), self.wish(Side::Callee)];
+        let agreement =
+            Agreement::renewed(Side::Caller, &Formats::from(&offer), &staying, wishes, transcodes(env))?;
+        let told = agreement.caller.clone();
+        let message = self.invite().clone();
+        let body = self.caller_leg.session.answer(&message, &told, offer.ptime_ms);
+        self.join_anew(env, agreement);
+        Some(body)
+    }
+}
+
+impl Calls {
+    /// The dialog that an INVITE of this domain names: 400, 481 and 486 as RFC 3891 §3 says.
+    pub(super) fn replaced_by(
+        &self,
+        env: &Environment,
+        domain: crate::config::DomainId,
+        invite: &Message,
+    ) -> Result<Option<Replaced>, Status> {
+        let Some(named) = invite.replaces().map_err(|_| Status::BAD_REQUEST)? else { return Ok(None) };
+        let gone = Status::CALL_DOES_NOT_EXIST;
+        let dialog = env.endpoint.dialog_named(&named).ok_or(gone)?;
+        let owner = env.endpoint.dialog(dialog).and_then(|dialog| super::call::call_of(dialog.owner()));
+        let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
+        let side = call.side_of(dialog).filter(|_| call.domain == domain).ok_or(gone)?;
+        match call.phase {
+            Phase::Talking { .. } if named.early_only => Err(Status::BUSY_HERE),
+            Phase::Talking { .. } => Ok(Some(Replaced { call: id, side })),
+            Phase::Locating
+            | Phase::Reserving
+            | Phase::Ringing(_)
+            | Phase::Refusing { .. }
+            | Phase::Served
+            | Phase::Ended => Err(gone),
+        }
+    }
+
+    /// Moves the party on `side` of the call `from` to `seat` of the call `into`. What is left of `from` ends; `hang_up`: its
+    /// other party, and whoever sat there, hears so by BYE.
+    pub(super) fn move_party(
+        &mut self,
+        env: &mut Environment,
+        (from, side): (CallId, Side),
+        (into, seat): (CallId, Side),
+    ) -> bool {
+        let Some(party) = self.table.get(from).and_then(|call| call.party(side)) else { return false };
+        let leg = party.media.id;
+        let Some(call) = self.table.get_mut(into) else { return false };
+        let number = call.number;
+        call.seat(env, seat, party);
+        self.adopted.insert(leg, (into, seat));
+        if let Some(call) = self.table.get_mut(from) {
+            call.media_mut(side).port = 0;
+            env.event(Event::CallTransferred { call: call.number, into: number });
+        }
+        true
+    }
+
+    /// A call whose party on `side` was moved away is over for the other one.
+    pub(super) fn leave_behind(&mut self, env: &mut Environment, id: CallId, side: Side, hang_up: bool) {
+        if let Some(call) = self.table.get_mut(id) {
+            let bye = if hang_up { call.hang_up(env, side.other()) } else { None };
+            call.referring = None;
+            call.finish(env, Status::OK, side.other().ended_by());
+            self.remember_byes(bye);
+        }
+        self.settle(env, Some(id));
+    }
+
+    /// The port of a caller who replaces a dialog of ours is there: it takes over.
+    pub(super) fn replace(&mut self, env: &mut Environment, id: CallId) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let is_due = matches!(call.phase, Phase::Reserving) && call.media(Side::Caller).port != 0;
+        let replaced = call.destination.replaces.filter(|_| is_due && call.ending.is_none());
+        let Some(Replaced { call: from, side }) = replaced else { return };
+        call.caller_leg.session.port = call.media(Side::Caller).port;
+        call.destination.replaces = None;
+        let staying = side.other();
+        let is_free =
+            self.table.get_mut(from).is_some_and(|call| call.party(staying).is_some() && !call.is_changing());
+        if !is_free {
+            if let Some(call) = self.table.get_mut(id) {
+                call.phase = Phase::Locating;
+                call.refuse_caller(env, Status::CALL_DOES_NOT_EXIST, EndedBy::Switch);
+            }
+            return;
+        }
+        if !self.move_party(env, (from, staying), (id, Side::Callee)) {
+            return;
+        }
+        let answer = self.table.get_mut(id).and_then(|call| call.answer_replacing(env));
+        self.leave_behind(env, from, staying, true);
+        let Some(call) = self.table.get_mut(id) else { return };
+        match answer {
+            Some(body) => call.send_answer(env, &body),
+            // Nothing that both understand: the one who is left has nobody to go back to.
+            None => {
+                let bye = call.hang_up(env, Side::Callee);
+                call.refuse_caller(env, Status::NOT_ACCEPTABLE_HERE, EndedBy::Switch);
+                self.remember_byes(bye);
+            }
+        }
+    }
+}

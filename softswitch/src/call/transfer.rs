@@ -1,0 +1,421 @@
+//! Transfers: a phone sends its partner to somebody else by REFER (RFC 3515), and we, who have both dialogs, do it.
+//!
+//! *Attended*: Refer-To names with Replaces (RFC 3891) the phone's other call. Their other parties are brought together at once. *Blind*:
+//! a new call is made in the partner's name, with Referred-By (RFC 3892). Whoever answers it takes the place of the phone;
+//! until then the partner stays where it is, or, when the phone hangs up, waits in the new call. When nobody answers, the phone
+//! has its partner still, or is called back.
+//!
+//! The phone hears of it by NOTIFY in its dialog (§2.4.4), unless it does not want to (RFC 4488), also after its BYE. Only users
+//! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of calls that we serve.
+
+use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
+use super::calls::{Calls, answer};
+use super::setup;
+use super::takeover::Party;
+use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
+use crate::registrar::Registrar;
+use crate::store::EndedBy;
+use bytes::Bytes;
+use media::LegId;
+use serde::{Deserialize, Serialize};
+use sip_stack::dialog::DialogId;
+use sip_stack::endpoint::Request;
+use sip_stack::header::{HeaderName, ReferTo, Replaces};
+use sip_stack::message::{Method, Status, Uri};
+use sip_stack::session::Referral;
+use sip_stack::transaction::TransactionId;
+use sip_stack::transport::Flow;
+
+/// What a call that a REFER asked for has to know of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Referred {
+    pub(super) news: News,
+    /// Where the one is who will be the caller, and on which side, until somebody has answered or the phone has hung up.
+    holder: Option<(CallId, Side)>,
+    /// The phone, which is called back when nobody else answers.
+    recall: Option<Box<Destination>>,
+    /// Referred-By for who is called.
+    pub(super) by: Bytes,
+    /// Somebody has answered.
+    pub(super) is_answered: bool,
+    /// The one who was to be the caller has hung up.
+    pub(super) is_given_up: bool,
+    /// Our BYE to that one.
+    bye: Option<TransactionId>,
+}
+
+/// The phone that wants to hear what became of its REFER.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct News {
+    referral: Referral,
+    dialog: Option<DialogId>,
+    flow: Flow,
+    last: Option<Status>,
+    /// It has hung up: the dialog lives for the news alone (RFC 5057 §4).
+    has_left: bool,
+}
+
+impl News {
+    /// Tells what the call has come to (RFC 3515 §2.4.5).
+    pub(super) fn tell(&mut self, env: &mut Environment, status: Status) {
+        let Some(dialog) = self.dialog else { return };
+        if self.referral.is_told() && self.last != Some(status) {
+            let sent_by = env.sent_by(&self.flow);
+            if let Some(mut draft) = env.endpoint.draft_in_dialog(dialog, Method::Notify, &sent_by) {
+                sign_request(&mut draft.writer);
+                self.referral.write_notify(env.now, status, &mut draft.writer);
+                env.endpoint.request(env.now, draft, 0);
+            }
+        }
+        self.last = Some(status);
+        if status.is_final() {
+            self.dialog = None;
+            if self.has_left {
+                env.endpoint.end_dialog(dialog);
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Whether the one on that side is behind a peer.
+    fn is_peer(&self, side: Side) -> bool {
+        side == Side::Callee && self.destination.peer.is_some()
+    }
+
+    /// The call that a REFER asked for comes to nothing.
+    pub(super) fn fail_referral(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
+        let Some(referred) = &mut self.referred else { return };
+        referred.news.tell(env, status);
+        if referred.holder.is_some() || referred.is_given_up {
+            if referred.is_given_up {
+                env.endpoint.end_dialog(self.caller_leg.dialog);
+            }
+            return self.finish(env, status, by);
+        }
+        let has_port = self.media(Side::Callee).port != 0;
+        let recall = self.referred.as_mut().and_then(|referred| referred.recall.take()).filter(|_| has_port);
+        if let Some(recall) = recall {
+            self.abandon_location(env);
+            self.destination = *recall;
+            self.callee = self.destination.user.clone();
+            return self.ring(env);
+        }
+        let bye = self.hang_up(env, Side::Caller);
+        if let Some(referred) = &mut self.referred {
+            referred.bye = bye;
+        }
+        self.finish(env, status, by);
+    }
+
+    /// The switch ends it: nobody is called back.
+    pub(super) fn forget_recall(&mut self) {
+        if let Some(referred) = &mut self.referred {
+            referred.recall = None;
+        }
+    }
+
+    /// The one who was to be the caller has hung up.
+    pub(super) fn give_up_referral(&mut self) {
+        if let Some(referred) = &mut self.referred {
+            referred.is_given_up = true;
+        }
+    }
+}
+
+impl Calls {
+    /// A REFER of the party on a side of a call.
+    pub(super) fn handle_refer(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        (id, side): (CallId, Side),
+        request: &Request,
+    ) {
+        let (referral, target) = match Referral::of(env.now, &request.message) {
+            Ok(read) => read,
+            Err(status) => return answer(env, request, status),
+        };
+        let Some(call) = self.table.get_mut(id) else { return };
+        if !matches!(call.phase, Phase::Talking { .. }) || call.is_peer(side) {
+            return answer(env, request, Status::FORBIDDEN);
+        }
+        if call.referring.is_some() || call.is_changing() {
+            return answer(env, request, Status::REQUEST_PENDING);
+        }
+        let Some(leg) = call.leg_mut(side) else { return };
+        let (dialog, flow) = (Some(leg.dialog), leg.flow);
+        let mut news = News { referral, dialog, flow, last: None, has_left: false };
+        let transaction = accept(env, request, &referral);
+        match target.replaces() {
+            Some(named) => {
+                let status = match Replaces::parse(&named) {
+                    Ok(named) => self.bring_together(env, (id, side), &named, &mut news),
+                    Err(_) => Status::BAD_REQUEST,
+                };
+                news.tell(env, status);
+            }
+            None => self.call_for(env, registrar, (id, side), (request, transaction, &target), news),
+        }
+    }
+
+    /// An attended transfer: what it has come to, if the phone has not been told.
+    fn bring_together(
+        &mut self,
+        env: &mut Environment,
+        (id, side): (CallId, Side),
+        named: &Replaces<'_>,
+        news: &mut News,
+    ) -> Status {
+        let dialog = env.endpoint.dialog_named(named);
+        let owner = dialog.and_then(|dialog| call_of(env.endpoint.dialog(dialog)?.owner()));
+        let (Some(dialog), Some(second)) = (dialog, owner.filter(|second| *second != id)) else {
+            return Status::CALL_DOES_NOT_EXIST;
+        };
+        let domain = self.table.get(id).map(|call| call.domain);
+        let Some(other) = self.table.get_mut(second).filter(|other| Some(other.domain) == domain) else {
+            return Status::CALL_DOES_NOT_EXIST;
+        };
+        let Some(seat) = other.side_of(dialog) else { return Status::CALL_DOES_NOT_EXIST };
+        if !matches!(other.phase, Phase::Talking { .. }) {
+            return Status::TEMPORARILY_UNAVAILABLE;
+        }
+        if other.is_changing() || other.referring.is_some() {
+            return Status::REQUEST_PENDING;
+        }
+        if !self.understand(env, (id, side.other()), (second, seat.other())) {
+            return Status::NOT_ACCEPTABLE_HERE;
+        }
+        news.tell(env, Status::OK);
+        // Whoever sat there is the phone itself, in its other call.
+        if let Some(other) = self.table.get_mut(second) {
+            let left = other.media(seat).id;
+            let bye = other.hang_up(env, seat);
+            self.remember_byes(bye);
+            self.move_party(env, (id, side.other()), (second, seat));
+            if let Some(other) = self.table.get_mut(second) {
+                other.join_unchanged(env);
+            }
+            env.media(media::Command::Close { leg: left });
+        }
+        self.leave_behind(env, id, side.other(), true);
+        self.settle(env, Some(second));
+        Status::OK
+    }
+
+    /// Whether two parties of two calls would understand each other as they speak now.
+    fn understand(&self, env: &Environment, one: (CallId, Side), other: (CallId, Side)) -> bool {
+        let agreed = |(id, side)| self.table.get(id)?.agreed(side);
+        let (Some(one), Some(other)) = (agreed(one), agreed(other)) else { return false };
+        let transcode = super::bridge::transcodes(env);
+        super::agreement::Agreement::unchanged(one, other, [None, None], transcode).is_some()
+    }
+
+    /// A blind transfer: somebody is called in the name of the phone's partner.
+    fn call_for(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        (id, side): (CallId, Side),
+        (request, transaction, target): (&Request, TransactionId, &ReferTo<'_>),
+        mut news: News,
+    ) {
+        let Some(call) = self.table.get(id) else { return };
+        let domain = call.domain;
+        let (Some(party), Some(phone)) = (call.party(side.other()), call.party(side)) else { return };
+        let uri = target.request_uri();
+        let dialled = Uri::parse(&uri).ok();
+        let number = dialled
+            .and_then(|uri| uri.user_unescaped())
+            .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
+        let destination = match setup::destination(env, registrar, domain, dialled.as_ref(), &number) {
+            Ok(destination) => destination,
+            Err(refused) => return news.tell(env, refused.status),
+        };
+        let own = env.uri_host(domain, &phone.leg.flow);
+        let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
+        let recall = Uri::parse(&own).ok().and_then(|uri| {
+            let destination =
+                setup::route(env, registrar, domain, &uri.user_unescaped()?.into_owned().into()).ok()?;
+            (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
+        });
+        news.tell(env, Status::TRYING);
+        let by = [b"<", &own[..], b">"].concat().into();
+        let holder = Some((id, side.other()));
+        let referred =
+            Referred { news, holder, recall, by, is_answered: false, is_given_up: false, bye: None };
+        let language = self.table.get(id).map(|call| call.language.clone()).unwrap_or_default();
+        let new = self.open_referred(
+            env,
+            domain,
+            language,
+            party,
+            (request, transaction),
+            (number, destination),
+            referred,
+        );
+        if let Some(call) = self.table.get_mut(id) {
+            call.referring = Some((new, side));
+        }
+        self.begin_referred(env, new);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
+    fn open_referred(
+        &mut self,
+        env: &mut Environment,
+        domain: crate::config::DomainId,
+        language: Box<str>,
+        party: Party,
+        (request, transaction): (&Request, TransactionId),
+        (callee, mut destination): (Bytes, Destination),
+        referred: Referred,
+    ) -> CallId {
+        let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
+        let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
+        let service = destination.service.take();
+        let recorded = setup::recorded(env, domain, &caller, &destination);
+        let tag = env.endpoint.random().tag();
+        let invitation =
+            Invitation { request: Box::new(request.clone()), transaction, tag, contact: Bytes::new() };
+        let number = callee.clone();
+        let id = self.insert(Call {
+            id: None,
+            number: 0,
+            domain,
+            domain_name: name.clone(),
+            caller,
+            caller_name: party.name,
+            callee,
+            invitation,
+            caller_leg: party.leg,
+            destination,
+            phase: Phase::Reserving,
+            media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
+                id: LegId(0),
+                port: 0,
+                silent: false,
+                figures: None,
+            }),
+            bridge: Default::default(),
+            streams: None,
+            passing: None,
+            referred: Some(Box::new(referred)),
+            referring: None,
+            recorded,
+            speech: Default::default(),
+            language,
+            started: env.now,
+            answered: None,
+            ending: None,
+            armed: None,
+        });
+        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
+        if let Some(call) = self.table.get_mut(id) {
+            call.destination.service = service;
+        }
+        id
+    }
+
+    fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+        if let Some(call) = self.table.get_mut(id) {
+            call.announce(env);
+            if call.destination.service.is_some() {
+                if let Some(referred) = &mut call.referred {
+                    referred.is_answered = true;
+                }
+            } else if call.destination.peer.is_some() {
+                call.phase = Phase::Locating;
+                call.locate(env);
+            } else {
+                call.reserve(env);
+            }
+        }
+        self.settle(env, Some(id));
+    }
+
+    /// The phone hangs up while somebody is called for its partner, who waits in the new call from now on. Whether it is so.
+    pub(super) fn leave_to_referral(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
+        let referring = self.table.get(id).and_then(|call| call.referring);
+        let Some((new, _)) = referring.filter(|(_, phone)| *phone == side) else { return false };
+        let gone = self.table.get_mut(id).and_then(|call| call.leg_mut(side)).map(|leg| leg.dialog);
+        if !self.move_party(env, (id, side.other()), (new, Side::Caller)) {
+            return false;
+        }
+        let keeps = self.table.get_mut(new).and_then(|call| call.referred.as_mut()).is_some_and(|referred| {
+            referred.holder = None;
+            referred.news.has_left = true;
+            referred.news.dialog.is_some() && referred.news.referral.is_told()
+        });
+        if let (Some(gone), false) = (gone, keeps) {
+            env.endpoint.end_dialog(gone);
+        }
+        self.leave_behind(env, id, side.other(), false);
+        self.settle(env, Some(new));
+        true
+    }
+
+    /// Sees to a call that a REFER asked for after something has happened to it.
+    pub(super) fn attend_referral(&mut self, env: &mut Environment, id: CallId) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let is_over = call.ending.is_some();
+        // A call that has ended has nobody to be transferred any more.
+        if let Some((new, _)) = call.referring.filter(|_| is_over) {
+            call.referring = None;
+            if let Some(new) = self.table.get_mut(new) {
+                new.forget_recall();
+                new.drop_ring(env);
+                new.fail_referral(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
+            }
+            return self.settle(env, Some(new));
+        }
+        let Some(referred) = call.referred.as_mut() else { return };
+        if is_over {
+            let (holder, bye) = (referred.holder.take(), referred.bye.take());
+            self.remember_byes(bye);
+            if let Some(call) = holder.and_then(|(holder, _)| self.table.get_mut(holder)) {
+                call.referring = None;
+            }
+        } else if core::mem::take(&mut referred.is_answered) {
+            self.complete_referral(env, id);
+        }
+    }
+
+    /// Somebody has answered: the phone's partner is the caller now, and the phone is out of it.
+    fn complete_referral(&mut self, env: &mut Environment, id: CallId) {
+        let holder = self.table.get_mut(id).and_then(|call| call.referred.as_mut()?.holder.take());
+        if let Some((holder, side)) = holder
+            && !self.move_party(env, (holder, side), (id, Side::Caller))
+        {
+            return self.end(env, id, Status::SERVER_INTERNAL_ERROR);
+        }
+        let Some(call) = self.table.get_mut(id) else { return };
+        let understood =
+            if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
+        call.note_answer(env);
+        let status = if understood { Status::OK } else { Status::NOT_ACCEPTABLE_HERE };
+        if let Some(mut referred) = call.referred.take() {
+            referred.news.tell(env, status);
+        }
+        if let Some((holder, side)) = holder {
+            self.leave_behind(env, holder, side, true);
+        }
+        if !understood {
+            self.end(env, id, status);
+        }
+    }
+}
+
+/// §2.4.2: 202, whatever will come of it.
+fn accept(env: &mut Environment, request: &Request, referral: &Referral) -> TransactionId {
+    let transaction = env.endpoint.accept(env.now, request, 0);
+    let mut response = env.endpoint.response(request, Status::ACCEPTED, None);
+    referral.write_accepted(&mut response);
+    let dialog = request.dialog.and_then(|dialog| env.endpoint.dialog(dialog));
+    if let Some(contact) = dialog.map(|dialog| dialog.contact().clone()) {
+        response.header(HeaderName::Contact, &contact);
+    }
+    sign_response(&mut response);
+    env.endpoint.respond(env.now, transaction, Status::ACCEPTED, response.finish());
+    transaction
+}

@@ -1,0 +1,210 @@
+//! Session timers (RFC 4028), UPDATE (RFC 3311) and reliable provisional responses (RFC 3262) on both legs of a call.
+
+use crate::stage::{self, CALLEE, CALLER, Stage, sdp};
+use sip_stack::header::{HeaderName, Refresher};
+use sip_stack::message::{Message, Method};
+
+const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
+
+/// A call whose callee answers with these header lines.
+fn answered(callers: &str, callees: &str) -> (Stage, Message) {
+    let mut stage = Stage::new(1);
+    stage.headers = callers.into();
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply_with(&invite, "b", "200 OK", callees, &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    let answer = stage.response_to_caller(200);
+    stage.ack("");
+    (stage, answer)
+}
+
+fn code(message: &Message) -> u16 {
+    message.status().map_or(0, |status| status.code())
+}
+
+#[test]
+fn a_caller_with_a_session_timer_refreshes_or_the_call_ends() {
+    let (mut stage, answer) = answered("Supported: timer\r\nSession-Expires: 600\r\n", "");
+    let expires = answer.session_expires().unwrap().unwrap();
+    assert_eq!((expires.seconds, expires.refresher), (600, Some(Refresher::Uac)));
+    assert!(answer.requires("timer"));
+    stage.pass(500);
+    let update =
+        stage.caller_asks("UPDATE", "Supported: timer\r\nSession-Expires: 600;refresher=uac\r\n", "");
+    assert_eq!((code(&update), update.session_expires().unwrap().unwrap().seconds), (200, 600));
+    assert!(update.body().is_empty());
+    let (_, passed) = stage.wait_for_sent(CALLER, Method::Bye);
+    assert!((567..=568).contains(&passed), "a little before the session is over: {passed}");
+    stage.sent_to(CALLEE, Method::Bye);
+}
+
+#[test]
+fn a_caller_without_a_session_timer_is_left_alone() {
+    let (mut stage, answer) = answered("", "");
+    assert_eq!(answer.session_expires(), Ok(None));
+    assert!(!answer.requires("timer"));
+    stage.pass(4_000);
+    assert_eq!(stage.switch.calls(), 1);
+}
+
+#[test]
+fn a_callee_that_wants_it_is_refreshed_by_update_and_a_dialog_that_is_gone_ends_the_call() {
+    let timer = "Require: timer\r\nSession-Expires: 600;refresher=uac\r\nAllow: INVITE, BYE, UPDATE\r\n";
+    let (mut stage, _) = answered("", timer);
+    let (update, passed) = stage.wait_for_sent(CALLEE, Method::Update);
+    assert!((299..=300).contains(&passed), "{passed}");
+    assert!(update.body().is_empty());
+    assert_eq!(update.session_expires().unwrap().unwrap().refresher, Some(Refresher::Uac));
+    stage.reply_with(&update, "b", "200 OK", timer, "");
+    let (update, passed) = stage.wait_for_sent(CALLEE, Method::Update);
+    assert!((299..=300).contains(&passed), "counted anew: {passed}");
+    stage.reply(&update, "481 Gone", "");
+    stage.sent_to(CALLER, Method::Bye);
+    stage.sent_to(CALLEE, Method::Bye);
+}
+
+#[test]
+fn a_callee_without_update_is_refreshed_by_a_re_invite_that_says_what_was_said() {
+    let timer = "Session-Expires: 90;refresher=uac\r\nAllow: INVITE, BYE\r\n";
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    assert!(invite.supports("timer") && invite.session_expires().unwrap().is_some());
+    stage.reply_with(&invite, "b", "200 OK", timer, &sdp(PCMU));
+    stage.response_to_caller(200);
+    stage.ack("");
+    let (again, _) = stage.wait_for_sent(CALLEE, Method::Invite);
+    assert_eq!(stage::body(&again), stage::body(&invite), "the version too (RFC 4028 §7.4)");
+    stage.reply(&again, "491 Request Pending", "");
+    let (again, passed) = stage.wait_for_sent(CALLEE, Method::Invite);
+    assert!((1..=4).contains(&passed), "RFC 3261 §14.1: {passed}");
+    stage.reply_with(&again, "b", "200 OK", timer, &sdp("m=audio 4010 RTP/AVP 0\r\n"));
+    stage.sent_to(CALLEE, Method::Ack);
+    let moved = "127.0.0.1:4010".parse().unwrap();
+    assert_eq!(stage.configured(1).remote, Some(moved), "the party has moved");
+}
+
+#[test]
+fn while_our_re_invite_is_out_the_partys_own_is_refused_with_491() {
+    let timer = "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n";
+    let (mut stage, _) = answered(timer, "");
+    stage.wait_for_sent(CALLER, Method::Invite);
+    let answer = stage.re_invite(&sdp(PCMU));
+    assert_eq!(code(&answer), 491);
+}
+
+#[test]
+fn an_interval_that_is_too_short_is_refused_with_422() {
+    let mut stage = Stage::with("[session_timer]\nmin_se_s = 300\n", "1001", 1);
+    stage.headers = "Supported: timer\r\nSession-Expires: 120\r\n".into();
+    stage.dial(&sdp(PCMU));
+    let refusal = stage.response_to_caller(422);
+    assert_eq!(refusal.min_se(), Ok(Some(300)));
+}
+
+#[test]
+fn a_callee_that_wants_a_longer_interval_is_asked_again_so() {
+    let mut stage = Stage::with("[session_timer]\ninterval_s = 120\n", "1001", 1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply_with(&invite, "b", "422 Session Interval Too Small", "Min-SE: 900\r\n", "");
+    let again = stage.sent_to(CALLEE, Method::Invite);
+    assert_eq!(again.min_se(), Ok(Some(900)));
+    assert_eq!(again.session_expires().unwrap().unwrap().seconds, 900);
+    stage.reply(&again, "200 OK", &sdp(PCMU));
+    stage.response_to_caller(200);
+}
+
+#[test]
+fn an_update_with_an_offer_is_answered_at_once() {
+    let (mut stage, _) = answered("", "");
+    let answer = stage.caller_asks("UPDATE", "", &sdp(&format!("{PCMU}a=sendonly\r\n")));
+    assert_eq!(code(&answer), 200);
+    assert!(stage::body(&answer).contains("a=recvonly"), "{}", stage::body(&answer));
+    let refused = stage.caller_asks("UPDATE", "", &sdp("m=audio 4000 RTP/AVP 18\r\n"));
+    assert_eq!(code(&refused), 488);
+}
+
+#[test]
+fn an_update_with_an_offer_before_the_answer_is_refused_for_a_while() {
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.response_to_caller(180);
+    let answer = stage.caller_asks("UPDATE", "", &sdp(PCMU));
+    assert_eq!(code(&answer), 500);
+    assert!(answer.retry_after().is_some_and(|after| after.as_secs() <= 10));
+    assert_eq!(code(&stage.caller_asks("UPDATE", "", "")), 200, "without one it is a refresh");
+}
+
+#[test]
+fn a_reliable_provisional_response_of_a_callee_is_acknowledged_once() {
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    assert!(invite.supports("100rel"));
+    let reliable = "Require: 100rel\r\nRSeq: 7\r\n";
+    stage.reply_with(&invite, "b", "183 Session Progress", reliable, &sdp(PCMU));
+    let prack = stage.sent_to(CALLEE, Method::Prack);
+    let rack = prack.rack().unwrap();
+    assert_eq!((rack.rseq, rack.cseq, rack.method), (7, 1, Method::Invite));
+    stage.response_to_caller(183);
+    stage.reply_with(&invite, "b", "183 Session Progress", reliable, &sdp(PCMU));
+    assert!(!stage.is_sent_to(CALLEE, Method::Prack), "the PRACK itself is repeated until it is answered");
+    stage.reply(&prack, "200 OK", "");
+    stage.reply(&invite, "200 OK", "");
+    stage.response_to_caller(200);
+}
+
+#[test]
+fn early_media_reach_a_caller_that_can_acknowledge_them_reliably() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Supported: 100rel\r\n".into();
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    assert_eq!(stage.response_to_caller(180).rseq(), Ok(None), "nothing is lost with it");
+    stage.reply(&invite, "183 Session Progress", &sdp(PCMU));
+    let progress = stage.response_to_caller(183);
+    let rseq = progress.rseq().unwrap().unwrap();
+    assert!(progress.requires("100rel"));
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    let prack = stage.caller_asks("PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), "");
+    assert_eq!(code(&prack), 200);
+    assert_eq!(stage.response_to_caller(200).status(), prack.status());
+    let stray = stage.caller_asks("PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), "");
+    assert_eq!(code(&stray), 481);
+}
+
+#[test]
+fn a_caller_that_insists_gets_every_provisional_response_reliably_and_a_silent_one_no_call() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: 100rel\r\n".into();
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    assert!(stage.response_to_caller(180).rseq().unwrap().is_some());
+    stage.wait_for_response(500);
+    stage.sent_to(CALLEE, Method::Cancel);
+}
+
+#[test]
+fn a_caller_that_insists_and_offers_nothing_hears_of_the_answer_alone() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: 100rel\r\n".into();
+    stage.invite("");
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    assert!(!stage.response_to_caller(200).body().is_empty());
+}
+
+#[test]
+fn an_extension_that_we_do_not_know_is_refused_by_name() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: timer, precondition\r\n".into();
+    stage.dial(&sdp(PCMU));
+    let refusal = stage.response_to_caller(420);
+    assert_eq!(refusal.header(HeaderName::Unsupported), Some(&b"precondition"[..]));
+}
