@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
 use super::passing::Passing;
 use super::recording::Recorded;
+use super::renewal::Renewal;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
@@ -175,6 +176,8 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// Both sides are asked for another codec.
+    pub(super) renewal: Option<Box<Renewal>>,
     /// What is recorded of it.
     pub(super) recorded: Recorded,
     /// What is said to it.
@@ -261,7 +264,7 @@ impl Call {
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
             Phase::Served => self.destination.service.as_ref().and_then(|served| served.ends_at),
-            Phase::Talking { .. } => self.passing_deadline(),
+            Phase::Talking { .. } => self.passing_deadline().into_iter().chain(self.renewal_deadline()).min(),
             Phase::Reserving | Phase::Ended => None,
         }
     }

@@ -14,6 +14,7 @@ mod midcall;
 mod passing;
 mod recording;
 mod refusing;
+mod renewal;
 mod reports;
 mod ring;
 mod serve;

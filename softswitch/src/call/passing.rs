@@ -53,7 +53,8 @@ impl Call {
         let Ok(offer) = SessionDescription::parse(request.message.body()) else { return false };
         let waits = |leg: &mut super::call::Leg| leg.awaiting_answer;
         let busy = self.leg_mut(side).is_none_or(waits) || self.leg_mut(side.other()).is_none_or(waits);
-        if busy || self.passing.is_some() || !matches!(self.phase, Phase::Talking { .. }) {
+        if busy || self.passing.is_some() || self.is_renewed() || !matches!(self.phase, Phase::Talking { .. })
+        {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
@@ -263,7 +264,7 @@ impl Call {
     }
 
     /// Both have said how they speak from now on; what the one who asked is told.
-    fn sound_again(
+    pub(super) fn sound_again(
         &mut self,
         env: &mut Environment,
         side: Side,

@@ -174,6 +174,7 @@ impl Calls {
             bridge: Bridge::default(),
             streams: None,
             passing: None,
+            renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
             language,
