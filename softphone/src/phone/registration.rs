@@ -14,12 +14,32 @@ use sip_stack::message::{Message, Method, Status};
 use sip_stack::registration::{self, Failure, FlowId, Input, Loss, Output, Ticket};
 use sip_stack::transaction::TransactionId;
 
+/// How an account stands with its registrar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not registered, and is not to be.
+    Away,
+    /// An answer is waited for, and nothing is registered so far.
+    Asking,
+    /// The registrar has our contact; it is refreshed before its time is over.
+    Registered,
+    /// It did not work.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// When it is tried again; `None`: not before the user asks for it.
+        retry_at: Option<Time>,
+    },
+}
+
 /// The registration of an account.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Registration {
     machine: registration::Registration,
     from: Bytes,
     asking: Option<Asking>,
+    /// What the user was told last, if it was a failure, and when it is tried again.
+    failure: Option<(Reason, Option<Time>)>,
 }
 
 /// The REGISTER that is out.
@@ -32,7 +52,16 @@ struct Asking {
 
 impl Registration {
     pub(super) fn new(machine: registration::Registration, from: Bytes) -> Registration {
-        Registration { machine, from, asking: None }
+        Registration { machine, from, asking: None, failure: None }
+    }
+
+    fn standing(&self) -> Standing {
+        match &self.failure {
+            _ if self.is_bound() => Standing::Registered,
+            Some((reason, retry_at)) => Standing::Failed { reason: reason.clone(), retry_at: *retry_at },
+            None if self.is_settled() => Standing::Away,
+            None => Standing::Asking,
+        }
     }
 
     /// Whether no request is out and none is waited for but a refresh.
@@ -55,6 +84,11 @@ impl Registration {
 }
 
 impl Phone {
+    /// How an account stands with its registrar.
+    pub fn standing(&self, account: AccountId) -> Standing {
+        self.identity(account).registration.standing()
+    }
+
     /// The user wants every account to be registered, or none.
     pub(super) fn want_registrations(&mut self, now: Time, wanted: bool) {
         for account in self.account_ids() {
@@ -64,6 +98,7 @@ impl Phone {
 
     /// The user wants an account to be registered, or not.
     pub(super) fn want_registration(&mut self, now: Time, account: AccountId, wanted: bool) {
+        self.identity_mut(account).0.registration.failure = None;
         self.feed_registration(now, account, Input::Wanted(wanted), Attempt::default());
     }
 
@@ -145,14 +180,18 @@ impl Phone {
                 Output::Event(registration::Event::Registered { expires_s, .. }) => {
                     // Whatever follows is another request.
                     attempt = Attempt::default();
+                    self.identity_mut(account).0.registration.failure = None;
                     self.tell(Event::Registered { account, expires_s });
                 }
                 Output::Event(registration::Event::Unregistered) => {
-                    self.tell(Event::Unregistered { account })
+                    self.identity_mut(account).0.registration.failure = None;
+                    self.tell(Event::Unregistered { account });
                 }
                 Output::Event(registration::Event::Failed { failure, retry, .. }) => {
                     attempt = Attempt::default();
                     let reason = reason(failure, response);
+                    let retry_at = retry.map(|retry| now + retry);
+                    self.identity_mut(account).0.registration.failure = Some((reason.clone(), retry_at));
                     self.tell(Event::RegistrationFailed { account, reason, retry });
                 }
             }
