@@ -11,10 +11,14 @@ mod oneshot;
 mod output;
 mod register;
 mod scenario;
+mod session;
 mod setup;
+#[cfg(unix)]
+mod signals;
 #[cfg(unix)]
 mod socket;
 mod sound;
+mod start;
 mod swarm;
 
 use clap::{Parser, Subcommand};
