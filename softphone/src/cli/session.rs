@@ -11,6 +11,8 @@ use super::signals::Signals;
 use super::socket::ControlSocket;
 use super::start;
 use crate::io::{Engine, now};
+#[cfg(feature = "tui")]
+use crate::phone::CommandError;
 use crate::phone::{CallDirection, CallId, Command, Event, LoggedCall, Standing};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -80,6 +82,12 @@ impl Session {
         }))
     }
 
+    /// The phone itself.
+    #[cfg(feature = "tui")]
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Wakes [`Session::turn`] from another thread.
     pub(super) fn waker(&self) -> Arc<Waker> {
         self.engine.waker()
@@ -93,6 +101,15 @@ impl Session {
     /// Whether somebody wants to leave.
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// The user wants something.
+    ///
+    /// # Errors
+    /// [`CommandError`]
+    #[cfg(feature = "tui")]
+    pub(super) fn command(&mut self, command: Command) -> Result<(), CommandError> {
+        self.engine.command(command)
     }
 
     /// As [`Engine::turn`].

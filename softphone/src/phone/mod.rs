@@ -34,7 +34,7 @@ mod session;
 mod settings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use account::{Account, AccountError, AccountId, MAX_ACCOUNTS, Password};
 pub use call::CallId;

@@ -20,7 +20,7 @@ use sip_stack::{Message, Time};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(super) fn account() -> Account {
+pub(crate) fn account() -> Account {
     Account {
         user: "1001".into(),
         domain: "a.example".into(),
