@@ -12,3 +12,4 @@ pub mod swarm;
 #[cfg(feature = "tui")]
 pub mod tui;
 pub mod voice;
+pub mod ways;

@@ -22,10 +22,7 @@ pub(super) struct Run {
 }
 
 pub(super) fn run(arguments: &Run) -> Result<u8> {
-    let mut session = match Session::start(&arguments.session)? {
-        Ok(session) => session,
-        Err(code) => return Ok(code),
-    };
+    let mut session = Session::start(&arguments.session)?;
     let lines = standard_input(&session);
     let mut output = Output::start();
     while !session.is_over() {

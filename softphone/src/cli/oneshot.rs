@@ -101,7 +101,18 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
 
 fn code_of(reason: &Reason) -> u8 {
     match reason {
-        Reason::NoAnswer | Reason::Unreachable | Reason::ServerFailed(_) | Reason::ServerBusy => NO_ANSWER,
+        Reason::NoAnswer
+        | Reason::Unreachable
+        | Reason::ServerNotFound
+        | Reason::NoNames
+        | Reason::ConnectionRefused
+        | Reason::NoTransport
+        | Reason::UnknownIssuer
+        | Reason::WrongCertificate
+        | Reason::ExpiredCertificate
+        | Reason::TlsFailed
+        | Reason::ServerFailed(_)
+        | Reason::ServerBusy => NO_ANSWER,
         Reason::Busy => BUSY,
         Reason::NotAnswered | Reason::Unavailable => NOT_ANSWERED,
         Reason::UnknownNumber => UNKNOWN_NUMBER,
@@ -139,10 +150,7 @@ pub(super) fn call(arguments: &Call) -> Result<u8> {
     let (config, servers) = arguments.account.load()?;
     let settings = arguments.sound.settings(&config)?;
     let (audio, done) = arguments.sound.audio(&config)?;
-    let mut engine = match start::engine(servers, &config, settings, audio, EXPIRES_S)? {
-        Ok(engine) => engine,
-        Err(code) => return Ok(code),
-    };
+    let mut engine = start::engine(servers, &config, settings, audio, EXPIRES_S)?;
     let target: Box<str> = arguments.target.as_str().into();
     let place = || Command::Call { account: AccountId::FIRST, target: target.clone() };
     if arguments.register {
@@ -234,10 +242,7 @@ pub(super) fn listen(arguments: &Listen) -> Result<u8> {
         bail!("nobody would answer: give --auto-answer, or auto_answer in the configuration file");
     }
     let (audio, done) = arguments.sound.audio(&config)?;
-    let mut engine = match start::engine(servers, &config, settings, audio, EXPIRES_S)? {
-        Ok(engine) => engine,
-        Err(code) => return Ok(code),
-    };
+    let mut engine = start::engine(servers, &config, settings, audio, EXPIRES_S)?;
     engine.command(Command::Register)?;
     let outcome = attend_calls(&mut engine, arguments);
     finish(engine, true, outcome, &done)

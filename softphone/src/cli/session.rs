@@ -52,14 +52,11 @@ impl Session {
     /// Between two looks at the local socket, which is asked and does not wake.
     pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 
-    /// Starts the phone, and has it register. The exit code comes instead when there is no way to a server.
-    pub(super) fn start(options: &SessionOptions) -> Result<Result<Session, u8>> {
+    /// Starts the phone, and has it register.
+    pub(super) fn start(options: &SessionOptions) -> Result<Session> {
         let (config, servers) = options.account.load()?;
         let (settings, audio) = (config.settings(), start::audio(&config));
-        let mut engine = match start::engine(servers, &config, settings, audio, config.phone.expires_s)? {
-            Ok(engine) => engine,
-            Err(code) => return Ok(Err(code)),
-        };
+        let mut engine = start::engine(servers, &config, settings, audio, config.phone.expires_s)?;
         let path = options.socket.clone().or_else(|| config.control.socket.clone());
         #[cfg(not(unix))]
         anyhow::ensure!(path.is_none(), "there are no local sockets on this system");
@@ -70,7 +67,7 @@ impl Session {
         if !options.no_register {
             engine.command(Command::Register)?;
         }
-        Ok(Ok(Session {
+        Ok(Session {
             #[cfg(unix)]
             socket: path.map(bind).transpose()?,
             #[cfg(unix)]
@@ -79,7 +76,7 @@ impl Session {
             registered: !options.no_register,
             last: None,
             over: false,
-        }))
+        })
     }
 
     /// The phone itself.

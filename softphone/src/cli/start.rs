@@ -1,29 +1,27 @@
 //! How the commands get their phone: the engine of a configuration, and its sound.
 
-use super::NO_ANSWER;
-use super::account::seed;
-use super::output::say;
+use super::account::{seed, trust};
 use crate::audio::{Audio, Silence};
 #[cfg(feature = "sound-card")]
 use crate::config::AudioEntry;
 use crate::config::Config;
-use crate::io::{Engine, EngineConfig, EngineError, Server};
+use crate::io::{Engine, EngineConfig, Server};
 use crate::phone::Settings;
 use anyhow::{Context, Result};
 use media::codec::opus;
 use media::dsp::SampleRate;
 use media::source::Country;
 
-/// The phone of a command. When there is no way to a server, that is said, and the exit code comes instead.
+/// The phone of a command.
 pub(super) fn engine(
     servers: Vec<Server>,
     config: &Config,
     settings: Settings,
     audio: Box<dyn Audio>,
     expires_s: u32,
-) -> Result<Result<Engine, u8>> {
+) -> Result<Engine> {
     let [first, last] = config.phone.ports;
-    let made = Engine::new(EngineConfig {
+    Ok(Engine::new(EngineConfig {
         servers,
         settings,
         audio,
@@ -31,16 +29,9 @@ pub(super) fn engine(
         country: Country::of(&config.phone.country).context("no tones are known of this country")?,
         opus: opus::Settings::default(),
         expires_s,
+        trust: trust(config)?,
         seed: seed()?,
-    });
-    match made {
-        Ok(engine) => Ok(Ok(engine)),
-        Err(error @ EngineError::Udp(_)) => {
-            say(&format!("softphone: {error}"));
-            Ok(Err(NO_ANSWER))
-        }
-        Err(error) => Err(error.into()),
-    }
+    })?)
 }
 
 /// The sound of the phone: the sound card where there is one and it is wanted, processed as the configuration says.

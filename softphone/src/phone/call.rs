@@ -56,6 +56,7 @@ pub(super) enum Phase {
 /// An INVITE of ours without a final response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calling {
+    /// `None` while it waits for a way to the server.
     pub(super) invite: Option<TransactionId>,
     pub(super) target: Bytes,
     pub(super) call_id: Bytes,
@@ -65,6 +66,8 @@ pub(super) struct Calling {
     pub(super) attempt: Attempt,
     /// The dialogs of provisional responses.
     pub(super) early: Vec<DialogId>,
+    /// A response of whatever kind has come.
+    pub(super) heard: bool,
     pub(super) ringing: bool,
     /// The user no longer wants it, and has been told its end.
     pub(super) cancelled: bool,

@@ -158,6 +158,8 @@ impl Phone {
             }
             Input::Command(command) => self.obey(now, command)?,
             Input::Media(report) => self.on_media(now, report),
+            Input::Way { account, way } => self.on_way(now, account, way),
+            Input::WayLost { account } => self.on_way_lost(now, account),
         }
         self.drain(now);
         Ok(())

@@ -5,7 +5,8 @@
 //! ([`MediaCommand`]). One concept, one file: `account` (who we are and what proves it) and `identity` (an account at
 //! work), `registration`, `incoming` and `outgoing` calls, `answering` (which calls are taken without the user), `dialog`
 //! (requests of the other side within a call), `change` (ours: hold and resume), `digits`, `session` and `codecs` (SDP), `log`
-//! (past calls), `overview` (a call as it is shown), `settings`, `reason` (failures in words).
+//! (past calls), `overview` (a call as it is shown), `settings`, `reason` (failures in words), `way` (to the
+//! server).
 //!
 //! A request within a call that is not known here ends in `on_other_request` of `machine`; transfer (RFC 3515), Replaces
 //! (RFC 3891) and subscriptions (RFC 6665) will branch off in `dialog::on_request_in_dialog` and `machine::on_request`.
@@ -32,6 +33,7 @@ mod reason;
 mod registration;
 mod session;
 mod settings;
+mod way;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -37,10 +37,7 @@ pub(super) fn run(arguments: &Tui) -> Result<u8> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         bail!("this needs a terminal to show itself on; without one there is: softphone run");
     }
-    let mut session = match Session::start(&arguments.session)? {
-        Ok(session) => session,
-        Err(code) => return Ok(code),
-    };
+    let mut session = Session::start(&arguments.session)?;
     let mut screen = Screen::open(session.waker())?;
     let keys = keys(&session);
     let shown = show(&mut session, &mut screen, &keys);

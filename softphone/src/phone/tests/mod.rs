@@ -7,6 +7,7 @@ mod hold;
 mod incoming;
 mod outgoing;
 mod registration;
+mod way;
 
 use super::{
     Account, AccountId, CallId, Command, Event, Input, MediaCommand, MediaReport, Output, Password, Phone,
@@ -64,6 +65,8 @@ struct Rig {
     sent: Vec<Message>,
     events: Vec<Event>,
     media: Vec<MediaCommand>,
+    /// The ways that were asked for.
+    located: Vec<(AccountId, Option<sip_stack::resolve::Failure>)>,
 }
 
 impl Rig {
@@ -74,7 +77,7 @@ impl Rig {
     fn with(settings: Settings) -> Rig {
         let phone = Phone::new([3; 32], account(), settings).unwrap();
         let now = Time::from_millis(0);
-        Rig { phone, now, sent: Vec::new(), events: Vec::new(), media: Vec::new() }
+        Rig { phone, now, sent: Vec::new(), events: Vec::new(), media: Vec::new(), located: Vec::new() }
     }
 
     fn drain(&mut self) {
@@ -90,6 +93,7 @@ impl Rig {
                     }
                     self.media.push(command);
                 }
+                Output::Locate { account, failed } => self.located.push((account, failed)),
             }
         }
     }
