@@ -35,6 +35,8 @@ use std::time::Duration;
 
 /// The tokens of the sockets that are tied to servers begin here, those of the others at 0.
 const PROBES: usize = 1 << 8;
+/// What is sent to learn whether anybody listens.
+const EMPTY: &[u8] = b"\r\n\r\n";
 /// How much longer a silent connection stays than a registration.
 const GRACE: Duration = Duration::from_secs(60);
 /// Connections: one for each account, and those that are opened anew for the end of a call.
@@ -114,8 +116,14 @@ impl Servers {
     pub(super) fn locate(&mut self, now: Time, account: AccountId, failed: Option<Failure>) {
         if let Some(path) = self.paths.get_mut(usize::from(account.0)) {
             path.opening = None;
-            // A connection that a dead server still holds is not used again.
-            if let Some(flow) = path.flow.take().filter(|flow| flow.transport.is_reliable()) {
+            let silent = match failed {
+                Some(Failure::Timeout | Failure::Transport) => true,
+                // Who is busy may call us all the same.
+                Some(Failure::Unavailable { .. }) | None => false,
+            };
+            // A connection over which nothing comes is not used again. A socket is kept as long as no other takes its place.
+            if let Some(flow) = path.flow.filter(|flow| silent && flow.transport.is_reliable()) {
+                path.flow = None;
                 self.command(Command::Close(flow));
             }
         }
@@ -172,12 +180,9 @@ impl Servers {
         }
         if refused && let Ok(account) = u16::try_from(at) {
             let account = AccountId(account);
-            self.close_udp(at);
             // What was found turns out to be no way: the next one is looked for, and the phone sends again over that.
-            if self.paths.get_mut(at).and_then(|path| path.flow.take()).is_some() {
-                self.news.push_back(News::Lost(account));
-                self.ways.reject(account, Reason::ConnectionRefused);
-            }
+            self.news.push_back(News::Lost(account));
+            self.ways.reject(account, Reason::ConnectionRefused);
         }
         true
     }
@@ -224,9 +229,10 @@ impl Servers {
                 ways::Output::Open { account, target } => {
                     if let Err(reason) = self.open(account, &target) {
                         self.ways.handle_input(now, ways::Input::Failed { account, reason });
-                    } else if target.transport == Transport::Udp
-                        && let Some(flow) = self.paths.get(usize::from(account.0)).and_then(|path| path.flow)
+                    } else if let Some(Path { opening: None, flow: Some(flow), .. }) =
+                        self.paths.get(usize::from(account.0))
                     {
+                        let flow = *flow;
                         self.ways.handle_input(now, ways::Input::Opened { account, flow });
                     }
                 }
@@ -252,7 +258,20 @@ impl Servers {
 
     fn open(&mut self, account: AccountId, target: &Target) -> Result<(), Reason> {
         let at = usize::from(account.0);
-        self.close_udp(at);
+        let Some(path) = self.paths.get(at) else { return Ok(()) };
+        let leads = |flow: &Flow| (flow.transport, flow.peer) == (target.transport, target.address);
+        match path.flow {
+            Some(flow) if leads(&flow) => {
+                if let Some((_, probe)) = &path.udp {
+                    let _asked = probe.send(EMPTY);
+                }
+                return Ok(());
+            }
+            Some(flow) if flow.transport.is_reliable() => {
+                self.command(Command::Close(flow));
+            }
+            Some(_) | None => self.close_udp(at),
+        }
         match target.transport {
             Transport::Udp => self.open_udp(account, target.address).map_err(|_| Reason::Unreachable),
             Transport::Tcp | Transport::Tls => self.open_stream(account, target),
@@ -266,7 +285,7 @@ impl Servers {
         self.registry.register(&mut socket, Token(at), Interest::READABLE)?;
         self.registry.register(&mut probe, Token(PROBES + at), Interest::READABLE)?;
         // That nobody listens is told when the answer is read.
-        let _asked = probe.send(b"\r\n\r\n");
+        let _asked = probe.send(EMPTY);
         if let Some(path) = self.paths.get_mut(at) {
             (path.flow, path.udp) = (Some(flow), Some((socket, probe)));
         }
