@@ -6,6 +6,7 @@ use crate::phone::{AutoAnswer, Codec, Settings};
 use core::fmt;
 use media::source::Country;
 use serde::Deserialize;
+use sip_stack::transport::Transport;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub audio: AudioEntry,
     /// Where programs can listen to events and give commands.
     pub control: ControlEntry,
+    /// Whom servers over TLS are trusted by.
+    pub tls: TlsEntry,
 }
 
 /// `[[account]]`
@@ -29,6 +32,9 @@ pub struct Config {
 pub struct AccountEntry {
     /// The server: a name or an address, with a port if it is not 5060.
     pub server: String,
+    /// `udp`, `tcp` or `tls`; without it the DNS says, or UDP is used.
+    #[serde(default)]
+    pub transport: Option<String>,
     /// The SIP domain, if it is not the server.
     #[serde(default)]
     pub domain: Option<String>,
@@ -137,6 +143,15 @@ pub struct ControlEntry {
     pub socket: Option<PathBuf>,
 }
 
+/// `[tls]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsEntry {
+    /// A file with the certificates of the authorities that may vouch for servers, in PEM; those of the system without it. Relative
+    /// to the folder of this file.
+    pub authorities: Option<PathBuf>,
+}
+
 /// What is wrong with a configuration, where, and what can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -182,6 +197,12 @@ impl Config {
             let line = text.lines().position(|line| line.trim_start().starts_with(key)).map(|at| at + 1);
             Err(ConfigError { file: file.to_owned(), line, problem, remedy: remedy.to_owned() })
         };
+        let named = |account: &AccountEntry| account.transport.clone();
+        if let Some(transport) = self.account.iter().filter_map(named).find(|name| transport(name).is_none())
+        {
+            let problem = format!("transport = \"{}\"", transport.escape_default());
+            return fault("transport", problem, "It is \"udp\", \"tcp\" or \"tls\".");
+        }
         let phone = &self.phone;
         if let Some(codec) = phone.codecs.iter().find(|name| Codec::from_name(name).is_none()) {
             let problem = format!("there is no codec \"{}\"", codec.escape_default());
@@ -243,14 +264,26 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// `name`, `name:port`, `[ipv6]` or `[ipv6]:port`; `None` when it is nothing of the kind.
+/// `udp`, `tcp` or `tls`.
+pub fn transport(name: &str) -> Option<Transport> {
+    [Transport::Udp, Transport::Tcp, Transport::Tls]
+        .into_iter()
+        .find(|known| name.eq_ignore_ascii_case(known.name()))
+}
+
+/// As [`host_and_port_if_any`], with 5060 where no port is given.
 pub fn host_and_port(server: &str) -> Option<(String, u16)> {
+    host_and_port_if_any(server).map(|(host, port)| (host, port.unwrap_or(5060)))
+}
+
+/// `name`, `name:port`, `[ipv6]` or `[ipv6]:port`; `None` when it is nothing of the kind.
+pub fn host_and_port_if_any(server: &str) -> Option<(String, Option<u16>)> {
     let after_bracket = server.rfind(']').map_or(0, |bracket| bracket + 1);
     let (host, port) = match server.get(after_bracket..).unwrap_or_default().rfind(':') {
-        None => (server, 5060),
+        None => (server, None),
         Some(colon) => {
             let (host, port) = server.split_at(after_bracket + colon);
-            (host, port.trim_start_matches(':').parse().ok()?)
+            (host, Some(port.trim_start_matches(':').parse().ok()?))
         }
     };
     let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
@@ -288,6 +321,7 @@ mod tests {
             ("[phone]\ncountry = \"xx\"", 2, "ISO 3166"),
             ("[phone]\nports = [5000, 4000]", 2, "40000"),
             ("[phone]\nlines = 0", 2, "at least 1"),
+            ("[[account]]\nserver = \"x\"\nuser = \"1\"\ntransport = \"sctp\"", 4, "\"tls\""),
             ("[phone]\nlines = \"two\"", 2, "docs/softphone.md"),
             ("[[account]]\nserver = \"x\"", 1, "docs/softphone.md"),
         ] {

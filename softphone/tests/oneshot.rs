@@ -44,8 +44,13 @@ struct Server {
 impl Server {
     fn next(&self) -> (Message, SocketAddr) {
         let mut buffer = [0; 4_096];
-        let (length, phone) = self.socket.recv_from(&mut buffer).unwrap();
-        (Message::parse(Bytes::copy_from_slice(&buffer[..length])).unwrap(), phone)
+        loop {
+            let (length, phone) = self.socket.recv_from(&mut buffer).unwrap();
+            // Empty lines, which a phone sends to learn whether anybody listens, are no message.
+            if let Ok(message) = Message::parse(Bytes::copy_from_slice(&buffer[..length])) {
+                return (message, phone);
+            }
+        }
     }
 
     fn answer(&self, request: &Message, phone: SocketAddr, status: Status) {

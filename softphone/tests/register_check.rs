@@ -30,7 +30,8 @@ fn run(mut command: Command, input: &str, socket: &UdpSocket) -> (Output, Vec<u3
     let (mut buffer, mut accepted) = ([0; 4096], Vec::new());
     while child.try_wait().unwrap().is_none() {
         let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
-        let request = Message::parse(Bytes::copy_from_slice(&buffer[..length])).unwrap();
+        // Empty lines, which a phone sends to learn whether anybody listens, are no message.
+        let Ok(request) = Message::parse(Bytes::copy_from_slice(&buffer[..length])) else { continue };
         socket.send_to(&answer(&request, peer, &mut accepted), peer).unwrap();
     }
     (child.wait_with_output().unwrap(), accepted)

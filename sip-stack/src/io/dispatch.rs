@@ -30,6 +30,7 @@ impl Driver {
                 Some(Command::Send { flow, bytes, transaction, reach }) => {
                     self.send(flow, Outgoing { bytes, transaction }, &reach);
                 }
+                Some(Command::Open { flow, name }) => self.open(flow, name),
                 Some(Command::Close(flow)) => {
                     if let Some(id) = self.pool.of_flow(&flow) {
                         self.touch(id, Peer::close);
@@ -63,12 +64,24 @@ impl Driver {
                 }
             }
             Err(reason) => {
-                debug!(%flow, %reason, "no connection");
-                self.shared.counts.unreachable.add();
                 self.unsent(message.transaction);
-                self.outbox.push(Report::Closed { flow, reason });
+                self.unreachable(flow, reason);
             }
         }
+    }
+
+    fn open(&mut self, flow: Flow, name: Option<Box<str>>) {
+        if self.pool.find(&flow, &Reach::Peer { name: name.clone() }).is_none()
+            && let Err(reason) = self.connect(flow, name)
+        {
+            self.unreachable(flow, reason);
+        }
+    }
+
+    fn unreachable(&mut self, flow: Flow, reason: Ended) {
+        debug!(%flow, %reason, "no connection");
+        self.shared.counts.unreachable.add();
+        self.outbox.push(Report::Closed { flow, reason });
     }
 
     fn unsent(&mut self, transaction: Option<u64>) {

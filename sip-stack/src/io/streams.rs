@@ -90,6 +90,14 @@ pub enum Command {
         /// Which connection will do.
         reach: Reach,
     },
+    /// Open a connection before there is anything to send, so that its own address is known ([`Report::Opened`]). One that is
+    /// there already is left as it is.
+    Open {
+        /// From where to where; the port of our end is the system's choice.
+        flow: Flow,
+        /// As in [`Reach::Peer`].
+        name: Option<Box<str>>,
+    },
     /// End a connection in order: what waits is written first.
     Close(Flow),
     /// Send keep-alives at intervals between 80 % of this and this, and end the connection when one is not answered

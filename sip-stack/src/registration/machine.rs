@@ -135,6 +135,14 @@ impl Registration {
         Registration { wanted: false, instance, flows, outputs: VecDeque::new() }
     }
 
+    /// From the next REGISTER on the contact of a flow is another URI: its connection was opened anew. What was bound before is
+    /// left to its time, or to a registrar that sees the connection end.
+    pub fn set_contact(&mut self, flow: FlowId, contact: Bytes) {
+        if let Some(flow) = self.flows.get_mut(flow.index()) {
+            flow.contact = contact;
+        }
+    }
+
     /// Takes one input. Outputs follow from [`Registration::poll_output`] until it is `None`. An input about a request or
     /// a flow that no longer counts changes nothing.
     pub fn handle_input(&mut self, now: Time, input: Input<'_>, random: &mut Random) {

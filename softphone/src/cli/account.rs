@@ -1,11 +1,13 @@
 //! Which account, from options or the configuration file; and its password.
 
 use super::{DONE, setup};
-use crate::config::{AccountEntry, Config, host_and_port};
+use crate::config::{AccountEntry, Config, host_and_port_if_any, transport};
 use crate::io::Server;
 use crate::phone::Password;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use sip_stack::io::{ClientAuth, Tls, TlsConfig, Trust};
+use sip_stack::transport::Transport;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,12 @@ pub(super) struct AccountOptions {
     /// The server: a name or an address, with a port if it is not 5060. Without it the configuration file says.
     #[arg(long, value_name = "HOST[:PORT]", requires = "user")]
     server: Option<String>,
+    /// How the server is reached: udp, tcp or tls; without it as its name says (RFC 3263), or over UDP.
+    #[arg(long, requires = "server", value_parser = known_transport)]
+    transport: Option<Transport>,
+    /// A file with the certificates (PEM) of those who may vouch for servers over TLS, instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    tls_authorities: Option<PathBuf>,
     /// The SIP domain, if it is not the server.
     #[arg(long)]
     domain: Option<String>,
@@ -36,7 +44,7 @@ impl AccountOptions {
     /// The configuration, and the accounts; those of the options take the place of the file's.
     pub(super) fn load(&self) -> Result<(Config, Vec<Server>)> {
         let path = self.config.clone().or_else(|| self.server.is_none().then(default_path).flatten());
-        let config = match &path {
+        let mut config = match &path {
             None => Config::default(),
             // The first start, by a person.
             Some(path) if self.config.is_none() && !path.exists() && std::io::stdin().is_terminal() => {
@@ -47,17 +55,20 @@ impl AccountOptions {
             }
             Some(path) => read(path)?,
         };
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+        let beside = config.tls.authorities.take().map(|file| folder.join(file));
+        config.tls.authorities = self.tls_authorities.clone().or(beside);
         if let (Some(server), Some(user)) = (&self.server, &self.user) {
             let server = Server {
                 user: user.clone(),
                 domain: self.domain.clone(),
+                transport: self.transport,
                 display_name: None,
                 password: Password(password(self.password_stdin)?.into()),
                 ..placed(server, "--server")?
             };
             return Ok((config, vec![server]));
         }
-        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
         let servers =
             config.account.iter().map(|entry| of_entry(entry, folder)).collect::<Result<Vec<_>>>()?;
         if servers.is_empty() {
@@ -70,13 +81,13 @@ impl AccountOptions {
 }
 
 fn placed(server: &str, what: &str) -> Result<Server> {
-    let Some((host, port)) = host_and_port(server) else {
+    let Some((host, port)) = host_and_port_if_any(server) else {
         bail!(
             "{what} {server}: give a name, an address, or [an IPv6 address in brackets], and a port up to 65535"
         );
     };
     let (user, password) = (String::new(), Password("".into()));
-    Ok(Server { host, port, domain: None, user, display_name: None, password })
+    Ok(Server { host, port, transport: None, domain: None, user, display_name: None, password })
 }
 
 fn of_entry(entry: &AccountEntry, folder: &Path) -> Result<Server> {
@@ -99,6 +110,7 @@ fn of_entry(entry: &AccountEntry, folder: &Path) -> Result<Server> {
     Ok(Server {
         user: entry.user.clone(),
         domain: entry.domain.clone(),
+        transport: entry.transport.as_deref().and_then(transport),
         display_name: entry.display_name.clone(),
         password: Password(password.into()),
         ..placed(&entry.server, "server =")?
@@ -137,6 +149,19 @@ fn password(from_stdin: bool) -> Result<String> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("standard input cannot be read")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn known_transport(name: &str) -> Result<Transport, String> {
+    transport(name).ok_or_else(|| "give udp, tcp or tls".to_owned())
+}
+
+/// Who may vouch for servers.
+pub(super) fn trust(config: &Config) -> Result<Trust> {
+    let Some(file) = &config.tls.authorities else { return Ok(Trust::System) };
+    let trust = Trust::File(file.clone());
+    let tls = TlsConfig { server: None, client_auth: ClientAuth::None, client: None, trust: trust.clone() };
+    Tls::load(&tls).context("the certificates of the authorities cannot be used")?;
+    Ok(trust)
 }
 
 /// From the system.

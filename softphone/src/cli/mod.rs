@@ -1,6 +1,6 @@
 //! The commands of the program, and what their exit codes mean.
 //!
-//! `call` and `listen` are one-shot: their exit code tells the outcome. `run` is the headless phone. All of them take the
+//! `call` and `listen` are one-shot: their exit code tells the outcome. `run` is the headless phone, `tui` the one on a terminal. All of them take the
 //! account from options or from the configuration file.
 
 mod account;
@@ -11,11 +11,17 @@ mod oneshot;
 mod output;
 mod register;
 mod scenario;
+mod session;
 mod setup;
+#[cfg(unix)]
+mod signals;
 #[cfg(unix)]
 mod socket;
 mod sound;
+mod start;
 mod swarm;
+#[cfg(feature = "tui")]
+mod tui;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -73,6 +79,9 @@ enum Command {
     Devices,
     /// The phone without a window: commands are lines on standard input, events lines on standard output.
     Run(headless::Run),
+    /// The phone on a terminal: accounts, lines, levels, quality, past calls. The keys are at the bottom.
+    #[cfg(feature = "tui")]
+    Tui(tui::Tui),
     /// Plays scenario files against a server with phones that listen.
     ///
     /// Exit codes: 0 all went as they say, 1 one did not, 2 wrong usage or a faulty file, 3 no server.
@@ -102,6 +111,8 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sound-card")]
         Command::Devices => devices(),
         Command::Run(arguments) => headless::run(&arguments),
+        #[cfg(feature = "tui")]
+        Command::Tui(arguments) => tui::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
         Command::Swarm(arguments) => swarm::run(&arguments),
     };

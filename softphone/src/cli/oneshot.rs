@@ -1,21 +1,18 @@
 //! `softphone call` and `softphone listen`: one thing is done, and the exit code tells how it went.
 
-use super::account::{AccountOptions, seed};
+use super::account::AccountOptions;
 use super::events::line;
+use super::output::say;
 use super::sound::{Finished, Sound};
+use super::start;
 use super::{BUSY, DONE, FAILED, NO_ANSWER, NOT_ANSWERED, REFUSED, UNKNOWN_NUMBER};
-use crate::audio::Audio;
-use crate::config::Config;
-use crate::io::{Engine, EngineConfig, EngineError, Server, now};
+use crate::io::{Engine, now};
 use crate::phone::{
-    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, Settings, check_digits,
+    AccountId, AutoAnswer, CallId, Codec, Command, DigitWay, Ending, Event, Reason, check_digits,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use media::codec::opus;
-use media::source::Country;
 use sip_stack::Time;
-use std::io::Write;
 use std::time::Duration;
 
 /// Between two looks at the clock.
@@ -68,38 +65,6 @@ fn tell(sound: &Sound, event: &Event) {
     }
 }
 
-/// Writes to standard error. Whoever reads no more does not end the call.
-fn say(text: &str) {
-    let _unread = writeln!(std::io::stderr(), "{text}");
-}
-
-fn engine(
-    servers: Vec<Server>,
-    config: &Config,
-    settings: Settings,
-    audio: Box<dyn Audio>,
-) -> Result<Result<Engine, u8>> {
-    let [first, last] = config.phone.ports;
-    let made = Engine::new(EngineConfig {
-        servers,
-        settings,
-        audio,
-        ports: first..=last,
-        country: Country::of(&config.phone.country).context("no tones are known of this country")?,
-        opus: opus::Settings::default(),
-        expires_s: EXPIRES_S,
-        seed: seed()?,
-    });
-    match made {
-        Ok(engine) => Ok(Ok(engine)),
-        Err(error @ EngineError::Udp(_)) => {
-            say(&format!("softphone: {error}"));
-            Ok(Err(NO_ANSWER))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Ends the calls, the engine and the file it wrote, also when something went wrong.
 fn finish(mut engine: Engine, unregister: bool, outcome: Result<u8>, done: &Finished) -> Result<u8> {
     let left = engine.leave(unregister).context("leaving");
@@ -136,7 +101,18 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
 
 fn code_of(reason: &Reason) -> u8 {
     match reason {
-        Reason::NoAnswer | Reason::Unreachable | Reason::ServerFailed(_) | Reason::ServerBusy => NO_ANSWER,
+        Reason::NoAnswer
+        | Reason::Unreachable
+        | Reason::ServerNotFound
+        | Reason::NoNames
+        | Reason::ConnectionRefused
+        | Reason::NoTransport
+        | Reason::UnknownIssuer
+        | Reason::WrongCertificate
+        | Reason::ExpiredCertificate
+        | Reason::TlsFailed
+        | Reason::ServerFailed(_)
+        | Reason::ServerBusy => NO_ANSWER,
         Reason::Busy => BUSY,
         Reason::NotAnswered | Reason::Unavailable => NOT_ANSWERED,
         Reason::UnknownNumber => UNKNOWN_NUMBER,
@@ -174,10 +150,7 @@ pub(super) fn call(arguments: &Call) -> Result<u8> {
     let (config, servers) = arguments.account.load()?;
     let settings = arguments.sound.settings(&config)?;
     let (audio, done) = arguments.sound.audio(&config)?;
-    let mut engine = match engine(servers, &config, settings, audio)? {
-        Ok(engine) => engine,
-        Err(code) => return Ok(code),
-    };
+    let mut engine = start::engine(servers, &config, settings, audio, EXPIRES_S)?;
     let target: Box<str> = arguments.target.as_str().into();
     let place = || Command::Call { account: AccountId::FIRST, target: target.clone() };
     if arguments.register {
@@ -274,10 +247,7 @@ pub(super) fn listen(arguments: &Listen) -> Result<u8> {
         bail!("nobody would answer: give --auto-answer, or auto_answer in the configuration file");
     }
     let (audio, done) = arguments.sound.audio(&config)?;
-    let mut engine = match engine(servers, &config, settings, audio)? {
-        Ok(engine) => engine,
-        Err(code) => return Ok(code),
-    };
+    let mut engine = start::engine(servers, &config, settings, audio, EXPIRES_S)?;
     engine.command(Command::Register)?;
     let outcome = attend_calls(&mut engine, arguments);
     finish(engine, true, outcome, &done)

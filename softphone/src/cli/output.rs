@@ -66,3 +66,8 @@ impl Drop for Output {
         let _written = self.done.recv_timeout(LAST);
     }
 }
+
+/// Writes to standard error. Whoever reads no more does not end the call.
+pub(super) fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "{text}");
+}

@@ -4,11 +4,12 @@
 //! shown while it is typed.
 
 use super::account::seed;
-use super::{DONE, NO_ANSWER, REFUSED, USAGE};
-use crate::config::host_and_port;
-use crate::io::{CheckError, Outcome, Server, check_registration};
+use super::{DONE, NO_ANSWER, REFUSED};
+use crate::config::host_and_port_if_any;
+use crate::io::{Outcome, Server, check_registration};
 use crate::phone::Password;
 use anyhow::{Context, Result, bail};
+use sip_stack::io::Trust;
 use std::fs::OpenOptions;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -32,24 +33,23 @@ pub(super) fn run(path: &Path) -> Result<u8> {
     let server = ask("The server (a name or an address, with a port if it is not 5060)")?;
     let user = ask("Your user name or number there")?;
     let password = ask_secret("Your password")?;
-    let Some((host, port)) = host_and_port(&server) else {
+    let Some((host, port)) = host_and_port_if_any(&server) else {
         bail!("\"{}\" is neither a name nor an address", server.escape_default());
     };
     println!("Registering as {user} with {host} …");
     let account = Server {
         host,
         port,
+        transport: None,
         domain: None,
         user: user.clone(),
         display_name: None,
         password: Password(password.as_str().into()),
     };
-    let code = match check_registration(&account, seed()?) {
-        Ok(Outcome::Registered { .. }) => DONE,
-        Ok(Outcome::Refused(reason)) => failed(&reason, REFUSED),
-        Ok(Outcome::NoAnswer(reason)) => failed(&reason, NO_ANSWER),
-        Err(error @ CheckError::Account(_)) => failed(&error, USAGE),
-        Err(error @ (CheckError::Udp(_) | CheckError::Receive(_))) => failed(&error, NO_ANSWER),
+    let code = match check_registration(&account, Trust::System, seed()?)? {
+        Outcome::Registered { .. } => DONE,
+        Outcome::Refused(reason) => failed(&reason, REFUSED),
+        Outcome::NoAnswer(reason) => failed(&reason, NO_ANSWER),
     };
     if code == DONE {
         write(path, &server, &user, &password)?;

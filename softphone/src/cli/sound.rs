@@ -1,6 +1,6 @@
 //! What a one-shot command says and writes: files, a tone, or the sound card.
 
-use super::headless;
+use super::start;
 use crate::audio::{Audio, FileAudio, Recording, Tone, read_sound};
 use crate::config::Config;
 use crate::phone::{Codec, Settings};
@@ -127,7 +127,7 @@ pub(super) type Finished = std::rc::Rc<std::cell::RefCell<Option<Result<(), houn
 
 impl Sound {
     pub(super) fn audio(&self, config: &Config) -> Result<(Box<dyn Audio>, Finished)> {
-        let device = self.device.then(|| headless::audio(config));
+        let device = self.device.then(|| start::audio(config));
         let wanted = SampleRate::from_hertz(self.rate)
             .with_context(|| format!("--rate {}: give 8000, 16000, 32000, 44100 or 48000", self.rate))?;
         let rate = device.as_ref().map_or(wanted, |device| device.rate());

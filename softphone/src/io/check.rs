@@ -1,9 +1,12 @@
 //! `register --check`: registers, removes the registration again, and says how that went.
 
-use super::{Server, Udp, UdpError, now};
-use crate::phone::{Account, AccountError, Command, Event, Input, Output, Phone, Reason, Settings};
-use sip_stack::Time;
-use std::io;
+use super::{Engine, EngineConfig, EngineError, Server};
+use crate::audio::Silence;
+use crate::phone::{Command, Event, Reason, Settings};
+use media::codec::opus;
+use media::dsp::SampleRate;
+use media::source::Country;
+use sip_stack::io::Trust;
 use std::time::Duration;
 
 /// A lifetime that is over soon if the registration could not be removed again.
@@ -25,111 +28,58 @@ pub enum Outcome {
     NoAnswer(Reason),
 }
 
-/// Why there was no check.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// The account cannot be written.
-    #[error(transparent)]
-    Account(#[from] AccountError),
-    /// There is no way to the server.
-    #[error(transparent)]
-    Udp(#[from] UdpError),
-    /// Receiving failed.
-    #[error("receiving failed: {0}")]
-    Receive(#[from] io::Error),
-}
-
-/// Registers and unregisters once over a UDP socket of its own; at most 64 s, usually a few milliseconds.
+/// Registers and unregisters once, over sockets of its own; at most 64 s for each server, usually a few milliseconds.
 ///
 /// # Errors
-/// [`CheckError`], when it could not even be tried.
-pub fn check_registration(server: &Server, seed: [u8; 32]) -> Result<Outcome, CheckError> {
-    let mut udp = Udp::towards(&server.host, server.port)?;
-    let account = Account {
-        user: server.user.as_str().into(),
-        domain: server.domain.as_deref().unwrap_or(&server.host).into(),
-        display_name: None,
-        password: server.password.clone(),
-        server: udp.flow(),
+/// [`EngineError`], when it could not even be tried.
+pub fn check_registration(server: &Server, trust: Trust, seed: [u8; 32]) -> Result<Outcome, EngineError> {
+    let country = Country::of("us").expect("a country that is in the table");
+    let mut engine = Engine::new(EngineConfig {
+        servers: vec![server.clone()],
+        settings: Settings::default(),
+        audio: Box::new(Silence(SampleRate::Hz8000)),
+        ports: 40_000..=40_999,
+        country,
+        opus: opus::Settings::default(),
         expires_s: EXPIRES_S,
-    };
-    let mut phone = Phone::new(seed, account, Settings::default())?;
-    let (mut granted, mut under_way) = (None, None);
-    command(&mut phone, now(), Command::Register);
+        trust,
+        seed,
+    })?;
+    let mut granted = None;
+    let _always_possible = engine.command(Command::Register);
     loop {
-        while let Some(output) = phone.poll_output() {
-            match output {
-                Output::Transmit(transmit) => {
-                    under_way = transmit.transaction;
-                    if udp.send(&transmit).is_err() {
-                        unsent(&mut phone, now(), under_way);
-                    }
-                }
-                Output::Event(Event::Registered { expires_s, .. }) => {
+        while let Some(event) = engine.poll_event() {
+            match event {
+                Event::Registered { expires_s, .. } => {
                     granted = Some(expires_s);
-                    command(&mut phone, now(), Command::Unregister);
+                    let _always_possible = engine.command(Command::Unregister);
                 }
-                Output::Event(Event::Unregistered { .. }) => {
+                Event::Unregistered { .. } => {
                     return Ok(Outcome::Registered { expires_s: granted.unwrap_or(EXPIRES_S) });
                 }
-                Output::Event(Event::RegistrationFailed { reason, .. }) => return Ok(outcome(reason)),
-                Output::Event(
-                    Event::Calling { .. }
-                    | Event::Ringing { .. }
-                    | Event::Incoming { .. }
-                    | Event::TurnedAway { .. }
-                    | Event::Connected { .. }
-                    | Event::Held { .. }
-                    | Event::HoldFailed { .. }
-                    | Event::HeldByPeer { .. }
-                    | Event::Transferred { .. }
-                    | Event::Message { .. }
-                    | Event::MessageTaken { .. }
-                    | Event::MessageFailed { .. }
-                    | Event::TransferFailed { .. }
-                    | Event::Muted { .. }
-                    | Event::Digit { .. }
-                    | Event::Ended { .. },
-                )
-                | Output::Media(_) => {}
+                Event::RegistrationFailed { reason, .. } => return Ok(outcome(reason)),
+                Event::Calling { .. }
+                | Event::Ringing { .. }
+                | Event::Incoming { .. }
+                | Event::TurnedAway { .. }
+                | Event::Connected { .. }
+                | Event::Held { .. }
+                | Event::HoldFailed { .. }
+                | Event::HeldByPeer { .. }
+                | Event::Transferred { .. }
+                | Event::TransferFailed { .. }
+                | Event::Message { .. }
+                | Event::MessageTaken { .. }
+                | Event::MessageFailed { .. }
+                | Event::Muted { .. }
+                | Event::Digit { .. }
+                | Event::Ended { .. } => {}
             }
         }
-        let time = now();
-        let patience = phone.poll_timeout().map_or(PATIENCE, |due| due.since(time).min(PATIENCE));
-        match udp.receive(patience) {
-            Ok(Some((flow, bytes))) => {
-                phone
-                    .handle_input(now(), Input::Received { flow, bytes })
-                    .expect("only commands are refused");
-            }
-            Ok(None) => {}
-            Err(error) if is_refusal(&error) => unsent(&mut phone, now(), under_way),
-            Err(error) => return Err(error.into()),
-        }
-        phone.handle_timeout(now());
+        engine.turn(PATIENCE)?;
     }
-}
-
-fn command(phone: &mut Phone, now: Time, command: Command) {
-    phone
-        .handle_input(now, Input::Command(command))
-        .expect("registering needs nothing that could be missing");
-}
-
-fn unsent(phone: &mut Phone, now: Time, transaction: Option<u64>) {
-    if let Some(transaction) = transaction {
-        phone.handle_input(now, Input::Unsent { transaction }).expect("only commands are refused");
-    }
-}
-
-/// Whether the system heard that nobody listens there (ICMP port unreachable), which Windows calls a reset.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
 fn outcome(reason: Reason) -> Outcome {
-    match reason {
-        Reason::NoAnswer | Reason::Unreachable => Outcome::NoAnswer(reason),
-        refused => Outcome::Refused(refused),
-    }
+    if reason.is_of_the_way() { Outcome::NoAnswer(reason) } else { Outcome::Refused(reason) }
 }

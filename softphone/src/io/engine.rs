@@ -4,13 +4,14 @@
 //! call it ticks every [`FRAME_MS`]: a frame of the microphone goes to every call that is talked in, what they are heard to
 //! say is added up and played. Without a call nothing ticks and the microphone is not listened to.
 //!
-//! Left out on purpose: TCP and TLS (the connections of `sip_stack::io` fit in here), SRTP, DNS other than the system's.
+//! How the servers are reached is in `servers`. Left out on purpose: SRTP.
 
 use super::call_media::CallMedia;
 use super::lines::{Signals, Tones};
+use super::now;
 use super::rtp_ports::RtpPorts;
+use super::servers::{News, Servers};
 use super::sound::Frames;
-use super::{UdpError, now, udp};
 use crate::audio::{Audio, FRAME_MS};
 use crate::phone::{
     Account, AccountError, AccountId, CallId, Command, CommandError, Event, Input, MediaCommand, MediaReport,
@@ -20,14 +21,15 @@ use crate::voice::{Port, Voice, VoiceConfig, VoiceFigures};
 use bytes::Bytes;
 use media::codec::opus;
 use media::source::Country;
-use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sip_stack::Time;
+use sip_stack::io::Trust;
 use sip_stack::message::MAX_MESSAGE;
+use sip_stack::resolve::{Destination, Host};
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +41,7 @@ const BATCH: usize = 1_024;
 /// The same for the sound of a call, in batches.
 const MEDIA_BATCHES: usize = 16;
 const WAKE: Token = Token(usize::MAX - 1);
-/// Tokens below are sockets of SIP; above them each call has two.
+/// Tokens below are sockets of SIP (`servers`); above them each call has two.
 const FIRST_CALL: usize = 1 << 10;
 
 /// An account and where its server is.
@@ -47,8 +49,10 @@ const FIRST_CALL: usize = 1 << 10;
 pub struct Server {
     /// Name or address of the server.
     pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Its port; without one the DNS says where the servers of the name are (RFC 3263 §4.2), else the transport's.
+    pub port: Option<u16>,
+    /// How it is reached: UDP, TCP or TLS; without one as the DNS says, else UDP (RFC 3263 §4.1).
+    pub transport: Option<Transport>,
     /// The SIP domain, where it is not the host.
     pub domain: Option<String>,
     /// The user name.
@@ -75,6 +79,8 @@ pub struct EngineConfig {
     pub opus: opus::Settings,
     /// The lifetime to ask registrars for, in seconds.
     pub expires_s: u32,
+    /// Who may vouch for servers that are reached over TLS.
+    pub trust: Trust,
     /// From the system: decides every tag, nonce and SSRC.
     pub seed: [u8; 32],
 }
@@ -88,9 +94,9 @@ pub enum EngineError {
     /// An account cannot be written.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// There is no way to a server.
-    #[error(transparent)]
-    Udp(#[from] UdpError),
+    /// What is said to be a server is no name and no address.
+    #[error("\"{}\" is neither a name nor an address", .0.escape_default())]
+    BadServer(String),
     /// The system refused something.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -102,7 +108,7 @@ pub struct Engine {
     poll: Poll,
     ready: Events,
     waker: Arc<Waker>,
-    sip: Vec<UdpSocket>,
+    servers: Servers,
     buffer: Vec<u8>,
     pub(super) calls: BTreeMap<CallId, CallMedia>,
     ports: RtpPorts,
@@ -124,21 +130,22 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens the sockets. Nothing is sent before a command. Waits for the system's resolver.
+    /// Nothing is opened or sent before a command.
     ///
     /// # Errors
     /// [`EngineError`]
     pub fn new(config: EngineConfig) -> Result<Engine, EngineError> {
-        let EngineConfig { servers, settings, audio, ports, country, opus, expires_s, seed } = config;
+        let EngineConfig { servers, settings, audio, ports, country, opus, expires_s, trust, seed } = config;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (mut phone, mut settings): (Option<Phone>, _) = (None, Some(settings));
-        let mut sip = Vec::new();
-        for (at, server) in (0_u16..).zip(servers) {
-            let (mut socket, flow) = udp::listen(&server.host, server.port, ListenerId(at))?;
-            poll.registry().register(&mut socket, Token(usize::from(at)), Interest::READABLE)?;
-            sip.push(socket);
-            let account = account(server, flow, expires_s);
+        let mut draw = [0; 32];
+        draw.iter_mut().zip(seed).for_each(|(drawn, seed)| *drawn = seed.rotate_left(3));
+        let registry = poll.registry().try_clone()?;
+        let mut ways = Servers::new(trust, expires_s, draw, registry, Arc::clone(&waker));
+        for server in servers {
+            ways.add(destination(&server)?);
+            let account = account(server, expires_s);
             match &mut phone {
                 Some(phone) => {
                     phone.add_account(account)?;
@@ -146,7 +153,9 @@ impl Engine {
                 None => phone = Some(Phone::new(seed, account, settings.take().unwrap_or_default())?),
             }
         }
-        let phone = phone.ok_or(EngineError::NoAccount)?;
+        let mut phone = phone.ok_or(EngineError::NoAccount)?;
+        let ids: Vec<AccountId> = phone.accounts().map(|(id, _)| id).collect();
+        ids.into_iter().for_each(|account| phone.find_server(account));
         let draw = u64::from_be_bytes(seed[..8].try_into().unwrap_or_default());
         let (rate, length) = (audio.rate(), audio.rate().samples(FRAME_MS));
         Ok(Engine {
@@ -154,7 +163,7 @@ impl Engine {
             poll,
             ready: Events::with_capacity(64),
             waker,
-            sip,
+            servers: ways,
             buffer: vec![0; MAX_MESSAGE],
             calls: BTreeMap::new(),
             ports: RtpPorts::new(ports, draw >> 7),
@@ -211,7 +220,8 @@ impl Engine {
     /// The system cannot wait.
     pub fn turn(&mut self, patience: Duration) -> io::Result<()> {
         let before = now();
-        let due = [self.phone.poll_timeout(), self.next_frame].into_iter().flatten();
+        let due =
+            [self.phone.poll_timeout(), self.next_frame, self.servers.poll_timeout()].into_iter().flatten();
         let reports = self.calls.values().filter_map(|media| media.voice.poll_timeout());
         let wait = due.chain(reports).min().map_or(patience, |due| due.since(before).min(patience));
         match self.poll.poll(&mut self.ready, Some(wait)) {
@@ -223,9 +233,13 @@ impl Engine {
             self.ready.iter().map(|event| event.token()).filter(|token| *token != WAKE).collect();
         for Token(token) in ready {
             match token.checked_sub(FIRST_CALL) {
+                None if self.servers.on_probe(token) => {}
                 None => self.receive_sip(now, token),
                 Some(place) => self.receive_media(now, place),
             }
+        }
+        if self.servers.poll_timeout().is_some_and(|due| due <= now) {
+            self.servers.handle_timeout(now);
         }
         if self.phone.poll_timeout().is_some_and(|due| due <= now) {
             self.phone.handle_timeout(now);
@@ -265,13 +279,9 @@ impl Engine {
     }
 
     fn receive_sip(&mut self, now: Time, at: usize) {
-        let Some((_, account)) = self.phone.accounts().nth(at) else { return };
-        let flow = account.server;
         for _ in 0..BATCH {
-            let Some(received) = self.sip.get(at).map(|socket| socket.recv_from(&mut self.buffer)) else {
-                return;
-            };
-            match received {
+            let Some((socket, flow)) = self.servers.udp(at) else { return };
+            match socket.recv_from(&mut self.buffer) {
                 Ok((length, peer)) => {
                     let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
                     let flow = Flow { peer, ..flow };
@@ -301,23 +311,33 @@ impl Engine {
         }
     }
 
+    /// Does what the phone wants, and tells it what came of that and from its servers, until there is nothing more.
     fn drain(&mut self) {
-        while let Some(output) = self.phone.poll_output() {
-            match output {
-                Output::Transmit(transmit) => self.send(&transmit),
-                Output::Media(command) => self.obey(command),
-                Output::Event(event) => {
-                    self.on_news(&event);
-                    self.events.push_back(event);
+        loop {
+            while let Some(output) = self.phone.poll_output() {
+                match output {
+                    Output::Transmit(transmit) => self.send(&transmit),
+                    Output::Media(command) => self.obey(command),
+                    Output::Event(event) => {
+                        self.on_news(&event);
+                        self.events.push_back(event);
+                    }
+                    Output::Locate { account, failed } => self.servers.locate(now(), account, failed),
                 }
             }
+            let input = match self.servers.poll_news(now()) {
+                Some(News::Received(flow, bytes)) => Input::Received { flow, bytes },
+                Some(News::Unsent(transaction)) => Input::Unsent { transaction },
+                Some(News::Way(account, way)) => Input::Way { account, way },
+                Some(News::Lost(account)) => Input::WayLost { account },
+                None => return,
+            };
+            self.phone.handle_input(now(), input).expect("only commands are refused");
         }
     }
 
     fn send(&mut self, transmit: &Transmit) {
-        let socket = self.sip.get(usize::from(transmit.flow.listener.0));
-        let sent = socket.map(|socket| socket.send_to(&transmit.bytes, transmit.flow.peer));
-        if let (Some(Err(_)), Some(transaction)) = (sent, transmit.transaction) {
+        if let (false, Some(transaction)) = (self.servers.send(transmit), transmit.transaction) {
             self.phone.handle_input(now(), Input::Unsent { transaction }).expect("only commands are refused");
         }
     }
@@ -364,7 +384,7 @@ impl Engine {
         self.phone.handle_input(now(), Input::Media(report)).expect("only commands are refused");
     }
 
-    fn bind(&mut self, call: CallId, server: Flow) -> io::Result<std::net::SocketAddr> {
+    fn bind(&mut self, call: CallId, server: Flow) -> io::Result<SocketAddr> {
         let (mut rtp, mut rtcp) = self.ports.bind(server.local.ip())?;
         let registry = self.poll.registry();
         let token = FIRST_CALL + 2 * usize::try_from(call.0).unwrap_or(0);
@@ -380,8 +400,10 @@ impl Engine {
     }
 }
 
-fn account(server: Server, flow: Flow, expires_s: u32) -> Account {
-    debug_assert_eq!(flow.transport, Transport::Udp);
+fn account(server: Server, expires_s: u32) -> Account {
+    // What stands here until the way is found.
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, local: nowhere, peer: nowhere };
     Account {
         user: server.user.into(),
         domain: server.domain.unwrap_or(server.host).into(),
@@ -390,4 +412,13 @@ fn account(server: Server, flow: Flow, expires_s: u32) -> Account {
         server: flow,
         expires_s,
     }
+}
+
+/// Where the server of an account is looked for.
+fn destination(server: &Server) -> Result<Destination, EngineError> {
+    let host =
+        Host::new(server.host.as_bytes()).ok_or_else(|| EngineError::BadServer(server.host.clone()))?;
+    let secure = server.transport == Some(Transport::Tls);
+    let (port, transport) = (server.port, server.transport);
+    Ok(Destination { target: host.clone(), identity: host, port, transport, secure, first: None })
 }

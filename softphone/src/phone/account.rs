@@ -4,7 +4,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::{Login, Secret};
 use sip_stack::message::{Uri, quoted};
-use sip_stack::transport::Flow;
+use sip_stack::transport::{Flow, Transport};
 
 /// Names an account of the phone, in the order they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,7 +45,8 @@ pub struct Account {
     pub display_name: Option<Box<str>>,
     /// Its password.
     pub password: Password,
-    /// Our address and that of the server.
+    /// Our address and that of the server; what stands here until the way is found, where it has to be
+    /// ([`super::Phone::find_server`]).
     pub server: Flow,
     /// The lifetime to ask the registrar for, in seconds.
     pub expires_s: u32,
@@ -105,9 +106,16 @@ impl Account {
         [&display[..], b"<", &self.address_of_record(), b">"].concat()
     }
 
-    /// Our contact URI.
+    /// Our contact URI (RFC 3261 §19.1.1). `transport=tls` is deprecated there, and what servers understand; `sips` would ask for
+    /// TLS on every hop.
     pub(super) fn contact_uri(&self) -> Vec<u8> {
-        format!("sip:{}@{}", escaped_user(&self.user), self.server.local).into_bytes()
+        let transport = match self.server.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+            Transport::Ws | Transport::Wss => ";transport=ws",
+        };
+        format!("sip:{}@{}{transport}", escaped_user(&self.user), self.server.local).into_bytes()
     }
 
     /// Our Contact value.

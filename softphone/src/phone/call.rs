@@ -65,6 +65,7 @@ pub(super) enum Phase {
 /// An INVITE of ours without a final response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calling {
+    /// `None` while it waits for a way to the server.
     pub(super) invite: Option<TransactionId>,
     pub(super) target: Bytes,
     pub(super) call_id: Bytes,
@@ -76,6 +77,8 @@ pub(super) struct Calling {
     pub(super) sent: Sent,
     /// The dialogs of provisional responses.
     pub(super) early: Vec<DialogId>,
+    /// A response of whatever kind has come.
+    pub(super) heard: bool,
     pub(super) ringing: bool,
     /// The user no longer wants it, and has been told its end.
     pub(super) cancelled: bool,

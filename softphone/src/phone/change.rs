@@ -46,6 +46,11 @@ impl Change {
         }
     }
 
+    /// Whether we held the other side before.
+    pub(super) fn before(&self) -> bool {
+        self.before
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match self.state {
             ChangeState::Asked(_) => None,

@@ -4,7 +4,8 @@
 
 use super::account::MAX_ACCOUNTS;
 use super::registration::Registration;
-use super::{Account, AccountError, AccountId, Phone};
+use super::way::Way;
+use super::{Account, AccountError, AccountId, Phone, Reason};
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::DigestClient;
 use sip_stack::endpoint::{Endpoint, Request};
@@ -17,6 +18,9 @@ pub(super) struct Identity {
     pub(super) account: Account,
     pub(super) registration: Registration,
     pub(super) digest: DigestClient,
+    pub(super) way: Way,
+    /// Why the last way failed, while the next one is looked for.
+    pub(super) because: Option<Reason>,
 }
 
 impl Identity {
@@ -34,6 +38,8 @@ impl Identity {
             account,
             registration: Registration::new(machine, from),
             digest: DigestClient::default(),
+            way: Way::Fixed,
+            because: None,
         })
     }
 

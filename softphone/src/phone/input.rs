@@ -1,6 +1,6 @@
 //! What enters the phone: messages, the user's commands, and answers of the audio side.
 
-use super::{AccountId, CallId};
+use super::{AccountId, CallId, Reason};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::transport::Flow;
@@ -26,6 +26,18 @@ pub enum Input {
     Command(Command),
     /// News of the audio side.
     Media(MediaReport),
+    /// The search for a way to the server of an account has ended: its messages go there from now on, or there is none.
+    Way {
+        /// Which account.
+        account: AccountId,
+        /// The way, or why there is none; `None`: whatever was tried has failed.
+        way: Result<Flow, Option<Reason>>,
+    },
+    /// The way that was found is no more: its connection has ended, or nobody listens at its other end.
+    WayLost {
+        /// Which account's.
+        account: AccountId,
+    },
 }
 
 /// What the user can ask for.

@@ -50,6 +50,8 @@ pub struct Phone {
     pub(super) farewells: BTreeMap<TransactionId, Farewell>,
     /// Messages of ours without an answer.
     pub(super) written: BTreeMap<TransactionId, Written>,
+    /// Messages that wait for the way of their account.
+    pub(super) unsent: Vec<Written>,
     /// Who has sent us to make a call, by the call.
     pub(super) referrers: BTreeMap<CallId, Referrer>,
     /// What was called last, and from which account.
@@ -82,6 +84,7 @@ impl Phone {
             calls: BTreeMap::new(),
             farewells: BTreeMap::new(),
             written: BTreeMap::new(),
+            unsent: Vec::new(),
             referrers: BTreeMap::new(),
             dialled: None,
             log: CallLog::default(),
@@ -129,7 +132,11 @@ impl Phone {
     /// Whether no answer is waited for but those to a refresh: the phone may be switched off.
     pub fn is_settled(&self) -> bool {
         let settled = self.identities.iter().all(|identity| identity.registration.is_settled());
-        self.calls.is_empty() && self.farewells.is_empty() && self.written.is_empty() && settled
+        self.calls.is_empty()
+            && self.farewells.is_empty()
+            && self.written.is_empty()
+            && self.unsent.is_empty()
+            && settled
     }
 
     /// Transactions that have not ended.
@@ -171,6 +178,8 @@ impl Phone {
             }
             Input::Command(command) => self.obey(now, command)?,
             Input::Media(report) => self.on_media(now, report),
+            Input::Way { account, way } => self.on_way(now, account, way),
+            Input::WayLost { account } => self.on_way_lost(now, account),
         }
         self.drain(now);
         Ok(())

@@ -48,7 +48,7 @@ impl Phone {
         if text.len() > LONGEST {
             return Err(CommandError::LongMessage(LONGEST));
         }
-        if self.written.len() >= UNANSWERED {
+        if self.written.len() + self.unsent.len() >= UNANSWERED {
             return Err(CommandError::TooManyMessages);
         }
         let tag = self.endpoint.random().tag();
@@ -66,9 +66,12 @@ impl Phone {
     }
 
     fn send_message(&mut self, now: Time, mut written: Written) {
+        if !self.has_way(written.account) {
+            return self.unsent.push(written);
+        }
         written.cseq += 1;
         let user_agent = self.settings.user_agent.clone();
-        let (Identity { account, registration, digest }, endpoint) = self.identity_mut(written.account);
+        let (Identity { account, registration, digest, .. }, endpoint) = self.identity_mut(written.account);
         let to = [b"<", &written.target[..], b">"].concat();
         let heading = Heading {
             method: Method::Message,
@@ -126,6 +129,19 @@ impl Phone {
     pub(super) fn on_message_lost(&mut self, transaction: TransactionId, reason: Reason) -> bool {
         let Some(Written { account, target, .. }) = self.written.remove(&transaction) else { return false };
         self.told(Event::MessageFailed { account, target, reason })
+    }
+
+    /// The search for the way of an account has ended: what waited for it leaves, or failed because of this.
+    pub(super) fn on_way_of_messages(&mut self, now: Time, account: AccountId, failed: Option<&Reason>) {
+        for written in self.unsent.extract_if(.., |written| written.account == account).collect::<Vec<_>>() {
+            match failed {
+                None => self.send_message(now, written),
+                Some(reason) => {
+                    let (target, reason) = (written.target, reason.clone());
+                    self.tell(Event::MessageFailed { account, target, reason });
+                }
+            }
+        }
     }
 
     fn told(&mut self, event: Event) -> bool {

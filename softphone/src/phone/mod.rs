@@ -5,7 +5,8 @@
 //! ([`MediaCommand`]). One concept, one file: `account` (who we are and what proves it) and `identity` (an account at
 //! work), `registration`, `incoming` and `outgoing` calls, `answering` (which calls are taken without the user), `dialog`
 //! (requests of the other side within a call), `change` (ours: hold and resume), `digits`, `session` and `codecs` (SDP), `log`
-//! (past calls), `settings`, `reason` (failures in words).
+//! (past calls), `overview` (a call as it is shown), `settings`, `reason` (failures in words), `way` (to the
+//! server).
 //!
 //! A request within a call that is not known here ends in `on_other_request` of `machine`; subscriptions (RFC 6665) will branch
 //! off in `dialog::on_request_in_dialog` and `machine::on_request`. `transfer` is REFER and Replaces, `update` is UPDATE, PRACK and
@@ -28,15 +29,17 @@ mod machine;
 mod message;
 mod outgoing;
 mod output;
+mod overview;
 mod reason;
 mod registration;
 mod session;
 mod settings;
 mod transfer;
 mod update;
+mod way;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use account::{Account, AccountError, AccountId, MAX_ACCOUNTS, Password};
 pub use call::CallId;
@@ -46,6 +49,8 @@ pub use input::{AutoAnswer, Command, CommandError, DigitWay, Input, MediaReport,
 pub use log::{CALLS, CallDirection, LoggedCall};
 pub use machine::{Phone, RestoreError};
 pub use output::{Ending, Event, MediaCommand, Output, Tones};
+pub use overview::{CallOverview, CallStage};
 pub use reason::Reason;
+pub use registration::Standing;
 pub use session::Stream;
 pub use settings::Settings;

@@ -17,6 +17,7 @@ use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
+use sip_stack::resolve::Failure;
 use sip_stack::transaction::{StatusClass, TransactionId};
 
 impl Phone {
@@ -72,6 +73,7 @@ impl Phone {
             attempt: Attempt::default(),
             sent,
             early: Vec::new(),
+            heard: false,
             ringing: false,
             cancelled: false,
             give_up_at: now + RINGING_LIMIT,
@@ -80,13 +82,16 @@ impl Phone {
     }
 
     /// Sends the INVITE, again with credentials after a challenge (§22.2: same Call-ID and From, next CSeq).
-    fn send_invite(&mut self, now: Time, id: CallId, mut calling: Box<Calling>) {
+    pub(super) fn send_invite(&mut self, now: Time, id: CallId, mut calling: Box<Calling>) {
+        let Some(account) = self.calls.get(&id).map(|call| call.account) else { return };
+        if !self.has_way(account) {
+            return self.call_later(id, calling);
+        }
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let account = call.account;
         let Some(offer) = call.session.as_mut().map(Session::offer) else { return };
         let timer = call.timer;
         let user_agent = self.settings.user_agent.clone();
-        let (Identity { account, registration, digest }, endpoint) = self.identity_mut(account);
+        let (Identity { account, registration, digest, .. }, endpoint) = self.identity_mut(account);
         calling.cseq += 1;
         let to = [b"<", &calling.target[..], b">"].concat();
         let heading = Heading {
@@ -120,6 +125,28 @@ impl Phone {
         if let Some(call) = self.calls.get_mut(&id) {
             call.phase = Phase::Calling(calling);
         }
+    }
+
+    /// The INVITE waits for a way to the server.
+    fn call_later(&mut self, id: CallId, mut calling: Box<Calling>) {
+        (calling.invite, calling.heard, calling.attempt) = (None, false, Attempt::default());
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.phase = Phase::Calling(calling);
+        }
+    }
+
+    /// The INVITE failed: whether it waits for another way to the server.
+    fn waits(&mut self, id: CallId, failure: Failure, because: Reason) -> bool {
+        let Some(Call { phase: Phase::Calling(calling), account, .. }) = self.calls.get(&id) else {
+            return false;
+        };
+        let (account, mut calling) = (*account, calling.clone());
+        if calling.cancelled || !self.looks_on(account, failure, because) {
+            return false;
+        }
+        calling.early.drain(..).for_each(|dialog| self.endpoint.end_dialog(dialog));
+        self.call_later(id, calling);
+        true
     }
 
     /// A response to an INVITE, whichever call sent it, and whether that call is still there.
@@ -166,6 +193,7 @@ impl Phone {
         let settled = dialog.is_some_and(|dialog| self.send_prack(now, id, dialog, response));
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Calling(calling) = &mut call.phase else { return };
+        calling.heard = true;
         if let Some(dialog) = dialog
             && !calling.early.contains(&dialog)
         {
@@ -258,6 +286,12 @@ impl Phone {
             }
             status => Reason::of_call(status, response),
         };
+        let retry_after = response.retry_after();
+        if status == Status::SERVICE_UNAVAILABLE
+            && self.waits(id, Failure::Unavailable { retry_after }, reason.clone())
+        {
+            return;
+        }
         self.tell_referrer(now, id, status);
         self.calling_failed(now, id, reason);
     }
@@ -286,11 +320,17 @@ impl Phone {
         if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get(&id)
             && calling.invite == Some(transaction)
         {
-            self.calling_failed(now, id, reason);
+            let failure = match reason {
+                Reason::NoAnswer => Failure::Timeout,
+                _ => Failure::Transport,
+            };
+            if !self.waits(id, failure, reason.clone()) {
+                self.calling_failed(now, id, reason);
+            }
         }
     }
 
-    fn calling_failed(&mut self, now: Time, id: CallId, reason: Reason) {
+    pub(super) fn calling_failed(&mut self, now: Time, id: CallId, reason: Reason) {
         let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.remove(&id) else { return };
         for dialog in calling.early {
             self.endpoint.end_dialog(dialog);
@@ -304,8 +344,11 @@ impl Phone {
     pub(super) fn give_up(&mut self, now: Time, id: CallId, ending: Ending) {
         let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&id) else { return };
         calling.cancelled = true;
-        if let Some(invite) = calling.invite {
-            self.endpoint.cancel(now, invite);
+        match calling.invite {
+            Some(invite) => self.endpoint.cancel(now, invite),
+            None => {
+                self.calls.remove(&id);
+            }
         }
         self.end(now, id, ending);
     }

@@ -5,6 +5,7 @@
 use super::{AccountId, CallId, Reason, Stream};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip_stack::resolve::Failure;
 use sip_stack::transport::Transmit;
 use std::time::Duration;
 
@@ -17,6 +18,14 @@ pub enum Output {
     Media(MediaCommand),
     /// Tell the user.
     Event(Event),
+    /// Find a way to the server of an account (RFC 3263), and answer with [`super::Input::Way`]. Comes for accounts of
+    /// [`super::Phone::find_server`] alone, and not again before the answer.
+    Locate {
+        /// Which.
+        account: AccountId,
+        /// How the last way failed; `None`: there is none.
+        failed: Option<Failure>,
+    },
 }
 
 /// What the audio side has to do.

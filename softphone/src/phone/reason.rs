@@ -19,6 +19,22 @@ pub enum Reason {
     NoAnswer,
     /// The network did not take our message.
     Unreachable,
+    /// The name of the server is in no directory.
+    ServerNotFound,
+    /// The directory of names did not answer.
+    NoNames,
+    /// The server is there, and nothing listens at that port.
+    ConnectionRefused,
+    /// The server offers no transport that was allowed.
+    NoTransport,
+    /// The certificate of the server was issued by nobody who is trusted.
+    UnknownIssuer,
+    /// The certificate is that of another server.
+    WrongCertificate,
+    /// The certificate is not valid now.
+    ExpiredCertificate,
+    /// The server does not speak TLS as it should.
+    TlsFailed,
     /// The other side is busy (486, 600).
     Busy,
     /// The other side does not want the call (603).
@@ -77,6 +93,40 @@ impl Reason {
         }
     }
 
+    /// Whether the server was not reached, or did not answer.
+    pub fn is_of_the_way(&self) -> bool {
+        match self {
+            Reason::NoAnswer
+            | Reason::Unreachable
+            | Reason::ServerNotFound
+            | Reason::NoNames
+            | Reason::ConnectionRefused
+            | Reason::NoTransport
+            | Reason::UnknownIssuer
+            | Reason::WrongCertificate
+            | Reason::ExpiredCertificate
+            | Reason::TlsFailed => true,
+            Reason::WrongPassword
+            | Reason::UnknownAuthentication
+            | Reason::UnknownUser
+            | Reason::Forbidden
+            | Reason::Busy
+            | Reason::Declined
+            | Reason::Unavailable
+            | Reason::NotAnswered
+            | Reason::UnknownNumber
+            | Reason::NoCommonFormat
+            | Reason::Terminated
+            | Reason::Moved
+            | Reason::ServerBusy
+            | Reason::ServerFailed(_)
+            | Reason::Nonsense
+            | Reason::Lost
+            | Reason::NoMediaPort
+            | Reason::Other { .. } => false,
+        }
+    }
+
     fn of(status: Status, response: &Message) -> Reason {
         match status.code() {
             300..=399 => Reason::Moved,
@@ -103,6 +153,18 @@ impl fmt::Display for Reason {
             Reason::Unreachable => {
                 "The message could not be delivered: nothing listens there, or the network is down."
             }
+            Reason::ServerNotFound => "The server cannot be found: nothing is known of its name.",
+            Reason::NoNames => "The server cannot be found: the directory of names (DNS) does not answer.",
+            Reason::ConnectionRefused => {
+                "The server refuses the connection: nothing listens at this port. Check port and transport."
+            }
+            Reason::NoTransport => "The server offers no transport (UDP, TCP, TLS) that is allowed here.",
+            Reason::UnknownIssuer => {
+                "The server's certificate was issued by nobody who is trusted here. Name the file of its authority if you trust it."
+            }
+            Reason::WrongCertificate => "The server's certificate is for another name.",
+            Reason::ExpiredCertificate => "The server's certificate is not valid at this time.",
+            Reason::TlsFailed => "The server does not speak TLS as it should. Check port and transport.",
             Reason::Busy => "The other side is busy.",
             Reason::Declined => "The other side declined the call.",
             Reason::Unavailable => "The other side cannot be reached at the moment.",

@@ -290,6 +290,8 @@ impl Actor {
                     }
                 }
                 PhoneOutput::Media(command) => self.obey(now, command, out),
+                // Its account was made with its flow.
+                PhoneOutput::Locate { .. } => {}
                 PhoneOutput::Event(event) => {
                     tell(&event);
                     self.see(event);

@@ -112,7 +112,15 @@ fn name(reason: &Reason) -> (&'static str, Option<u16>) {
         Reason::UnknownUser | Reason::UnknownNumber => ("unknown number", None),
         Reason::Forbidden => ("forbidden", None),
         Reason::NoAnswer => ("no answer of the server", None),
-        Reason::Unreachable => ("server unreachable", None),
+        Reason::Unreachable
+        | Reason::ServerNotFound
+        | Reason::NoNames
+        | Reason::ConnectionRefused
+        | Reason::NoTransport
+        | Reason::UnknownIssuer
+        | Reason::WrongCertificate
+        | Reason::ExpiredCertificate
+        | Reason::TlsFailed => ("server unreachable", None),
         Reason::Busy => ("busy", None),
         Reason::Declined => ("declined", None),
         Reason::Unavailable => ("unavailable", None),

@@ -310,6 +310,8 @@ impl Swarm {
                 }
                 PhoneOutput::Media(command) => self.obey(phone, command),
                 PhoneOutput::Event(event) => self.see(now, phone, event),
+                // Its account was made with its flow.
+                PhoneOutput::Locate { .. } => {}
             }
         }
         let Some(member) = self.members.get_mut(phone) else { return };

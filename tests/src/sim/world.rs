@@ -360,6 +360,8 @@ impl World {
                 PhoneOutput::Media(MediaCommand::Close { call }) => {
                     handset.ears.entry(call).and_modify(|ear| ear.closed = true);
                 }
+                // Its account was made with its flow.
+                PhoneOutput::Locate { .. } => {}
             }
         }
     }

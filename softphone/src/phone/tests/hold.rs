@@ -1,7 +1,7 @@
 //! Hold and resume by re-INVITE: directions, glare, refusals, and one call at a time (RFC 3261 §14, RFC 3264 §8.4).
 
 use super::*;
-use crate::phone::{CommandError, Ending, Reason, Stream};
+use crate::phone::{CallStage, CommandError, Ending, Reason, Stream};
 use sip_stack::sdp::{Direction, SessionDescription};
 use std::collections::BTreeSet;
 
@@ -51,6 +51,20 @@ fn a_held_call_neither_sends_nor_receives_until_it_is_resumed() {
     rig.command(Command::HangUp { call: CALL });
     rig.answer(Method::Bye, 200, |_| {});
     assert!(rig.is_over());
+}
+
+#[test]
+fn an_overview_says_held_when_the_other_side_has_agreed() {
+    let mut rig = connected();
+    let held = |rig: &Rig| rig.phone.overview().first().map(|call| (call.stage, call.held, call.muted));
+    let stage = CallStage::Connected(rig.now);
+    rig.command(Command::Hold { call: CALL });
+    assert_eq!(held(&rig), Some((stage, false, false)));
+    rig.answer(Method::Invite, 200, with_sdp(sdp(4_000, "recvonly")));
+    rig.command(Command::Mute { call: CALL, muted: true });
+    assert_eq!(held(&rig), Some((stage, true, true)));
+    rig.command(Command::HangUp { call: CALL });
+    assert_eq!(held(&rig), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod outgoing;
 mod registration;
 mod sessions;
 mod transfer;
+mod way;
 
 use super::{
     Account, AccountId, CallId, Command, Event, Input, MediaCommand, MediaReport, Output, Password, Phone,
@@ -22,7 +23,7 @@ use sip_stack::{Message, Time};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(super) fn account() -> Account {
+pub(crate) fn account() -> Account {
     Account {
         user: "1001".into(),
         domain: "a.example".into(),
@@ -66,6 +67,8 @@ struct Rig {
     sent: Vec<Message>,
     events: Vec<Event>,
     media: Vec<MediaCommand>,
+    /// The ways that were asked for.
+    located: Vec<(AccountId, Option<sip_stack::resolve::Failure>)>,
 }
 
 impl Rig {
@@ -76,7 +79,7 @@ impl Rig {
     fn with(settings: Settings) -> Rig {
         let phone = Phone::new([3; 32], account(), settings).unwrap();
         let now = Time::from_millis(0);
-        Rig { phone, now, sent: Vec::new(), events: Vec::new(), media: Vec::new() }
+        Rig { phone, now, sent: Vec::new(), events: Vec::new(), media: Vec::new(), located: Vec::new() }
     }
 
     fn drain(&mut self) {
@@ -92,6 +95,7 @@ impl Rig {
                     }
                     self.media.push(command);
                 }
+                Output::Locate { account, failed } => self.located.push((account, failed)),
             }
         }
     }

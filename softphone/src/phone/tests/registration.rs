@@ -1,7 +1,7 @@
 //! Registration: challenges, lifetimes, failures and their words (RFC 3261 §10.2, §22).
 
 use super::*;
-use crate::phone::Reason;
+use crate::phone::{Reason, Standing};
 
 fn failed(reason: Reason, retry: Option<Duration>) -> Event {
     Event::RegistrationFailed { account: AccountId::FIRST, reason, retry }
@@ -38,6 +38,28 @@ fn a_challenge_is_answered_with_the_same_call_id_and_tag_and_the_next_cseq() {
     rig.answer(Method::Register, 200, granted(300));
     assert_eq!(rig.events, [Event::Registered { account: AccountId::FIRST, expires_s: 300 }]);
     assert!(rig.phone.is_registered());
+}
+
+#[test]
+fn an_account_stands_as_its_registrar_has_it() {
+    let mut rig = Rig::new();
+    let standing = |rig: &Rig| rig.phone.standing(AccountId::FIRST);
+    assert_eq!(standing(&rig), Standing::Away);
+    rig.command(Command::Register);
+    assert_eq!(standing(&rig), Standing::Asking);
+    rig.answer(Method::Register, 503, |writer| {
+        writer.number(HeaderName::RetryAfter, 30);
+    });
+    let Standing::Failed { reason: Reason::ServerBusy, retry_at: Some(at) } = standing(&rig) else {
+        panic!("{:?}", standing(&rig));
+    };
+    assert!(at >= rig.now + Duration::from_secs(30));
+    rig.wait(at.since(rig.now));
+    rig.answer(Method::Register, 200, granted(300));
+    assert_eq!(standing(&rig), Standing::Registered);
+    rig.command(Command::Unregister);
+    rig.answer(Method::Register, 200, |_| {});
+    assert_eq!(standing(&rig), Standing::Away);
 }
 
 #[test]
