@@ -52,8 +52,8 @@ pub(super) struct Call {
 /// How far a call has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// Ours: waits for its RTP port.
-    Opening { target: Bytes, sent: Sent },
+    /// Ours: waits for its RTP port; that is asked for once there is a way to the server, for our address depends on it.
+    Opening { target: Bytes, sent: Sent, asked: bool },
     /// Ours: the INVITE is out.
     Calling(Box<Calling>),
     /// The peer's: it rings here.

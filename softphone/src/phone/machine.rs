@@ -272,7 +272,7 @@ impl Phone {
                 };
                 call.session = Some(session);
                 match &call.phase {
-                    Phase::Opening { target, sent } => {
+                    Phase::Opening { target, sent, .. } => {
                         let (target, sent) = (target.clone(), sent.clone());
                         self.begin_calling(now, id, target, sent);
                     }

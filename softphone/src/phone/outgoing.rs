@@ -41,7 +41,8 @@ impl Phone {
     /// Calls an address.
     pub(super) fn call_uri(&mut self, now: Time, account: AccountId, target: Bytes, sent: Sent) -> CallId {
         let call = self.next_call();
-        self.calls.insert(call, Call::new(account, Phase::Opening { target: target.clone(), sent }));
+        let asked = self.has_way(account);
+        self.calls.insert(call, Call::new(account, Phase::Opening { target: target.clone(), sent, asked }));
         self.log.begin(LoggedCall {
             call: Some(call),
             account,
@@ -53,7 +54,9 @@ impl Phone {
         });
         self.hold_others(now, call);
         self.tell(Event::Calling { call, target });
-        self.outputs.push_back(Output::Media(MediaCommand::Open { call }));
+        if asked {
+            self.outputs.push_back(Output::Media(MediaCommand::Open { call }));
+        }
         call
     }
 

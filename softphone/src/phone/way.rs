@@ -9,7 +9,7 @@
 //! [`Phone::find_server`] was called.
 
 use super::call::{Call, Phase};
-use super::{AccountId, CallId, Output, Phone, Reason};
+use super::{AccountId, CallId, Ending, MediaCommand, Output, Phone, Reason};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::resolve::Failure;
@@ -75,6 +75,7 @@ impl Phone {
                 let moved = core::mem::replace(&mut identity.account.server, flow) != flow;
                 identity.way = Way::Found;
                 self.register_over(now, account, moved);
+                self.open_waiting(account);
                 for (call, calling) in waiting {
                     self.send_invite(now, call, calling);
                 }
@@ -84,6 +85,10 @@ impl Phone {
                 identity.way = Way::Unknown;
                 let reason = reason.or(because).unwrap_or(Reason::Unreachable);
                 self.register_nowhere(now, account, &reason);
+                for call in self.unopened(account) {
+                    self.calls.remove(&call);
+                    self.end(now, call, Ending::Failed(reason.clone()));
+                }
                 for (call, _) in waiting {
                     self.calling_failed(now, call, reason.clone());
                 }
@@ -117,6 +122,23 @@ impl Phone {
             self.has_way(account);
         }
         self.register_again(now, account);
+    }
+
+    /// The calls of an account whose RTP port waits for its way.
+    fn unopened(&self, account: AccountId) -> Vec<CallId> {
+        let waits = |call: &Call| {
+            call.account == account && matches!(call.phase, Phase::Opening { asked: false, .. })
+        };
+        self.calls.iter().filter(|(_, call)| waits(call)).map(|(id, _)| *id).collect()
+    }
+
+    fn open_waiting(&mut self, account: AccountId) {
+        for id in self.unopened(account) {
+            if let Some(Call { phase: Phase::Opening { asked, .. }, .. }) = self.calls.get_mut(&id) {
+                *asked = true;
+                self.outputs.push_back(Output::Media(MediaCommand::Open { call: id }));
+            }
+        }
     }
 
     /// The calls of an account that wait for its way.

@@ -47,6 +47,7 @@ fn requests_wait_for_a_way_which_is_asked_for_once_and_name_our_end_of_it() {
     rig.command(Command::Register);
     call(&mut rig);
     assert_eq!((rig.located.as_slice(), rig.sent.len()), (&[(ACCOUNT, None)][..], 0));
+    assert!(rig.media.is_empty(), "our address is not known yet");
     tell(&mut rig, Ok(connection(40_001)));
     let methods: Vec<_> = rig.sent.iter().map(|sent| sent.method().unwrap()).collect();
     assert_eq!(methods, [Method::Register, Method::Invite]);
