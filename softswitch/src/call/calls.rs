@@ -180,7 +180,7 @@ impl Calls {
                     return;
                 }
                 if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    let bye = call.handle_bye(env, side);
+                    let bye = call.handle_bye(env, side, &request.message);
                     self.remember_byes(bye);
                 }
             }
