@@ -68,6 +68,7 @@ impl Call {
         let sides = [Side::Caller, Side::Callee];
         self.passing_of().is_some()
             || self.is_renewed()
+            || self.is_renewed()
             || sides.into_iter().any(|side| self.leg_mut(side).is_some_and(is_busy))
     }
 
