@@ -168,6 +168,8 @@ pub struct Call {
     pub(super) domain_name: Arc<str>,
     /// The user who calls.
     pub(super) caller: Box<str>,
+    /// The caller does not want to be known (RFC 3323).
+    pub(super) anonymous: bool,
     /// The caller's display name, quoted, or empty.
     pub(super) caller_name: Bytes,
     /// What was dialled: the user part of the Request-URI, unescaped.

@@ -85,6 +85,13 @@ impl Calls {
                 || call.handle_ring_response(env, transaction, dialog, response)
         });
         match (taken, dialog) {
+            // To something that was asked of a party before it came from another call.
+            (false, Some(dialog)) if status.is_some_and(Status::is_success) && self.is_in_use(id, dialog) => {
+                if let Some(flow) = env.endpoint.dialog(dialog).map(sip_stack::dialog::Dialog::flow) {
+                    let sent_by = env.sent_by(&flow);
+                    env.endpoint.acknowledge(dialog, response, &sent_by);
+                }
+            }
             (false, Some(dialog)) if status.is_some_and(Status::is_success) => {
                 self.refuse_answer(env, dialog, response);
             }
@@ -180,7 +187,7 @@ impl Calls {
                     return;
                 }
                 if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
-                    let bye = call.handle_bye(env, side);
+                    let bye = call.handle_bye(env, side, &request.message);
                     self.remember_byes(bye);
                 }
             }

@@ -7,7 +7,8 @@ use crate::store::{CallRecord, EndedBy, MediaFigures, QualityFigures, ReportedFi
 use core::time::Duration;
 use media::rtcp::RemoteFigures;
 use media::{Command, LegFigures};
-use sip_stack::message::{Method, Status};
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::TransactionId;
 
 impl Call {
@@ -55,12 +56,17 @@ impl Call {
     }
 
     /// A BYE of one side: the other gets one of ours.
-    pub(super) fn handle_bye(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
+    pub(super) fn handle_bye(
+        &mut self,
+        env: &mut Environment,
+        side: Side,
+        reasons: &Message,
+    ) -> Option<TransactionId> {
         match &mut self.phase {
             Phase::Talking { callee } => {
                 let gone = if side == Side::Caller { self.caller_leg.dialog } else { callee.dialog };
                 env.endpoint.end_dialog(gone);
-                let bye = self.hang_up(env, side.other());
+                let bye = self.hang_up_because(env, side.other(), Some(reasons));
                 self.finish(env, Status::OK, side.ended_by());
                 bye
             }
@@ -98,11 +104,24 @@ impl Call {
 
     /// Sends BYE to one side and forgets its dialog.
     pub(super) fn hang_up(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
+        self.hang_up_because(env, side, None)
+    }
+
+    /// The same with the reasons that the other side gave (RFC 3326).
+    fn hang_up_because(
+        &mut self,
+        env: &mut Environment,
+        side: Side,
+        reasons: Option<&Message>,
+    ) -> Option<TransactionId> {
         // A 2xx that waits for its ACK gets it before the BYE.
         self.abandon_renewal(env);
         let leg = self.leg_mut(side)?;
         let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
         let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by)?;
+        if let Some(reasons) = reasons {
+            draft.writer.copy(HeaderName::Reason, reasons);
+        }
         sign_request(&mut draft.writer);
         let bye = env.endpoint.request(env.now, draft, self.owner());
         env.endpoint.end_dialog(dialog);

@@ -38,6 +38,8 @@ pub(super) struct Located {
     over: Over,
     /// Whether its servers may ask us to send less (RFC 7339).
     overload_control: bool,
+    /// Whether it may know who calls in any case.
+    trusted: bool,
     /// What the server tried last failed with.
     failed: Status,
 }
@@ -61,8 +63,14 @@ impl Located {
             uri: [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat().into(),
             over: Over::Any,
             overload_control: peer.overload_control,
+            trusted: peer.trusted,
             failed: Status::SERVER_INTERNAL_ERROR,
         }
+    }
+
+    /// Whether it is told who calls (RFC 3325 §5).
+    pub(super) const fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// Whether all its servers are behind one address of ours.

@@ -9,6 +9,7 @@ mod calls;
 mod digits;
 mod end;
 mod formats;
+mod identity;
 mod locate;
 mod midcall;
 mod passing;

@@ -132,14 +132,13 @@ impl Call {
         let flow = *flow;
         let sent_by = env.sent_by(&flow);
         let host = env.uri_host(self.domain, &flow);
-        let caller = escape_user(self.caller.as_bytes());
-        let from = [&self.caller_name[..], b" <sip:", &caller, b"@", &host, b">"].concat();
+        let from = self.shown_caller(&host);
         let to = [b"<sip:", escape_user(&self.destination.user).as_slice(), b"@", &host, b">"].concat();
         let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
         let heading = Heading {
             method: Method::Invite,
             uri,
-            from: from.trim_ascii_start(),
+            from: &from,
             to: &to,
             sent_by: &sent_by,
             max_forwards,
@@ -150,8 +149,10 @@ impl Call {
         for hop in path {
             draft.writer.header(HeaderName::Route, hop);
         }
-        draft.writer.header(HeaderName::Contact, &env.contact(self.caller.as_bytes(), &flow));
+        draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(), &flow));
         write_abilities(&mut draft.writer);
+        self.assert_identity(&host, &mut draft.writer);
+        self.pass_history(&mut draft.writer);
         if let Some(referred) = &self.referred {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
         }

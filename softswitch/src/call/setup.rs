@@ -184,9 +184,11 @@ impl Calls {
         let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
         let (random, timer) = (env.endpoint.random().next_u64(), SessionTimer::new(env.config.session_timer));
         let session = Session::new(random, env.media_address(&flow), dtmf, timer);
+        let anonymous = request.message.privacy().hides_caller();
         let id = self.insert(Call {
             id: None,
             number: 0,
+            anonymous,
             domain,
             domain_name,
             caller: caller.into(),

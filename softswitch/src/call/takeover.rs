@@ -27,6 +27,7 @@ pub(super) struct Party {
     media: MediaLeg,
     pub(super) user: Bytes,
     pub(super) name: Bytes,
+    pub(super) is_anonymous: bool,
 }
 
 /// The dialog that an INVITE takes over: that of the party on a side of a call.
@@ -56,7 +57,8 @@ impl Call {
             Side::Caller => (Bytes::copy_from_slice(self.caller.as_bytes()), self.caller_name.clone()),
             Side::Callee => (self.destination.user.clone(), Bytes::new()),
         };
-        Some(Party { leg: leg.clone(), media: self.media(side).clone(), user, name })
+        let is_anonymous = self.anonymous && side == Side::Caller;
+        Some(Party { leg: leg.clone(), media: self.media(side).clone(), user, name, is_anonymous })
     }
 
     /// Whether a party cannot leave now: something is asked of it, or it asks for something (RFC 3261 §14.1).
@@ -66,12 +68,13 @@ impl Call {
         let sides = [Side::Caller, Side::Callee];
         self.passing_of().is_some()
             || self.is_renewed()
+            || self.is_renewed()
             || sides.into_iter().any(|side| self.leg_mut(side).is_some_and(is_busy))
     }
 
     /// Puts a party into the place of the one on that side.
     fn seat(&mut self, env: &mut Environment, side: Side, party: Party) {
-        let Party { mut leg, media, user, name } = party;
+        let Party { mut leg, media, user, name, is_anonymous } = party;
         env.endpoint.set_owner(leg.dialog, self.owner());
         if let Some(Refresh::Asked { .. }) = leg.refresh {
             // Its answer will find nobody.
@@ -83,6 +86,7 @@ impl Call {
                 self.caller_leg = leg;
                 self.caller = String::from_utf8_lossy(&user).into();
                 self.caller_name = name;
+                self.anonymous = is_anonymous;
             }
             Side::Callee => {
                 self.phase = Phase::Talking { callee: leg };

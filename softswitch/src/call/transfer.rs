@@ -282,6 +282,7 @@ impl Calls {
         let id = self.insert(Call {
             id: None,
             number: 0,
+            anonymous: party.is_anonymous,
             domain,
             domain_name: name.clone(),
             caller,

@@ -384,6 +384,8 @@ pub struct Peer {
     /// Whether we announce RFC 7339 to it in our Vias, and obey what it answers. Off by default: some servers choke on
     /// Via parameters they do not know.
     pub overload_control: bool,
+    /// Whether it is told who calls, also when the caller does not want to be known (RFC 3325).
+    pub trusted: bool,
     /// From where its media may come.
     pub latching: Latching,
     /// How keys reach it and come from it.

@@ -54,6 +54,7 @@ const ADDRESS: Key = Key {
     expected: "an IP address or a host name, with or without a port",
     example: "\"sip.example.com\"",
 };
+const TRUSTED: Key = Key { name: "trusted", expected: "true or false", example: "true" };
 const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
 /// How long a user's phones ring when the file does not say.
 pub(crate) const DEFAULT_RING_S: u32 = 60;
@@ -274,6 +275,7 @@ pub(super) fn resolve_peers(
         if let (Some(address), Some(transport)) = (&address, transport) {
             note_unreachable(section.line, transport, &address.value.0, listeners, faults);
         }
+        let trusted = section.flag(TRUSTED).is_some_and(|flag| flag.value);
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
@@ -286,7 +288,7 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain.peers.insert(id, Peer { host, port, transport, overload_control, latching, dtmf });
+        domain.peers.insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf });
     }
 }
 

@@ -25,6 +25,37 @@ fn stage_with(listeners: &str, peer: &str) -> Stage {
     Stage::with(&format!("{listeners}[[peer]]\nid = \"carrier\"\n{peer}\n{route}"), "8000", 0)
 }
 
+/// The INVITE to a peer with these lines, of a caller with these headers.
+fn identified(peer: &str, headers: &str) -> Message {
+    let mut stage = stage(&format!("address = \"127.0.0.9\"\ntransport = \"udp\"\n{peer}"));
+    stage.headers = headers.into();
+    stage.invite(&sdp(PCMU));
+    let (_, _, invite) = stage.invites().pop().expect("the peer is called");
+    invite
+}
+
+#[test]
+fn a_caller_that_wants_it_is_anonymous_and_known_to_a_trusted_peer_alone() {
+    let user = |address: &sip_stack::header::NameAddr<'_>| address.uri.user.map(<[u8]>::to_vec);
+    let open = identified("", "");
+    assert_eq!(user(&open.from().unwrap()).as_deref(), Some(&b"1000"[..]));
+    assert!(open.asserted_identities().unwrap().is_empty());
+    let hidden = identified("", "Privacy: id\r\nP-Asserted-Identity: <sip:boss@example.com>\r\n");
+    assert_eq!(hidden.from().unwrap().uri.text, b"sip:anonymous@anonymous.invalid");
+    assert!(!String::from_utf8_lossy(hidden.bytes()).contains("1000@"), "nowhere");
+    let trusted =
+        identified("trusted = true", "Privacy: id\r\nP-Asserted-Identity: <sip:boss@example.com>\r\n");
+    assert_eq!(trusted.from().unwrap().uri.text, b"sip:anonymous@anonymous.invalid");
+    let asserted = trusted.asserted_identities().unwrap();
+    assert_eq!(
+        asserted.iter().map(user).collect::<Vec<_>>(),
+        [Some(b"1000".to_vec())],
+        "who it proved to be"
+    );
+    assert!(trusted.privacy().id);
+    assert!(!identified("trusted = true", "").privacy().id);
+}
+
 fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).expect("a name")
 }

@@ -201,6 +201,27 @@ fn a_caller_that_insists_and_offers_nothing_hears_of_the_answer_alone() {
 }
 
 #[test]
+fn where_a_call_was_aimed_before_is_passed_on_unless_the_caller_is_anonymous() {
+    let history = "History-Info: <sip:1009@h>;index=1\r\nDiversion: <sip:1009@h>;reason=no-answer\r\n";
+    for (more, passed) in [("", true), ("Privacy: user\r\n", false)] {
+        let mut stage = Stage::new(1);
+        stage.headers = format!("{history}{more}");
+        stage.invite(&sdp(PCMU));
+        let invite = stage.sent_to(CALLEE, Method::Invite);
+        assert_eq!((invite.history().count() == 1, invite.diversions().count() == 1), (passed, passed));
+    }
+}
+
+#[test]
+fn the_reason_of_a_bye_reaches_the_other_side() {
+    let (mut stage, _) = answered("", "");
+    stage.caller_asks("BYE", "Reason: Q.850;cause=16;text=\"Terminated\"\r\n", "");
+    let bye = stage.sent_to(CALLEE, Method::Bye);
+    let reason = bye.reasons().next().expect("a reason");
+    assert_eq!((reason.protocol, reason.cause()), (&b"Q.850"[..], Some(16)));
+}
+
+#[test]
 fn an_extension_that_we_do_not_know_is_refused_by_name() {
     let mut stage = Stage::new(1);
     stage.headers = "Require: timer, precondition\r\n".into();

@@ -223,7 +223,7 @@ fn options_are_told_and_other_methods_refused() {
     for method in [Method::Invite, Method::Update, Method::Prack, Method::Refer, Method::Notify] {
         assert!(rig.last().allows(method), "{method}");
     }
-    rig.receive(request("MESSAGE", 2, None, b"").finish());
+    rig.receive(request("PUBLISH", 2, None, b"").finish());
     assert_eq!(status(&rig), 405);
     rig.receive(request("BYE", 3, None, b"").finish());
     assert_eq!(status(&rig), 481);

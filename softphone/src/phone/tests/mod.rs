@@ -5,6 +5,7 @@ mod answering;
 mod digits;
 mod hold;
 mod incoming;
+mod message;
 mod outgoing;
 mod registration;
 mod sessions;

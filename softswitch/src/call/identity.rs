@@ -1,0 +1,54 @@
+//! Who calls, for whoever is called: From, and for trusted peers P-Asserted-Identity (RFC 3325 §5, §9.1). A caller who asks not
+//! to be known (RFC 3323 §4.2: `id`, `user` or `header`) is anonymous in both From and Contact; a trusted peer learns it all the same, and
+//! is told to keep it (`Privacy: id`, RFC 3325 §9.3).
+//!
+//! The identity is that of the user who proved to be it; what a phone asserts or prefers is not looked at. Left out on purpose:
+//! identities that peers assert, as peers make no calls yet; `session` privacy, which the switch gives to everybody, as it anchors the
+//! media; refusing what is `critical`.
+
+use super::call::Call;
+use crate::core::environment::escape_user;
+use sip_stack::header::HeaderName;
+use sip_stack::message::Writer;
+
+/// RFC 3323 §4.1.1.3
+const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+
+impl Call {
+    /// From of a request to the callee. `host`: that of the domain, as the callee should see it.
+    pub(super) fn shown_caller(&self, host: &[u8]) -> Vec<u8> {
+        if self.anonymous { ANONYMOUS.to_vec() } else { self.known_caller(host) }
+    }
+
+    /// The user part of our Contact to the callee.
+    pub(super) fn shown_user(&self) -> &[u8] {
+        if self.anonymous { b"anonymous" } else { self.caller.as_bytes() }
+    }
+
+    fn known_caller(&self, host: &[u8]) -> Vec<u8> {
+        let caller = escape_user(self.caller.as_bytes());
+        let address = [&self.caller_name[..], b" <sip:", &caller, b"@", host, b">"].concat();
+        address.trim_ascii_start().to_vec()
+    }
+
+    /// Passes on where the call was aimed before (RFC 7044 §6, RFC 5806 §5), but not to peers: they may charge whom a user names there.
+    pub(super) fn pass_history(&self, writer: &mut Writer) {
+        if self.anonymous || self.destination.peer.is_some() || self.referred.is_some() {
+            return;
+        }
+        writer.copy(HeaderName::HistoryInfo, self.invite());
+        writer.copy(HeaderName::Diversion, self.invite());
+    }
+
+    /// Writes what a trusted peer is told of the caller.
+    pub(super) fn assert_identity(&self, host: &[u8], writer: &mut Writer) {
+        let is_trusted = self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
+        if !is_trusted {
+            return;
+        }
+        writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host));
+        if self.anonymous {
+            writer.header(HeaderName::Privacy, b"id");
+        }
+    }
+}
