@@ -40,7 +40,6 @@ impl Ghosts {
     }
 
     /// Whether there are any.
-    #[inline]
     pub(crate) const fn are_any(&self) -> bool {
         self.marks[0] != 0
     }

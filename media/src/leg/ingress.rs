@@ -24,8 +24,8 @@ use crate::time::Time;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ingress {
     latch: Latch,
-    /// Streams of calls before, on the same port.
-    ghosts: Ghosts,
+    /// Streams of calls before, on the same port, where there were any.
+    ghosts: Option<Box<Ghosts>>,
     source: Option<Source>,
     previous: Option<Previous>,
     stream: u32,
@@ -175,20 +175,21 @@ impl Ingress {
     /// Whether a packet is of a call before.
     #[inline]
     fn is_ghost(&mut self, params: &StreamParams, from: SocketAddr, ssrc: Ssrc) -> bool {
-        self.ghosts.are_any()
-            && !self.latch.follows(from)
-            && self.ghosts.recognise(from, ssrc)
+        let Some(ghosts) = &mut self.ghosts else { return false };
+        !self.latch.follows(from)
+            && ghosts.recognise(from, ssrc)
             && !is_sdp_address(&params.whereabouts(), from)
     }
 
     /// The streams of calls before on this port.
-    pub(crate) const fn beware(&mut self, ghosts: Ghosts) {
-        self.ghosts = ghosts;
+    pub(crate) fn beware(&mut self, ghosts: Ghosts) {
+        self.ghosts = ghosts.are_any().then(|| Box::new(ghosts));
     }
 
     /// The streams of calls so far on this port, for the next one.
     pub(crate) fn ghosts(&self) -> Ghosts {
-        self.ghosts.handed_on(self.latch.followed().zip(self.ssrc()))
+        let before = self.ghosts.as_deref().copied().unwrap_or_default();
+        before.handed_on(self.latch.followed().zip(self.ssrc()))
     }
 
     /// The source that is heard.

@@ -254,7 +254,7 @@ impl Shard {
         Some(self.insert(now, leg))
     }
 
-    /// Tells a leg that has just been opened whom legs before heard on its port, so that it does not.
+    /// Tells a leg that has just been opened whom legs before heard on its port, so that it does not. May allocate.
     pub fn beware(&mut self, leg: LegKey, ghosts: Ghosts) {
         if let Some(leg) = self.legs.get_mut(leg) {
             leg.ingress.beware(ghosts);

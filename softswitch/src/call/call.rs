@@ -289,8 +289,8 @@ impl Call {
             Phase::Refusing { until, .. } => Some(*until),
             Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
             Phase::Talking { .. } => {
-                let deadlines = [self.passing_deadline(), self.refresh_deadline(), self.renewal_deadline()];
-                deadlines.into_iter().flatten().min()
+                let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
+                asked.chain(self.refresh_deadline()).min()
             }
             Phase::Reserving | Phase::Ended => None,
         }

@@ -56,8 +56,12 @@ impl Call {
         let refreshes = |leg: &mut super::call::Leg| matches!(leg.refresh, Some(Refresh::Asked { .. }));
         let refreshing =
             [side, side.other()].into_iter().any(|side| self.leg_mut(side).is_some_and(refreshes));
-        let ours = refreshing || self.is_renewed();
-        if busy || ours || self.passing.is_some() || !matches!(self.phase, Phase::Talking { .. }) {
+        if busy
+            || refreshing
+            || self.passing.is_some()
+            || self.is_renewed()
+            || !matches!(self.phase, Phase::Talking { .. })
+        {
             return false;
         }
         let sound = read(&request.message).ok().flatten();

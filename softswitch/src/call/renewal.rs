@@ -11,15 +11,13 @@
 use super::bridge::transcodes;
 use super::call::{Call, Phase, Side};
 use super::formats::{Formats, decoded};
-use super::refresh::Refresh;
 use super::session::{SDP, Session, read};
 use crate::config::Recording;
 use crate::core::Unrecorded;
-use crate::core::environment::{ALLOW, Environment, sign_request};
+use crate::core::environment::{Environment, sign_request, write_abilities};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
-use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
 use sip_stack::sdp::AudioOffer;
 use sip_stack::transaction::TransactionId;
@@ -55,12 +53,8 @@ struct Described {
 impl Call {
     /// Asks both sides for a codec that is decoded, for a recording of this kind; whether that can be asked.
     pub(super) fn renew(&mut self, env: &mut Environment, wanted: Recording) -> bool {
-        let waits = |leg: &mut super::call::Leg| {
-            leg.awaiting_answer || matches!(leg.refresh, Some(Refresh::Asked { .. }))
-        };
-        let busy = [FIRST, SECOND].into_iter().any(|side| self.leg_mut(side).is_none_or(waits));
         let talks = matches!(self.phase, Phase::Talking { .. }) && self.is_joined();
-        if busy || !talks || self.passing.is_some() || self.renewal.is_some() || self.streams.is_some() {
+        if self.is_changing() || !talks || self.streams.is_some() {
             return false;
         }
         let Some(asked) = self.reinvite(env, FIRST, None) else { return false };
@@ -236,10 +230,8 @@ impl Call {
         let own = self.leg_mut(side.other())?.session.dtmf;
         let leg = self.leg_mut(side)?;
         let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
-        let contact = env.endpoint.dialog(dialog)?.contact().clone();
         let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Invite, &sent_by)?;
-        draft.writer.header(HeaderName::Contact, &contact);
-        draft.writer.header(HeaderName::Allow, ALLOW);
+        write_abilities(&mut draft.writer);
         sign_request(&mut draft.writer);
         if let Some(known) = known {
             let used = leg.session.remote.as_ref().map(Formats::from).unwrap_or_default();
