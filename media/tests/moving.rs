@@ -148,3 +148,65 @@ fn a_room_that_moves_is_the_same_on_the_wire_and_its_recording_goes_on() {
     }
     assert_eq!(moved.len(), stays.len());
 }
+
+/// A leg that sits in the room.
+fn seated(leg: LegId, format: AudioFormat) -> Scene {
+    let mut scene = Scene::empty();
+    scene.open(leg);
+    scene.command(Command::Configure { leg, params: params(A_SDP) });
+    join(&mut scene, leg, ROOM, format);
+    scene
+}
+
+fn join(scene: &mut Scene, leg: LegId, room: RoomId, format: AudioFormat) {
+    scene.command(Command::OpenRoom { room });
+    scene.command(Command::Join { room, leg, format, role: Role::Participant });
+}
+
+/// Twenty packets of a leg, one in each tick.
+fn talk(scene: &mut Scene, leg: LegId, begin: u16) {
+    for index in begin..begin + 20 {
+        scene.arrive(leg, A_SDP, &Rtp::audio(11, index));
+        scene.pass(PTIME);
+        scene.shard.tick(scene.now);
+        while scene.shard.poll_transmit().is_some() {}
+    }
+}
+
+#[test]
+fn a_leg_that_goes_to_another_room_or_shard_keeps_its_jitter_buffer_unless_it_speaks_another_codec_there() {
+    let other = RoomId(8);
+    for (moves, format) in [(true, PCMU), (false, PCMU), (true, G722), (false, G722)] {
+        let (mut one, mut two) = (seated(A, PCMU), Scene::empty());
+        talk(&mut one, A, 0);
+        let scene = if moves {
+            transfer(&mut one, &mut two, Party::Leg(A));
+            &mut two
+        } else {
+            &mut one
+        };
+        join(scene, A, other, format);
+        talk(scene, A, 20);
+        let figures = scene.shard.jitter_figures(scene.key(A)).unwrap();
+        let goes_on = format == PCMU;
+        assert_eq!(figures.received, if goes_on { 40 } else { 20 }, "{format:?}");
+        if goes_on {
+            assert_eq!((figures.restarts, figures.late, figures.discarded), (0, 0, 0));
+            assert!(figures.concealed == 0 && figures.inserted == 0, "{figures:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_leg_had_in_its_room_is_over_when_it_is_relayed_where_it_has_gone() {
+    let (mut one, mut two) = (seated(A, PCMU), Scene::empty());
+    talk(&mut one, A, 0);
+    transfer(&mut one, &mut two, Party::Leg(A));
+    two.open(B);
+    two.command(Command::Configure { leg: B, params: params(B_SDP) });
+    two.relay(A, B, plain(), plain());
+    assert_eq!(two.shard.jitter_figures(two.key(A)), None);
+    join(&mut two, A, RoomId(8), PCMU);
+    talk(&mut two, A, 20);
+    assert_eq!(two.shard.jitter_figures(two.key(A)).unwrap().received, 20, "it began anew");
+}

@@ -18,6 +18,7 @@ use super::figures::LegFigures;
 use super::ingress::Ingress;
 use super::latch::{Continuity, Latch, Verdict};
 use super::leg::Leg;
+use super::mixed::Mixed;
 use super::params::{RtcpPort, StreamParams, Whereabouts};
 use crate::rtcp::{Conflict, FeedbackMap, Handled, PlayoutFigures, RtpArrival, Session, SessionConfig};
 use crate::rtp::Ssrc;
@@ -166,7 +167,7 @@ impl Leg {
     /// What the jitter buffers of all stays in rooms did; `None` when it was in none.
     fn playout(&self) -> Option<PlayoutFigures> {
         let before = self.control.as_ref().and_then(|control| control.played);
-        match (before, self.mixed.as_ref().map(|mixed| mixed.playout())) {
+        match (before, self.playing().map(Mixed::playout)) {
             (Some(before), Some(now)) => Some(PlayoutFigures {
                 discarded: before.discarded + now.discarded,
                 played_ms: before.played_ms + now.played_ms,

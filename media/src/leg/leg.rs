@@ -12,11 +12,11 @@ use super::digits::{Dial, HeardKeys, Keys};
 use super::egress::{Egress, Feed};
 use super::figures::{Dropped, LegFigures};
 use super::ingress::{Ingress, Refusal};
-use super::mixed::Mixed;
+use super::mixed::{AudioFormat, FormatError, Mixed};
 use super::params::{LegId, StreamParams};
 use super::relay::{Passing, Relay, Undelivered};
 use crate::dsp::Conditioning;
-use crate::shard::LegKey;
+use crate::shard::{LegKey, RoomId};
 use crate::time::Time;
 
 /// A leg and its state.
@@ -38,6 +38,8 @@ pub(crate) struct Leg {
     pub(crate) relay: Option<Relay>,
     /// In a room; then it has no partner.
     pub(crate) mixed: Option<Box<Mixed>>,
+    /// What it had in a room that it has left for another one or for another thread, until it sits there.
+    carried: Option<Box<Mixed>>,
     /// Stays in rooms so far.
     pub(crate) stays: u32,
     /// What is done to its sound in rooms.
@@ -118,6 +120,7 @@ impl Leg {
             dialling: false,
             relay: None,
             mixed: None,
+            carried: None,
             stays: 0,
             conditioning: Conditioning::default(),
             figures: LegFigures::default(),
@@ -151,6 +154,7 @@ impl Leg {
         }
         self.news.forget_types();
         self.mixed = None;
+        self.put_down();
         self.relay = Some(relay);
         if self.passes_datagrams() {
             self.control = None;
@@ -164,8 +168,46 @@ impl Leg {
         self.news.is_any() || collided
     }
 
+    /// It leaves its room; what it had there goes on where it sits next, if it speaks the same codec there.
+    pub(crate) fn carry(&mut self) {
+        if let Some(mixed) = self.mixed.take() {
+            self.put_down();
+            self.carried = Some(mixed);
+        }
+    }
+
+    /// It sits nowhere else: what it had in its last room is over, but for what the jitter buffer has counted.
+    pub(crate) fn put_down(&mut self) {
+        if self.carried.is_some() {
+            self.keep_playout();
+            self.carried = None;
+        }
+    }
+
+    /// What its peer says waits in there, in a room or on the way to one.
+    pub(super) fn playing(&self) -> Option<&Mixed> {
+        self.mixed.as_deref().or(self.carried.as_deref())
+    }
+
+    /// What it has in a room that it comes to: what it had in the last one, or something new. Allocates.
+    ///
+    /// # Errors
+    /// See [`FormatError`].
+    pub(crate) fn enter(&mut self, room: RoomId, format: AudioFormat) -> Result<Box<Mixed>, FormatError> {
+        match self.carried.take_if(|mixed| mixed.format() == format) {
+            Some(mut mixed) => {
+                mixed.enter(room, self.stays);
+                Ok(mixed)
+            }
+            None => {
+                self.put_down();
+                Mixed::new(room, format, self.stays).map(Box::new)
+            }
+        }
+    }
+
     /// In a room from now on.
-    pub(crate) fn mix_in(&mut self, now: Time, mut mixed: Mixed) {
+    pub(crate) fn mix_in(&mut self, now: Time, mut mixed: Box<Mixed>) {
         if self.relay.is_none() && self.mixed.is_none() {
             self.news.expect(now);
         }
@@ -173,7 +215,7 @@ impl Leg {
         self.relay = None;
         self.stays = self.stays.wrapping_add(1);
         mixed.condition(self.conditioning);
-        self.mixed = Some(Box::new(mixed));
+        self.mixed = Some(mixed);
     }
 
     /// Whether the peer should have been heard within `silence` and was not, which has not been reported yet.

@@ -1,6 +1,6 @@
 //! Legs and rooms that go from one shard to another, by ownership: whoever sends them has them no more.
 //!
-//! A leg that goes alone leaves its partner or its room. Legs that are relayed to each other, and a room with all its legs and
+//! A leg that goes alone leaves its partner or its room; its jitter buffer and its codec go on in the room that it comes to. Legs that are relayed to each other, and a room with all its legs and
 //! sources, go together and notice nothing: streams, jitter buffers, codecs, recordings go on. Their keys are others
 //! afterwards.
 //!
@@ -53,7 +53,7 @@ impl Shard {
             Party::Leg(leg) => {
                 if let Some(key) = self.key(leg) {
                     self.unpair(key);
-                    self.vacate(key);
+                    self.carry(key);
                     self.take_out(key, &mut departed);
                 }
             }

@@ -30,7 +30,7 @@ use super::segment::Web;
 use crate::dsp::{Conditioning, SampleRate};
 use crate::jitter::JitterFigures;
 use crate::leg::{
-    AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, Mixed, PayloadMap, Relay, StreamParams, Way,
+    AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, PayloadMap, Relay, StreamParams, Way,
 };
 use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::{PacketKind, Ssrc};
@@ -586,15 +586,17 @@ impl Shard {
     fn join(&mut self, now: Time, room: RoomId, leg: LegId, format: AudioFormat, role: Role) -> Option<()> {
         let key = self.key(leg)?;
         self.unpair(key);
-        self.vacate(key);
-        let stays = self.legs.get(key)?.stays;
+        self.carry(key);
         if let Some(seated) = self.rooms.get(&room).and_then(Conference::any_leg) {
             self.release_keys(seated);
         }
-        let places = self.rooms.get_mut(&room).zip(Mixed::new(room, format, stays).ok());
-        let joined = places
-            .and_then(|(conference, mixed)| conference.join(MemberId(leg.0), role, key).then_some(mixed));
+        let seat = self.rooms.get_mut(&room).zip(self.legs.get_mut(key));
+        let joined = seat.and_then(|(conference, sitting)| {
+            let mixed = sitting.enter(room, format).ok()?;
+            conference.join(MemberId(leg.0), role, key).then_some(mixed)
+        });
         let Some(mixed) = joined else {
+            self.put_down(key);
             self.outbox.push(Output::Report(Report::NotJoined { room, leg }));
             return Some(());
         };
@@ -642,7 +644,10 @@ impl Shard {
             self.release_keys(key);
         }
         match self.rooms.get_mut(&room)?.leave(member)? {
-            Seat::Leg(key) => self.stand_up(key),
+            Seat::Leg(key) => {
+                self.stand_up(key);
+                self.put_down(key);
+            }
             Seat::Source(_) | Seat::Elsewhere => {}
         }
         self.rooms.get_mut(&room)?.tune(&mut self.legs);
@@ -685,6 +690,7 @@ impl Shard {
                 Seat::Leg(key) => {
                     self.release_keys(*key);
                     self.stand_up(*key);
+                    self.put_down(*key);
                 }
                 Seat::Source(_) | Seat::Elsewhere => {}
             }
@@ -692,8 +698,20 @@ impl Shard {
         Some(())
     }
 
-    /// A leg leaves the room it is in, if any.
+    /// A leg leaves the room it is in, if any, and what it had there is over.
     pub(super) fn vacate(&mut self, leg: LegKey) {
+        self.carry(leg);
+        self.put_down(leg);
+    }
+
+    fn put_down(&mut self, key: LegKey) {
+        if let Some(leg) = self.legs.get_mut(key) {
+            leg.put_down();
+        }
+    }
+
+    /// A leg leaves the room it is in, if any, for another one.
+    pub(super) fn carry(&mut self, leg: LegKey) {
         let Some((id, room)) = self.legs.get(leg).and_then(|leg| Some((leg.id, leg.mixed.as_ref()?.room)))
         else {
             return;
@@ -709,9 +727,9 @@ impl Shard {
     /// A leg is in no room any more.
     fn stand_up(&mut self, key: LegKey) {
         let Some(leg) = self.legs.get_mut(key) else { return };
-        leg.keep_playout();
-        if let Some(mixed) = leg.mixed.take() {
+        if let Some(mixed) = &leg.mixed {
             self.desk.outgoing.give_back(mixed.at_most(TICK_MS));
+            leg.carry();
             self.outbox.push(Output::Watch { key, watch: Watch::Arrival });
         }
     }
