@@ -162,7 +162,13 @@ fn a_hangup_takes_over_users_made_by_command_and_a_faulty_file_changes_nothing()
     let data = tempfile::tempdir().unwrap();
     let config = data.path().join("test.toml");
     let mut running = Running::start(data.path(), &[]);
-    let added = run(data.path(), &["user", "add", "1003", "--config", config.to_str().unwrap()]);
+    let add = |settings: &[&str]| {
+        let command = ["user", "add", "1003", "--config", config.to_str().unwrap()];
+        run(data.path(), &[&command, settings].concat())
+    };
+    let refused = add(&["--language", "elvish"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("there is no language \"elvish\""));
+    let added = add(&["--language", "ru", "--dtmf", "info", "--record-on-request"]);
     assert!(added.status.success(), "{}", text(&added.stderr));
     running.signal("-HUP");
     assert!(running.logged("configuration in force").contains("users=2"));

@@ -112,9 +112,8 @@ pub(super) enum UserAction {
         /// Read the password from standard input instead of making one.
         #[arg(long)]
         password_stdin: bool,
-        /// The name that is shown to those who are called.
-        #[arg(long, value_name = "NAME")]
-        display_name: Option<String>,
+        #[command(flatten)]
+        settings: SettingsArguments,
     },
     /// Remove a user made by command.
     Remove(Who),
@@ -123,6 +122,32 @@ pub(super) enum UserAction {
         #[command(flatten)]
         place: PlaceArguments,
     },
+}
+
+/// Settings of a user, as in the file.
+#[derive(Args, Debug)]
+pub(super) struct SettingsArguments {
+    /// The name that is shown to those who are called.
+    #[arg(long, value_name = "NAME")]
+    pub(super) display_name: Option<String>,
+    /// How the user's phones press keys: auto, event, info or inband.
+    #[arg(long, value_name = "WAY")]
+    pub(super) dtmf: Option<String>,
+    /// The language it is spoken to in; without it, that of the switch.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(super) language: Option<String>,
+    /// Record all of the user's calls.
+    #[arg(long)]
+    pub(super) record: bool,
+    /// Record the calls in which the user's phone asks for it.
+    #[arg(long)]
+    pub(super) record_on_request: bool,
+    /// The kind of the recordings' files: wav or opus.
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<String>,
+    /// What is in one of the files: mix, stereo or members.
+    #[arg(long, value_name = "LAYOUT")]
+    pub(super) layout: Option<String>,
 }
 
 /// A user of a domain.

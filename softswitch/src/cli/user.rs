@@ -1,10 +1,10 @@
 //! `softswitch user`: objects made by command. They live in the database and take effect at the next reload.
 
-use super::arguments::{UserAction, UserArguments, Who};
+use super::arguments::{SettingsArguments, UserAction, UserArguments, Who};
 use super::{CliError, place};
 use crate::config::{Config, Origin, first};
-use crate::io::random;
-use crate::store::{self, StoredUser};
+use crate::io::{load_prompts, random};
+use crate::store::{self, StoredUser, UserSettings};
 use sip_stack::message::Escaped;
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -12,9 +12,7 @@ use std::sync::Arc;
 
 pub(super) fn user(arguments: &UserArguments) -> Result<(), CliError> {
     match &arguments.action {
-        UserAction::Add { who, password_stdin, display_name } => {
-            add(who, *password_stdin, display_name.as_deref())
-        }
+        UserAction::Add { who, password_stdin, settings } => add(who, *password_stdin, settings),
         UserAction::Remove(who) => {
             let place = Place::of(who)?;
             store::users_remove(&place.data, &place.domain, &who.id)?;
@@ -33,11 +31,12 @@ pub(super) fn user(arguments: &UserArguments) -> Result<(), CliError> {
     }
 }
 
-fn add(who: &Who, password_stdin: bool, display_name: Option<&str>) -> Result<(), CliError> {
+fn add(who: &Who, password_stdin: bool, settings: &SettingsArguments) -> Result<(), CliError> {
     let place = Place::of(who)?;
     place.refuse_if_in_file(&who.id)?;
     let (password, made) = if password_stdin { (read_password()?, false) } else { (make_password()?, true) };
-    let user = StoredUser::of_password(&place.domain, &who.id, &password, display_name)?;
+    let user = StoredUser::of_password(&place.domain, &who.id, &password, &settings.said())?;
+    place.refuse_unknown_language(&user)?;
     place::make_directory(&place.data)?;
     store::users_add(&place.data, &user)?;
     println!("added {} of {}", shown(&who.id), shown(&place.domain));
@@ -46,6 +45,20 @@ fn add(who: &Who, password_stdin: bool, display_name: Option<&str>) -> Result<()
     }
     tell_how_it_applies();
     Ok(())
+}
+
+impl SettingsArguments {
+    fn said(&self) -> UserSettings<'_> {
+        UserSettings {
+            display_name: self.display_name.as_deref(),
+            dtmf: self.dtmf.as_deref(),
+            language: self.language.as_deref(),
+            record: self.record,
+            record_on_request: self.record_on_request,
+            format: self.format.as_deref(),
+            layout: self.layout.as_deref(),
+        }
+    }
 }
 
 /// Text of the operator or the database, fit for a terminal.
@@ -91,6 +104,16 @@ impl Place {
         let domain = config.domains.get(&id).map(|domain| domain.name.clone());
         let domain = domain.ok_or(CliError::NoDefaultDomain)?;
         Ok(Place { data, config, domain })
+    }
+
+    /// A switch whose users have a language that is not there does not start.
+    fn refuse_unknown_language(&self, user: &StoredUser) -> Result<(), CliError> {
+        if user.language.is_some() {
+            let mut config = self.config.clone();
+            config.merge_stored(vec![user.clone()])?;
+            load_prompts(&config)?;
+        }
+        Ok(())
     }
 
     fn refuse_if_in_file(&self, id: &str) -> Result<(), CliError> {

@@ -21,10 +21,13 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod words;
 
 pub use error::{ConfigError, ConfigErrors, Fault};
 pub use model::*;
 pub use network::Network;
 pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, parse_id};
 pub use pattern::Pattern;
+pub(crate) use prompts::parse_language;
 pub use resolve::parse;
+pub(crate) use words::{container_word, parse_container};

@@ -155,14 +155,7 @@ fn resolve_ring(section: &mut Section<'_>) -> u32 {
 }
 
 fn resolve_dtmf(section: &mut Section<'_>) -> Dtmf {
-    let parse = |text: &str| match text {
-        "auto" => Some(Dtmf::Auto),
-        "event" => Some(Dtmf::Event),
-        "info" => Some(Dtmf::Info),
-        "inband" => Some(Dtmf::Inband),
-        _ => None,
-    };
-    section.parsed(DTMF, parse).map_or_else(Dtmf::default, |dtmf| dtmf.value)
+    section.parsed(DTMF, Dtmf::parse).map_or_else(Dtmf::default, |dtmf| dtmf.value)
 }
 
 fn resolve_latching(section: &mut Section<'_>) -> Latching {

@@ -15,7 +15,8 @@ pub(super) fn resolve_language(section: &mut Section<'_>) -> Option<Box<str>> {
     section.parsed(LANGUAGE, parse_language).map(|language| language.value)
 }
 
-fn parse_language(name: &str) -> Option<Box<str>> {
+/// The name of a language; whether there is one is known where the prompts are read.
+pub(crate) fn parse_language(name: &str) -> Option<Box<str>> {
     crate::prompts::is_name(name).then(|| name.into())
 }
 

@@ -2,6 +2,7 @@
 
 use super::model::{Layout, Recording, UserRecording};
 use super::table::{Key, Section};
+use super::words::parse_container;
 use media::tap::Container;
 
 const RECORD: Key = Key { name: "record", expected: "true or false", example: "true" };
@@ -16,7 +17,7 @@ const LAYOUT_OF_CONFERENCE: Key =
 pub(super) fn resolve_of_conference(section: &mut Section<'_>) -> Option<Recording> {
     let record = section.flag(RECORD).is_some_and(|flag| flag.value);
     let recording = resolve_form(section, LAYOUT_OF_CONFERENCE, |text| {
-        parse_layout(text).filter(|layout| *layout != Layout::Stereo)
+        Layout::parse(text).filter(|layout| *layout != Layout::Stereo)
     });
     record.then_some(recording)
 }
@@ -24,7 +25,7 @@ pub(super) fn resolve_of_conference(section: &mut Section<'_>) -> Option<Recordi
 /// How calls over a route to a peer are recorded, if they are.
 pub(super) fn resolve_of_route(section: &mut Section<'_>) -> Option<Recording> {
     let record = section.flag(RECORD).is_some_and(|flag| flag.value);
-    let recording = resolve_form(section, LAYOUT_OF_CALL, parse_layout);
+    let recording = resolve_form(section, LAYOUT_OF_CALL, Layout::parse);
     record.then_some(recording)
 }
 
@@ -32,7 +33,7 @@ pub(super) fn resolve_of_route(section: &mut Section<'_>) -> Option<Recording> {
 pub(super) fn resolve_of_user(section: &mut Section<'_>) -> UserRecording {
     let always = section.flag(RECORD).is_some_and(|flag| flag.value);
     let on_request = section.flag(ON_REQUEST).is_some_and(|flag| flag.value);
-    UserRecording { form: resolve_form(section, LAYOUT_OF_CALL, parse_layout), always, on_request }
+    UserRecording { form: resolve_form(section, LAYOUT_OF_CALL, Layout::parse), always, on_request }
 }
 
 fn resolve_form(
@@ -40,26 +41,9 @@ fn resolve_form(
     layout: Key,
     parse_layout: impl Fn(&str) -> Option<Layout>,
 ) -> Recording {
-    let format = section.parsed(FORMAT, parse_format).map_or(Container::Wav, |format| format.value);
+    let format = section.parsed(FORMAT, parse_container).map_or(Container::Wav, |format| format.value);
     let layout = section.parsed(layout, parse_layout).map_or(Layout::Mix, |layout| layout.value);
     Recording { format, layout }
-}
-
-fn parse_format(text: &str) -> Option<Container> {
-    match text {
-        "wav" => Some(Container::Wav),
-        "opus" => Some(Container::OggOpus),
-        _ => None,
-    }
-}
-
-fn parse_layout(text: &str) -> Option<Layout> {
-    match text {
-        "mix" => Some(Layout::Mix),
-        "stereo" => Some(Layout::Stereo),
-        "members" => Some(Layout::Members),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

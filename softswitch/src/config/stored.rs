@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Dtmf, Origin, User, UserRecording};
+use super::model::{Config, Origin, User};
 use crate::store::StoredUser;
 
 impl Config {
@@ -16,16 +16,18 @@ impl Config {
         if !errors.is_empty() {
             return Err(ConfigErrors::new(&self.file, errors));
         }
-        for StoredUser { domain, id, credentials, display_name, ring_s, latching } in stored {
+        for stored in stored {
+            let StoredUser { domain, id, credentials, display_name, ring_s, latching, .. } = stored;
+            let StoredUser { dtmf, language, recording, .. } = stored;
             let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
             let user = User {
                 credentials,
                 display_name,
                 ring_s,
                 latching,
-                dtmf: Dtmf::default(),
-                language: None,
-                recording: UserRecording::default(),
+                dtmf,
+                language,
+                recording,
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {

@@ -571,6 +571,9 @@ fn stored(domain: &str, id: &str) -> StoredUser {
         display_name: None,
         ring_s: 30,
         latching: Latching::SdpOnly,
+        dtmf: Dtmf::Info,
+        language: Some("ru".into()),
+        recording: UserRecording { on_request: true, ..UserRecording::default() },
     }
 }
 
@@ -579,7 +582,12 @@ fn users_made_by_command_join_those_of_the_file() {
     let mut config = load(EVERYTHING);
     config.merge_stored(vec![stored("a.example", "3000"), stored("b.example", "2000")]).unwrap();
     assert_eq!(first_domain(&config).users["3000"].origin, Origin::Store);
-    assert_eq!(config.domains[&DomainId(1)].users["2000"].latching, Latching::SdpOnly);
+    let user = &config.domains[&DomainId(1)].users["2000"];
+    assert_eq!(
+        (&user.latching, user.dtmf, user.language.as_deref()),
+        (&Latching::SdpOnly, Dtmf::Info, Some("ru"))
+    );
+    assert!(user.recording.on_request && !user.recording.always);
     assert_eq!(first_domain(&config).users["1001"].origin, Origin::File { line: 32 });
 }
 

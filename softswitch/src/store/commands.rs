@@ -7,7 +7,10 @@ use super::database::Database;
 use super::error::StoreError;
 use super::record::{CallRecord, StoredUser};
 use super::rows;
-use crate::config::{DEFAULT_RING_S, Latching, ha1_of_password, parse_display_name, parse_id};
+use crate::config::{
+    DEFAULT_RING_S, Dtmf, Latching, Layout, Recording, UserRecording, ha1_of_password, parse_container,
+    parse_display_name, parse_id, parse_language,
+};
 use core::time::Duration;
 use sqlx::{Connection as _, SqliteConnection};
 use std::path::Path;
@@ -28,6 +31,56 @@ pub enum InvalidUser {
     /// The name is empty, too long, or has control characters.
     #[error("a display name has at most 128 characters, none of them control characters")]
     DisplayName,
+    /// There is no such way to press keys.
+    #[error("dtmf is auto, event, info or inband")]
+    Dtmf,
+    /// No language has such a name.
+    #[error("a language has lower-case letters, digits and hyphens")]
+    Language,
+    /// There is no such kind of file.
+    #[error("the format of a recording is wav or opus")]
+    Format,
+    /// There is no such layout.
+    #[error("the layout of a recording is mix, stereo or members")]
+    Layout,
+}
+
+/// What the command line says of a user, in the words of the file; what it does not say is as in the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserSettings<'t> {
+    /// `display_name`.
+    pub display_name: Option<&'t str>,
+    /// `dtmf`.
+    pub dtmf: Option<&'t str>,
+    /// `language`.
+    pub language: Option<&'t str>,
+    /// `record`.
+    pub record: bool,
+    /// `record_on_request`.
+    pub record_on_request: bool,
+    /// `format`.
+    pub format: Option<&'t str>,
+    /// `layout`.
+    pub layout: Option<&'t str>,
+}
+
+impl UserSettings<'_> {
+    fn recording(&self) -> Result<UserRecording, InvalidUser> {
+        let default = Recording::default();
+        let format = read(self.format, parse_container, InvalidUser::Format)?.unwrap_or(default.format);
+        let layout = read(self.layout, Layout::parse, InvalidUser::Layout)?.unwrap_or(default.layout);
+        let form = Recording { format, layout };
+        Ok(UserRecording { form, always: self.record, on_request: self.record_on_request })
+    }
+}
+
+/// A setting, where it is said.
+fn read<T>(
+    said: Option<&str>,
+    parse: impl Fn(&str) -> Option<T>,
+    invalid: InvalidUser,
+) -> Result<Option<T>, InvalidUser> {
+    said.map(|said| parse(said).ok_or(invalid)).transpose()
 }
 
 impl StoredUser {
@@ -41,21 +94,22 @@ impl StoredUser {
         domain: &str,
         id: &str,
         password: &str,
-        display_name: Option<&str>,
+        settings: &UserSettings<'_>,
     ) -> Result<StoredUser, InvalidUser> {
         let id = parse_id(id).ok_or(InvalidUser::Id)?;
         if password.is_empty() {
             return Err(InvalidUser::Password);
         }
-        let display_name =
-            display_name.map(|name| parse_display_name(name).ok_or(InvalidUser::DisplayName)).transpose()?;
         Ok(StoredUser {
             domain: domain.into(),
             credentials: ha1_of_password(&id, domain, password),
             id,
-            display_name,
+            display_name: read(settings.display_name, parse_display_name, InvalidUser::DisplayName)?,
             ring_s: DEFAULT_RING_S,
             latching: Latching::default(),
+            dtmf: read(settings.dtmf, Dtmf::parse, InvalidUser::Dtmf)?.unwrap_or_default(),
+            language: read(settings.language, parse_language, InvalidUser::Language)?,
+            recording: settings.recording()?,
         })
     }
 }

@@ -17,7 +17,7 @@ mod schema;
 mod tests;
 pub mod thread;
 
-pub use commands::{InvalidUser, calls_list, users_add, users_list, users_remove};
+pub use commands::{InvalidUser, UserSettings, calls_list, users_add, users_list, users_remove};
 pub use database::DATABASE;
 pub use error::{StoreError, StoreEvent, StoreFault};
 pub use record::*;

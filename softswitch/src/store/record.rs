@@ -3,7 +3,7 @@
 //! These are outputs of the pure core and stand in the scenario log: values, without any handle to a database. Times
 //! are wall-clock milliseconds since the Unix epoch. Text that came from the network is kept as bytes, as it came.
 
-use crate::config::Latching;
+use crate::config::{Dtmf, Latching, UserRecording};
 use bytes::Bytes;
 use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,12 @@ pub struct StoredUser {
     pub ring_s: u32,
     /// From where the user's media may come.
     pub latching: Latching,
+    /// How the user's phones press keys.
+    pub dtmf: Dtmf,
+    /// The language it is spoken to in; `None`: that of the switch.
+    pub language: Option<Box<str>>,
+    /// Which of the user's calls are recorded.
+    pub recording: UserRecording,
 }
 
 /// One call, written when it has ended, answered or not.

@@ -5,7 +5,7 @@ use super::record::{
     BindingKey, CallRecord, EndedBy, FlowKey, MediaFigures, QualityFigures, ReportedFigures, StoredBinding,
     StoredUser,
 };
-use crate::config::Latching;
+use crate::config::{Dtmf, Latching, Layout, Recording, UserRecording, container_word, parse_container};
 use bytes::Bytes;
 use core::num::NonZeroU32;
 use sip_stack::auth::{Algorithm, Ha1};
@@ -282,8 +282,20 @@ impl Key for UserKey {
 impl Table for StoredUser {
     const NAME: &'static str = "users";
     const KEYS: &'static [&'static str] = &["domain", "id"];
-    const VALUES: &'static [&'static str] =
-        &["ha1_md5", "ha1_sha256", "ha1_sha512_256", "display_name", "ring_s", "latching"];
+    const VALUES: &'static [&'static str] = &[
+        "ha1_md5",
+        "ha1_sha256",
+        "ha1_sha512_256",
+        "display_name",
+        "ring_s",
+        "latching",
+        "dtmf",
+        "language",
+        "record",
+        "record_on_request",
+        "format",
+        "layout",
+    ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query
@@ -295,6 +307,12 @@ impl Table for StoredUser {
             .bind(self.display_name.as_deref())
             .bind(i64::from(self.ring_s))
             .bind(self.latching.to_string())
+            .bind(self.dtmf.word())
+            .bind(self.language.as_deref())
+            .bind(self.recording.always)
+            .bind(self.recording.on_request)
+            .bind(container_word(self.recording.form.format))
+            .bind(self.recording.form.layout.word())
     }
 
     fn read(row: &Columns<'_>) -> Option<StoredUser> {
@@ -305,6 +323,16 @@ impl Table for StoredUser {
             display_name: row.optional_text("display_name")?,
             ring_s: row.number("ring_s")?,
             latching: Latching::parse(&row.text::<String>("latching")?)?,
+            dtmf: Dtmf::parse(&row.text::<String>("dtmf")?)?,
+            language: row.optional_text("language")?,
+            recording: UserRecording {
+                form: Recording {
+                    format: parse_container(&row.text::<String>("format")?)?,
+                    layout: Layout::parse(&row.text::<String>("layout")?)?,
+                },
+                always: row.number::<u8>("record")? != 0,
+                on_request: row.number::<u8>("record_on_request")? != 0,
+            },
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Records for the tests.
 
 use super::record::*;
-use crate::config::Latching;
+use crate::config::{Dtmf, Latching, Layout, Recording, UserRecording};
+use media::tap::Container;
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::transport::Transport;
 
@@ -37,6 +38,13 @@ pub(super) fn user(id: &str) -> StoredUser {
         display_name: Some("Приёмная".into()),
         ring_s: 25,
         latching: Latching::parse("192.0.2.0/24,2001:db8::/32").unwrap(),
+        dtmf: Dtmf::Inband,
+        language: Some("ru".into()),
+        recording: UserRecording {
+            form: Recording { format: Container::OggOpus, layout: Layout::Stereo },
+            always: true,
+            on_request: true,
+        },
     }
 }
 

@@ -121,6 +121,15 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE calls ADD COLUMN recordings TEXT NOT NULL DEFAULT '';
 
     PRAGMA user_version = 4;
+", "
+    ALTER TABLE users ADD COLUMN dtmf TEXT NOT NULL DEFAULT 'auto';
+    ALTER TABLE users ADD COLUMN language TEXT;
+    ALTER TABLE users ADD COLUMN record INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN record_on_request INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN format TEXT NOT NULL DEFAULT 'wav';
+    ALTER TABLE users ADD COLUMN layout TEXT NOT NULL DEFAULT 'mix';
+
+    PRAGMA user_version = 5;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -3,6 +3,7 @@
 use super::samples::{binding, record, user};
 use super::thread::{Timing, open_with};
 use super::*;
+use crate::config::{Dtmf, Recording, UserRecording};
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -134,6 +135,15 @@ fn a_database_of_the_second_version_keeps_its_call_records_without_the_new_figur
     assert_eq!(new, &record("new"));
     let figures = MediaFigures { packets: 10, octets: 1_600, refused: 1, ..MediaFigures::default() };
     assert_eq!((old.status, old.caller_media, old.callee_media), (486, figures, MediaFigures::default()));
+}
+
+#[test]
+fn a_user_made_by_an_older_version_has_the_settings_that_it_had() {
+    let directory =
+        older(4, "INSERT INTO users VALUES ('a.example', '1001', NULL, NULL, NULL, NULL, 60, 'symmetric')");
+    let users = users_list(&directory).unwrap();
+    let [user] = &users[..] else { panic!("one user, not {users:?}") };
+    assert_eq!((user.dtmf, &user.language, user.recording), (Dtmf::Auto, &None, UserRecording::default()));
 }
 
 #[test]
@@ -358,7 +368,7 @@ fn the_files_are_for_their_owner_alone() {
 fn users_are_added_listed_and_removed_by_command_while_the_switch_runs() {
     let directory = Scratch::new();
     let (store, _) = open_with(&directory, QUICK).unwrap();
-    let new = StoredUser::of_password("a.example", "2001", "secret", Some("Desk")).unwrap();
+    let new = StoredUser::of_password("a.example", "2001", "secret", &UserSettings::default()).unwrap();
     users_add(&directory, &new).unwrap();
     users_add(&directory, &user("2002")).unwrap();
     let mut other_domain = new.clone();
@@ -374,11 +384,20 @@ fn users_are_added_listed_and_removed_by_command_while_the_switch_runs() {
 
 #[test]
 fn a_user_made_by_command_obeys_the_rules_of_the_file() {
-    let make = |id, password, name| StoredUser::of_password("a.example", id, password, name).map(drop);
-    assert_eq!(make("20 01", "secret", None), Err(InvalidUser::Id));
-    assert_eq!(make("2001", "", None), Err(InvalidUser::Password));
-    assert_eq!(make("2001", "secret", Some("a\nb")), Err(InvalidUser::DisplayName));
-    assert_eq!(make("2001", "secret", Some("a")), Ok(()));
+    let make = |id, password, settings| StoredUser::of_password("a.example", id, password, &settings);
+    let none = UserSettings::default();
+    assert_eq!(make("20 01", "secret", none), Err(InvalidUser::Id));
+    assert_eq!(make("2001", "", none), Err(InvalidUser::Password));
+    let refused = |settings| make("2001", "secret", settings).unwrap_err();
+    assert_eq!(refused(UserSettings { display_name: Some("a\nb"), ..none }), InvalidUser::DisplayName);
+    assert_eq!(refused(UserSettings { dtmf: Some("tones"), ..none }), InvalidUser::Dtmf);
+    assert_eq!(refused(UserSettings { language: Some("../en"), ..none }), InvalidUser::Language);
+    assert_eq!(refused(UserSettings { format: Some("mp3"), ..none }), InvalidUser::Format);
+    assert_eq!(refused(UserSettings { layout: Some("both"), ..none }), InvalidUser::Layout);
+    let made =
+        make("2001", "secret", UserSettings { display_name: Some("a"), record: true, ..none }).unwrap();
+    assert_eq!((made.dtmf, made.language, made.recording.always), (Dtmf::Auto, None, true));
+    assert!(!made.recording.on_request && made.recording.form == Recording::default());
 }
 
 #[test]
