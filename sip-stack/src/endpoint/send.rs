@@ -253,11 +253,25 @@ impl Endpoint {
 
     /// Acknowledges the 2xx `response` to our INVITE (§13.2.2.4); sent again whenever the 2xx comes again.
     pub fn acknowledge(&mut self, id: DialogId, response: &Message, sent_by: &[u8]) {
+        self.acknowledge_with(id, response, sent_by, None);
+    }
+
+    /// The same with a body, which has the answer when the 2xx had the offer (§13.2.2.4): its content type and its octets.
+    pub fn acknowledge_with(
+        &mut self,
+        id: DialogId,
+        response: &Message,
+        sent_by: &[u8],
+        body: Option<(&[u8], &[u8])>,
+    ) {
         let Some(flow) = self.dialogs.get(id).map(Dialog::flow) else { return };
         let Ok(cseq) = response.cseq() else { return };
         let (via, _) = self.via(sent_by, flow);
         let Some(dialog) = self.dialogs.get_mut(id) else { return };
-        let (writer, flow) = dialog.ack(&via, cseq.number);
+        let (mut writer, flow) = dialog.ack(&via, cseq.number);
+        if let Some((content_type, body)) = body {
+            writer.body(content_type, body);
+        }
         let bytes = writer.finish();
         dialog.usage.acknowledged(cseq.number, flow, bytes.clone());
         self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));

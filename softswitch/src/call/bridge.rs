@@ -122,6 +122,11 @@ impl Call {
         self.bridge.mixed.map(|_| self.room())
     }
 
+    /// Whether there is sound between the two.
+    pub(super) const fn is_joined(&self) -> bool {
+        self.bridge.path.is_some()
+    }
+
     /// Whether the sound of the two is decoded, or could be.
     pub(super) fn can_be_mixed(&self) -> bool {
         self.bridge.path.is_some() && (self.bridge.mixed.is_some() || self.decoded().is_some())

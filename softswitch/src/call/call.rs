@@ -5,6 +5,7 @@ use super::locate::{LOCATING, Located};
 use super::passing::Passing;
 use super::recording::Recorded;
 use super::refresh::Refresh;
+use super::renewal::Renewal;
 use super::ring::Ring;
 use super::serve::Served;
 use super::session::Session;
@@ -187,6 +188,8 @@ pub struct Call {
     pub(super) referred: Option<Box<Referred>>,
     /// The call that a REFER of the party on that side has led to.
     pub(super) referring: Option<(CallId, Side)>,
+    /// Both sides are asked for another codec.
+    pub(super) renewal: Option<Box<Renewal>>,
     /// What is recorded of it.
     pub(super) recorded: Recorded,
     /// What is said to it.
@@ -283,7 +286,10 @@ impl Call {
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
             Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
-            Phase::Talking { .. } => self.passing_deadline().into_iter().chain(self.refresh_deadline()).min(),
+            Phase::Talking { .. } => {
+                let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
+                asked.chain(self.refresh_deadline()).min()
+            }
             Phase::Reserving | Phase::Ended => None,
         }
     }

@@ -81,6 +81,7 @@ impl Calls {
         }
         let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
             call.handle_passed_response(env, transaction, response)
+                || call.handle_renewal_response(env, transaction, response)
                 || call.handle_ring_response(env, transaction, dialog, response)
         });
         match (taken, dialog) {
@@ -139,7 +140,9 @@ impl Calls {
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
             if call.invitation.transaction == transaction && call.referred.is_none() {
                 call.handle_lost_caller(env, status);
-            } else if !call.handle_passed_failure(env, transaction) {
+            } else if !call.handle_passed_failure(env, transaction)
+                && !call.handle_renewal_failure(env, transaction)
+            {
                 call.handle_ring_failure(env, transaction, status);
             }
         }
@@ -275,6 +278,7 @@ impl Calls {
                 }
                 call.handle_ring_timeout(env);
                 call.handle_passing_timeout(env);
+                call.handle_renewal_timeout(env);
             }
             self.settle(env, Some(id));
         }

@@ -98,6 +98,8 @@ impl Call {
 
     /// Sends BYE to one side and forgets its dialog.
     pub(super) fn hang_up(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
+        // A 2xx that waits for its ACK gets it before the BYE.
+        self.abandon_renewal(env);
         let leg = self.leg_mut(side)?;
         let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
         let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by)?;
@@ -120,6 +122,7 @@ impl Call {
             }
             self.close_room(env);
             self.abandon_passed(env);
+            self.abandon_renewal(env);
             if let Some(streams) = &mut self.streams {
                 streams.close(env);
             }

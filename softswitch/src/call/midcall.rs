@@ -1,7 +1,7 @@
 //! Changes while the call is up: re-INVITE (RFC 3261 §14.2), the answer in an ACK (§13.2.1), media that fell silent.
 //!
 //! A re-INVITE is answered here, by us: hold, resume and a new address concern one leg, and its media parameters carry
-//! them. What concerns the other side as well is passed on (`passing`); re-INVITEs of our own are in `refresh`.
+//! them. What concerns the other side as well is passed on (`passing`); those of our own are in `refresh` and `renewal`.
 
 use super::agreement::Agreement;
 use super::bridge::transcodes;
@@ -60,6 +60,8 @@ impl Call {
         match self.passing_of() {
             Some(asking) if asking == side => return Err(Status::SERVER_INTERNAL_ERROR),
             Some(_) => return Err(Status::REQUEST_PENDING),
+            // One of ours is under way.
+            None if self.is_renewed() => return Err(Status::REQUEST_PENDING),
             None => {}
         }
         if pending || !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
@@ -136,7 +138,12 @@ impl Call {
 
     /// Takes a new description of one side and tells the shard; what that side is told. The other one is told nothing and
     /// goes on as it is, so `None` when it would not be understood any more.
-    fn adopt(&mut self, env: &mut Environment, side: Side, description: AudioOffer) -> Option<Formats> {
+    pub(super) fn adopt(
+        &mut self,
+        env: &mut Environment,
+        side: Side,
+        description: AudioOffer,
+    ) -> Option<Formats> {
         let (new, other) = (Formats::from(&description), self.agreed(side.other())?);
         let wishes = match side {
             Side::Caller => [Some(&description), self.wish(Side::Callee)],

@@ -15,6 +15,7 @@ mod passing;
 mod recording;
 mod refresh;
 mod refusing;
+mod renewal;
 mod reports;
 mod ring;
 mod serve;

@@ -56,7 +56,12 @@ impl Call {
         let refreshes = |leg: &mut super::call::Leg| matches!(leg.refresh, Some(Refresh::Asked { .. }));
         let refreshing =
             [side, side.other()].into_iter().any(|side| self.leg_mut(side).is_some_and(refreshes));
-        if busy || refreshing || self.passing.is_some() || !matches!(self.phase, Phase::Talking { .. }) {
+        if busy
+            || refreshing
+            || self.passing.is_some()
+            || self.is_renewed()
+            || !matches!(self.phase, Phase::Talking { .. })
+        {
             return false;
         }
         let sound = read(&request.message).ok().flatten();
@@ -255,7 +260,7 @@ impl Call {
     }
 
     /// Both have said how they speak from now on; what the one who asked is told.
-    fn sound_again(
+    pub(super) fn sound_again(
         &mut self,
         env: &mut Environment,
         side: Side,

@@ -8,8 +8,9 @@
 //!
 //! A phone may ask with its record key: `Record: on` or `off` in an INFO. No RFC has it; Snom made it, and others follow.
 //!
-//! Left out on purpose: asking the parties for a codec that is decoded during a call (a re-INVITE of ours); recording what is heard before the
-//! answer.
+//! Where a recording is asked for and the codec of a call is not decoded, both sides are asked for another one first (`renewal`).
+//!
+//! Left out on purpose: recording what is heard before the answer.
 
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
@@ -329,15 +330,29 @@ impl Call {
         recording.on_request.then_some(recording.form)
     }
 
-    fn record(&mut self, env: &mut Environment, wanted: Option<Recording>) -> Result<(), NotRecorded> {
+    /// Begins, changes or ends the recording.
+    ///
+    /// # Errors
+    /// [`NotRecorded`]; the call is as it was.
+    pub(super) fn record(
+        &mut self,
+        env: &mut Environment,
+        wanted: Option<Recording>,
+    ) -> Result<(), NotRecorded> {
         if !matches!(self.phase, Phase::Talking { .. }) {
             return Err(NotRecorded::NotTalking);
         }
-        if wanted.is_some() && !self.can_be_mixed() {
-            return Err(NotRecorded::NotDecoded);
-        }
         if wanted.is_some() && self.recorded.announced == Announced::Failed {
             return Err(NotRecorded::NotAnnounced);
+        }
+        if self.is_renewed() {
+            if wanted.is_none() {
+                self.cancel_renewal(env);
+            }
+            return Ok(());
+        }
+        if let Some(form) = wanted.filter(|_| !self.can_be_mixed()) {
+            return if self.renew(env, form) { Ok(()) } else { Err(NotRecorded::NotDecoded) };
         }
         if self.recorded.wanted != wanted {
             if wanted.is_some() && self.recorded.takes >= TAKES {

@@ -88,7 +88,7 @@ impl Call {
     /// Sends a session refresh request (RFC 4028 §7.4).
     fn refresh(&mut self, env: &mut Environment, side: Side) {
         let owner = self.owner();
-        let is_busy = self.passing_of().is_some();
+        let is_busy = self.passing_of().is_some() || self.is_renewed();
         let Some(leg) = self.leg_mut(side) else { return };
         if is_busy || leg.awaiting_answer || matches!(leg.refresh, Some(Refresh::Asked { .. })) {
             // Another change is under way; when it comes to something it is a refresh itself.

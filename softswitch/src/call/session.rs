@@ -108,6 +108,11 @@ impl Session {
         }
     }
 
+    /// What we offered last was refused: it is as it was (RFC 3261 §14.1). Numbers of descriptions do not come again.
+    pub(super) fn go_back(&mut self, before: Session) {
+        *self = Session { version: self.version, ..before };
+    }
+
     fn origin(&mut self) -> LocalOrigin<'static> {
         self.version += 1;
         LocalOrigin { username: USERNAME, session_id: self.id, version: self.version, address: self.address }

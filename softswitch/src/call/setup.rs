@@ -207,6 +207,7 @@ impl Calls {
             passing: None,
             referred: None,
             referring: None,
+            renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
             language,

@@ -64,7 +64,8 @@ impl Call {
         let is_busy =
             |leg: &mut Leg| leg.awaiting_answer || matches!(leg.refresh, Some(Refresh::Asked { .. }));
         let sides = [Side::Caller, Side::Callee];
-        self.passing_of().is_some() || sides.into_iter().any(|side| self.leg_mut(side).is_some_and(is_busy))
+        let is_asked = self.passing_of().is_some() || self.is_renewed();
+        is_asked || sides.into_iter().any(|side| self.leg_mut(side).is_some_and(is_busy))
     }
 
     /// Puts a party into the place of the one on that side.

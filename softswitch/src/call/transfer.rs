@@ -300,6 +300,7 @@ impl Calls {
             bridge: Default::default(),
             streams: None,
             passing: None,
+            renewal: None,
             referred: Some(Box::new(referred)),
             referring: None,
             recorded,

@@ -195,6 +195,8 @@ pub enum OverloadCause {
 pub enum Unrecorded {
     /// Its sound is of a kind that is not decoded.
     NotDecoded,
+    /// The same, and a phone did not take to another codec when it was asked.
+    Refused,
     /// Those who are recorded are to be told so first, and the announcement could not be played.
     NotAnnounced,
     /// Its recording was begun and ended too often.

@@ -55,7 +55,9 @@ impl Switch {
             _ => {
                 let domain = caller_domain(env, &request).unwrap_or(domain);
                 let is_message = method == Method::Message;
-                let Some(user) = self.authenticator.authenticate(env, &request, domain, false) else { return };
+                let Some(user) = self.authenticator.authenticate(env, &request, domain, false) else {
+                    return;
+                };
                 if is_message {
                     self.messages.relay(env, &self.registrar, request, domain, &user.id);
                 } else {

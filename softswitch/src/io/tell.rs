@@ -72,6 +72,7 @@ fn quality(media: &MediaFigures) -> String {
 const fn unrecorded(reason: Unrecorded) -> &'static str {
     match reason {
         Unrecorded::NotDecoded => "both phones want a codec that the switch does not know",
+        Unrecorded::Refused => "a phone keeps to a codec that the switch does not know",
         Unrecorded::NotAnnounced => "the announcement of the recording could not be played",
         Unrecorded::TooOften => "the recording was begun and ended too often in this call",
     }

@@ -1,6 +1,6 @@
 //! Recordings of calls between two parties: when they begin and end, what is in them, and what becomes of the call.
 
-use crate::stage::{self, CALLEE, Stage, sdp};
+use crate::stage::{self, CALLEE, CALLER, Stage, body, sdp};
 use media::codec::Codec;
 use media::mix::MemberId;
 use media::tap::{Container, RecordingFault, RecordingFigures, RecordingId, Tapped};
@@ -214,10 +214,6 @@ fn what_cannot_be_decoded_is_passed_on_unrecorded_and_told_once() {
     assert!(matches!(told[..], [Command::Relay { .. }]), "{told:?}");
     stage.re_invite(&sdp(&format!("{G729}a=sendonly\r\n")));
     assert!(events(&stage).is_empty());
-    stage.ack("");
-    let (mut stage, _) = talking("record_on_request = true\n", G729, G729);
-    assert_eq!(key(&mut stage, "on"), 488);
-    assert_eq!(stage.mixing(), []);
 }
 
 #[test]
@@ -259,4 +255,80 @@ fn sound_that_comes_back_after_fax_is_a_further_take() {
     let [(_, _, file)] = &begun(&stage.mixing())[..] else { panic!("{:?}", stage.mixing()) };
     assert!(file.ends_with("-take-2.wav"), "{file}");
     assert_eq!(joined(&stage.mixing()).iter().map(|(leg, _)| *leg).collect::<Vec<_>>(), legs);
+}
+
+/// What a phone knows that speaks G.729 in the call.
+const MANY: &str = "m=audio 4000 RTP/AVP 18 8 0\r\n";
+
+/// A call in a codec that is not decoded, in which the record key was pressed: our INVITE to the caller.
+fn asked_to_renew() -> (Stage, sip_stack::message::Message) {
+    let (mut stage, _) = talking("record_on_request = true\n", G729, "m=audio 4002 RTP/AVP 18\r\n");
+    assert_eq!(key(&mut stage, "on"), 200);
+    let invite = stage.sent_to(CALLER, Method::Invite);
+    assert!(invite.body().is_empty(), "it is to say what it knows");
+    assert!(stage.mixing().is_empty(), "the call goes on meanwhile");
+    (stage, invite)
+}
+
+#[test]
+fn a_call_in_a_codec_that_is_not_decoded_is_recorded_when_both_phones_take_to_another_one() {
+    let (mut stage, invite) = asked_to_renew();
+    stage.caller_replies(&invite, "200 OK", &sdp(MANY));
+    let offered = stage.sent_to(CALLEE, Method::Invite);
+    assert!(body(&offered).contains("RTP/AVP 8 0"), "{}", body(&offered));
+    assert!(!body(&offered).contains("RTP/AVP 8 0 18") && stage.mixing().is_empty());
+    stage.reply(&offered, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    let told = stage.mixing();
+    assert_eq!(joined(&told).iter().map(|(_, codec)| *codec).collect::<Vec<_>>(), [Codec::Pcmu; 2]);
+    assert_eq!(begun(&told).len(), 1, "{told:?}");
+    let ack = stage.sent_to(CALLER, Method::Ack);
+    assert!(body(&ack).contains("RTP/AVP 0\r\n"), "{}", body(&ack));
+    assert!(stage.sent_to(CALLEE, Method::Ack).body().is_empty());
+    assert_eq!(key(&mut stage, "off"), 200);
+    assert!(matches!(stage.mixing()[..], [Command::StopRecording { .. }, Command::Relay { .. }, ..]));
+}
+
+#[test]
+fn a_call_goes_on_as_it_was_when_a_phone_keeps_to_a_codec_that_is_not_decoded() {
+    let refused = |stage: &Stage| {
+        assert_eq!(events(stage), [&Event::NotRecorded { call: 1, reason: Unrecorded::Refused }]);
+        assert!(begun(&stage.mixing()).is_empty() && joined(&stage.mixing()).is_empty());
+    };
+    let (mut stage, invite) = asked_to_renew();
+    stage.caller_replies(&invite, "488 Not Acceptable Here", "");
+    refused(&stage);
+    // It describes itself, and knows nothing else.
+    let (mut stage, invite) = asked_to_renew();
+    stage.caller_replies(&invite, "200 OK", &sdp(G729));
+    assert!(body(&stage.sent_to(CALLER, Method::Ack)).contains("RTP/AVP 18"));
+    refused(&stage);
+    // The other one refuses: the first keeps what it spoke.
+    let (mut stage, invite) = asked_to_renew();
+    stage.caller_replies(&invite, "200 OK", &sdp(MANY));
+    let offered = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&offered, "488 Not Acceptable Here", "");
+    let answered = body(&stage.sent_to(CALLER, Method::Ack));
+    assert!(answered.contains("RTP/AVP 18\r\n"), "{answered}");
+    refused(&stage);
+    assert!(stage.re_invite(&sdp(G729)).status().is_some_and(|status| status.code() == 200));
+}
+
+#[test]
+fn nothing_is_changed_beside_while_phones_are_asked_and_who_hangs_up_leaves_nothing() {
+    let (mut stage, invite) = asked_to_renew();
+    assert_eq!(stage.re_invite(&sdp(G729)).status().map(|status| status.code()), Some(491));
+    stage.caller_replies(&invite, "200 OK", &sdp(MANY));
+    let offered = stage.sent_to(CALLEE, Method::Invite);
+    stage.callee_hangs_up(&offered);
+    assert!(body(&stage.sent_to(CALLER, Method::Ack)).contains("RTP/AVP 18"), "it waits no longer");
+    stage.close_media();
+    stage.reply(&offered, "487 Request Terminated", "");
+    stage.pass(70);
+    assert_eq!(stage.switch.holdings().calls, 0);
+    // A phone that never answers is given up.
+    let (mut stage, invite) = asked_to_renew();
+    stage.caller_replies(&invite, "100 Trying", "");
+    stage.wait_for_request(Method::Cancel);
+    stage.caller_replies(&invite, "487 Request Terminated", "");
+    assert_eq!(events(&stage), [&Event::NotRecorded { call: 1, reason: Unrecorded::Refused }]);
 }

@@ -370,6 +370,30 @@ impl Stage {
         ));
     }
 
+    /// The caller answers a request of ours within the dialog.
+    pub(crate) fn caller_replies(&mut self, request: &Message, status: &str, body: &str) {
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let [via, from, to, call_id, cseq] =
+            [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+                .map(|name| text(request, name));
+        self.feed(CALLER, format!(
+            "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
+             Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        ));
+    }
+
+    /// The callee, who got this request of ours, hangs up.
+    pub(crate) fn callee_hangs_up(&mut self, request: &Message) {
+        let [from, to, call_id] =
+            [HeaderName::To, HeaderName::From, HeaderName::CallId].map(|name| text(request, name));
+        self.feed(CALLEE, format!(
+            "BYE sip:1001@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLEE};branch=z9hG4bKbye\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 BYE\r\n\
+             Content-Length: 0\r\n\r\n"
+        ));
+    }
+
     /// The caller acknowledges the last 2xx.
     pub(crate) fn ack(&mut self, body: &str) {
         let (to, cseq) = (self.to.clone(), self.cseq);
