@@ -67,6 +67,7 @@ live! {
     digits
     glare
     hold
+    keys_as_tones
     lossy_network
     no_answer
     services
