@@ -20,6 +20,7 @@ mod sockets;
 mod sounds;
 mod spread;
 mod stock;
+mod tally;
 mod thread;
 mod waiting;
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 use super::routes::{LaneId, Orders};
+use super::tally::{Counted, Tally};
 use super::thread::Order;
 use crate::dsp::SampleRate;
 use crate::leg::{AudioFormat, LegId};
@@ -31,6 +32,8 @@ pub(super) struct Spread {
     segments: SmallVec<[LaneId; 2]>,
     members: BTreeMap<MemberId, Seat>,
     recordings: BTreeMap<RecordingId, Recorded>,
+    /// Of members and recordings, what the segments depend on.
+    tally: Tally,
     /// What the segments were joined for last.
     joined: Option<Shape>,
 }
@@ -43,6 +46,13 @@ struct Seat {
     /// How a leg is spoken to; a source has none.
     format: Option<AudioFormat>,
     gain: Gain,
+}
+
+impl Seat {
+    fn counted(&self) -> Counted {
+        let rate = self.format.map(|format| format.codec.sample_rate());
+        Counted { lane: self.lane, role: self.role, rate }
+    }
 }
 
 /// A recording.
@@ -122,7 +132,14 @@ impl Spread {
 
     /// Somebody takes a seat. One that has one changes it.
     pub(super) fn seat(&mut self, member: MemberId, lane: LaneId, role: Role, format: Option<AudioFormat>) {
-        self.members.insert(member, Seat { lane, role, format, gain: Gain::UNITY });
+        self.put(member, Seat { lane, role, format, gain: Gain::UNITY });
+    }
+
+    fn put(&mut self, member: MemberId, seat: Seat) {
+        if let Some(before) = self.members.insert(member, seat) {
+            self.tally.remove(member, before.counted());
+        }
+        self.tally.add(member, seat.counted());
     }
 
     /// Whether there is such a member.
@@ -132,7 +149,9 @@ impl Spread {
 
     /// Somebody leaves.
     pub(super) fn leave(&mut self, member: MemberId) {
-        self.members.remove(&member);
+        if let Some(seat) = self.members.remove(&member) {
+            self.tally.remove(member, seat.counted());
+        }
     }
 
     /// Members get new roles, if all of them are there. What each thread is told.
@@ -142,8 +161,8 @@ impl Spread {
         for (member, role) in roles {
             let lane = if known { self.lane_of(member) } else { self.home() };
             parts.entry(lane.unwrap_or(0)).or_default().push((member, role));
-            if let Some(seat) = self.members.get_mut(&member).filter(|_| known) {
-                seat.role = role;
+            if let Some(seat) = self.members.get(&member).copied().filter(|_| known) {
+                self.put(member, Seat { role, ..seat });
             }
         }
         for (lane, roles) in parts {
@@ -159,24 +178,35 @@ impl Spread {
         member: Option<MemberId>,
         whispers: bool,
     ) {
-        self.recordings.entry(recording).or_insert(Recorded { lane, member, whispers });
+        if self.recordings.contains_key(&recording) {
+            return;
+        }
+        self.recordings.insert(recording, Recorded { lane, member, whispers });
+        self.tally.begin_recording(lane, member);
     }
 
     /// A recording ends.
     pub(super) fn end_recording(&mut self, recording: RecordingId) {
-        self.recordings.remove(&recording);
+        if let Some(recorded) = self.recordings.remove(&recording) {
+            self.tally.end_recording(recorded.lane, recorded.member);
+        }
     }
 
     /// The room, which is on one thread, is on another from now on.
     pub(super) fn move_to(&mut self, lane: LaneId) {
         self.segments = SmallVec::from_slice(&[lane]);
-        self.members.values_mut().for_each(|seat| seat.lane = lane);
-        self.recordings.values_mut().for_each(|recorded| recorded.lane = lane);
+        let members: Vec<(MemberId, Seat)> = self.members.iter().map(|(id, seat)| (*id, *seat)).collect();
+        members.into_iter().for_each(|(member, seat)| self.put(member, Seat { lane, ..seat }));
+        for recorded in self.recordings.values_mut() {
+            self.tally.end_recording(recorded.lane, recorded.member);
+            recorded.lane = lane;
+            self.tally.begin_recording(lane, recorded.member);
+        }
     }
 
     /// How many members are on a thread.
     pub(super) fn members_on(&self, lane: LaneId) -> usize {
-        self.members.values().filter(|seat| seat.lane == lane).count()
+        self.tally.members_on(lane)
     }
 
     /// The legs that are on a thread.
@@ -202,8 +232,8 @@ impl Spread {
         member: MemberId,
         to: LaneId,
     ) -> Option<(Command, Option<Command>)> {
-        let seat = self.members.get_mut(&member)?;
-        seat.lane = to;
+        let seat = self.members.get(&member).copied()?;
+        self.put(member, Seat { lane: to, ..seat });
         let (format, role, gain) = (seat.format?, seat.role, seat.gain);
         let amplify = (gain != Gain::UNITY).then_some(Command::Amplify { room, member, gain });
         Some((Command::Join { room, leg: LegId(member.0), format, role }, amplify))
@@ -216,13 +246,12 @@ impl Spread {
         }
     }
 
-    /// Closes segments that nobody is in, and joins the others anew where that is needed.
+    /// Closes segments that nobody is in, and joins the others anew where that is needed. Costs a look at each segment, and where
+    /// anything about them has changed, at each recording and each member whose role names another one.
     pub(super) fn settle(&mut self, room: RoomId, orders: &mut Orders) {
-        let used: BTreeSet<LaneId> = self.members.values().map(|seat| seat.lane).collect();
-        let recorded: BTreeSet<LaneId> = self.recordings.values().map(|recorded| recorded.lane).collect();
-        let home = self.home();
+        let (home, tally) = (self.home(), &self.tally);
         self.segments.retain(|lane| {
-            let stays = Some(*lane) == home || used.contains(lane) || recorded.contains(lane);
+            let stays = Some(*lane) == home || tally.is_used(*lane);
             if !stays {
                 orders.push((*lane, Order::Command(Command::CloseRoom { room })));
             }
@@ -234,8 +263,15 @@ impl Spread {
             }
             return;
         }
+        let changed = self.tally.take_changed();
+        let rate = self.tally.rate().unwrap_or(SampleRate::Hz8000);
+        let is_as_before =
+            |joined: &Shape| !changed && joined.rate == rate && joined.segments == self.segments;
+        if self.joined.as_ref().is_some_and(is_as_before) {
+            return;
+        }
         let seating = self.seating();
-        let shape = self.shape(&seating);
+        let shape = self.shape(&seating, rate);
         if self.joined.as_ref() == Some(&shape) {
             return;
         }
@@ -250,11 +286,13 @@ impl Spread {
         self.segments.iter().position(|segment| *segment == lane).unwrap_or(0)
     }
 
+    /// Those of whom some may have to cross by themselves.
     fn seating(&self) -> Seating {
-        self.members.iter().map(|(id, seat)| (*id, (self.number_of(seat.lane), seat.role))).collect()
+        let seats = self.tally.special().filter_map(|id| Some((id, self.members.get(&id)?)));
+        seats.map(|(id, seat)| (id, (self.number_of(seat.lane), seat.role))).collect()
     }
 
-    fn shape(&self, seating: &Seating) -> Shape {
+    fn shape(&self, seating: &Seating, rate: SampleRate) -> Shape {
         let listening: Vec<Listening> = self
             .recordings
             .values()
@@ -266,7 +304,109 @@ impl Spread {
             .collect();
         let guests = guests(seating, &listening);
         let roles = guests.iter().filter_map(|guest| Some(seating.get(&guest.member)?.1)).collect();
-        let rate = self.members.values().filter_map(|seat| Some(seat.format?.codec.sample_rate())).max();
-        Shape { segments: self.segments.clone(), rate: rate.unwrap_or(SampleRate::Hz8000), guests, roles }
+        Shape { segments: self.segments.clone(), rate, guests, roles }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Channels, Codec};
+    use crate::mix::Audience;
+
+    const ROOM: RoomId = RoomId(1);
+
+    /// Something that happens to a room.
+    #[derive(Clone, Copy, Debug)]
+    enum Happening {
+        Seat(MemberId, LaneId, Role, SampleRate),
+        Assign(MemberId, Role),
+        Leave(MemberId),
+        Rejoin(MemberId, LaneId),
+        Record(RecordingId, LaneId, Option<MemberId>, bool),
+        Stop(RecordingId),
+    }
+
+    fn member() -> impl Strategy<Value = MemberId> {
+        (0..6_u64).prop_map(MemberId)
+    }
+
+    fn role() -> impl Strategy<Value = Role> {
+        prop_oneof![
+            4 => Just(Role::Participant),
+            1 => Just(Role::Muted),
+            1 => Just(Role::Held { source: None }),
+            1 => member().prop_map(|source| Role::Held { source: Some(source) }),
+            1 => member().prop_map(|to| Role::Whisper { to }),
+            1 => member().prop_map(|to| Role::Announce { to: Audience::One(to) }),
+        ]
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let rate = prop_oneof![3 => Just(SampleRate::Hz8000), 1 => Just(SampleRate::Hz16000)];
+        let recording = || (0..3_u64).prop_map(RecordingId);
+        prop_oneof![
+            4 => (member(), 0..3_usize, role(), rate).prop_map(|(m, l, r, s)| Happening::Seat(m, l, r, s)),
+            1 => (member(), role()).prop_map(|(m, r)| Happening::Assign(m, r)),
+            1 => member().prop_map(Happening::Leave),
+            1 => (member(), 0..3_usize).prop_map(|(m, l)| Happening::Rejoin(m, l)),
+            1 => (recording(), 0..3_usize, proptest::option::of(member()), any::<bool>())
+                .prop_map(|(r, l, m, w)| Happening::Record(r, l, m, w)),
+            1 => recording().prop_map(Happening::Stop),
+        ]
+    }
+
+    fn happen(spread: &mut Spread, happening: Happening) {
+        let mut orders = Orders::new();
+        match happening {
+            Happening::Seat(member, lane, role, rate) => {
+                let codec = Codec::L16 { rate, channels: Channels::Mono };
+                let format = AudioFormat { codec, payload_type: 96, ptime_ms: 20 };
+                spread.open(ROOM, lane, &mut orders);
+                spread.seat(member, lane, role, Some(format));
+            }
+            Happening::Assign(member, role) => spread.assign(ROOM, vec![(member, role)], &mut orders),
+            Happening::Leave(member) => spread.leave(member),
+            Happening::Rejoin(member, lane) => {
+                if spread.rejoin(ROOM, member, lane).is_some() {
+                    spread.open(ROOM, lane, &mut orders);
+                }
+            }
+            Happening::Record(recording, lane, member, whispers) => {
+                spread.open(ROOM, lane, &mut orders);
+                spread.record(recording, lane, member, whispers);
+            }
+            Happening::Stop(recording) => spread.end_recording(recording),
+        }
+        spread.settle(ROOM, &mut orders);
+    }
+
+    /// What the links are to be, by a look at every member and recording.
+    fn looked_up(spread: &Spread) -> Option<Shape> {
+        if spread.segments.len() < 2 {
+            return None;
+        }
+        let seats = spread.members.iter();
+        let seating = seats.map(|(id, seat)| (*id, (spread.number_of(seat.lane), seat.role))).collect();
+        let rates = spread.members.values().filter_map(|seat| Some(seat.format?.codec.sample_rate()));
+        Some(spread.shape(&seating, rates.max().unwrap_or(SampleRate::Hz8000)))
+    }
+
+    proptest! {
+        #[test]
+        fn segments_are_joined_as_a_look_at_everybody_says_whatever_happens(
+            happenings in proptest::collection::vec(happening(), 1..40)
+        ) {
+            let mut spread = Spread::default();
+            for happening in happenings {
+                happen(&mut spread, happening);
+                let wanted = looked_up(&spread);
+                prop_assert_eq!(&spread.joined, &wanted);
+                let on = |lane| spread.members.values().filter(|seat| seat.lane == lane).count();
+                prop_assert!((0..3).all(|lane| spread.members_on(lane) == on(lane)));
+            }
+        }
     }
 }
