@@ -24,8 +24,8 @@ pub mod tap;
 mod time;
 
 pub use leg::{
-    AudioFormat, DigitOutlet, DigitParams, DigitWay, Dropped, EventFormat, FormatError, Latching, LegFigures,
-    LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
+    AudioFormat, DigitOutlet, DigitParams, DigitWay, Dropped, EventFormat, FormatError, Ghosts, Latching,
+    LegFigures, LegId, Network, PayloadMap, PayloadRule, PrefixTooLong, RtcpPort, StreamParams,
 };
 pub use shard::{
     Average, CodecKind, Command, Costs, Departed, Forward, Lateness, LegAddresses, LegKey, LegPorts, NoWatch,

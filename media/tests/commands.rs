@@ -85,7 +85,11 @@ fn closing_releases_the_leg_parts_its_partner_and_reports_the_figures() {
     scene.reports();
     let key = scene.key(A);
     scene.shard.handle_command(scene.now, Command::Close { leg: A });
-    assert_eq!(scene.shard.poll_output(), Some(Output::Release { key, leg: A }));
+    let released = scene.shard.poll_output();
+    assert!(
+        matches!(released, Some(Output::Release { key: gone, leg: A, .. }) if gone == key),
+        "{released:?}"
+    );
     let reports = scene.reports();
     let [Report::Closed { leg: A, figures }] = reports.as_slice() else { panic!("{reports:?}") };
     assert_eq!((figures.packets_in, figures.packets_out, figures.dropped.total()), (1, 0, 0));
@@ -264,5 +268,22 @@ proptest! {
                 prop_assert_eq!(twin.poll_output(), scene.shard.poll_output());
             }
         }
+    }
+}
+
+#[test]
+fn whom_a_leg_has_heard_is_refused_by_the_next_one_on_its_port_unless_it_is_its_party() {
+    const OLD: &str = "198.51.100.1:9000";
+    let mut scene = Scene::relayed();
+    scene.arrive(A, OLD, &Rtp::audio(7, 1)).unwrap();
+    scene.reports();
+    scene.shard.handle_command(scene.now, Command::Close { leg: A });
+    let Some(Output::Release { ghosts, .. }) = scene.shard.poll_output() else { panic!("it is released") };
+    for (sdp, is_party) in [(A_SDP, false), (OLD, true)] {
+        let mut scene = Scene::relayed();
+        scene.command(Command::Configure { leg: A, params: params(sdp) });
+        scene.shard.beware(scene.key(A), ghosts);
+        assert_eq!(scene.arrive(A, OLD, &Rtp::audio(7, 2)).is_some(), is_party, "{sdp}");
+        assert!(scene.arrive(A, OLD, &Rtp::audio(8, 2)).is_some(), "a new stream of the same phone");
     }
 }

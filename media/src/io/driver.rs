@@ -461,11 +461,11 @@ impl Driver {
                     }
                 }
                 Some(Output::Record(recorded)) => self.record(recorded),
-                Some(Output::Release { key, leg }) => {
+                Some(Output::Release { key, leg, ghosts }) => {
                     // Its farewell.
                     self.send();
                     debug!(%leg, "media leg closed");
-                    self.sockets.take_back(now, key);
+                    self.sockets.take_back(now, key, ghosts);
                 }
                 Some(Output::Report(report)) => self.link.report(report),
                 Some(Output::Watch { key, watch }) => self.sockets.watch_leg(key, watch),
@@ -507,7 +507,7 @@ impl Driver {
         for ((leg, local), (pair, port)) in legs.iter().zip(pairs) {
             debug!(%leg, %local, port, "media leg opened");
             match self.shard.key(*leg) {
-                Some(key) => self.sockets.give(pair, key),
+                Some(key) => self.give(pair, key),
                 None => self.sockets.rest(now, pair),
             }
         }
@@ -528,11 +528,17 @@ impl Driver {
             match self.shard.adopt(now, leg) {
                 Some(key) => {
                     debug!(%leg, port = lease.port, "media leg opened");
-                    self.sockets.give(lease.pair, key);
+                    self.give(lease.pair, key);
                 }
                 None => self.sockets.rest(now, lease.pair),
             }
         }
+    }
+
+    /// Gives a leg its pair of ports, and tells it who was heard there before.
+    fn give(&mut self, pair: PairId, leg: LegKey) {
+        self.shard.beware(leg, self.sockets.ghosts(pair));
+        self.sockets.give(pair, leg);
     }
 
     /// Lets a party go with its sockets.

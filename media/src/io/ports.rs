@@ -1,7 +1,7 @@
 //! RTP and RTCP ports: an even port and the next one up (RFC 3550 §11), from a configured range.
 //!
 //! Pairs are given out in rotating order, so that a port just closed is not used again at once. A port that another program
-//! holds is skipped. All threads share the range, each beginning at another place of it; a pair is taken by setting its flag.
+//! holds is skipped. Who was heard on a pair is remembered for those who have it later. All threads share the range, each beginning at another place of it; a pair is taken by setting its flag.
 //!
 //! Left out on purpose: both protocols on one port (RFC 5761), which is negotiated.
 
@@ -9,11 +9,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::leg::{Ghosts, MARKS};
 use crate::shard::RefusalReason;
 
 /// How many ports of other programs one search skips before it gives up; each costs system calls during which no packet
@@ -38,6 +39,8 @@ pub(super) struct PortPair {
 pub(super) struct Ports {
     first: u16,
     held: Arc<[AtomicBool]>,
+    /// Who was heard on the pairs before, as marks.
+    ghosts: Arc<[[AtomicU64; MARKS]]>,
     next: usize,
     threads: usize,
 }
@@ -50,10 +53,13 @@ impl Ports {
         // A range that begins at 65535 has no pair, so its first port is never looked at.
         let first = u16::try_from(first).unwrap_or(u16::MAX);
         let held: Arc<[AtomicBool]> = (0..pairs).map(|_| AtomicBool::new(false)).collect();
+        let ghosts: Arc<[[AtomicU64; MARKS]]> = (0..pairs).map(|_| Default::default()).collect();
         let begin = |thread| held.len() * thread / threads;
-        (0..threads)
-            .map(|thread| Self { first, held: Arc::clone(&held), next: begin(thread), threads })
-            .collect()
+        let part = |thread| {
+            let (held, ghosts) = (Arc::clone(&held), Arc::clone(&ghosts));
+            Self { first, held, ghosts, next: begin(thread), threads }
+        };
+        (0..threads).map(part).collect()
     }
 
     /// How many pairs there are for each thread.
@@ -97,7 +103,25 @@ impl Ports {
 
     /// Gives a pair back whose sockets are closed, whoever bound it.
     pub(super) fn release(&self, port: u16) {
-        self.give_back(usize::from(port.saturating_sub(self.first)) / 2);
+        self.give_back(self.pair(port));
+    }
+
+    /// Who was heard on a pair before.
+    pub(super) fn ghosts(&self, port: u16) -> Ghosts {
+        let marks = self.ghosts.get(self.pair(port));
+        Ghosts::of(std::array::from_fn(|place| {
+            marks.and_then(|marks| marks.get(place)).map_or(0, |mark| mark.load(Ordering::Relaxed))
+        }))
+    }
+
+    /// These were heard on a pair, which is held.
+    pub(super) fn remember(&self, port: u16, ghosts: Ghosts) {
+        let places = self.ghosts.get(self.pair(port)).into_iter().flatten();
+        places.zip(ghosts.marks()).for_each(|(place, mark)| place.store(mark, Ordering::Relaxed));
+    }
+
+    fn pair(&self, port: u16) -> usize {
+        usize::from(port.saturating_sub(self.first)) / 2
     }
 
     fn port(&self, pair: usize) -> u16 {

@@ -2,7 +2,8 @@
 //!
 //! Binding a pair costs a dozen system calls and a wake of this thread. So a pair whose leg has closed stays bound and
 //! rests, for [`REST`] at least, before another leg has it. A pair that packets reach in that time is closed instead: late
-//! packets of the old call do not reach the new one, and their sender is told that nobody listens (ICMP).
+//! packets of the old call do not reach the new one, and their sender is told that nobody listens (ICMP). If it goes on all the same until
+//! the port comes again, the leg that has it then knows it ([`Ghosts`]).
 //!
 //! At most [`RESTING`] pairs rest, and where several threads share the range no more than a quarter of it; the one that has rested longest is closed for one more. When the range has no other
 //! pair left, one at rest is used early.
@@ -22,6 +23,7 @@ use tracing::debug;
 
 use super::batch::{self, Kind};
 use super::ports::{PortPair, Ports};
+use crate::leg::Ghosts;
 use crate::shard::{LegKey, RefusalReason, Watch};
 use crate::time::Time;
 
@@ -223,9 +225,17 @@ impl Sockets {
         self.ports.release(port);
     }
 
-    /// Takes the pair of a closed leg back.
-    pub(super) fn take_back(&mut self, now: Time, leg: LegKey) {
+    /// Who was heard on a pair before.
+    pub(super) fn ghosts(&self, id: PairId) -> Ghosts {
+        self.pairs.get(id).map_or_else(Ghosts::default, |bound| self.ports.ghosts(bound.pair.port))
+    }
+
+    /// Takes the pair of a closed leg back, on which these were heard.
+    pub(super) fn take_back(&mut self, now: Time, leg: LegKey, ghosts: Ghosts) {
         if let Some(id) = self.legs.get_mut(leg.index()).and_then(Option::take) {
+            if let Some(bound) = self.pairs.get(id) {
+                self.ports.remember(bound.pair.port, ghosts);
+            }
             self.rest(now, id);
         }
     }

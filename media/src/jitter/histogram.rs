@@ -18,17 +18,17 @@ const RECENT: usize = 25;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Histogram {
     /// The bin of each arrival, a ring.
-    arrivals: Vec<u8>,
+    arrivals: Box<[u8]>,
     at: u16,
     filled: u16,
-    counts: Vec<u16>,
+    counts: Box<[u16]>,
     /// The latest bin that is not empty.
     latest: u8,
 }
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        Self { arrivals: vec![0; WINDOW], at: 0, filled: 0, counts: vec![0; BINS], latest: 0 }
+        Self { arrivals: [0; WINDOW].into(), at: 0, filled: 0, counts: [0; BINS].into(), latest: 0 }
     }
 
     pub(super) fn clear(&mut self) {

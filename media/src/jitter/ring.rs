@@ -71,8 +71,8 @@ struct Slot {
 /// The packets of one stream that wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ring {
-    slots: Vec<Slot>,
-    bytes: Vec<u8>,
+    slots: Box<[Slot]>,
+    bytes: Box<[u8]>,
     /// The number whose turn it is.
     next: Option<u64>,
     /// Something of this stream has been played, so that nothing can come before it any more.
@@ -96,8 +96,8 @@ impl Ring {
     pub(super) fn new(bytes: usize) -> Self {
         let bytes = bytes.clamp(1 << 10, 1 << 16).next_power_of_two();
         Self {
-            slots: vec![Slot::default(); SLOTS as usize],
-            bytes: vec![0; bytes],
+            slots: [Slot::default(); SLOTS as usize].into(),
+            bytes: vec![0; bytes].into(),
             next: None,
             begun: false,
             taken: 0,

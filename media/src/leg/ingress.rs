@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::latch::{Continuity, Latch, Verdict};
+use super::ghosts::Ghosts;
+use super::latch::{Continuity, Latch, Verdict, is_sdp_address};
 use super::params::StreamParams;
 use crate::rtcp::RtpArrival;
 use crate::rtp::{Header, PacketKind, SequenceTracker, Sequenced, Ssrc, is_ahead};
@@ -23,6 +24,8 @@ use crate::time::Time;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ingress {
     latch: Latch,
+    /// Streams of calls before, on the same port, where there were any.
+    ghosts: Option<Box<Ghosts>>,
     source: Option<Source>,
     previous: Option<Previous>,
     stream: u32,
@@ -96,6 +99,9 @@ impl Ingress {
             PacketKind::Rtcp | PacketKind::Other => return Err(Refusal::Malformed),
         }
         let header = Header::parse(datagram).map_err(|_| Refusal::Malformed)?;
+        if self.is_ghost(params, from, header.ssrc()) {
+            return Err(Refusal::Foreign);
+        }
         let (source, heard) = (self.source, self.heard);
         let continuity = || Continuity {
             same_stream: source.is_some_and(|source| source.continues_with(&header)),
@@ -156,11 +162,34 @@ impl Ingress {
         from: SocketAddr,
         ssrc: Option<Ssrc>,
     ) -> Verdict {
+        if ssrc.is_some_and(|ssrc| self.is_ghost(params, from, ssrc)) {
+            return Verdict::Foreign;
+        }
         let (source, heard) = (self.ssrc(), self.heard);
         self.latch.handle_packet(now, &params.whereabouts(), from, || Continuity {
             same_stream: source.is_some() && ssrc == source,
             silence: heard.map_or_else(Default::default, |heard| now.since(heard)),
         })
+    }
+
+    /// Whether a packet is of a call before.
+    #[inline]
+    fn is_ghost(&mut self, params: &StreamParams, from: SocketAddr, ssrc: Ssrc) -> bool {
+        let Some(ghosts) = &mut self.ghosts else { return false };
+        !self.latch.follows(from)
+            && ghosts.recognise(from, ssrc)
+            && !is_sdp_address(&params.whereabouts(), from)
+    }
+
+    /// The streams of calls before on this port.
+    pub(crate) fn beware(&mut self, ghosts: Ghosts) {
+        self.ghosts = ghosts.are_any().then(|| Box::new(ghosts));
+    }
+
+    /// The streams of calls so far on this port, for the next one.
+    pub(crate) fn ghosts(&self) -> Ghosts {
+        let before = self.ghosts.as_deref().copied().unwrap_or_default();
+        before.handed_on(self.latch.followed().zip(self.ssrc()))
     }
 
     /// The source that is heard.

@@ -118,6 +118,25 @@ impl Latch {
         }
     }
 
+    /// Whether this is the source that is followed.
+    #[inline]
+    pub(crate) fn follows(&self, source: SocketAddr) -> bool {
+        match self {
+            Self::Unheard => false,
+            Self::Learning { followed: known, .. } | Self::Latched { source: known } => {
+                same_address(*known, source)
+            }
+        }
+    }
+
+    /// The source that is followed.
+    pub(crate) const fn followed(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unheard => None,
+            Self::Learning { followed: source, .. } | Self::Latched { source } => Some(*source),
+        }
+    }
+
     /// Where media for the leg goes now. A reference: copying the address on the packet path costs as much as parsing a
     /// header.
     #[inline]
@@ -226,7 +245,7 @@ fn rank(peer: &Whereabouts<'_>, source: SocketAddr) -> Option<Rank> {
     }
 }
 
-fn is_sdp_address(peer: &Whereabouts<'_>, source: SocketAddr) -> bool {
+pub(super) fn is_sdp_address(peer: &Whereabouts<'_>, source: SocketAddr) -> bool {
     rank(peer, source) == Some(Rank::SdpAddress)
 }
 

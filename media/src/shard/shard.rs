@@ -30,7 +30,7 @@ use super::segment::Web;
 use crate::dsp::{Conditioning, SampleRate};
 use crate::jitter::JitterFigures;
 use crate::leg::{
-    AudioFormat, Egress, HeardKeys, Leg, LegFigures, LegId, PayloadMap, Relay, StreamParams, Way,
+    AudioFormat, Egress, Ghosts, HeardKeys, Leg, LegFigures, LegId, PayloadMap, Relay, StreamParams, Way,
 };
 use crate::mix::{Gain, MemberId, Role};
 use crate::rtp::{PacketKind, Ssrc};
@@ -67,6 +67,8 @@ pub enum Output {
         key: LegKey,
         /// Its id.
         leg: LegId,
+        /// Who was heard on its port so far, for the next leg there ([`Shard::beware`]).
+        ghosts: Ghosts,
     },
     /// Tell the owner of the calls.
     Report(Report),
@@ -250,6 +252,13 @@ impl Shard {
             return None;
         }
         Some(self.insert(now, leg))
+    }
+
+    /// Tells a leg that has just been opened whom legs before heard on its port, so that it does not. May allocate.
+    pub fn beware(&mut self, leg: LegKey, ghosts: Ghosts) {
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.ingress.beware(ghosts);
+        }
     }
 
     /// Joins a room with the other segments of its conference; `web` is its part of [`webs`](super::webs), and takes the place
@@ -743,7 +752,7 @@ impl Shard {
             self.alarms.clear();
         }
         self.say_goodbye(now, key, &mut leg);
-        self.outbox.push(Output::Release { key, leg: id });
+        self.outbox.push(Output::Release { key, leg: id, ghosts: leg.ingress.ghosts() });
         self.outbox.push(Output::Report(Report::Closed { leg: id, figures: Box::new(leg.figures()) }));
         Some(())
     }

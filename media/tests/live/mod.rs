@@ -65,6 +65,17 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// A datagram and the port it came from, if one is there.
+    pub(crate) fn poll_now(&self) -> Option<(u16, Vec<u8>)> {
+        self.rtp.set_nonblocking(true).expect("a socket can be so");
+        let mut buffer = [0; 1500];
+        let received = self.rtp.recv_from(&mut buffer).ok();
+        self.rtp.set_nonblocking(false).expect("a socket can be so");
+        received.map(|(length, source)| (source.port(), buffer[..length].to_vec()))
+    }
+}
+
 /// The media threads and the signal that it has reports.
 pub(crate) struct Media {
     pub(crate) handle: MediaHandle,
