@@ -30,8 +30,10 @@ pub(super) struct Counts {
     pub(super) heard: AtomicU64,
     /// The most that a slot was late, in microseconds, since this was read last.
     pub(super) late_us: AtomicU64,
-    /// They are to fall silent.
+    /// They are to fall silent, and to listen on.
     pub(super) stop: AtomicBool,
+    /// The calls are over.
+    pub(super) over: AtomicBool,
 }
 
 /// Those that send at one moment.
@@ -64,7 +66,7 @@ pub(super) fn talk(sockets: Vec<UdpSocket>, begin: &Receiver<Phone>, counts: &Co
     let mut buffers = vec![[0; 256]; BATCH];
     let begun = Instant::now();
     for step in 0_u32.. {
-        if counts.stop.load(Ordering::Relaxed) {
+        if counts.over.load(Ordering::Relaxed) {
             break;
         }
         let due = begun + FRAME / SLOTS as u32 * step;
@@ -75,7 +77,9 @@ pub(super) fn talk(sockets: Vec<UdpSocket>, begin: &Receiver<Phone>, counts: &Co
             slots[phone.number as usize % SLOTS].add(&phone);
         }
         let place = step as usize % SLOTS;
-        slots[place].send(&mut headers, counts);
+        if !counts.stop.load(Ordering::Relaxed) {
+            slots[place].send(&mut headers, counts);
+        }
         for place in [place, (place + SLOTS / 2) % SLOTS] {
             slots[place].hear(&mut headers, &mut buffers, counts);
         }

@@ -48,10 +48,14 @@ pub(super) fn run(load: u64, time: Duration) -> bool {
     let windows = watch(&mut calls, &counts, window, time);
     let left_out = calls.load().ticks_left_out;
     counts.stop.store(true, Ordering::Relaxed);
+    // What is on its way is read before the calls end.
+    sleep(SECOND);
+    let figures = calls.close();
+    counts.over.store(true, Ordering::Relaxed);
     let is_talking = talking.join().is_ok();
     assert!(is_talking, "the phones do not panic");
     let (sent, heard) = (counts.sent.load(Ordering::Relaxed), counts.heard.load(Ordering::Relaxed));
-    judge(&windows, left_out, sent, heard, &calls.close())
+    judge(&windows, left_out, sent, heard, &figures)
 }
 
 /// Adds calls until the thread is as busy as is wished.
