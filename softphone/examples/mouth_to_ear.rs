@@ -13,6 +13,8 @@ use media::dsp::SampleRate;
 use media::source::Country;
 use mio::{Events, Poll};
 use sip_stack::Time;
+use sip_stack::io::Trust;
+use sip_stack::transport::Transport;
 use softphone::audio::{Audio, LinkedAudio, Processed, Processing, VirtualDevice, link};
 use softphone::io::{Engine, EngineConfig, Server, now};
 use softphone::phone::{AccountId, AutoAnswer, CallId, Codec, Command, Event, Password, Settings};
@@ -177,7 +179,8 @@ fn engine(
         Settings { auto_answer: AutoAnswer::Always, codecs: vec![setup.codec], ..Settings::default() };
     let server = Server {
         host: setup.host.clone(),
-        port: setup.port,
+        port: Some(setup.port),
+        transport: Some(Transport::Udp),
         domain: None,
         user: user.to_owned(),
         display_name: None,
@@ -191,6 +194,7 @@ fn engine(
         country: Country::of("us").ok_or("no tones")?,
         opus: opus::Settings { bitrate: 32_000, ..opus::Settings::default() },
         expires_s: 300,
+        trust: Trust::System,
         seed,
     })?)
 }
