@@ -2,7 +2,8 @@
 //!
 //! The owner of a call asks for a frame of the microphone and gives one to the speaker every [`FRAME_MS`]. A sound card runs
 //! by a clock of its own, in callbacks that must never wait: between the two are rings (`link`) and a resampler that follows
-//! the drift of the clocks (`pace`). `half` tries a device again that failed. `processing` takes echo and noise away.
+//! the drift of the clocks (`pace`). `half` tries a device again that failed. `processing` takes echo and noise away, the
+//! latter where `noise_floor` finds some.
 //!
 //! Pure but for `files`, which writes, and `card`, which is there with the feature `sound-card`.
 
@@ -12,6 +13,8 @@ mod files;
 #[cfg(any(feature = "sound-card", test))]
 mod half;
 mod link;
+#[cfg(feature = "processing")]
+mod noise_floor;
 mod pace;
 #[cfg(feature = "processing")]
 mod processing;

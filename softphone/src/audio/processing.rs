@@ -1,12 +1,15 @@
 //! Echo cancellation, noise suppression and gain control, each of which can be switched (the crate `sonora`, a port of
 //! WebRTC's audio processing).
 //!
-//! Works on frames of 10 ms at 8 to 48 kHz, between the call and a device. Frames at other rates pass as they are.
+//! Works on frames of 10 ms at 8 to 48 kHz, between the call and a device. Frames at other rates pass as they are. Noise is
+//! suppressed by a processor of its own, behind the other one, because one that is switched would forget the echo; it is there
+//! only while there is noise.
 
 use super::Audio;
+use super::noise_floor::NoiseFloor;
 use media::dsp::SampleRate;
 use sip_stack::Time;
-use sonora::config::{EchoCanceller, GainController2, HighPassFilter, NoiseSuppression};
+use sonora::config::{AdaptiveDigital, EchoCanceller, GainController2, HighPassFilter, NoiseSuppression};
 use sonora::{AudioProcessing, Config, StreamConfig};
 
 /// What is done to the microphone.
@@ -14,7 +17,7 @@ use sonora::{AudioProcessing, Config, StreamConfig};
 pub struct Processing {
     /// What the speaker plays is taken out of it.
     pub echo: bool,
-    /// Steady noise is made softer.
+    /// Steady noise is made softer, where there is some.
     pub noise: bool,
     /// Speech is brought to one level.
     pub gain: bool,
@@ -26,12 +29,25 @@ impl Processing {
     /// Everything.
     pub const ON: Processing = Processing { echo: true, noise: true, gain: true };
 
+    /// Echo and gain.
     fn config(self) -> Config {
+        let adaptive = || GainController2 {
+            adaptive_digital: Some(AdaptiveDigital::default()),
+            ..GainController2::default()
+        };
         Config {
-            high_pass_filter: (self.echo || self.noise).then(HighPassFilter::default),
             echo_canceller: self.echo.then(EchoCanceller::default),
-            noise_suppression: self.noise.then(NoiseSuppression::default),
-            gain_controller2: self.gain.then(GainController2::default),
+            // Without its adaptive part it limits, and does nothing else.
+            gain_controller2: self.gain.then(adaptive),
+            ..Config::default()
+        }
+    }
+
+    /// Noise.
+    fn suppression() -> Config {
+        Config {
+            high_pass_filter: Some(HighPassFilter::default()),
+            noise_suppression: Some(NoiseSuppression::default()),
             ..Config::default()
         }
     }
@@ -42,6 +58,8 @@ pub struct Processed<A> {
     inner: A,
     wanted: Processing,
     processor: Option<Box<AudioProcessing>>,
+    floor: NoiseFloor,
+    suppressor: Option<Box<AudioProcessing>>,
     scratch: Vec<i16>,
 }
 
@@ -57,8 +75,14 @@ impl<A: std::fmt::Debug> std::fmt::Debug for Processed<A> {
 impl<A: Audio> Processed<A> {
     /// Processes the microphone of `inner`. Allocates.
     pub fn new(inner: A, wanted: Processing) -> Processed<A> {
-        let mut processed =
-            Processed { inner, wanted: Processing::OFF, processor: None, scratch: Vec::new() };
+        let mut processed = Processed {
+            inner,
+            wanted: Processing::OFF,
+            processor: None,
+            floor: NoiseFloor::new(),
+            suppressor: None,
+            scratch: Vec::new(),
+        };
         processed.set(wanted);
         processed
     }
@@ -70,25 +94,40 @@ impl<A: Audio> Processed<A> {
 
     /// Switches; what was learnt of room and noise is kept where it still counts.
     pub fn set(&mut self, wanted: Processing) {
-        self.wanted = wanted;
-        let rate = self.inner.rate();
-        let possible = match rate {
-            SampleRate::Hz8000 | SampleRate::Hz16000 | SampleRate::Hz32000 | SampleRate::Hz48000 => true,
-            SampleRate::Hz12000 | SampleRate::Hz24000 | SampleRate::Hz44100 => false,
-        };
-        if wanted == Processing::OFF || !possible {
+        self.wanted = if has_rate(self.inner.rate()) { wanted } else { Processing::OFF };
+        let wanted = self.wanted;
+        if !wanted.noise {
+            self.suppressor = None;
+        }
+        if !wanted.echo && !wanted.gain {
             self.processor = None;
             return;
         }
         match &mut self.processor {
             Some(processor) => processor.apply_config(wanted.config()),
-            None => {
-                let stream = StreamConfig::new(rate.hertz(), 1);
-                let builder = AudioProcessing::builder().config(wanted.config());
-                self.processor = Some(Box::new(builder.capture_config(stream).render_config(stream).build()));
-            }
+            None => self.processor = Some(made(wanted.config(), self.inner.rate())),
         }
     }
+
+    /// Suppresses noise from now on where there is some, or no longer. Allocates when that changes.
+    fn listen_for_noise(&mut self, frame: &[i16]) {
+        let noisy = self.floor.handle_frame(frame) && self.wanted.noise;
+        if noisy != self.suppressor.is_some() {
+            self.suppressor = noisy.then(|| made(Processing::suppression(), self.inner.rate()));
+        }
+    }
+}
+
+const fn has_rate(rate: SampleRate) -> bool {
+    match rate {
+        SampleRate::Hz8000 | SampleRate::Hz16000 | SampleRate::Hz32000 | SampleRate::Hz48000 => true,
+        SampleRate::Hz12000 | SampleRate::Hz24000 | SampleRate::Hz44100 => false,
+    }
+}
+
+fn made(config: Config, rate: SampleRate) -> Box<AudioProcessing> {
+    let stream = StreamConfig::new(rate.hertz(), 1);
+    Box::new(AudioProcessing::builder().config(config).capture_config(stream).render_config(stream).build())
 }
 
 impl<A: Audio> Audio for Processed<A> {
@@ -98,7 +137,8 @@ impl<A: Audio> Audio for Processed<A> {
 
     fn record(&mut self, now: Time, frame: &mut [i16]) {
         self.inner.record(now, frame);
-        if let Some(processor) = &mut self.processor {
+        self.listen_for_noise(frame);
+        for processor in [&mut self.processor, &mut self.suppressor].into_iter().flatten() {
             self.scratch.clear();
             self.scratch.extend_from_slice(frame);
             if processor.process_capture_i16(&self.scratch, frame).is_err() {

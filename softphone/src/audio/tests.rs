@@ -212,3 +212,30 @@ fn echo_is_taken_away_and_our_own_voice_is_not() {
     let level = 10.0 * (own * 2.0 / f64::from(amplitude(0.0)).powi(2)).log10();
     assert!((level + 20.0).abs() < 3.0, "{level:.1} dBm0");
 }
+
+/// The level of the last second of so many, of what is heard in a room without echo.
+#[cfg(feature = "processing")]
+fn sent(heard: impl Audio, processing: Processing, seconds: usize) -> f64 {
+    let rate = heard.rate();
+    let mut audio = Processed::new(heard, processing);
+    let mut frame = vec![0; rate.samples(FRAME_MS)];
+    let mut power = 0.0;
+    for tick in 0..100 * seconds {
+        audio.record(Time(0), &mut frame);
+        if tick >= 100 * (seconds - 1) {
+            power += frame.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / 16_000.0;
+        }
+    }
+    10.0 * (power * 2.0 / f64::from(amplitude(0.0)).powi(2)).log10()
+}
+
+#[cfg(feature = "processing")]
+#[test]
+fn what_never_pauses_is_made_softer_as_noise_after_a_while_and_not_before() {
+    let processing = Processing { noise: true, ..Processing::OFF };
+    let steady = Tone::new(SampleRate::Hz16000, 300.0, -40.0);
+    let before = sent(steady, processing, 1);
+    assert!((before + 40.0).abs() < 0.1, "{before:.1} dBm0");
+    let after = sent(steady, processing, 8);
+    assert!(after < -46.0, "{after:.1} dBm0");
+}
