@@ -8,7 +8,7 @@
 //! look like a drift. So what the device has used of its present period is reckoned by the clock.
 //!
 //! Bounds: a ring holds [`RING_MS`]. Samples of a microphone that find it full are lost and counted; a speaker that finds it
-//! empty plays silence, which is counted, and is kept somewhat fuller from then on.
+//! empty plays silence, which is counted, and is kept somewhat fuller from then on, until there has been no gap for a while.
 
 use super::pace::Pace;
 use super::{Audio, FRAME_MS};
@@ -25,6 +25,12 @@ const RING_MS: u32 = 250;
 const RESERVE_MS: f32 = 5.0;
 const GAP_MS: f32 = 2.5;
 const LARGEST_RESERVE_MS: f32 = 60.0;
+/// Frames without a gap after which the reserve that gaps added is given back: ten seconds at first, twice as many each time that
+/// this led to a gap, ten minutes at most.
+const CALM: u32 = 1_000;
+const LONGEST_CALM: u32 = 60_000;
+/// What is given back with each frame: a tenth of a millisecond a second, a change of rate that nobody hears.
+const RETURNED_MS: f32 = 0.001;
 /// What is this much beyond the target is thrown away at once, because following it would take too long.
 const TOO_MUCH_MS: f32 = 60.0;
 
@@ -107,6 +113,9 @@ struct Way {
     pace: Pace,
     corrector: DriftCorrector,
     reserve_ms: f32,
+    /// Frames since the last gap, and how many it takes until the reserve shrinks.
+    calm: u32,
+    patience: u32,
     missed: u64,
     running: bool,
 }
@@ -119,6 +128,8 @@ impl Way {
             pace: Pace::default(),
             corrector: DriftCorrector::new(),
             reserve_ms: RESERVE_MS,
+            calm: 0,
+            patience: CALM,
             missed,
             running: false,
         }
@@ -140,7 +151,19 @@ impl Way {
         gap
     }
 
+    /// A frame without a gap.
+    fn settle(&mut self) {
+        self.calm = self.calm.saturating_add(1);
+        if self.calm > self.patience {
+            self.reserve_ms = (self.reserve_ms - RETURNED_MS).max(RESERVE_MS);
+        }
+    }
+
     fn widen(&mut self) {
+        if self.calm > self.patience {
+            self.patience = (2 * self.patience).min(LONGEST_CALM);
+        }
+        self.calm = 0;
         self.reserve_ms = (self.reserve_ms + GAP_MS).min(LARGEST_RESERVE_MS);
         self.pace.restart();
     }
@@ -275,7 +298,9 @@ impl Audio for LinkedAudio {
             self.hearing.pace.restart();
             excess = 0.0;
         }
-        self.hearing.learn_from_gaps();
+        if !self.hearing.learn_from_gaps() {
+            self.hearing.settle();
+        }
         let ppm = self.hearing.pace.handle_excess(self.in_ms(excess));
         self.hearing.corrector.set_ppm(ppm);
         if !self.gather(frame.len()) {
@@ -312,6 +337,7 @@ impl Audio for LinkedAudio {
             if excess > TOO_MUCH_MS {
                 return;
             }
+            self.speaking.settle();
             let ppm = self.speaking.pace.handle_excess(excess);
             self.speaking.corrector.set_ppm(ppm);
         }

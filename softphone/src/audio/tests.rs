@@ -70,6 +70,42 @@ fn sound_waits_no_longer_than_it_has_to() {
     assert!((10..=60).contains(&ms), "{ms} ms through both rings and a device of 10 ms");
 }
 
+/// Ticks at which our thread does not run, by what is left of `stops`; clicks at `clicks`; milliseconds from each of them until it
+/// comes back.
+fn delays(stops: std::ops::Range<u64>, clicks: [u64; 2], end: u64) -> Vec<i64> {
+    let (microphone, speaker, mut audio) = link(RATE);
+    let mut device = VirtualDevice::new(Time(0), (microphone, speaker), RATE, 80, 0);
+    let mut heard = Vec::new();
+    let (mut frame, silence) = (vec![0; 80], vec![0; 80]);
+    let mut click = silence.clone();
+    click[0] = 20_000;
+    for tick in 1..=end {
+        let now = Time(tick * 10_000_000 + 1);
+        let stopped = stops.contains(&tick) && tick % 100 < 6;
+        if !stopped {
+            device.handle_timeout(now, |played, microphone| microphone.copy_from_slice(played));
+            audio.play(now, if clicks.contains(&tick) { &click } else { &silence });
+            audio.record(now, &mut frame);
+        }
+        heard.extend_from_slice(&frame);
+    }
+    let back = |tick: u64| {
+        let from = (tick as usize - 1) * 80;
+        let after = heard[from..].iter().position(|sample| *sample > 5_000).expect("the click comes back");
+        after as i64 / 8
+    };
+    clicks.map(back).to_vec()
+}
+
+#[test]
+fn what_gaps_added_to_the_delay_is_given_back_when_there_are_none() {
+    let undisturbed = delays(0..0, [200, 9_000], 9_200);
+    // Our thread is stopped for 60 ms in each of five seconds; then three minutes pass.
+    let disturbed = delays(300..800, [900, 40_000], 40_200);
+    assert!(disturbed[0] > undisturbed[0] + 5, "{disturbed:?} against {undisturbed:?}");
+    assert!((disturbed[1] - undisturbed[1]).abs() <= 2, "{disturbed:?} against {undisturbed:?}");
+}
+
 #[test]
 fn a_thread_that_was_stopped_catches_up() {
     let (microphone, speaker, mut audio) = link(RATE);
