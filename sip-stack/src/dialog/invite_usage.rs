@@ -45,6 +45,8 @@ pub(crate) struct HeldAnswer {
     pub(crate) transaction: TransactionId,
     pub(crate) status: Status,
     pub(crate) response: Bytes,
+    /// What the INVITE is answered with when the dialog ends before: a 5xx when no PRACK came (RFC 3262 §3).
+    pub(crate) refusal: Status,
 }
 
 /// What a timer of the usage asks for.
@@ -119,6 +121,16 @@ impl InviteUsage {
         self.hold_answer(*held)
     }
 
+    /// Whether a 2xx is held back.
+    pub(crate) const fn holds_answer(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The 2xx that was held back and is never to leave.
+    pub(crate) fn drop_answer(&mut self) -> Option<HeldAnswer> {
+        self.held.take().map(|held| *held)
+    }
+
     /// Whether a reliable provisional response of the peer is the next one (RFC 3262 §4).
     pub(crate) fn take_provisional(&mut self, cseq: u32, rseq: u32) -> bool {
         self.acknowledged.take(cseq, rseq)
@@ -146,7 +158,9 @@ impl InviteUsage {
             prack::Tick::None => UsageAction::None,
             prack::Tick::Send(flow, bytes) => UsageAction::Send(flow, bytes),
             prack::Tick::Unacknowledged => {
-                self.held = None;
+                if let Some(held) = &mut self.held {
+                    held.refusal = Status::SERVER_INTERNAL_ERROR;
+                }
                 UsageAction::Unacknowledged
             }
         }

@@ -173,6 +173,8 @@ pub struct Endpoint {
     downstream: Downstream,
     /// BYEs leave at once, ACK or not.
     leaving: bool,
+    /// When the last input or timer came.
+    clock: Time,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -198,6 +200,7 @@ impl Endpoint {
             upstream: Upstream::default(),
             downstream: Downstream::default(),
             leaving: false,
+            clock: Time::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -252,6 +255,11 @@ impl Endpoint {
         self.dialogs.get(id)
     }
 
+    /// Whether the 2xx that was to create this dialog waits for a PRACK (RFC 3262 §3): to the caller it is an early one yet.
+    pub fn holds_answer(&self, id: DialogId) -> bool {
+        self.dialogs.get(id).is_some_and(|dialog| dialog.usage.holds_answer())
+    }
+
     /// The dialog that somebody names from outside of it: `to_tag` is our tag (RFC 3891 §3, RFC 3911 §4).
     pub fn dialog_named(&self, named: &Replaces<'_>) -> Option<DialogId> {
         self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))
@@ -266,6 +274,7 @@ impl Endpoint {
 
     /// Takes one input. Outputs follow from [`Endpoint::poll_output`] until it is `None`.
     pub fn handle_input(&mut self, now: Time, input: Input) {
+        self.clock = now;
         match input {
             Input::Received { flow, bytes } => self.receive(now, flow, bytes),
             Input::Unsent { transaction } => {
@@ -277,6 +286,7 @@ impl Endpoint {
 
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.clock = now;
         self.transactions.handle_timeout(now);
         self.collect(None);
         let timing = self.transactions.timing();

@@ -151,7 +151,7 @@ impl Endpoint {
         status: Status,
         response: Bytes,
     ) {
-        let answer = HeldAnswer { transaction, status, response };
+        let answer = HeldAnswer { transaction, status, response, refusal: Status::REQUEST_TERMINATED };
         let answer = match self.dialogs.get_mut(id) {
             Some(dialog) => dialog.usage.hold_answer(answer),
             None => Some(answer),
@@ -162,7 +162,7 @@ impl Endpoint {
     }
 
     pub(super) fn send_answer(&mut self, now: Time, id: DialogId, answer: HeldAnswer) {
-        let HeldAnswer { transaction, status, response } = answer;
+        let HeldAnswer { transaction, status, response, .. } = answer;
         let cseq = self
             .transactions
             .invite(transaction)
@@ -292,7 +292,23 @@ impl Endpoint {
             dialog.ended = true;
             return;
         }
+        self.refuse_held(id);
         self.forget_dialog(id);
+    }
+
+    /// Answers an INVITE whose 2xx was held back, and is not wanted any more.
+    fn refuse_held(&mut self, id: DialogId) {
+        let Some(dialog) = self.dialogs.get_mut(id) else { return };
+        let Some(HeldAnswer { transaction, refusal, .. }) = dialog.usage.drop_answer() else { return };
+        let tag = dialog.local_tag().clone();
+        let (Some(invite), Some(flow)) =
+            (self.transactions.invite(transaction), self.transactions.flow(transaction))
+        else {
+            return;
+        };
+        let response =
+            response_of(invite, refusal, None, Some(&tag), flow.peer, Some(&self.upstream)).finish();
+        self.respond(self.clock, transaction, refusal, response);
     }
 
     /// Sends the BYE that was held back, if there is one. Returns whether the user had ended the dialog already.

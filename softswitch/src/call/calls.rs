@@ -163,7 +163,8 @@ impl Calls {
             && !call.cancel_passed(env, transaction)
             && call.invitation.transaction == transaction
         {
-            call.handle_cancel(env);
+            let bye = call.handle_cancel(env);
+            self.remember_byes(bye);
         }
         self.settle(env, id);
     }

@@ -12,15 +12,23 @@ use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::TransactionId;
 
 impl Call {
-    /// The caller gave up before the answer.
-    pub(super) fn handle_cancel(&mut self, env: &mut Environment) {
+    /// The caller gave up before the answer reached it; the BYE to a callee that had answered.
+    pub(super) fn handle_cancel(&mut self, env: &mut Environment) -> Option<TransactionId> {
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
+            // The 2xx is held back yet (RFC 3262 §3).
+            Phase::Talking { .. } | Phase::Served if env.endpoint.holds_answer(self.caller_leg.dialog) => {
+                let bye = self.hang_up(env, Side::Callee);
+                env.endpoint.end_dialog(self.caller_leg.dialog);
+                self.finish(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
+                return bye;
+            }
             // §9.2: after the final response a CANCEL has no effect.
-            Phase::Talking { .. } | Phase::Served | Phase::Ended => return,
+            Phase::Talking { .. } | Phase::Served | Phase::Ended => return None,
         }
         self.refuse_caller(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
+        None
     }
 
     /// Nobody rings any more.
@@ -78,8 +86,7 @@ impl Call {
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
             Phase::Ringing(_) | Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {
                 self.give_up_referral();
-                self.handle_cancel(env);
-                None
+                self.handle_cancel(env)
             }
             Phase::Ended => None,
         }
@@ -118,6 +125,11 @@ impl Call {
         self.abandon_renewal(env);
         let leg = self.leg_mut(side)?;
         let (dialog, sent_by) = (leg.dialog, env.sent_by(&leg.flow));
+        if env.endpoint.holds_answer(dialog) {
+            // §15: no BYE within an early dialog; its INVITE is answered with 487.
+            env.endpoint.end_dialog(dialog);
+            return None;
+        }
         let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by)?;
         if let Some(reasons) = reasons {
             draft.writer.copy(HeaderName::Reason, reasons);
@@ -142,6 +154,7 @@ impl Call {
             self.close_room(env);
             self.abandon_passed(env);
             self.abandon_renewal(env);
+            self.abandon_refreshes(env);
             if let Some(streams) = &mut self.streams {
                 streams.close(env);
             }

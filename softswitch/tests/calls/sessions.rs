@@ -177,6 +177,54 @@ fn early_media_reach_a_caller_that_can_acknowledge_them_reliably() {
     assert_eq!(code(&stray), 481);
 }
 
+/// A call whose 2xx waits for a PRACK of the caller; the INVITE to the callee.
+fn held_back() -> (Stage, Message) {
+    let mut stage = Stage::new(1);
+    stage.headers = "Supported: 100rel\r\n".into();
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "183 Session Progress", &sdp(PCMU));
+    stage.response_to_caller(183);
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    assert!(stage.all_sent_to(CALLER, Method::Bye).is_empty());
+    (stage, invite)
+}
+
+/// Everything that was there for a call is gone in the end.
+fn leaves_nothing(mut stage: Stage) {
+    stage.close_media();
+    assert_eq!(stage.switch.calls(), 0);
+    stage.pass(100);
+    let left = stage.switch.holdings();
+    assert_eq!((left.dialogs, left.transactions), (0, 0));
+}
+
+#[test]
+fn a_caller_may_give_up_while_its_answer_waits_for_a_prack() {
+    let (mut stage, _) = held_back();
+    stage.cancel();
+    stage.response_to_caller(487);
+    stage.sent_to(CALLEE, Method::Bye);
+    leaves_nothing(stage);
+}
+
+#[test]
+fn a_callee_that_hangs_up_while_its_answer_waits_for_a_prack_ends_the_invite() {
+    let (mut stage, invite) = held_back();
+    stage.callee_sends(&invite, "BYE", "");
+    stage.response_to_caller(487);
+    assert!(!stage.is_sent_to(CALLER, Method::Bye), "no BYE within an early dialog");
+    leaves_nothing(stage);
+}
+
+#[test]
+fn an_answer_that_waits_for_a_prack_in_vain_becomes_a_failure() {
+    let (mut stage, _) = held_back();
+    stage.wait_for_response(500);
+    stage.sent_to(CALLEE, Method::Bye);
+    leaves_nothing(stage);
+}
+
 #[test]
 fn a_caller_that_insists_gets_every_provisional_response_reliably_and_a_silent_one_no_call() {
     let mut stage = Stage::new(1);
