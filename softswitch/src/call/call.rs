@@ -68,6 +68,8 @@ pub(super) struct Leg {
     pub(super) session: Session,
     /// A session refresh request of ours to it.
     pub(super) refresh: Option<Refresh>,
+    /// It is behind a peer, not a user of ours.
+    pub(super) is_peer: bool,
     /// We offered in a 2xx (RFC 3261 §13.2.1, §14.2) and wait for the answer in its ACK.
     pub(super) awaiting_answer: bool,
 }

@@ -204,6 +204,13 @@ impl Recorded {
         }
     }
 
+    /// Another party has come, who has not heard it.
+    pub(super) fn announce_again(&mut self) {
+        if self.announced == Announced::Said {
+            self.announced = Announced::No;
+        }
+    }
+
     /// What they were told is over: they know it now, unless it could not be played.
     pub(super) fn handle_announced(&mut self) {
         if self.announced == Announced::Saying {

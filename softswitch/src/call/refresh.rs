@@ -112,6 +112,16 @@ impl Call {
         leg.refresh = Some(Refresh::Asked { transaction, by_invite });
     }
 
+    /// The call is over: no answer is waited for. An INVITE that got a provisional response would wait for ever.
+    pub(super) fn abandon_refreshes(&mut self, env: &mut Environment) {
+        for side in [Side::Caller, Side::Callee] {
+            let refresh = self.leg_mut(side).and_then(|leg| leg.refresh.take());
+            if let Some(Refresh::Asked { transaction, by_invite: true }) = refresh {
+                env.endpoint.cancel(env.now, transaction);
+            }
+        }
+    }
+
     /// A response; whether it was to a session refresh request of ours, and whether the call is over by it.
     pub(super) fn handle_refresh_response(
         &mut self,

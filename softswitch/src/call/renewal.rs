@@ -43,6 +43,8 @@ pub(super) struct Renewal {
 /// The first side's 2xx, which waits for its ACK.
 #[derive(Debug, Serialize, Deserialize)]
 struct Described {
+    /// Our INVITE to it, whose 2xx comes again until then.
+    transaction: TransactionId,
     response: Message,
     /// Its sound, as far as it is decoded.
     sound: AudioOffer,
@@ -97,6 +99,10 @@ impl Call {
         response: &Message,
     ) -> bool {
         let Some(status) = response.status() else { return false };
+        let described = self.renewal.as_ref().and_then(|renewal| renewal.described.as_ref());
+        if described.is_some_and(|described| described.transaction == transaction) {
+            return true;
+        }
         if self.renewal.as_ref().is_none_or(|renewal| renewal.asked != transaction) {
             return false;
         }
@@ -152,7 +158,7 @@ impl Call {
         let asked = sound.and_then(|sound| {
             let before = self.leg_mut(SECOND)?.session.clone();
             let asked = self.reinvite(env, SECOND, Some(&sound))?;
-            Some((asked, Described { response: response.clone(), sound, before }))
+            Some((asked, Described { transaction: renewal.asked, response: response.clone(), sound, before }))
         });
         match asked {
             Some((asked, described)) => {

@@ -358,8 +358,9 @@ impl Call {
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
         let (session, flow) = (branch.session, branch.flow);
+        let is_peer = self.destination.peer.is_some();
         self.phase = Phase::Talking {
-            callee: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
+            callee: Leg { dialog, flow, latching, session, refresh: None, is_peer, awaiting_answer: false },
         };
         if let Some(referred) = &mut self.referred {
             // The calls see to it (`transfer`).

@@ -195,7 +195,15 @@ impl Calls {
             caller_name,
             callee,
             invitation: Invitation { request, transaction, tag, contact },
-            caller_leg: Leg { dialog, flow, latching, session, refresh: None, awaiting_answer: false },
+            caller_leg: Leg {
+                dialog,
+                flow,
+                latching,
+                session,
+                refresh: None,
+                is_peer: false,
+                awaiting_answer: false,
+            },
             destination,
             phase: Phase::Reserving,
             media: [Side::Caller, Side::Callee].map(|_| MediaLeg {
@@ -391,7 +399,7 @@ pub(super) fn recorded(
 ) -> Recorded {
     let own = env.domain(domain).and_then(|domain| domain.users.get(caller)).map(|user| user.recording);
     let own = own.filter(|recording| recording.always).map(|recording| recording.form);
-    let is_served = destination.peer.is_none() && destination.targets.is_empty();
+    let is_served = destination.service.is_some() || destination.refusal.is_some();
     Recorded::as_wanted(own.or(destination.record).filter(|_| !is_served))
 }
 

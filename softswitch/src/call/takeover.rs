@@ -74,8 +74,9 @@ impl Call {
     fn seat(&mut self, env: &mut Environment, side: Side, party: Party) {
         let Party { mut leg, media, user, name, is_anonymous } = party;
         env.endpoint.set_owner(leg.dialog, self.owner());
-        if let Some(Refresh::Asked { .. }) = leg.refresh {
+        if let Some(Refresh::Asked { transaction, .. }) = leg.refresh {
             // Its answer will find nobody.
+            env.endpoint.cancel(env.now, transaction);
             leg.refresh = Some(Refresh::Again(env.now + Duration::from_secs(1)));
         }
         *self.media_mut(side) = media;
@@ -88,10 +89,12 @@ impl Call {
             }
             Side::Callee => {
                 self.phase = Phase::Talking { callee: leg };
+                self.callee = user.clone();
                 self.destination.user = user;
             }
         }
         self.leave_bridge(env);
+        self.recorded.announce_again();
     }
 
     /// Joins the two as they speak already; whether they understand each other.
@@ -221,8 +224,10 @@ impl Calls {
         call.caller_leg.session.port = call.media(Side::Caller).port;
         call.destination.replaces = None;
         let staying = side.other();
-        let is_free =
-            self.table.get_mut(from).is_some_and(|call| call.party(staying).is_some() && !call.is_changing());
+        let is_free = self.table.get_mut(from).is_some_and(|call| {
+            // Who is being transferred belongs to the call that was made for it.
+            call.party(staying).is_some() && call.referring.is_none() && !call.is_changing()
+        });
         if !is_free {
             if let Some(call) = self.table.get_mut(id) {
                 call.phase = Phase::Locating;

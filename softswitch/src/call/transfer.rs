@@ -79,8 +79,8 @@ impl News {
 
 impl Call {
     /// Whether the one on that side is behind a peer.
-    fn is_peer(&self, side: Side) -> bool {
-        side == Side::Callee && self.destination.peer.is_some()
+    fn is_peer(&mut self, side: Side) -> bool {
+        self.leg_mut(side).is_some_and(|leg| leg.is_peer)
     }
 
     /// The call that a REFER asked for comes to nothing.
@@ -196,6 +196,7 @@ impl Calls {
             if let Some(other) = self.table.get_mut(second) {
                 other.join_unchanged(env);
             }
+            self.adopted.remove(&left);
             env.media(media::Command::Close { leg: left });
         }
         self.leave_behind(env, id, side.other(), true);
@@ -220,6 +221,9 @@ impl Calls {
         (request, transaction, target): (&Request, TransactionId, &ReferTo<'_>),
         mut news: News,
     ) {
+        if self.table.len() >= env.config.limits.calls as usize {
+            return news.tell(env, Status::SERVICE_UNAVAILABLE);
+        }
         let Some(call) = self.table.get(id) else { return };
         let domain = call.domain;
         let (Some(party), Some(phone)) = (call.party(side.other()), call.party(side)) else { return };
@@ -233,6 +237,7 @@ impl Calls {
             Err(refused) => return news.tell(env, refused.status),
         };
         let own = env.uri_host(domain, &phone.leg.flow);
+        let is_anonymous = phone.is_anonymous;
         let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
         let recall = Uri::parse(&own).ok().and_then(|uri| {
             let destination =
@@ -240,7 +245,9 @@ impl Calls {
             (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
         });
         news.tell(env, Status::TRYING);
-        let by = [b"<", &own[..], b">"].concat().into();
+        // RFC 3323 §4.1.1.3
+        let anonymous = &b"sip:anonymous@anonymous.invalid"[..];
+        let by = [&b"<"[..], if is_anonymous { anonymous } else { &own[..] }, b">"].concat().into();
         let holder = Some((id, side.other()));
         let referred =
             Referred { news, holder, recall, by, is_answered: false, is_given_up: false, bye: None };
@@ -273,8 +280,8 @@ impl Calls {
     ) -> CallId {
         let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
         let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
-        let service = destination.service.take();
         let recorded = setup::recorded(env, domain, &caller, &destination);
+        let service = destination.service.take();
         let tag = env.endpoint.random().tag();
         let invitation =
             Invitation { request: Box::new(request.clone()), transaction, tag, contact: Bytes::new() };

@@ -139,7 +139,12 @@ fn recipients(
     request: &Request,
     domain: DomainId,
 ) -> Result<SmallVec<[SmallVec<[Way; 1]>; 1]>, Status> {
-    let uri = request.message.uri().map_err(|_| Status::BAD_REQUEST)?;
+    let message = &request.message;
+    // §20.15: a body that does not say what it is.
+    if !message.body().is_empty() && message.header(HeaderName::ContentType).is_none() {
+        return Err(Status::BAD_REQUEST);
+    }
+    let uri = message.uri().map_err(|_| Status::BAD_REQUEST)?;
     let is_ours = env.config.domain_of_host(uri.host) == Some(domain);
     let number = uri.user_unescaped().filter(|_| is_ours).ok_or(Status::NOT_FOUND)?;
     let number = bytes::Bytes::copy_from_slice(&number);
