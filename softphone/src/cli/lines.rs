@@ -1,12 +1,22 @@
 //! The line protocol of the headless phone: what a line means.
 //!
-//! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`, `dial DIGITS [CALL]`, `redial`,
-//! `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
+//! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`,
+//! `dial DIGITS [as events|info|tones] [CALL]`, `redial`, `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
 
 use crate::phone::{AccountId, AutoAnswer, CallId, Command, DigitWay, Rejection};
 use std::time::Duration;
+
+/// How keys are sent that are said to be sent in a certain way.
+fn digit_way(word: &str) -> Result<DigitWay, String> {
+    match word {
+        "events" => Ok(DigitWay::Events),
+        "info" => Ok(DigitWay::Info),
+        "tones" => Ok(DigitWay::Tones),
+        _ => Err("dial DIGITS as events, as info or as tones".to_owned()),
+    }
+}
 
 /// What a line wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +80,11 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         }
         ("transfer" | "join", _) => return Err("transfer TARGET [CALL], join CALL CALL".to_owned()),
         ("dial", [digits, rest @ ..]) => {
-            Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way: DigitWay::Best }
+            let (way, rest) = match rest {
+                ["as", way, rest @ ..] => (digit_way(way)?, rest),
+                _ => (DigitWay::Best, rest),
+            };
+            Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way }
         }
         ("dnd", ["on"]) => Command::DoNotDisturb(true),
         ("dnd", ["off"]) => Command::DoNotDisturb(false),
@@ -119,6 +133,10 @@ mod tests {
             command("dial 12# 3"),
             Command::Dial { call: CallId(3), digits: "12#".into(), way: DigitWay::Best }
         );
+        assert_eq!(
+            command("dial 12# as tones"),
+            Command::Dial { call: CallId(7), digits: "12#".into(), way: DigitWay::Tones }
+        );
         assert_eq!(command("auto 5"), Command::AutoAnswer(AutoAnswer::After(Duration::from_secs(5))));
         assert_eq!(read("", last), Ok(Request::Nothing));
         assert_eq!(read("quit", None), Ok(Request::Quit));
@@ -130,6 +148,7 @@ mod tests {
             ("call", "call [@ACCOUNT] TARGET"),
             ("answer", "there is no call"),
             ("answer x", "\"x\" is no number of a call"),
+            ("dial 1 as smoke", "dial DIGITS as events, as info or as tones"),
             ("join 1", "transfer TARGET [CALL], join CALL CALL"),
             ("sing", "\"sing\" is not understood"),
             ("dnd maybe", "\"dnd maybe\" is not understood"),
