@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod dialog;
 pub mod endpoint;
+pub mod event;
 pub mod header;
 #[cfg(feature = "io")]
 pub mod io;

@@ -1,0 +1,3 @@
+//! Event packages (RFC 6665).
+
+pub mod body;
