@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Origin, User};
+use super::model::{Config, Origin, User, WatchedBy};
 use crate::store::StoredUser;
 
 impl Config {
@@ -28,6 +28,7 @@ impl Config {
                 dtmf,
                 language,
                 recording,
+                watched_by: WatchedBy::default(),
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {
