@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
 use super::model::{Config, Origin, User, WatchedBy};
-use crate::store::StoredUser;
+use crate::store::{StoredMailbox, StoredUser};
 
 impl Config {
     /// Adds the users made by command.
@@ -36,6 +36,16 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Adds what is in mailboxes. Those of users that there are not are left out.
+    pub fn merge_mailboxes(&mut self, stored: Vec<StoredMailbox>) {
+        for StoredMailbox { domain, user, mailbox } in stored {
+            let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
+            if let Some(domain) = domain.filter(|domain| domain.users.contains_key(&user)) {
+                domain.mailboxes.insert(user, mailbox);
+            }
+        }
     }
 
     fn conflict(&self, stored: &StoredUser) -> Option<ConfigError> {
