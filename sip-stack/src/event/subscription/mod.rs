@@ -19,6 +19,7 @@ mod machine;
 mod usage;
 
 pub use machine::Subscription;
+pub(super) use usage::ends_subscription;
 
 use super::Reason;
 use crate::auth::Verdict;
@@ -142,7 +143,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the same request may succeed later.
-    const fn is_passing(self) -> bool {
+    pub(super) const fn is_passing(self) -> bool {
         match self {
             Failure::Refused(status) => match status.code() {
                 408 | 430 | 480 | 481 | 486 | 491 => true,
