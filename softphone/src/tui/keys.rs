@@ -352,6 +352,7 @@ impl Ui {
             | Event::Connected { .. }
             | Event::Held { .. }
             | Event::HeldByPeer { .. }
+            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::Muted { .. } => {}
         }
