@@ -99,7 +99,7 @@ impl MessageSummary {
             let (name, value) = field(line).ok_or(BodyError::Malformed)?;
             let class = MessageClass::ALL.iter().find(|class| class.word().eq_ignore_ascii_case(name));
             if name.eq_ignore_ascii_case("Message-Account") {
-                summary.account = Some(value.into()).filter(|account: &Box<str>| !account.is_empty());
+                summary.account = (!value.is_empty()).then(|| value.into());
             } else if let Some(class) = class.filter(|class| !summary.has(**class)) {
                 let counts = read_counts(value).ok_or(BodyError::Value("counts"))?;
                 summary.counts.push((*class, counts));

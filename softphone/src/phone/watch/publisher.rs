@@ -74,6 +74,11 @@ impl Phone {
         Ok(())
     }
 
+    /// Whether the user is said to be away; `None` when no account publishes that.
+    pub fn is_away(&self) -> Option<bool> {
+        self.watches.publishers.values().any(|publisher| publisher.is_kept).then_some(self.away)
+    }
+
     /// How it is with the user, as others are to see it; `None`: not at all.
     fn own_availability(&self, account: AccountId) -> Option<Availability> {
         let is_kept = self.watches.publishers.get(&account).is_some_and(|publisher| publisher.is_kept);
