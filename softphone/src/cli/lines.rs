@@ -2,6 +2,7 @@
 //!
 //! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`,
 //! `dial DIGITS [as events|info|tones] [CALL]`, `redial`, `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
+//! `watch|unwatch [@ACCOUNT] TARGET`, `mailbox|presence on|off`, `away on|off`, `watched`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
 
@@ -25,6 +26,8 @@ pub(super) enum Request {
     Command(Command),
     /// Calls and registrations as they are.
     Status,
+    /// What is watched, as it is.
+    Watched,
     /// Past calls.
     Log,
     /// Leave.
@@ -86,6 +89,22 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
             };
             Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way }
         }
+        ("watch" | "unwatch", [target]) => {
+            Command::Watch { account: AccountId::FIRST, target: (*target).into(), wanted: verb == "watch" }
+        }
+        ("watch" | "unwatch", [which, target]) if which.starts_with('@') => Command::Watch {
+            account: account(&which[1..])?,
+            target: (*target).into(),
+            wanted: verb == "watch",
+        },
+        ("watch" | "unwatch", _) => return Err(format!("{verb} [@ACCOUNT] TARGET")),
+        ("mailbox", [word @ ("on" | "off")]) => {
+            Command::WatchMailbox { account: AccountId::FIRST, wanted: *word == "on" }
+        }
+        ("presence", [word @ ("on" | "off")]) => {
+            Command::PublishPresence { account: AccountId::FIRST, wanted: *word == "on" }
+        }
+        ("away", [word @ ("on" | "off")]) => Command::Away(*word == "on"),
         ("dnd", ["on"]) => Command::DoNotDisturb(true),
         ("dnd", ["off"]) => Command::DoNotDisturb(false),
         ("auto", ["never"]) => Command::AutoAnswer(AutoAnswer::Never),
@@ -99,6 +118,7 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         ("register", [which]) => Command::Enable { account: account(which)?, enabled: true },
         ("unregister", [which]) => Command::Enable { account: account(which)?, enabled: false },
         ("status", []) => return Ok(Request::Status),
+        ("watched", []) => return Ok(Request::Watched),
         ("log", []) => return Ok(Request::Log),
         ("quit", []) => return Ok(Request::Quit),
         _ => return Err(format!("\"{}\" is not understood", line.trim().escape_default())),
@@ -137,6 +157,10 @@ mod tests {
             command("dial 12# as tones"),
             Command::Dial { call: CallId(7), digits: "12#".into(), way: DigitWay::Tones }
         );
+        let watch = |account, wanted| Command::Watch { account, target: target(), wanted };
+        assert_eq!(command("watch 1002"), watch(AccountId::FIRST, true));
+        assert_eq!(command("unwatch @1 1002"), watch(AccountId(1), false));
+        assert_eq!(command("away on"), Command::Away(true));
         assert_eq!(command("auto 5"), Command::AutoAnswer(AutoAnswer::After(Duration::from_secs(5))));
         assert_eq!(read("", last), Ok(Request::Nothing));
         assert_eq!(read("quit", None), Ok(Request::Quit));
@@ -150,6 +174,8 @@ mod tests {
             ("answer x", "\"x\" is no number of a call"),
             ("dial 1 as smoke", "dial DIGITS as events, as info or as tones"),
             ("join 1", "transfer TARGET [CALL], join CALL CALL"),
+            ("watch", "watch [@ACCOUNT] TARGET"),
+            ("mailbox maybe", "\"mailbox maybe\" is not understood"),
             ("sing", "\"sing\" is not understood"),
             ("dnd maybe", "\"dnd maybe\" is not understood"),
         ] {
