@@ -91,6 +91,12 @@ impl InviteUsage {
         Some((sent.flow, sent.ack.clone()))
     }
 
+    /// The dialog is over: nothing is sent but our ACK, when its 2xx comes again.
+    pub(crate) fn keep_acknowledgement(&mut self) {
+        let acknowledgement = self.acknowledgement.take();
+        *self = InviteUsage { acknowledgement, ..InviteUsage::default() };
+    }
+
     /// The reliable provisional responses to the INVITE `cseq`, of which the first has the number `first`.
     pub(crate) fn provisionals(&mut self, cseq: u32, flow: Flow, first: u32) -> &mut Provisionals {
         self.provisionals.get_or_insert_with(|| Box::new(Provisionals::new(cseq, flow, first)))

@@ -84,7 +84,8 @@ impl Endpoint {
 
     fn on_request(&mut self, now: Time, mut request: Box<Request>, dialog_key: Option<u128>) {
         if let Some(key) = dialog_key {
-            request.dialog = self.dialog_keys.get(key);
+            let alive = |id: &DialogId| self.dialogs.get(*id).is_some_and(|dialog| !dialog.is_over());
+            request.dialog = self.dialog_keys.get(key).filter(alive);
             // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
             if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
                 // Anybody can send this, so it is answered without state (§8.2.7).
@@ -234,6 +235,7 @@ impl Endpoint {
         };
         if status.is_success() {
             self.dialogs.get_mut(id)?.confirm(Some(response));
+            self.arm_dialog(id);
         }
         Some(id)
     }
