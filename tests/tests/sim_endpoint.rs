@@ -8,6 +8,7 @@ use sip_stack::endpoint::{Event, Heading, Input, Output};
 use sip_stack::message::{Method, Status};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use sip_stack::{Endpoint, Message, Time};
+use softphone::scenario::network::Datagram;
 use std::time::Duration;
 use tests::model::town::Town;
 use tests::model::user::{Deed, User};
@@ -66,6 +67,29 @@ fn a_2xx_that_comes_again_after_the_bye_gets_the_same_ack_and_no_second_bye() {
     town.finish();
     assert_eq!(town.model.report(), "", "{}", town.story());
     assert_eq!((arrived(&town, "ACK"), arrived(&town, "BYE")), (1, 1), "{}", town.story());
+}
+
+#[test]
+fn a_2xx_that_comes_again_after_that_of_the_next_re_invite_gets_its_own_ack() {
+    let mut town = call();
+    let callee = town.users[1].address();
+    town.act(1, Deed::Answer);
+    town.run_for(Duration::from_secs(1));
+    for _ in 0..2 {
+        town.act(0, Deed::Change);
+        town.run_for(Duration::from_millis(100));
+    }
+    let is_first = |sent: &&Datagram| {
+        let text = String::from_utf8_lossy(&sent.bytes);
+        text.starts_with("SIP/2.0 200") && text.contains("CSeq: 2 INVITE")
+    };
+    let copy = town.left.iter().find(is_first).unwrap().clone();
+    town.network.send(town.now, &copy);
+    town.run_for(Duration::from_secs(5));
+    assert_eq!(town.model.dialogs(callee), 1, "{}", town.story());
+    town.finish();
+    assert_eq!(town.model.report(), "", "{}", town.story());
+    assert_eq!((arrived(&town, "ACK"), arrived(&town, "BYE")), (4, 1), "{}", town.story());
 }
 
 #[test]

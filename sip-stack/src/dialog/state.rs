@@ -303,7 +303,7 @@ impl Dialog {
         let lingers = self.invited_until.is_some_and(|until| now < until);
         if lingers {
             self.ended = true;
-            self.usage.keep_acknowledgement();
+            self.usage.keep_acknowledgements();
         }
         lingers
     }

@@ -198,6 +198,10 @@ impl Endpoint {
                     self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
                     return;
                 }
+                let usage = dialog.and_then(|id| self.dialogs.get(id)).map(|dialog| &dialog.usage);
+                if status.is_success() && usage.is_some_and(|usage| usage.is_forgotten(cseq.number)) {
+                    return;
+                }
                 // RFC 3262 §4: what is out of order, or comes again, is not looked at.
                 if status.is_provisional()
                     && let Ok(Some(rseq)) = response.rseq()

@@ -174,8 +174,9 @@ impl Phone {
             (StatusClass::Success, Some(dialog)) => {
                 let sent_by = self.identity(account).account.sent_by();
                 self.endpoint.acknowledge(dialog, response, &sent_by);
-                // It may be that of a re-INVITE that was under way when we hung up.
-                if !self.says_goodbye(dialog) {
+                // It may be that of a re-INVITE, which was under way when we hung up.
+                let is_up = self.calls.get(&id).is_some_and(|call| call.is_up_in(dialog));
+                if !is_up && !self.says_goodbye(dialog) {
                     self.say_goodbye(now, account, dialog);
                 }
             }

@@ -32,6 +32,8 @@ pub struct Town {
     pub saboteur: Option<Saboteur>,
     /// What happened.
     pub story: Vec<String>,
+    /// What has left.
+    pub left: Vec<Datagram>,
     /// SIP datagrams that have arrived.
     pub arrived: usize,
     forks: Vec<(SocketAddr, Vec<usize>)>,
@@ -72,6 +74,7 @@ impl Town {
             model: Model::default(),
             saboteur: None,
             story: Vec::new(),
+            left: Vec::new(),
             arrived: 0,
             forks: Vec::new(),
             forked: BTreeMap::new(),
@@ -263,6 +266,7 @@ impl Town {
     fn leave(&mut self, datagram: &Datagram) {
         self.note("sends", datagram);
         self.model.sent(self.now, datagram);
+        self.left.push(datagram.clone());
         if !self.keeps(datagram) {
             self.network.send(self.now, datagram);
         }
