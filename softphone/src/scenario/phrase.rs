@@ -46,12 +46,13 @@ pub(super) enum Verb {
     CallEnds,
     CallFails,
     TransferFails,
+    RegistrationFails,
     Reads,
     MessageFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 42] = [
+const PHRASES: [(&str, &str, Verb); 43] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -93,6 +94,7 @@ const PHRASES: [(&str, &str, Verb); 42] = [
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
     ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
+    ("'s registration fails", "'s registrations fail", Verb::RegistrationFails),
     ("'s message fails", "'s messages fail", Verb::MessageFails),
 ];
 

@@ -166,6 +166,8 @@ pub enum Fact {
     Ended(usize, Peer, How),
     /// It could not send somebody elsewhere, since the last deed.
     NotTransferred(usize, How),
+    /// The registrar has refused it, and it was not registered since.
+    NotRegistered(usize, How),
     /// A text of its own was not taken, since the last deed.
     NotWritten(usize, How),
     /// It got a text, from somebody, since the last deed.
@@ -276,6 +278,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::SwitchCalls(_)
@@ -300,6 +303,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Hears(..)
@@ -327,6 +331,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..) => false,
         }
