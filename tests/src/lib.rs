@@ -13,6 +13,7 @@ pub mod freshness;
 pub mod fuzz;
 pub mod kamailio;
 pub mod linphone;
+pub mod model;
 pub mod pair;
 pub mod ports;
 pub mod process;

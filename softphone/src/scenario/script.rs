@@ -187,6 +187,8 @@ pub enum Fact {
     Ended(usize, Peer, How),
     /// It could not send somebody elsewhere, since the last deed.
     NotTransferred(usize, How),
+    /// The registrar has refused it, and it was not registered since.
+    NotRegistered(usize, How),
     /// A text of its own was not taken, since the last deed.
     NotWritten(usize, How),
     /// It got a text, from somebody, since the last deed.
@@ -301,6 +303,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)
@@ -327,6 +330,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)
@@ -356,6 +360,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)
