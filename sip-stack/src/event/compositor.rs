@@ -123,7 +123,7 @@ impl<T> Publications<T> {
     }
 
     /// What is published, the latest last.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.0.iter().map(|published| &published.state)
     }
 

@@ -1,15 +1,14 @@
 //! The machine of a subscriber.
 
-use super::super::reason::Resubscribe;
 use super::super::{Package, Reason};
-use super::usage::{Asking, Stage, Usage, ends_subscription};
+use super::usage::{Asking, Stage, Usage};
 use super::{Event, Failure, Input, MAX_FORKS, Output, Ticket};
 use crate::auth::Verdict;
 use crate::dialog::DialogId;
 use crate::header::{EventType, HeaderName, SubscriptionState};
 use crate::message::{Message, Status, Writer};
 use crate::random::Random;
-use crate::registration::{Loss, wait};
+use crate::registration::Loss;
 use crate::time::Time;
 use bytes::Bytes;
 use core::time::Duration;
@@ -22,42 +21,42 @@ const TIMER_N: Duration = Duration::from_secs(32);
 /// How many challenges and longer lifetimes one attempt goes along with.
 const MAX_DEMANDS: u8 = 6;
 /// A subscription that ended before is not made anew at once: two would chase each other.
-const SETTLED: Duration = Duration::from_secs(10);
+pub(super) const SETTLED: Duration = Duration::from_secs(10);
 
 /// The SUBSCRIBE outside of dialogs, and the time in which NOTIFYs for it make dialogs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Attempt {
-    call_id: Bytes,
-    tag: Bytes,
-    number: u32,
-    demands: u8,
-    answered: bool,
+pub(super) struct Attempt {
+    pub(super) call_id: Bytes,
+    pub(super) tag: Bytes,
+    pub(super) number: u32,
+    pub(super) demands: u8,
+    pub(super) answered: bool,
     /// Expires of its 2xx.
-    granted_s: Option<u32>,
+    pub(super) granted_s: Option<u32>,
     /// It has led to a dialog.
-    heard: bool,
+    pub(super) heard: bool,
     /// Timer N.
-    notify_by: Time,
+    pub(super) notify_by: Time,
 }
 
 /// The subscription to one resource.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
-    package: Package,
+    pub(super) package: Package,
     /// What to ask for; grows with a 423. Zero is a fetch.
-    expires_s: u32,
-    contact: Bytes,
-    wanted: bool,
-    numbers: u32,
-    attempt: Option<Attempt>,
-    usages: SmallVec<[Usage; 1]>,
-    retry_at: Option<Time>,
+    pub(super) expires_s: u32,
+    pub(super) contact: Bytes,
+    pub(super) wanted: bool,
+    pub(super) numbers: u32,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) usages: SmallVec<[Usage; 1]>,
+    pub(super) retry_at: Option<Time>,
     /// Failures in a row.
-    failures: u32,
+    pub(super) failures: u32,
     /// When the last subscription was made.
-    since: Time,
+    pub(super) since: Time,
     #[serde(skip)]
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Subscription {
@@ -250,7 +249,7 @@ impl Subscription {
         self.usages.iter().find(|usage| usage.dialog == dialog)
     }
 
-    fn usage_mut(&mut self, dialog: DialogId) -> Option<&mut Usage> {
+    pub(super) fn usage_mut(&mut self, dialog: DialogId) -> Option<&mut Usage> {
         self.usages.iter_mut().find(|usage| usage.dialog == dialog)
     }
 
@@ -295,7 +294,7 @@ impl Subscription {
     }
 
     /// Subscribes anew, with a Call-ID and a tag of its own (§4.1.2.2).
-    fn begin(&mut self, now: Time, random: &mut Random) {
+    pub(super) fn begin(&mut self, now: Time, random: &mut Random) {
         if let Some(old) = self.attempt.take() {
             self.close(old);
         }
@@ -352,7 +351,7 @@ impl Subscription {
     }
 
     /// The attempt of a ticket, if it waits for an answer to that.
-    fn asked(&self, ticket: Ticket) -> Option<&Attempt> {
+    pub(super) fn asked(&self, ticket: Ticket) -> Option<&Attempt> {
         self.attempt.as_ref().filter(|attempt| attempt.number == ticket.number && !attempt.answered)
     }
 
@@ -440,121 +439,6 @@ impl Subscription {
         let is_idle = matches!(self.usage(dialog).map(|usage| usage.stage), Some(Stage::Resting { .. }));
         if !self.wanted && is_idle {
             self.ask(now, dialog, 0, true);
-        }
-    }
-
-    fn on_terminated(
-        &mut self,
-        now: Time,
-        dialog: DialogId,
-        reason: Reason,
-        retry_after: Option<Duration>,
-        random: &mut Random,
-    ) {
-        self.drop_usage(dialog, reason);
-        if self.expires_s == 0 {
-            self.wanted = false;
-        }
-        self.mend(now, Failure::Terminated(reason), retry_after, random);
-    }
-
-    fn drop_usage(&mut self, dialog: DialogId, reason: Reason) {
-        self.usages.retain(|usage| usage.dialog != dialog);
-        self.outputs.push_back(Output::Forget(dialog));
-        self.outputs.push_back(Output::Event(Event::Terminated { dialog, reason }));
-    }
-
-    /// A SUBSCRIBE failed.
-    fn fail(
-        &mut self,
-        now: Time,
-        ticket: Ticket,
-        failure: Failure,
-        retry_after: Option<Duration>,
-        random: &mut Random,
-    ) {
-        match ticket.dialog {
-            None => {
-                if self.asked(ticket).is_none_or(|attempt| attempt.heard) {
-                    return;
-                }
-                if let Some(attempt) = self.attempt.take() {
-                    self.close(attempt);
-                }
-                self.mend(now, failure, retry_after, random);
-            }
-            Some(dialog) => {
-                let usage = self.usage_mut(dialog);
-                let Some(usage) = usage.filter(|usage| usage.asking(ticket.number).is_some()) else { return };
-                let ends = usage.asking(ticket.number).is_some_and(|asking| asking.ends);
-                let lasts = match failure {
-                    Failure::Refused(status) => !ends_subscription(status),
-                    Failure::WrongCredentials | Failure::UnknownAuthentication | Failure::Nonsense => true,
-                    Failure::TimedOut
-                    | Failure::TransportFailed
-                    | Failure::NoNotify
-                    | Failure::Terminated(_) => false,
-                };
-                if lasts && !ends {
-                    // §4.1.2.2
-                    let wait = wait::after(1, false, retry_after, random).max(Duration::from_secs(1));
-                    return usage.rest_until(now + wait);
-                }
-                self.drop_usage(dialog, Reason::Timeout);
-                self.mend(now, failure, retry_after, random);
-            }
-        }
-    }
-
-    /// Something was lost: subscribes anew, at once, later or not at all.
-    fn mend(&mut self, now: Time, failure: Failure, retry_after: Option<Duration>, random: &mut Random) {
-        if !self.usages.is_empty() || self.attempt.as_ref().is_some_and(|attempt| !attempt.heard) {
-            return;
-        }
-        if !self.wanted {
-            return self.tell_if_over();
-        }
-        let (again, retry_after) = match failure {
-            Failure::Terminated(reason) => {
-                let obeys = matches!(reason, Reason::Probation | Reason::GiveUp | Reason::Unknown);
-                (reason.resubscribe(), retry_after.filter(|_| obeys))
-            }
-            // The notifier has forgotten us: it was started anew.
-            Failure::Refused(Status::CALL_DOES_NOT_EXIST) if self.failures == 0 => {
-                (Resubscribe::Now, retry_after)
-            }
-            failure if failure.is_passing() || retry_after.is_some() => (Resubscribe::Later, retry_after),
-            _ => (Resubscribe::Never, None),
-        };
-        let is_settled = now.since(self.since) >= SETTLED;
-        let retry = match again {
-            Resubscribe::Now if is_settled => {
-                self.since = now;
-                return self.begin(now, random);
-            }
-            Resubscribe::Now | Resubscribe::Later => {
-                self.failures = self.failures.saturating_add(1);
-                Some(wait::after(self.failures, false, retry_after, random))
-            }
-            Resubscribe::Never => None,
-        };
-        self.retry_at = retry.map(|wait| now + wait);
-        self.outputs.push_back(Output::Event(Event::Failed { failure, retry }));
-    }
-
-    /// Late NOTIFYs of the attempt make no dialog any more.
-    fn close(&mut self, attempt: Attempt) {
-        let Attempt { call_id, tag, .. } = attempt;
-        self.outputs.push_back(Output::ExpectNoMore { call_id, tag });
-    }
-
-    fn tell_if_over(&mut self) {
-        let waits = self.attempt.as_ref().is_some_and(|attempt| !attempt.heard);
-        if !self.wanted && self.usages.is_empty() && !waits {
-            if let Some(attempt) = self.attempt.take() {
-                self.close(attempt);
-            }
-            self.outputs.push_back(Output::Event(Event::Ended));
         }
     }
 }

@@ -15,6 +15,7 @@
 //!
 //! Left out on purpose: challenging a NOTIFY (its dialog cannot be guessed), Contact in a 2xx to a refresh.
 
+mod loss;
 mod machine;
 mod usage;
 
