@@ -250,12 +250,12 @@ impl Endpoint {
         self.transactions.len()
     }
 
-    /// Dialogs that have not ended.
+    /// Dialogs that are kept: those that have not ended, and those of the last 64·T1 in which a 2xx may come again.
     pub fn dialogs(&self) -> usize {
         self.dialogs.len()
     }
 
-    /// A dialog that has not ended.
+    /// A dialog that is kept.
     pub fn dialog(&self, id: DialogId) -> Option<&Dialog> {
         self.dialogs.get(id)
     }
@@ -267,7 +267,8 @@ impl Endpoint {
 
     /// The dialog that somebody names from outside of it: `to_tag` is our tag (RFC 3891 §3, RFC 3911 §4).
     pub fn dialog_named(&self, named: &Replaces<'_>) -> Option<DialogId> {
-        self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))
+        let id = self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))?;
+        self.dialogs.get(id).is_some_and(|dialog| !dialog.is_over()).then_some(id)
     }
 
     /// Gives a dialog to another owner, as when a call takes over a party of another one.
@@ -300,6 +301,10 @@ impl Endpoint {
                 continue;
             };
             let owner = dialog.owner();
+            if dialog.is_over() {
+                self.forget_dialog(id);
+                continue;
+            }
             let Some(dialog) = self.dialogs.get_mut(id) else { continue };
             dialog.armed = None;
             match dialog.handle_timeout(now, timing) {

@@ -30,6 +30,11 @@ impl Phone {
         self.send_bye(now, Farewell { account, dialog, attempt: Attempt::default() });
     }
 
+    /// Whether our BYE in a dialog has no answer yet.
+    pub(super) fn says_goodbye(&self, dialog: DialogId) -> bool {
+        self.farewells.values().any(|farewell| farewell.dialog == dialog)
+    }
+
     fn send_bye(&mut self, now: Time, mut farewell: Farewell) {
         let user_agent = self.settings.user_agent.clone();
         let (Identity { account, digest, .. }, endpoint) = self.identity_mut(farewell.account);

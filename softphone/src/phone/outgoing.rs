@@ -174,7 +174,11 @@ impl Phone {
             (StatusClass::Success, Some(dialog)) => {
                 let sent_by = self.identity(account).account.sent_by();
                 self.endpoint.acknowledge(dialog, response, &sent_by);
-                self.say_goodbye(now, account, dialog);
+                // It may be that of a re-INVITE, which was under way when we hung up.
+                let is_up = self.calls.get(&id).is_some_and(|call| call.is_up_in(dialog));
+                if !is_up && !self.says_goodbye(dialog) {
+                    self.say_goodbye(now, account, dialog);
+                }
             }
             (StatusClass::Success, None) if ours => self.calling_failed(now, id, Reason::Nonsense),
             (StatusClass::Failure, _) if ours => self.on_failure(now, id, status, response),

@@ -41,6 +41,9 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::NotTransferred(phone, how) => {
             of(phone, &|actor| actor.untransferred.as_ref().is_some_and(|reason| has_failed(reason, how)))
         }
+        Fact::NotRegistered(phone, how) => {
+            of(phone, &|actor| actor.trouble.as_ref().is_some_and(|reason| has_failed(reason, how)))
+        }
         Fact::NotWritten(phone, how) => {
             of(phone, &|actor| actor.unwritten.as_ref().is_some_and(|reason| has_failed(reason, how)))
         }
@@ -81,6 +84,7 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         | Fact::Received(..)
         | Fact::Ended(..)
         | Fact::NotTransferred(..)
+        | Fact::NotRegistered(..)
         | Fact::NotWritten(..)
         | Fact::Read(..)
         | Fact::Sees(..)

@@ -50,6 +50,7 @@ pub(super) enum Verb {
     CallEnds,
     CallFails,
     TransferFails,
+    RegistrationFails,
     Reads,
     Sees,
     HasMessages,
@@ -57,7 +58,7 @@ pub(super) enum Verb {
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 48] = [
+const PHRASES: [(&str, &str, Verb); 49] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -105,6 +106,7 @@ const PHRASES: [(&str, &str, Verb); 48] = [
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
     ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
+    ("'s registration fails", "'s registrations fail", Verb::RegistrationFails),
     ("'s message fails", "'s messages fail", Verb::MessageFails),
 ];
 

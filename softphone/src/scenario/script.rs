@@ -189,6 +189,8 @@ pub enum Fact {
     Ended(usize, Peer, How),
     /// It could not send somebody elsewhere, since the last deed.
     NotTransferred(usize, How),
+    /// The registrar has refused it, and it was not registered since.
+    NotRegistered(usize, How),
     /// A text of its own was not taken, since the last deed.
     NotWritten(usize, How),
     /// It got a text, from somebody, since the last deed.
@@ -310,6 +312,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)
@@ -336,6 +339,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)
@@ -365,6 +369,7 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
             | Fact::Sees(..)

@@ -174,6 +174,7 @@ impl Cast {
             | Verb::CallEnds
             | Verb::CallFails
             | Verb::TransferFails
+            | Verb::RegistrationFails
             | Verb::Reads
             | Verb::Sees
             | Verb::HasMessages
@@ -229,6 +230,7 @@ impl Cast {
             Verb::CallEnds => Fact::Ended(phone, self.peer(words, "with")?, self.hung_up(phone, words)?),
             Verb::CallFails => Fact::Ended(phone, self.peer(words, "with")?, reason(words)?),
             Verb::TransferFails => Fact::NotTransferred(phone, reason(words)?),
+            Verb::RegistrationFails => Fact::NotRegistered(phone, reason(words)?),
             Verb::MessageFails => Fact::NotWritten(phone, reason(words)?),
             Verb::Reads => Fact::Read(phone, words.next().into(), self.peer(words, "from")?),
             Verb::Sees => {
