@@ -43,6 +43,8 @@ impl Calls {
     pub(super) fn load(&mut self) -> ThreadLoad {
         self.handle.balance();
         while self.handle.poll_report().is_some() {}
+        // They would heap up, and pass for memory that the media thread takes.
+        while self.signal.try_recv().is_ok() {}
         self.handle.loads().next().unwrap_or_default()
     }
 

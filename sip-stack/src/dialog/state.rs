@@ -70,7 +70,7 @@ pub(crate) struct Origin {
 }
 
 impl Dialog {
-    /// The dialog that our response with `local_tag` creates (§12.1.1).
+    /// The dialog that our response with `local_tag` creates (§12.1.1); that to an INVITE or a SUBSCRIBE.
     ///
     /// # Errors
     /// From, To, CSeq, Call-ID or Contact of the request does not parse.
@@ -105,6 +105,21 @@ impl Dialog {
             invited_until: None,
             armed: None,
         })
+    }
+
+    /// The dialog that a NOTIFY creates on the side of the subscriber, whose SUBSCRIBE had the number `cseq` (RFC 6665 §4.4.1).
+    ///
+    /// # Errors
+    /// As [`Dialog::of_server`].
+    pub(crate) fn of_notify(
+        notify: &Message,
+        local_tag: Bytes,
+        cseq: u32,
+        origin: Origin,
+    ) -> Result<Dialog, HeaderError> {
+        let dialog = Dialog::of_server(notify, local_tag, origin)?;
+        // The request itself is taken like any other in the dialog.
+        Ok(Dialog { state: DialogState::Confirmed, local_cseq: cseq, remote_cseq: None, ..dialog })
     }
 
     /// The dialog that `response` creates on the side of the client that sent `request` (§12.1.2).
@@ -237,8 +252,8 @@ impl Dialog {
         }
         // The peer is where it was heard last (RFC 3581 §4 for requests: a NAT may have bound it anew).
         self.flow = Flow { peer: flow.peer, ..self.flow };
-        // §12.2.2: INVITE is a target refresh request; UPDATE is one too (RFC 3311 §5.2).
-        if matches!(cseq.method, Method::Invite | Method::Update) {
+        // §12.2.2: INVITE is a target refresh request; UPDATE is one too (RFC 3311 §5.2), and SUBSCRIBE and NOTIFY (RFC 6665 §3).
+        if matches!(cseq.method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify) {
             self.refresh_target(request);
         }
         Ok(())

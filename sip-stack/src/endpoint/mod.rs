@@ -7,11 +7,13 @@
 //!
 //! Left out on purpose: what a request means. That is the user's.
 
+mod expected;
 mod receive;
 mod send;
 
 pub use send::{Draft, Heading};
 
+use self::expected::Expected;
 use crate::dialog::{Dialog, DialogId, UsageAction};
 use crate::header::Replaces;
 use crate::message::Message;
@@ -26,7 +28,7 @@ use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What enters an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +170,8 @@ pub struct Endpoint {
     #[serde(skip)]
     dialog_keys: KeyIndex<Dialog>,
     dialog_timers: TimerQueue<Dialog>,
+    /// SUBSCRIBEs of ours whose NOTIFYs make dialogs.
+    expected: BTreeMap<u128, Expected>,
     counters: Counters,
     upstream: Upstream,
     downstream: Downstream,
@@ -196,6 +200,7 @@ impl Endpoint {
             dialogs: Table::default(),
             dialog_keys: KeyIndex::default(),
             dialog_timers: TimerQueue::default(),
+            expected: BTreeMap::new(),
             counters: Counters::default(),
             upstream: Upstream::default(),
             downstream: Downstream::default(),

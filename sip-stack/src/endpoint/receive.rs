@@ -85,7 +85,8 @@ impl Endpoint {
     fn on_request(&mut self, now: Time, mut request: Box<Request>, dialog_key: Option<u128>) {
         if let Some(key) = dialog_key {
             let alive = |id: &DialogId| self.dialogs.get(*id).is_some_and(|dialog| !dialog.is_over());
-            request.dialog = self.dialog_keys.get(key).filter(alive);
+            let dialog = self.dialog_keys.get(key).filter(alive);
+            request.dialog = dialog.or_else(|| self.dialog_of_notify(&request));
             // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
             if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
                 // Anybody can send this, so it is answered without state (§8.2.7).

@@ -82,7 +82,7 @@ impl Endpoint {
         }));
     }
 
-    /// Creates the dialog of an INVITE that came in (§12.1.1). `tag` is the To tag of our responses, `contact` the
+    /// Creates the dialog of an INVITE or a SUBSCRIBE that came in (§12.1.1, RFC 6665 §4.2.1.1). `tag` is the To tag of our responses, `contact` the
     /// Contact value in them.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ impl AccountOptions {
                 password: Password(password(self.password_stdin)?.into()),
                 ..placed(server, "--server")?
             };
+            // What the file says of its own accounts is not for this one.
+            config.account.clear();
             return Ok((config, vec![server]));
         }
         let servers =

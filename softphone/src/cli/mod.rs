@@ -22,6 +22,7 @@ mod start;
 mod swarm;
 #[cfg(feature = "tui")]
 mod tui;
+mod watched;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

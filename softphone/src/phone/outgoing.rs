@@ -8,7 +8,7 @@ use super::session::{SDP, Session, description};
 use super::transfer::Sent;
 use super::{
     AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
-    Reason,
+    Reason, Unreached,
 };
 use bytes::Bytes;
 use sip_stack::Time;
@@ -328,7 +328,7 @@ impl Phone {
             && calling.invite == Some(transaction)
         {
             let failure = match reason {
-                Reason::NoAnswer => Failure::Timeout,
+                Reason::Unreached(Unreached::NoAnswer) => Failure::Timeout,
                 _ => Failure::Transport,
             };
             if !self.waits(id, failure, reason.clone()) {

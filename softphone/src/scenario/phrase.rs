@@ -27,6 +27,10 @@ pub(super) enum Verb {
     GoesOffline,
     ComesOnline,
     WantsRest,
+    GoesAway,
+    ComesBack,
+    Watches,
+    StopsWatching,
     TakesCalls,
     Rings,
     HearsRinging,
@@ -48,11 +52,13 @@ pub(super) enum Verb {
     TransferFails,
     RegistrationFails,
     Reads,
+    Sees,
+    HasMessages,
     MessageFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 43] = [
+const PHRASES: [(&str, &str, Verb); 49] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -74,6 +80,11 @@ const PHRASES: [(&str, &str, Verb); 43] = [
     ("falls silent", "fall silent", Verb::FallsSilent),
     ("goes offline", "go offline", Verb::GoesOffline),
     ("comes online", "come online", Verb::ComesOnline),
+    ("goes away", "go away", Verb::GoesAway),
+    ("comes back", "come back", Verb::ComesBack),
+    ("watches", "watch", Verb::Watches),
+    ("stops watching", "stop watching", Verb::StopsWatching),
+    ("sees", "see", Verb::Sees),
     ("wants no calls", "want no calls", Verb::WantsRest),
     ("takes calls", "take calls", Verb::TakesCalls),
     ("rings", "ring", Verb::Rings),
@@ -86,6 +97,7 @@ const PHRASES: [(&str, &str, Verb); 43] = [
     ("receives", "receive", Verb::Receives),
     ("turns away", "turn away", Verb::TurnsAway),
     ("has a call waiting", "have a call waiting", Verb::HasWaiting),
+    ("has", "have", Verb::HasMessages),
     ("is registered", "are registered", Verb::IsRegistered),
     ("is connected", "are connected", Verb::IsConnected),
     ("is idle", "are idle", Verb::IsIdle),

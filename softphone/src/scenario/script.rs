@@ -4,7 +4,7 @@
 //! in `read`, the meaning in `runner` and `judge`.
 
 use super::network::Faults;
-use crate::phone::{AutoAnswer, Codec, DigitWay};
+use crate::phone::{AutoAnswer, Availability, Codec, DigitWay, Lamp};
 use std::time::Duration;
 
 /// A scenario.
@@ -49,6 +49,12 @@ pub struct PhoneSetup {
     pub talks: bool,
     /// Whether it registers before the first step.
     pub registers: bool,
+    /// The numbers it watches from the beginning.
+    pub watches: Vec<Box<str>>,
+    /// Whether it watches its mailbox.
+    pub mailbox: bool,
+    /// Whether others may see its presence.
+    pub publishes: bool,
     /// Where it is introduced.
     pub line: u32,
 }
@@ -119,6 +125,21 @@ pub enum Deed {
     Online(bool),
     /// Whether callers are told that we are busy.
     DoNotDisturb(bool),
+    /// Its user is not there, or is again.
+    Away(bool),
+    /// Watches a number, or no longer.
+    Watch(Box<str>, bool),
+}
+
+/// What a phone sees of a number that it watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Its calls.
+    Calls(Lamp),
+    /// Its presence.
+    Presence(Availability),
+    /// Neither.
+    Nothing,
 }
 
 /// Whose call is meant: that with a number, or whichever fits.
@@ -172,6 +193,10 @@ pub enum Fact {
     NotWritten(usize, How),
     /// It got a text, from somebody, since the last deed.
     Read(usize, Box<str>, Peer),
+    /// It sees this of a number that it watches.
+    Sees(usize, Box<str>, Sight),
+    /// So many new messages wait for it.
+    Messages(usize, u32),
     /// It hears a tone of so many hertz.
     Hears(usize, u32),
     /// It hears these tones, and none of the others that the scenario knows.
@@ -281,6 +306,8 @@ impl Fact {
             | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..)
             | Fact::SwitchCalls(_)
             | Fact::Recorded(..) => Vec::new(),
         }
@@ -306,6 +333,8 @@ impl Fact {
             | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
             | Fact::HearsNothing(_) => false,
@@ -333,7 +362,9 @@ impl Fact {
             | Fact::NotTransferred(..)
             | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
-            | Fact::Read(..) => false,
+            | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..) => false,
         }
     }
 }

@@ -19,6 +19,7 @@ mod refusing;
 mod renewal;
 mod reports;
 mod ring;
+mod seats;
 mod serve;
 mod session;
 mod setup;
@@ -29,3 +30,4 @@ mod transfer;
 
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
+pub(crate) use seats::{Over, Place, SeatNews, Seen, Stage, subject_key};

@@ -251,6 +251,11 @@ impl Rooms {
 }
 
 impl Call {
+    /// What the caller is given, if we serve it.
+    pub(super) fn served_with_what(&self) -> Option<&Service> {
+        self.destination.service.as_ref().map(|served| &served.service)
+    }
+
     /// The port is there: the caller is answered.
     pub(super) fn serve(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;

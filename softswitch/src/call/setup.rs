@@ -224,6 +224,7 @@ impl Calls {
             started: env.now,
             answered: None,
             ending: None,
+            seats: SmallVec::new(),
             armed: None,
         });
         Some(id)

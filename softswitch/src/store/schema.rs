@@ -130,6 +130,18 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE users ADD COLUMN layout TEXT NOT NULL DEFAULT 'mix';
 
     PRAGMA user_version = 5;
+", "
+    CREATE TABLE mailboxes (
+        domain TEXT NOT NULL,
+        user TEXT NOT NULL,
+        new INTEGER NOT NULL,
+        old INTEGER NOT NULL,
+        urgent_new INTEGER NOT NULL,
+        urgent_old INTEGER NOT NULL,
+        PRIMARY KEY (domain, user)
+    ) STRICT, WITHOUT ROWID;
+
+    PRAGMA user_version = 6;
 "];
 
 /// Brings the database to this version; all steps or none.
