@@ -252,6 +252,8 @@ impl Switch {
         }
         match event {
             endpoint::Event::Request(request) => self.handle_request(request),
+            // We have forwarded nothing.
+            endpoint::Event::Passing(_) => {}
             endpoint::Event::Response { transaction, owner, dialog, response } => {
                 calls.handle_response(env, transaction, owner, dialog, &response);
             }

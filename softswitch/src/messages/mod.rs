@@ -107,6 +107,7 @@ impl Messages {
                 (transaction, Status::TEMPORARILY_UNAVAILABLE)
             }
             endpoint::Event::Request(_)
+            | endpoint::Event::Passing(_)
             | endpoint::Event::Cancelled { .. }
             | endpoint::Event::Acknowledged { .. }
             | endpoint::Event::Unacknowledged { .. } => return false,
