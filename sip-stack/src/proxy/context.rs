@@ -245,8 +245,13 @@ impl Context {
         if was == Some(Progress::Ended) {
             return;
         }
-        // RFC 5626 §7: the way has failed, not the phone.
-        if matches!(status.code(), 408 | 430 | 503)
+        // RFC 5626 §7: the way has failed, not the phone. A 503 that it sends is its own.
+        let way_failed = match status.code() {
+            408 | 430 => true,
+            503 => response.is_none(),
+            _ => false,
+        };
+        if way_failed
             && was == Some(Progress::Asked)
             && let Some((target, way)) = ended.map(|ended| *ended)
         {

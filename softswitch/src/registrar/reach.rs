@@ -43,6 +43,16 @@ impl Registrar {
         domain: DomainId,
         user: &str,
     ) -> SmallVec<[SmallVec<[Way; 1]>; 1]> {
+        self.ranked_phones(env, domain, user).into_iter().map(|(_, ways)| ways).collect()
+    }
+
+    /// The same, each with its preference in thousandths.
+    pub(crate) fn ranked_phones(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+    ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
         let bindings = self.find(env, domain, user).map(|aor| &aor.bindings[..]).unwrap_or_default();
         let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
         for binding in bindings {
@@ -61,7 +71,8 @@ impl Registrar {
         phones.sort_by_key(|phone| phone.first().map(|binding| Reverse(binding.q)));
         let policy = env.domain(domain).map_or_else(Default::default, |domain| domain.contact);
         let way = |binding: &Binding| binding.way(env, policy);
-        phones.into_iter().map(|phone| phone.into_iter().map(way).collect()).collect()
+        let q = |phone: &[&Binding]| phone.first().map_or(0, |binding| binding.q);
+        phones.into_iter().map(|phone| (q(&phone), phone.into_iter().map(way).collect())).collect()
     }
 }
 
