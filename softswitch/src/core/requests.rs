@@ -39,7 +39,7 @@ impl Switch {
             }
             return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
         }
-        if let Some(called) = Called::of(&self.env, &request) {
+        if let Some(called) = Called::of(&self.env, &self.registrar, &request) {
             return self.forward(request, called);
         }
         let env = &mut self.env;

@@ -122,10 +122,11 @@ impl Switch {
     pub fn new(seed: [u8; 32], config: Config) -> Switch {
         let mut env = Environment::new(seed, config);
         let authenticator = Authenticator::new(&mut env);
+        let registrar = Registrar::new(env.endpoint.random());
         Switch {
             env,
             authenticator,
-            registrar: Registrar::default(),
+            registrar,
             calls: Calls::default(),
             messages: Messages::default(),
             subscriptions: Subscriptions::default(),

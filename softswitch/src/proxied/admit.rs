@@ -5,7 +5,7 @@ use super::{Proxied, domain_name};
 use crate::config::{self, Domain, DomainId, Mode};
 use crate::core::environment::{Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
-use crate::registrar::{Registrar, Way};
+use crate::registrar::{Device, Named, Registrar, Way};
 use bytes::Bytes;
 use core::time::Duration;
 use sip_stack::endpoint::Request;
@@ -32,19 +32,21 @@ pub(crate) struct Called {
     pub(crate) domain: DomainId,
     /// What was dialled.
     callee: Bytes,
+    /// The one phone that is meant, if one is (RFC 5627).
+    device: Option<Device>,
 }
 
 impl Called {
     /// Whether a request outside of a dialog is to be forwarded: an INVITE for a number whose calls are carried so.
-    pub(crate) fn of(env: &Environment, request: &Request) -> Option<Called> {
+    pub(crate) fn of(env: &Environment, registrar: &Registrar, request: &Request) -> Option<Called> {
         let message = &request.message;
         if message.method() != Some(Method::Invite) || request.dialog.is_some() {
             return None;
         }
         let uri = message.uri().ok().filter(Uri::is_sip)?;
         let id = env.config.domain_of_host(uri.host)?;
-        let callee = Bytes::copy_from_slice(&uri.user_unescaped()?);
-        is_proxied(env.domain(id)?, &callee).then_some(Called { domain: id, callee })
+        let Named { user: callee, device } = registrar.named(env, id, &uri)?;
+        is_proxied(env.domain(id)?, &callee).then_some(Called { domain: id, callee, device })
     }
 }
 
@@ -74,11 +76,11 @@ impl Proxied {
         caller: &str,
         number: impl FnOnce() -> u64,
     ) {
-        let Called { domain, callee } = called;
-        let destination = match self.admit(env, registrar, &request, domain, &callee, caller) {
+        let destination = match self.admit(env, registrar, &request, &called, caller) {
             Ok(destination) => destination,
-            Err((status, reason)) => return refuse(env, &request, callee, status, reason),
+            Err((status, reason)) => return refuse(env, &request, called.callee, status, reason),
         };
+        let Called { domain, callee, .. } = called;
         let message = &request.message;
         let text = |part: Option<&[u8]>| Bytes::copy_from_slice(part.unwrap_or_default());
         let call = Call {
@@ -115,10 +117,11 @@ impl Proxied {
         env: &Environment,
         registrar: &Registrar,
         request: &Request,
-        domain: DomainId,
-        callee: &Bytes,
+        called: &Called,
         caller: &str,
     ) -> Result<Destination, (Status, Option<Refusal>)> {
+        let Called { domain, callee, device } = called;
+        let domain = *domain;
         if env.stopping {
             return Err((Status::SERVICE_UNAVAILABLE, Some(Refusal::Stopping)));
         }
@@ -128,7 +131,7 @@ impl Proxied {
         let target = env.domain(domain).and_then(|domain| domain.route(callee));
         match target.ok_or((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))? {
             config::Target::User { id, user } => {
-                let phones = registrar.ranked_phones(env, domain, id);
+                let phones = registrar.ranked_phones(env, domain, id, device.as_ref());
                 if phones.is_empty() {
                     return Err((Status::TEMPORARILY_UNAVAILABLE, Some(Refusal::NotRegistered)));
                 }
