@@ -116,9 +116,8 @@ impl Call {
             Side::Callee => bye.from(),
         };
         let tag = address.ok().and_then(|address| address.tag());
-        let before = self.dialogs.len();
         self.dialogs.retain(|known| Some(&known[..]) != tag);
-        before > 0 && self.dialogs.is_empty()
+        self.answered.is_some() && self.dialogs.is_empty()
     }
 
     /// Nothing has been heard of it for as long as that may be.
