@@ -26,13 +26,16 @@ fn two_phones(config: Option<&str>) -> (Phone, [Message; 2]) {
 /// A GRUU of the contact of this phone in the answer to its REGISTER.
 fn gruu(answer: &Message, phone: u8, parameter: &str) -> String {
     let contacts = contacts(answer);
-    let own = contacts.iter().find(|contact| contact.contains(&format!("@192.0.2.{phone}:"))).unwrap();
+    let own = contacts
+        .iter()
+        .find(|contact| contact.contains(&format!("@192.0.2.{phone}:")))
+        .expect("the contact is listed");
     let (_, value) = own.split_once(&format!(";{parameter}=\"")).unwrap_or_else(|| panic!("{own}"));
-    value.split('"').next().unwrap().to_owned()
+    value.split('"').next().expect("a value").to_owned()
 }
 
 fn status(answer: &Message) -> u16 {
-    answer.status().unwrap().code()
+    answer.status().expect("a response").code()
 }
 
 fn reached(invites: &[Transmit]) -> Vec<String> {
@@ -74,7 +77,7 @@ fn a_call_to_a_gruu_reaches_that_phone_alone() {
         assert_eq!(status(&phone.asked_for(&gruu(&first, 7, parameter))), 100);
         phone.ports_are_there();
         assert_eq!(reached(&phone.invites()), ["192.0.2.7:5070"], "{parameter}");
-        let invite = Message::parse(phone.invites()[0].bytes.clone()).unwrap();
+        let invite = Message::parse(phone.invites()[0].bytes.clone()).expect("the contact is listed");
         assert_eq!(invite.request_uri(), b"sip:1001@192.0.2.7:5070");
     }
     let (mut phone, _) = two_phones(None);
