@@ -49,6 +49,9 @@ pub struct AccountEntry {
     /// A file whose first line is the password; relative to the folder of this file.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// A program and its arguments that print the password: the key ring's, or a password manager's.
+    #[serde(default)]
+    pub password_command: Option<Vec<String>>,
     /// Numbers and addresses whose calls and presence are watched.
     #[serde(default)]
     pub watch: Vec<String>,
@@ -58,6 +61,13 @@ pub struct AccountEntry {
     /// Whether others may see that the user is there, and talks.
     #[serde(default)]
     pub publish_presence: bool,
+}
+
+impl AccountEntry {
+    fn ways_to_the_password(&self) -> usize {
+        let given = [self.password.is_some(), self.password_file.is_some(), self.password_command.is_some()];
+        given.iter().filter(|given| **given).count()
+    }
 }
 
 /// `[phone]`
@@ -214,6 +224,14 @@ impl Config {
         {
             let problem = format!("transport = \"{}\"", transport.escape_default());
             return fault("transport", problem, "It is \"udp\", \"tcp\" or \"tls\".");
+        }
+        if self.account.iter().any(|account| account.ways_to_the_password() > 1) {
+            let problem = "an account has its password in several places".into();
+            return fault("password", problem, "Leave one of password, password_file and password_command.");
+        }
+        if self.account.iter().any(|account| account.password_command.as_ref().is_some_and(Vec::is_empty)) {
+            let problem = "password_command names no program".into();
+            return fault("password_command", problem, "Give a program and its arguments, each in quotes.");
         }
         let phone = &self.phone;
         if let Some(codec) = phone.codecs.iter().find(|name| Codec::from_name(name).is_none()) {

@@ -34,26 +34,13 @@ pub mod number {
     pub const RINGS: &str = "9104";
 }
 
-/// How Asterisk and the switch know each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trunk {
-    /// Each knows the address of the other.
-    Address,
-    /// Asterisk registers at the switch as the user 1500.
-    Registered,
-}
-
-/// The switch at the other end.
+/// The switch at the other end of a trunk: Asterisk is its user 1500, registers as such and calls as such.
 #[derive(Debug, Clone, Copy)]
 pub struct FarEnd<'a> {
     /// Where it listens.
     pub address: SocketAddr,
-    /// How they know each other.
-    pub trunk: Trunk,
     /// `udp` or `tcp`.
     pub transport: &'a str,
-    /// Session timers of the trunk: `yes`, `no`, `required`, `always`.
-    pub timers: &'a str,
 }
 
 /// What a test wants of Asterisk.
@@ -211,17 +198,12 @@ fn configure(folder: &Path, address: SocketAddr, media: u16, settings: Settings<
         ("@RTP_LAST@", (media + MEDIA_PORTS - 1).to_string()),
         ("@SWITCH@", far.map(|far| far.address.to_string()).unwrap_or_default()),
         ("@TRANSPORT@", far.map(|far| far.transport.to_owned()).unwrap_or_default()),
-        ("@TIMERS@", far.map(|far| far.timers.to_owned()).unwrap_or_default()),
     ];
     let write = |name: &str, text: &str| {
         let text = places.iter().fold(text.to_owned(), |text, (place, value)| text.replace(place, value));
         fs::write(etc.join(name), text).expect("the folder of the test is writable");
     };
-    let trunk = match far.map(|far| far.trunk) {
-        None => "",
-        Some(Trunk::Address) => include_str!("../asterisk/trunk.conf"),
-        Some(Trunk::Registered) => include_str!("../asterisk/registered.conf"),
-    };
+    let trunk = far.map_or("", |_| include_str!("../asterisk/trunk.conf"));
     write("asterisk.conf", include_str!("../asterisk/asterisk.conf"));
     write("modules.conf", include_str!("../asterisk/modules.conf"));
     write("pjsip.conf", &[include_str!("../asterisk/pjsip.conf"), trunk].concat());

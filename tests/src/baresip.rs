@@ -162,6 +162,16 @@ impl Phone {
         self.program.tell("/hangup");
     }
 
+    /// Holds the call.
+    pub fn hold(&mut self) {
+        self.program.tell("/hold");
+    }
+
+    /// Talks again in the call that was held.
+    pub fn resume(&mut self) {
+        self.program.tell("/resume");
+    }
+
     /// Waits until the call is established and sound comes in.
     #[track_caller]
     pub fn talks(&self) {

@@ -96,6 +96,7 @@ macro_rules! live {
 
 live! {
     announcement
+    blf
     busy
     call_ended_by_the_callee
     call_ended_by_the_caller
@@ -110,6 +111,7 @@ live! {
     lossy_network
     message
     no_answer
+    presence
     services
     transfer_attended
     transfer_blind

@@ -6,6 +6,7 @@
 mod account;
 mod events;
 mod headless;
+mod key_ring;
 mod lines;
 mod oneshot;
 mod output;

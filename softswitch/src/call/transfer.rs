@@ -13,7 +13,7 @@ use super::calls::{Calls, answer};
 use super::setup;
 use super::takeover::Party;
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
-use crate::registrar::Registrar;
+use crate::registrar::{Named, Registrar};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use media::LegId;
@@ -238,7 +238,7 @@ impl Calls {
         let number = dialled
             .and_then(|uri| uri.user_unescaped())
             .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
-        let destination = match setup::destination(env, registrar, domain, dialled.as_ref(), &number) {
+        let destination = match setup::destination(env, registrar, domain, dialled.as_ref()) {
             Ok(destination) => destination,
             Err(refused) => return news.tell(env, refused.status),
         };
@@ -246,8 +246,13 @@ impl Calls {
         let is_anonymous = phone.is_anonymous;
         let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
         let recall = Uri::parse(&own).ok().and_then(|uri| {
-            let destination =
-                setup::route(env, registrar, domain, &uri.user_unescaped()?.into_owned().into()).ok()?;
+            let destination = setup::route(
+                env,
+                registrar,
+                domain,
+                &Named::number(uri.user_unescaped()?.into_owned().into()),
+            )
+            .ok()?;
             (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
         });
         news.tell(env, Status::TRYING);
