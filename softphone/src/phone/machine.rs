@@ -312,8 +312,8 @@ impl Phone {
             endpoint::Event::Response { transaction, owner, dialog, response } => {
                 self.on_call_response(now, CallId(owner), transaction, dialog, &response);
             }
-            endpoint::Event::Cancelled { transaction, owner } => {
-                self.on_cancelled(now, CallId(owner), transaction);
+            endpoint::Event::Cancelled { transaction, owner, cancel } => {
+                self.on_cancelled(now, CallId(owner), transaction, &cancel);
             }
             endpoint::Event::Acknowledged { dialog, owner, ack } => {
                 self.on_acknowledged(now, CallId(owner), dialog, &ack);

@@ -200,6 +200,8 @@ pub enum How {
     Here,
     /// The other side hung up or gave up.
     There,
+    /// Another phone took it.
+    Elsewhere,
     /// It did not work, or no longer; the words are those of [`REASONS`], or a status.
     Fails(Box<str>),
 }

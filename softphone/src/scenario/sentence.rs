@@ -287,14 +287,17 @@ impl Cast {
         }
     }
 
-    /// `: hung up by bob`, or nothing.
+    /// `: hung up by bob`, `: answered elsewhere`, or nothing.
     fn hung_up(&self, phone: usize, words: &mut Words<'_>) -> Result<How, Fault> {
         const EXAMPLE: &str = "alice's call ends: hung up by bob";
         if !words.eat(":") {
             return Ok(How::Anyhow);
         }
+        if words.eat("answered elsewhere") {
+            return Ok(How::Elsewhere);
+        }
         if !words.eat("hung up by") {
-            return Err(words.expected("hung up by, and who did", EXAMPLE));
+            return Err(words.expected("hung up by, and who did, or answered elsewhere", EXAMPLE));
         }
         if words.eat_any(&["the other side", "the switch"]) {
             return Ok(How::There);

@@ -157,13 +157,19 @@ impl Calls {
     }
 
     /// CANCEL of a caller.
-    pub(crate) fn handle_cancel(&mut self, env: &mut Environment, owner: u64, transaction: TransactionId) {
+    pub(crate) fn handle_cancel(
+        &mut self,
+        env: &mut Environment,
+        owner: u64,
+        transaction: TransactionId,
+        cancel: &Message,
+    ) {
         let id = call_of(owner);
         if let Some(call) = id.and_then(|id| self.table.get_mut(id))
             && !call.cancel_passed(env, transaction)
             && call.invitation.transaction == transaction
         {
-            let bye = call.handle_cancel(env);
+            let bye = call.handle_cancel(env, cancel);
             self.remember_byes(bye);
         }
         self.settle(env, id);

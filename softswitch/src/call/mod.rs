@@ -13,6 +13,7 @@ mod identity;
 mod locate;
 mod midcall;
 mod passing;
+mod reason;
 mod recording;
 mod refresh;
 mod refusing;

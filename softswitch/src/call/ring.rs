@@ -6,6 +6,7 @@ use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
+use super::reason;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response, write_abilities};
@@ -342,7 +343,7 @@ impl Call {
         for early in branch.dialogs.iter().filter(|early| **early != dialog) {
             env.endpoint.end_dialog(*early);
         }
-        ring.give_up(env);
+        ring.give_up_because(env, &reason::elsewhere());
 
         branch.session.takes_info |= takes_info(response);
         branch.session.timer.forget_min_se();
@@ -443,7 +444,7 @@ impl Call {
         // §16.7 step 5: a 6xx ends the search.
         if status.code() >= 600 || ring.branches.iter().all(|branch| branch.failed) {
             let best = ring.best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller);
-            ring.give_up(env);
+            ring.give_up_because(env, &reason::of(status));
             self.refuse_caller(env, best, EndedBy::Callee);
         }
     }
@@ -555,8 +556,13 @@ impl Call {
 impl Ring {
     /// Cancels what still rings, and forgets the early dialogs.
     pub(super) fn give_up(&mut self, env: &mut Environment) {
+        self.give_up_because(env, b"");
+    }
+
+    /// The same with a Reason (RFC 3326 §2), unless that is empty.
+    pub(super) fn give_up_because(&mut self, env: &mut Environment, reason: &[u8]) {
         for branch in self.branches.iter_mut().filter(|branch| !branch.failed) {
-            env.endpoint.cancel(env.now, branch.transaction);
+            env.endpoint.cancel_because(env.now, branch.transaction, reason);
             for early in core::mem::take(&mut branch.dialogs) {
                 env.endpoint.end_dialog(early);
             }
