@@ -4,7 +4,10 @@
 //! goes on when it did not. *Theirs*: a call in our name to whom the other side says, which hears by NOTIFY what comes of it,
 //! and ends its own call then. An INVITE with Replaces takes the place of a call of ours without asking the user, who is in it.
 //!
-//! Left out on purpose: asking the user whether to be sent, and replacing calls that are not up.
+//! The other call may ring yet, at the other end of a call of ours: then whoever is sent gets it when it is answered. In the same way
+//! an INVITE may take the place of a call of ours that is not answered yet (RFC 3891 §3).
+//!
+//! Left out on purpose: asking the user whether to be sent, and replacing calls that ring here (481, as §3 says).
 
 use super::call::{Call, Phase};
 use super::identity::Identity;
@@ -63,9 +66,8 @@ impl Phone {
         other: CallId,
     ) -> Result<(), CommandError> {
         self.connected(id)?;
-        self.connected(other)?;
-        let dialog =
-            self.calls.get(&other).and_then(Call::dialog).and_then(|dialog| self.endpoint.dialog(dialog));
+        let second = self.calls.get(&other).ok_or(CommandError::NoSuchCall(other))?;
+        let dialog = second.named_dialog().and_then(|dialog| self.endpoint.dialog(dialog));
         let Some(dialog) = dialog.filter(|_| id != other) else {
             return Err(CommandError::NotConnected(other));
         };
@@ -77,8 +79,25 @@ impl Phone {
             early_only: false,
         };
         let refer_to = refer_to(dialog.remote_target(), Some(&replaces)).into();
+        if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&other) {
+            calling.handed_over = true;
+        }
         self.begin_transfer(now, id, refer_to);
         Ok(())
+    }
+
+    /// A call of ours was terminated; whether because somebody else has it now.
+    pub(super) fn was_handed_over(&mut self, now: Time, id: CallId) -> bool {
+        let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get(&id) else { return false };
+        if !calling.handed_over || calling.cancelled {
+            return false;
+        }
+        for dialog in calling.early.clone() {
+            self.endpoint.end_dialog(dialog);
+        }
+        self.calls.remove(&id);
+        self.end(now, id, super::Ending::Ours);
+        true
     }
 
     fn connected(&self, id: CallId) -> Result<AccountId, CommandError> {
@@ -242,21 +261,30 @@ impl Phone {
     pub(super) fn replaced_by(&self, invite: &Message) -> Result<Option<CallId>, Status> {
         let Some(named) = invite.replaces().map_err(|_| Status::BAD_REQUEST)? else { return Ok(None) };
         let dialog = self.endpoint.dialog_named(&named).ok_or(Status::CALL_DOES_NOT_EXIST)?;
-        let found = self.calls.iter().find(|(_, call)| call.is_up_in(dialog)).map(|(id, _)| *id);
-        match found {
-            Some(_) if named.early_only => Err(Status::BUSY_HERE),
-            Some(id) => Ok(Some(id)),
+        let is_it = |call: &Call| match &call.phase {
+            Phase::Up { dialog: ours } => *ours == dialog,
+            Phase::Calling(calling) => !calling.cancelled && calling.early.contains(&dialog),
+            Phase::Opening { .. } | Phase::Ringing(_) => false,
+        };
+        match self.calls.iter().find(|(_, call)| is_it(call)) {
+            Some((_, call)) if named.early_only && call.dialog().is_some() => Err(Status::BUSY_HERE),
+            Some((id, _)) => Ok(Some(*id)),
             None => Err(Status::CALL_DOES_NOT_EXIST),
         }
     }
 
     /// A call that has taken the place of another one is up: that one ends.
     pub(super) fn end_replaced(&mut self, now: Time, replaced: CallId) {
-        if let Some(Call { phase: Phase::Up { dialog }, account, .. }) = self.calls.get(&replaced) {
-            let (dialog, account) = (*dialog, *account);
-            self.calls.remove(&replaced);
-            self.say_goodbye(now, account, dialog);
-            self.end(now, replaced, super::Ending::Theirs);
+        let Some(call) = self.calls.get(&replaced) else { return };
+        let account = call.account;
+        match call.phase {
+            Phase::Up { dialog } => {
+                self.calls.remove(&replaced);
+                self.say_goodbye(now, account, dialog);
+                self.end(now, replaced, super::Ending::Theirs);
+            }
+            Phase::Calling(_) => self.give_up(now, replaced, super::Ending::Theirs),
+            Phase::Opening { .. } | Phase::Ringing(_) => {}
         }
     }
 }

@@ -192,6 +192,8 @@ pub struct Call {
     pub(super) referred: Option<Box<Referred>>,
     /// The call that a REFER of the party on that side has led to.
     pub(super) referring: Option<(CallId, Side)>,
+    /// The user whose transfer has made the call what it is.
+    pub(super) referred_by: Option<Box<str>>,
     /// Both sides are asked for another codec.
     pub(super) renewal: Option<Box<Renewal>>,
     /// What is recorded of it.
@@ -283,18 +285,29 @@ impl Call {
         env.endpoint.respond_reliably(env.now, transaction, dialog, status, response, true);
     }
 
-    /// When something has to happen by itself.
-    pub(super) fn poll_timeout(&self) -> Option<Time> {
+    /// When a call that is not answered has waited long enough for what it waits for.
+    pub(super) fn patience(&self) -> Option<Time> {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
+            Phase::Reserving => self.recall_deadline(),
+            Phase::Served | Phase::Talking { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// When something has to happen by itself.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Ringing(_) | Phase::Locating | Phase::Refusing { .. } | Phase::Reserving => {
+                self.patience().into_iter().chain(self.refresh_deadline()).min()
+            }
             Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
             Phase::Talking { .. } => {
                 let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
                 asked.chain(self.refresh_deadline()).min()
             }
-            Phase::Reserving | Phase::Ended => None,
+            Phase::Ended => None,
         }
     }
 

@@ -170,8 +170,8 @@ impl Call {
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
             env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });
         }
-        // A call that waits for its ports stays in Reserving, so that the report finds it.
-        if !matches!(self.phase, Phase::Reserving) {
+        // A call that waits for its ports stays in Reserving, so that the report finds it; not one that has yet to ask for them.
+        if !matches!(self.phase, Phase::Reserving) || self.recall_deadline().is_some() {
             self.phase = Phase::Ended;
         }
     }
@@ -207,18 +207,22 @@ impl Call {
             caller_media,
             callee_media,
             recordings: self.recorded.files().to_vec(),
+            referred_by: self.referred_by.clone(),
         }));
     }
 
     /// No media ports could be had.
     pub(super) fn handle_refused_media(&mut self, env: &mut Environment) {
         if self.ending.is_none() {
+            if self.waits_for_port(env) {
+                return;
+            }
             let callee = self.callee.clone();
             let source = self.caller_leg.flow.peer;
             env.event(Event::CallRefused { source, callee, reason: crate::core::Refusal::NoMedia });
             self.phase = Phase::Ended;
             // Not 503, which would turn a proxy in front of us away from us for everything (§21.5.4).
-            self.refuse_caller(env, Status::SERVER_INTERNAL_ERROR, EndedBy::Switch);
+            return self.refuse_caller(env, Status::SERVER_INTERNAL_ERROR, EndedBy::Switch);
         }
         self.phase = Phase::Ended;
     }

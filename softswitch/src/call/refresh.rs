@@ -56,6 +56,7 @@ impl Call {
         let callee = match &self.phase {
             Phase::Talking { callee } => callee.refresh_deadline(),
             Phase::Served => None,
+            Phase::Locating | Phase::Reserving | Phase::Ringing(_) if self.has_waiting_caller() => None,
             Phase::Locating
             | Phase::Reserving
             | Phase::Ringing(_)
@@ -69,7 +70,7 @@ impl Call {
 
     /// Refreshes what is due; whether the call is over because nobody did.
     pub(super) fn handle_refresh_timeouts(&mut self, env: &mut Environment) -> bool {
-        if !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
+        if !matches!(self.phase, Phase::Talking { .. } | Phase::Served) && !self.has_waiting_caller() {
             return false;
         }
         for side in [Side::Caller, Side::Callee] {

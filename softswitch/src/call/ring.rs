@@ -535,7 +535,7 @@ impl Call {
 
     /// Nobody answered in time, or no server was found.
     pub(super) fn handle_ring_timeout(&mut self, env: &mut Environment) {
-        if self.poll_timeout().is_none_or(|due| due > env.now) {
+        if self.patience().is_none_or(|due| due > env.now) {
             return;
         }
         match &mut self.phase {
@@ -548,7 +548,8 @@ impl Call {
                 ring.give_up(env);
                 self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
             }
-            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
+            Phase::Reserving => self.reserve_again(env),
+            Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
     }
 }

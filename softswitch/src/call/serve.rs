@@ -6,7 +6,7 @@
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
-use super::formats::{Formats, PTIME_MS};
+use super::formats::{Formats, PTIME_MS, decoded};
 use super::recording::{Announced, Recordings, Take};
 use super::speech::{About, Speakers};
 use crate::config::{Conference, Layout, Recording, Service};
@@ -58,6 +58,11 @@ impl Served {
     /// The room in which the caller hears us.
     pub(super) fn joined_in(&self) -> Option<RoomId> {
         self.room.filter(|_| self.attended)
+    }
+
+    /// Whether we understand what a party speaks who is not asked for anything else.
+    pub(super) fn understands(&self, spoken: &Formats) -> bool {
+        self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
     }
 
     /// Before the caller has entered anywhere.
@@ -270,7 +275,8 @@ impl Call {
         let (Some(mut remote), Some(agreed)) = (session.remote.clone(), session.agreed.as_ref()) else {
             return false;
         };
-        remote.codecs.retain(|codec| agreed.first() == Some(codec));
+        let spoken = agreed.first().map(|codec| codec.payload_type);
+        remote.codecs.retain(|codec| Some(codec.payload_type) == spoken);
         self.handle_acknowledged();
         self.serve_with(env, remote).is_some()
     }

@@ -217,6 +217,7 @@ impl Calls {
             passing: None,
             referred: None,
             referring: None,
+            referred_by: None,
             renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),

@@ -135,6 +135,27 @@ impl Call {
         true
     }
 
+    /// Whether who has answered understands what somebody speaks who is not asked for anything else.
+    pub(super) fn is_understood_by(&self, env: &Environment, spoken: &Formats) -> bool {
+        if let Some(service) = &self.destination.service {
+            return service.understands(spoken);
+        }
+        let remote = match &self.phase {
+            Phase::Talking { callee } => callee.session.remote.as_ref(),
+            Phase::Locating
+            | Phase::Reserving
+            | Phase::Ringing(_)
+            | Phase::Refusing { .. }
+            | Phase::Served
+            | Phase::Ended => None,
+        };
+        remote.is_some_and(|remote| {
+            let known = Formats::from(remote);
+            let wishes = [None, Some(remote)];
+            Agreement::renewed(Side::Callee, spoken, &known, wishes, transcodes(env)).is_some()
+        })
+    }
+
     /// The description for the 2xx to the caller who has taken the place of another one: `None` when the callee, who is not
     /// asked, would not be understood.
     fn answer_replacing(&mut self, env: &mut Environment) -> Option<Bytes> {
@@ -235,8 +256,12 @@ impl Calls {
             }
             return;
         }
+        let wanted = self.table.get(from).and_then(|call| call.recorded.wish());
         if !self.move_party(env, (from, staying), (id, Side::Callee)) {
             return;
+        }
+        if let Some(call) = self.table.get_mut(id) {
+            call.recorded.want_too(wanted);
         }
         let answer = self.table.get_mut(id).and_then(|call| call.answer_replacing(env));
         self.leave_behind(env, from, staying, true);

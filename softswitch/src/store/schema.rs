@@ -130,6 +130,10 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE users ADD COLUMN layout TEXT NOT NULL DEFAULT 'mix';
 
     PRAGMA user_version = 5;
+", "
+    ALTER TABLE calls ADD COLUMN referred_by TEXT;
+
+    PRAGMA user_version = 6;
 "];
 
 /// Brings the database to this version; all steps or none.
