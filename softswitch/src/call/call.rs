@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
+use super::packages::PassedInfo;
 use super::passing::Passing;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -188,6 +189,8 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// INFOs that wait for the other side.
+    pub(super) infos: Vec<PassedInfo>,
     /// The REFER that it was made for.
     pub(super) referred: Option<Box<Referred>>,
     /// The call that a REFER of the party on that side has led to.

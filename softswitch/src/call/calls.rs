@@ -82,6 +82,7 @@ impl Calls {
         let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
             call.handle_passed_response(env, transaction, response)
                 || call.handle_renewal_response(env, transaction, response)
+                || call.handle_package_response(env, transaction, response)
                 || call.handle_ring_response(env, transaction, dialog, response)
         });
         match (taken, dialog) {
@@ -149,6 +150,7 @@ impl Calls {
                 call.handle_lost_caller(env, status);
             } else if !call.handle_passed_failure(env, transaction)
                 && !call.handle_renewal_failure(env, transaction)
+                && !call.handle_package_failure(env, transaction)
             {
                 call.handle_ring_failure(env, transaction, status);
             }
@@ -213,11 +215,14 @@ impl Calls {
                     call.handle_update(env, side, request);
                 }
             }
-            // RFC 3262 §5: an offer in it is not taken. What it acknowledges the endpoint knows.
-            (Some(Method::Prack), Some(_)) if request.message.body().is_empty() => {
-                answer(env, request, Status::OK)
+            (Some(Method::Prack), Some(side)) => {
+                let goes_on = id
+                    .and_then(|id| self.table.get_mut(id))
+                    .is_none_or(|call| call.handle_prack(env, side, request));
+                if let (Some(id), false) = (id, goes_on) {
+                    self.end(env, id, Status::SERVER_INTERNAL_ERROR);
+                }
             }
-            (Some(Method::Prack), Some(_)) => answer(env, request, Status::NOT_ACCEPTABLE_HERE),
             (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
                 (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
                 (id, _) => {
@@ -229,7 +234,11 @@ impl Calls {
             (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
-            // An early dialog of a callee: there is nothing yet that it could change.
+            (Some(Method::Update), None)
+                if id
+                    .and_then(|id| self.table.get_mut(id))
+                    .is_some_and(|call| call.handle_early_update(env, dialog, request)) => {}
+            // An early dialog of a callee: there is nothing else yet that it could change.
             (_, None) => answer(env, request, Status::CALL_DOES_NOT_EXIST),
         }
         self.settle(env, id);

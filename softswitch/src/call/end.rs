@@ -161,6 +161,7 @@ impl Call {
             }
             self.close_room(env);
             self.abandon_passed(env);
+            self.abandon_packages(env);
             self.abandon_renewal(env);
             self.abandon_refreshes(env);
             if let Some(streams) = &mut self.streams {

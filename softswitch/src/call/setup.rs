@@ -5,6 +5,7 @@ use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Tar
 use super::calls::Calls;
 use super::digits::takes_info;
 use super::locate::Located;
+use super::packages;
 use super::recording::Recorded;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
@@ -135,6 +136,7 @@ impl Calls {
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
+            call.caller_leg.session.packages = packages::taken_by(call.invite());
             call.destination.service = service;
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
@@ -216,6 +218,7 @@ impl Calls {
             streams: None,
             passing: None,
             referred: None,
+            infos: Vec::new(),
             referring: None,
             referred_by: None,
             renewal: None,

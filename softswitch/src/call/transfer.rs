@@ -381,6 +381,7 @@ impl Calls {
             passing: None,
             renewal: None,
             referred: Some(Box::new(referred)),
+            infos: Vec::new(),
             referring: None,
             referred_by: Some(String::from_utf8_lossy(&phone.user).into()),
             recorded,
