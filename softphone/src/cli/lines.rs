@@ -68,7 +68,12 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         ("join", [call, other]) => {
             Command::TransferTo { call: of_call(Some(call))?, other: of_call(Some(other))? }
         }
-        ("transfer" | "join", _) => return Err("transfer TARGET [CALL], join CALL CALL".to_owned()),
+        ("merge", [call, other]) => {
+            Command::Merge { call: of_call(Some(call))?, other: of_call(Some(other))? }
+        }
+        ("transfer" | "join" | "merge", _) => {
+            return Err("transfer TARGET [CALL], join CALL CALL, merge CALL CALL".to_owned());
+        }
         ("dial", [digits, rest @ ..]) => {
             Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way: DigitWay::Best }
         }
@@ -115,6 +120,7 @@ mod tests {
             Command::Write { account, target: "1003".into(), text }
         );
         assert_eq!(command("join 3 7"), Command::TransferTo { call: CallId(3), other: CallId(7) });
+        assert_eq!(command("merge 3 7"), Command::Merge { call: CallId(3), other: CallId(7) });
         assert_eq!(
             command("dial 12# 3"),
             Command::Dial { call: CallId(3), digits: "12#".into(), way: DigitWay::Best }

@@ -254,6 +254,7 @@ impl Phone {
             Command::Transfer { call, target } => self.transfer(now, call, &target)?,
             Command::Write { account, target, text } => self.write(now, account, &target, &text)?,
             Command::TransferTo { call, other } => self.bring_together(now, call, other)?,
+            Command::Merge { call, other } => self.merge(now, call, other)?,
             Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
             Command::DoNotDisturb(wanted) => self.settings.do_not_disturb = wanted,

@@ -7,7 +7,9 @@
 //! The other call may ring yet, at the other end of a call of ours: then whoever is sent gets it when it is answered. In the same way
 //! an INVITE may take the place of a call of ours that is not answered yet (RFC 3891 §3).
 //!
-//! Left out on purpose: asking the user whether to be sent, and replacing calls that ring here (481, as §3 says).
+//! Two calls become one of three when the other side of the second is sent into the first by Join (RFC 3911), which our switch does.
+//!
+//! Left out on purpose: joining calls of ours when others ask for it; asking the user whether to be sent, and replacing calls that ring here (481, as §3 says).
 
 use super::call::{Call, Phase};
 use super::identity::Identity;
@@ -18,8 +20,8 @@ use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
-use sip_stack::header::refer_to::refer_to;
-use sip_stack::header::{HeaderName, Replaces};
+use sip_stack::header::refer_to::{refer_to, refer_to_join};
+use sip_stack::header::{HeaderName, Join, Replaces};
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::session::{News, Referral};
 use sip_stack::transaction::TransactionId;
@@ -30,6 +32,8 @@ pub(super) struct Transfer {
     asked: Option<TransactionId>,
     refer_to: Bytes,
     attempt: Attempt,
+    /// The call of ours that the other side is to come into.
+    into: Option<CallId>,
 }
 
 /// Whoever has sent us to make a call, and wants to hear of it.
@@ -54,7 +58,7 @@ impl Phone {
         let account = self.connected(id)?;
         let uri = self.identity(account).account.resolve(target);
         let uri = uri.ok_or_else(|| CommandError::BadTarget(target.into()))?;
-        self.begin_transfer(now, id, refer_to(&uri, None).into());
+        self.begin_transfer(now, id, refer_to(&uri, None).into(), None);
         Ok(())
     }
 
@@ -82,7 +86,27 @@ impl Phone {
         if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&other) {
             calling.handed_over = true;
         }
-        self.begin_transfer(now, id, refer_to);
+        self.begin_transfer(now, id, refer_to, None);
+        Ok(())
+    }
+
+    /// Takes the other side of the second call into the first one (RFC 3911); the second call ends.
+    pub(super) fn merge(&mut self, now: Time, id: CallId, other: CallId) -> Result<(), CommandError> {
+        self.connected(id)?;
+        self.connected(other)?;
+        let dialog = self.calls.get(&id).and_then(Call::dialog);
+        let Some(dialog) = dialog.and_then(|dialog| self.endpoint.dialog(dialog)).filter(|_| id != other)
+        else {
+            return Err(CommandError::NotConnected(id));
+        };
+        let join = Join {
+            call_id: dialog.call_id(),
+            to_tag: dialog.remote_tag(),
+            from_tag: dialog.local_tag(),
+            early_only: false,
+        };
+        let refer_to = refer_to_join(dialog.remote_target(), &join).into();
+        self.begin_transfer(now, other, refer_to, Some(id));
         Ok(())
     }
 
@@ -105,8 +129,8 @@ impl Phone {
         call.dialog().map(|_| call.account).ok_or(CommandError::NotConnected(id))
     }
 
-    fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes) {
-        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default() };
+    fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes, into: Option<CallId>) {
+        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default(), into };
         self.send_refer(now, id, transfer);
     }
 
@@ -190,12 +214,13 @@ impl Phone {
         self.endpoint.respond(now, transaction, Status::OK, ok);
         match news.status.filter(|status| status.is_final()) {
             Some(status) if status.is_success() => {
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.transfer = None;
-                }
+                let transfer = self.calls.get_mut(&id).and_then(|call| call.transfer.take());
                 self.tell(Event::Transferred { call: id });
-                // It is connected, so it can be ended.
+                // It is connected, so it can be ended, and the other one, if it still is, resumed.
                 let _ended = self.hang_up(now, id);
+                if let Some(into) = transfer.and_then(|transfer| transfer.into) {
+                    let _resumed = self.hold(now, into, false);
+                }
             }
             Some(status) => self.transfer_failed(id, Reason::of_call(status, &request.message)),
             None if news.is_last => self.transfer_failed(id, Reason::NoAnswer),

@@ -54,6 +54,10 @@ pub(super) fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), R
             call: last(actor, &up, &Some(who.clone()), "that could be transferred")?,
             other: last(actor, &reached, &Some(other.clone()), "that it could be transferred to")?,
         },
+        Deed::Merge(who, other) => Command::Merge {
+            call: last(actor, &up, &Some(who.clone()), "that could be merged with")?,
+            other: last(actor, &up, &Some(other.clone()), "that could be merged")?,
+        },
         Deed::Write(target, text) => {
             Command::Write { account: AccountId::FIRST, target: target.clone(), text: text.clone() }
         }

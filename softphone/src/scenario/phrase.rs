@@ -17,6 +17,7 @@ pub(super) enum Verb {
     Holds,
     Transfers,
     Joins,
+    Merges,
     Writes,
     Resumes,
     Mutes,
@@ -51,7 +52,7 @@ pub(super) enum Verb {
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 42] = [
+const PHRASES: [(&str, &str, Verb); 43] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -63,6 +64,7 @@ const PHRASES: [(&str, &str, Verb); 42] = [
     ("holds", "hold", Verb::Holds),
     ("transfers", "transfer", Verb::Transfers),
     ("joins", "join", Verb::Joins),
+    ("merges", "merge", Verb::Merges),
     ("writes", "write", Verb::Writes),
     ("reads", "read", Verb::Reads),
     ("resumes", "resume", Verb::Resumes),

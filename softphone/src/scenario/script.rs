@@ -105,6 +105,8 @@ pub enum Deed {
     Transfer(Box<str>, Box<str>),
     /// Brings the other sides of two of its calls together.
     Join(Box<str>, Box<str>),
+    /// Makes one call of two of its calls.
+    Merge(Box<str>, Box<str>),
     /// Sends a text to somebody.
     Write(Box<str>, Box<str>),
     /// Talks again.

@@ -141,6 +141,9 @@ impl Cast {
             Verb::Joins => {
                 self.two(words, "and", "alice joins bob and carol").map(|(who, to)| Deed::Join(who, to))?
             }
+            Verb::Merges => self
+                .two(words, "and", "alice merges bob and carol")
+                .map(|(who, other)| Deed::Merge(who, other))?,
             Verb::Writes => Deed::Write(self.target(words)?, words.next().into()),
             Verb::Resumes => Deed::Resume(self.peer(words, "")?),
             Verb::Mutes => Deed::Mute(true),
@@ -237,6 +240,7 @@ impl Cast {
             | Verb::Holds
             | Verb::Transfers
             | Verb::Joins
+            | Verb::Merges
             | Verb::Writes
             | Verb::Resumes
             | Verb::Mutes

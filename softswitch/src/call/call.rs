@@ -116,6 +116,8 @@ pub(super) struct Destination {
     pub(super) refusal: Option<Status>,
     /// The dialog whose party the caller takes the place of; then there are no targets either.
     pub(super) replaces: Option<Replaced>,
+    /// The call that the caller joins as a guest; then there are no targets either.
+    pub(super) joins: Option<CallId>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -127,9 +129,10 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Whether the caller alone has media: it is served by us, told why it is refused, or takes the place of another.
+    /// Whether the caller alone has media: it is served by us, told why it is refused, takes the place of another, or joins a
+    /// call.
     pub(super) const fn is_served(&self) -> bool {
-        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some()
+        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some() || self.joins.is_some()
     }
 }
 
@@ -189,6 +192,8 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// Who has joined it.
+    pub(super) guests: SmallVec<[CallId; 2]>,
     /// INFOs that wait for the other side.
     pub(super) infos: Vec<PassedInfo>,
     /// The REFER that it was made for.

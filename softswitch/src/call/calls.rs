@@ -191,7 +191,7 @@ impl Calls {
             (Some(Method::Bye), Some(side)) => {
                 answer(env, request, Status::OK);
                 if let Some(id) = id
-                    && self.leave_to_referral(env, id, side)
+                    && (self.leave_to_referral(env, id, side) || self.leave_to_guest(env, id, side))
                 {
                     return;
                 }
@@ -325,6 +325,8 @@ impl Calls {
         let Some(id) = id else { return };
         self.attend_referral(env, id);
         self.replace(env, id);
+        self.join_in(env, id);
+        self.attend_guests(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
@@ -336,7 +338,11 @@ impl Calls {
                     }
                 }
                 self.speakers.forget(&call.speech);
+                let host = call.destination.joins;
                 self.rooms.leave(env, &mut self.speakers, call);
+                if let Some(host) = host {
+                    self.forget_guest(env, host, id);
+                }
             }
             return;
         }

@@ -12,6 +12,7 @@ mod end;
 mod formats;
 mod handover;
 mod identity;
+mod join;
 mod locate;
 mod midcall;
 mod packages;

@@ -65,6 +65,11 @@ impl Served {
         self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
     }
 
+    /// A guest of a call between two others, in the room of which it is.
+    pub(super) fn guest(room: RoomId) -> Served {
+        Served { room: Some(room), ..Served::new(Service::Conference(Conference::default())) }
+    }
+
     /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
         Served {
@@ -305,6 +310,15 @@ impl Call {
     /// The answer to an offer of ours. Whether there is a codec in it.
     pub(super) fn serve_offered(&mut self, env: &mut Environment, answer: AudioOffer) -> bool {
         self.serve_with(env, answer).is_some()
+    }
+
+    /// The room that it is in has been opened anew.
+    pub(super) fn enter_again(&mut self, env: &mut Environment) {
+        let leg = self.media(Side::Caller).id;
+        let served = self.destination.service.as_ref();
+        if let Some((room, format)) = served.and_then(|served| served.room.zip(served.format)) {
+            env.media(Command::Join { room, leg, format, role: Role::Participant });
+        }
     }
 
     /// Tells a caller how many there are in the conference that it has come into, itself included.

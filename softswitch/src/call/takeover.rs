@@ -41,17 +41,18 @@ impl Call {
     /// The party on a side, as it would be in another call.
     pub(super) fn party(&self, side: Side) -> Option<Party> {
         let leg = match (&self.phase, side) {
-            (Phase::Talking { .. }, Side::Caller) => &self.caller_leg,
+            // A guest of a call may take the place of one of its parties (`join`).
+            (Phase::Talking { .. } | Phase::Served, Side::Caller) => &self.caller_leg,
             (Phase::Talking { callee }, Side::Callee) => callee,
             (
                 Phase::Locating
                 | Phase::Reserving
                 | Phase::Ringing(_)
                 | Phase::Refusing { .. }
-                | Phase::Served
                 | Phase::Ended,
                 _,
-            ) => return None,
+            )
+            | (Phase::Served, Side::Callee) => return None,
         };
         let (user, name) = match side {
             Side::Caller => (Bytes::copy_from_slice(self.caller.as_bytes()), self.caller_name.clone()),

@@ -23,7 +23,7 @@ use media::LegId;
 use serde::{Deserialize, Serialize};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
-use sip_stack::header::{HeaderName, ReferTo, Replaces};
+use sip_stack::header::{HeaderName, Join, ReferTo, Replaces};
 use sip_stack::message::{Method, Status, Uri};
 use sip_stack::session::Referral;
 use sip_stack::transaction::TransactionId;
@@ -211,7 +211,10 @@ impl Calls {
                 },
                 Err(_) => news.tell(env, Status::BAD_REQUEST),
             },
-            None => self.call_for(env, registrar, (id, side), (request, transaction, &target), news),
+            None => {
+                let destination = self.destination_of(env, registrar, (id, side), &target);
+                self.call_for(env, registrar, (id, side), (request, transaction), destination, news);
+            }
         }
     }
 
@@ -288,11 +291,38 @@ impl Calls {
     }
 
     /// Whether two parties of two calls would understand each other as they speak now.
-    fn understand(&self, env: &Environment, one: (CallId, Side), other: (CallId, Side)) -> bool {
+    pub(super) fn understand(&self, env: &Environment, one: (CallId, Side), other: (CallId, Side)) -> bool {
         let agreed = |(id, side)| self.table.get(id)?.agreed(side);
         let (Some(one), Some(other)) = (agreed(one), agreed(other)) else { return false };
         let transcode = super::bridge::transcodes(env);
         super::agreement::Agreement::unchanged(one, other, [None, None], transcode).is_some()
+    }
+
+    /// Whom a Refer-To names: the number and what it leads to. With a Join it is a call that goes on (RFC 3911).
+    fn destination_of(
+        &self,
+        env: &Environment,
+        registrar: &Registrar,
+        (id, side): (CallId, Side),
+        target: &ReferTo<'_>,
+    ) -> Result<(Bytes, Destination), Status> {
+        let call = self.table.get(id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let uri = target.request_uri();
+        let dialled = Uri::parse(&uri).ok();
+        let number = dialled
+            .and_then(|uri| uri.user_unescaped())
+            .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
+        if let Some(named) = target.join() {
+            let named = Join::parse(&named).map_err(|_| Status::BAD_REQUEST)?;
+            let user = call.party(side).ok_or(Status::CALL_DOES_NOT_EXIST)?.user;
+            let user = core::str::from_utf8(&user).map_err(|_| Status::FORBIDDEN)?;
+            let host = self.named_host(env, call.domain, user, &named)?;
+            // Nobody joins the call that it is in.
+            let host = Some(host).filter(|host| *host != id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+            return Ok((number.clone(), Destination::joining(host, &number)));
+        }
+        let destination = setup::destination(env, registrar, call.domain, dialled.as_ref(), &number);
+        destination.map(|destination| (number, destination)).map_err(|refused| refused.status)
     }
 
     /// A blind transfer: somebody is called in the name of the phone's partner.
@@ -301,7 +331,8 @@ impl Calls {
         env: &mut Environment,
         registrar: &Registrar,
         (id, side): (CallId, Side),
-        (request, transaction, target): (&Request, TransactionId, &ReferTo<'_>),
+        (request, transaction): (&Request, TransactionId),
+        destination: Result<(Bytes, Destination), Status>,
         mut news: News,
     ) {
         if self.table.len() >= env.config.limits.calls as usize {
@@ -310,14 +341,9 @@ impl Calls {
         let Some(call) = self.table.get(id) else { return };
         let domain = call.domain;
         let (Some(party), Some(phone)) = (call.party(side.other()), call.party(side)) else { return };
-        let uri = target.request_uri();
-        let dialled = Uri::parse(&uri).ok();
-        let number = dialled
-            .and_then(|uri| uri.user_unescaped())
-            .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
-        let destination = match setup::destination(env, registrar, domain, dialled.as_ref(), &number) {
+        let (number, destination) = match destination {
             Ok(destination) => destination,
-            Err(refused) => return news.tell(env, refused.status),
+            Err(status) => return news.tell(env, status),
         };
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
@@ -381,6 +407,7 @@ impl Calls {
             passing: None,
             renewal: None,
             referred: Some(Box::new(referred)),
+            guests: Default::default(),
             infos: Vec::new(),
             referring: None,
             referred_by: Some(String::from_utf8_lossy(&phone.user).into()),
@@ -400,8 +427,19 @@ impl Calls {
     }
 
     fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+        let host = self.table.get(id).and_then(|call| call.destination.joins);
+        let joined = host.map(|host| self.open_to(env, host, id));
         if let Some(call) = self.table.get_mut(id) {
             call.announce(env);
+            match joined {
+                Some(Ok(served)) => call.destination.service = Some(served),
+                Some(Err(status)) => {
+                    call.phase = Phase::Ended;
+                    call.fail_referral(env, status, EndedBy::Switch);
+                    return self.settle(env, Some(id));
+                }
+                None => {}
+            }
             if call.destination.service.is_some() {
                 if let Some(referred) = &mut call.referred {
                     referred.is_answered = true;
@@ -413,6 +451,7 @@ impl Calls {
                 call.reserve(env);
             }
         }
+        self.settle(env, host);
         self.settle(env, Some(id));
     }
 

@@ -3,6 +3,7 @@
 
 mod digits;
 mod handover;
+mod join;
 mod peers;
 mod recording;
 mod services;

@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     branch: String,
     /// The media legs that the switch asked for last.
     legs: Vec<LegId>,
+    /// Who the caller says that it is.
+    pub(crate) user: String,
     /// Whom the caller calls.
     pub(crate) number: String,
     /// To of the caller's dialog, once the switch has answered.
@@ -75,6 +77,7 @@ impl Stage {
             invited: 0,
             branch: String::new(),
             legs: Vec::new(),
+            user: "1000".into(),
             number: number.into(),
             to: format!("<sip:{number}@127.0.0.1:5060>"),
             headers: String::new(),
@@ -210,8 +213,9 @@ impl Stage {
 
     fn caller_sends(&mut self, method: &str, cseq: u32, to: &str, body: &str) {
         let uri = &format!("sip:{}@127.0.0.1:5060", self.number);
+        let user = self.user.clone();
         let credentials =
-            if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
+            if method == "INVITE" { self.credentials(method, &user, uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let branch = format!("z9hG4bK{method}{}", self.now.0);
         let more = if method == "INVITE" { self.headers.clone() } else { String::new() };
@@ -221,7 +225,7 @@ impl Stage {
         }
         self.feed(CALLER, format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={branch}\r\nMax-Forwards: 70\r\n\
-             From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
+             From: <sip:{user}@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{more}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
@@ -480,15 +484,25 @@ impl Stage {
         self.callee_asks(invite, method, headers, "");
     }
 
+    /// The same of another phone than the first, at the port of its INVITE.
+    pub(crate) fn third_sends(&mut self, invite: &Message, method: &str) {
+        let port = invite.uri().ok().and_then(|uri| uri.port).unwrap_or(CALLEE);
+        self.asks(port, invite, method, "", "");
+    }
+
     /// The same with a description.
     pub(crate) fn callee_asks(&mut self, invite: &Message, method: &str, headers: &str, body: &str) {
+        self.asks(CALLEE, invite, method, headers, body);
+    }
+
+    fn asks(&mut self, port: u16, invite: &Message, method: &str, headers: &str, body: &str) {
         self.cseq += 1;
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let [from, to, call_id] =
             [HeaderName::From, HeaderName::To, HeaderName::CallId].map(|name| text(invite, name));
         let cseq = self.cseq;
-        self.feed(CALLEE, format!(
-            "{method} sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLEE};branch=z9hG4bKc{cseq}\r\n\
+        self.feed(port, format!(
+            "{method} sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKc{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: {to};tag=b\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              {headers}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
