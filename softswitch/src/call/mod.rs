@@ -17,6 +17,7 @@ mod locate;
 mod midcall;
 mod packages;
 mod passing;
+mod pickup;
 mod reason;
 mod recall;
 mod recording;

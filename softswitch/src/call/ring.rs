@@ -398,7 +398,7 @@ impl Call {
     }
 
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
-    fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
+    pub(super) fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
         let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
         if self.is_soundless() {
@@ -586,6 +586,11 @@ impl Ring {
     /// Whether the caller hears a phone that rings.
     pub(super) const fn is_heard(&self) -> bool {
         self.early.is_some()
+    }
+
+    /// What the caller was told while it rang.
+    pub(super) const fn take_early(&mut self) -> Option<Bytes> {
+        self.early.take()
     }
 
     /// The caller has got another answer.

@@ -2,8 +2,8 @@
 //! on. So end transfers (`transfer`) and INVITEs that replace a dialog of ours (RFC 3891).
 //!
 //! Neither of the two who are brought together is asked for anything, so each goes on speaking as it did, and is converted for the
-//! other where it must be. Left out on purpose: other streams than the sound, which end with the call that is left; the
-//! replacement of early dialogs.
+//! other where it must be. Calls that ring are in `handover` and `pickup`. Left out on purpose: other streams than the sound, which
+//! end with the call that is left.
 
 use super::agreement::Agreement;
 use super::bridge::transcodes;
@@ -192,6 +192,9 @@ impl Calls {
         let dialog = env.endpoint.dialog_named(&named).ok_or(gone)?;
         let owner = env.endpoint.dialog(dialog).and_then(|dialog| super::call::call_of(dialog.owner()));
         let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
+        if call.domain == domain && call.rings_in(dialog) {
+            return Ok(Some(Replaced { call: id, side: Side::Callee }));
+        }
         let side = call.side_of(dialog).filter(|_| call.domain == domain).ok_or(gone)?;
         match call.phase {
             Phase::Talking { .. } if named.early_only => Err(Status::BUSY_HERE),
@@ -246,6 +249,9 @@ impl Calls {
         call.caller_leg.session.port = call.media(Side::Caller).port;
         call.destination.replaces = None;
         let staying = side.other();
+        if self.table.get(from).is_some_and(|call| matches!(call.phase, Phase::Ringing(_))) {
+            return self.pick_up(env, id, from);
+        }
         let is_free = self.table.get_mut(from).is_some_and(|call| {
             // Who is being transferred belongs to the call that was made for it.
             call.party(staying).is_some() && call.referring.is_none() && !call.is_changing()

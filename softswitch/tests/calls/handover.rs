@@ -345,3 +345,57 @@ fn a_peer_may_not_transfer_after_it_was_transferred_itself() {
     stage.callee_sends(&first, "REFER", "Refer-To: <sip:1000@127.0.0.1>\r\n");
     assert_eq!(code(&stage.response_to(CALLEE)), 403);
 }
+
+/// 1000 calls 1001, who rings; 1002 sends an INVITE with this offer that names that phone's dialog. The INVITE to 1001.
+fn picked_up(offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
+    let mut stage = Stage::with(THIRD_USER, "1001", 1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    let legs = [stage.media_leg(0), stage.media_leg(1)];
+    stage.register("1002", THIRD);
+    stage.user = "1002".into();
+    let call_id = String::from_utf8_lossy(invite.call_id().unwrap()).into_owned();
+    let ours = String::from_utf8_lossy(invite.from().unwrap().tag().unwrap()).into_owned();
+    stage.headers = format!("Replaces: {call_id};to-tag={ours};from-tag={tag};early-only\r\n");
+    stage.dial_again(&sdp(offer));
+    (stage, invite, legs)
+}
+
+#[test]
+fn who_names_the_dialog_of_a_phone_that_rings_has_its_call() {
+    let (mut stage, invite, legs) = picked_up(OTHER, "b");
+    stage.open_media();
+    let answers: Vec<Message> =
+        stage.responses_to(CALLER).into_iter().filter(|answer| code(answer) == 200).collect();
+    assert_eq!(answers.len(), 2, "who picks it up, and who has called");
+    assert!(answers.iter().all(|answer| body(answer).contains("RTP/AVP 0")));
+    let cancel = stage.sent_to(CALLEE, Method::Cancel);
+    assert!(cancel.reasons().any(|reason| reason.is_sip(200)), "completed elsewhere");
+    assert_eq!(related(&stage), [[legs[0], stage.media_leg(0)]]);
+    assert!(stage.told.iter().any(|command| *command == Command::Close { leg: legs[1] }));
+    close(&mut stage);
+    stage.reply(&invite, "487 Request Terminated", "");
+    assert_eq!(stage.switch.calls(), 1);
+    for answer in &answers {
+        stage.ack_of(answer);
+    }
+    stage.bye_of(&answers[0]);
+    stage.sent_to(CALLER, Method::Bye);
+    let records = close(&mut stage);
+    let [record] = &records[..] else { panic!("one record, not {records:?}") };
+    assert_eq!((&*record.caller, &*record.callee, record.status), ("1000", "1002", 200));
+}
+
+#[test]
+fn a_phone_that_rings_on_is_not_disturbed_by_who_could_not_pick_the_call_up() {
+    let (mut stage, invite, _) = picked_up(G729, "b");
+    stage.open_media();
+    stage.response_to_caller(488);
+    assert!(!stage.is_sent_to(CALLEE, Method::Cancel));
+    close(&mut stage);
+    stage.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    stage.response_to_caller(200);
+    let (mut stage, _, _) = picked_up(OTHER, "x");
+    stage.response_to_caller(481);
+}

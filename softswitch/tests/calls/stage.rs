@@ -419,6 +419,18 @@ impl Stage {
         self.caller_sends("ACK", cseq, &to, body);
     }
 
+    /// The caller acknowledges this 2xx.
+    pub(crate) fn ack_of(&mut self, answer: &Message) {
+        let (to, cseq) = (text(answer, HeaderName::To), answer.cseq().expect("a number").number);
+        self.caller_sends("ACK", cseq, &to, "");
+    }
+
+    /// The caller hangs up in the dialog of this 2xx.
+    pub(crate) fn bye_of(&mut self, answer: &Message) {
+        self.to = text(answer, HeaderName::To);
+        self.bye();
+    }
+
     /// The caller's INVITE within the dialog, which may be answered later.
     pub(crate) fn ask(&mut self, body: &str) {
         self.cseq += 1;
