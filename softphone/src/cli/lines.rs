@@ -1,7 +1,7 @@
 //! The line protocol of the headless phone: what a line means.
 //!
 //! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`, `dial DIGITS [CALL]`, `redial`,
-//! `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
+//! `transfer TARGET [CALL]`, `join CALL CALL`, `merge CALL CALL`, `message TARGET TEXT`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
 
@@ -136,7 +136,7 @@ mod tests {
             ("call", "call [@ACCOUNT] TARGET"),
             ("answer", "there is no call"),
             ("answer x", "\"x\" is no number of a call"),
-            ("join 1", "transfer TARGET [CALL], join CALL CALL"),
+            ("join 1", "transfer TARGET [CALL], join CALL CALL, merge CALL CALL"),
             ("sing", "\"sing\" is not understood"),
             ("dnd maybe", "\"dnd maybe\" is not understood"),
         ] {

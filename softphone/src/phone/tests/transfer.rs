@@ -117,6 +117,24 @@ fn a_call_that_rings_is_given_to_the_other_side_of_another_one_and_is_over_here(
 }
 
 #[test]
+fn two_calls_become_one_by_a_refer_with_join() {
+    let (mut rig, invite) = calling_beside();
+    let other = CallId(2);
+    let mut ok = response(&invite, Status::OK, None, Some(b"other"), flow().local);
+    with_sdp(sdp(4_002, "sendrecv"))(&mut ok);
+    rig.receive(ok.finish());
+    rig.command(Command::Merge { call: CALL, other });
+    let refer = rig.sent.iter().rev().find(|sent| sent.method() == Some(Method::Refer)).cloned().unwrap();
+    assert_eq!(refer.call_id().unwrap(), invite.call_id().unwrap(), "in the second call");
+    let target = refer.refer_to().unwrap();
+    let named = target.join().unwrap();
+    let named = Replaces::parse(&named).unwrap();
+    assert_eq!((named.call_id, named.to_tag), (&b"theirs"[..], &b"peer"[..]), "the first one");
+    let command = Command::Merge { call: CALL, other: CALL };
+    assert!(rig.phone.handle_input(rig.now, Input::Command(command)).is_err());
+}
+
+#[test]
 fn an_invite_that_replaces_a_call_of_ours_that_rings_cancels_it() {
     let (mut rig, invite) = calling_beside();
     respond(&mut rig, &invite, Status::RINGING);
