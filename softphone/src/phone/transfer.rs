@@ -33,7 +33,7 @@ pub(super) struct Transfer {
     refer_to: Bytes,
     attempt: Attempt,
     /// The call of ours that the other side is to come into.
-    into: Option<CallId>,
+    pub(super) into: Option<CallId>,
 }
 
 /// Whoever has sent us to make a call, and wants to hear of it.

@@ -162,9 +162,9 @@ impl Calls {
 
     /// A party hangs up in a call with guests: the first of them has its place. Whether it was so.
     pub(super) fn leave_to_guest(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
-        let Some(guest) = self.table.get(id).and_then(|call| call.guests.first().copied()) else {
-            return false;
-        };
+        // Who is being transferred belongs to the call that was made for it.
+        let host = self.table.get(id).filter(|call| call.referring.is_none());
+        let Some(guest) = host.and_then(|call| call.guests.first().copied()) else { return false };
         let is_there = self.table.get(guest).is_some_and(|guest| matches!(guest.phase, Phase::Served));
         if !is_there || !self.understand(env, (guest, Side::Caller), (id, side.other())) {
             return false;
