@@ -1,5 +1,6 @@
 //! SIP as pure state machines: text, transactions (RFC 3261 §17, RFC 6026), dialogs (§12), digest (RFC 7616),
-//! registration as a client (§10.2, RFC 5626), SDP offer/answer (RFC 3264), overload control (RFC 7339).
+//! registration as a client (§10.2, RFC 5626), events (RFC 6665, RFC 3903), SDP offer/answer (RFC 3264), overload control
+//! (RFC 7339).
 //!
 //! Nothing in this crate owns a socket, a clock, a thread or a source of randomness: time is handed in as [`Time`],
 //! the network as datagrams, randomness as a seed. The same seed and the same inputs give the same bytes.
@@ -7,6 +8,7 @@
 pub mod auth;
 pub mod dialog;
 pub mod endpoint;
+pub mod event;
 pub mod header;
 #[cfg(feature = "io")]
 pub mod io;

@@ -2,7 +2,7 @@
 //!
 //! An error names the file, the line and what can be done. Passwords stand here or in a file of their own.
 
-use crate::phone::{AutoAnswer, Codec, Settings};
+use crate::phone::{AccountId, AutoAnswer, Codec, Command, MAX_WATCHED, Settings, Transfers};
 use core::fmt;
 use media::source::Country;
 use serde::Deserialize;
@@ -49,6 +49,25 @@ pub struct AccountEntry {
     /// A file whose first line is the password; relative to the folder of this file.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// A program and its arguments that print the password: the key ring's, or a password manager's.
+    #[serde(default)]
+    pub password_command: Option<Vec<String>>,
+    /// Numbers and addresses whose calls and presence are watched.
+    #[serde(default)]
+    pub watch: Vec<String>,
+    /// Whether its mailbox is watched.
+    #[serde(default)]
+    pub mailbox: bool,
+    /// Whether others may see that the user is there, and talks.
+    #[serde(default)]
+    pub publish_presence: bool,
+}
+
+impl AccountEntry {
+    fn ways_to_the_password(&self) -> usize {
+        let given = [self.password.is_some(), self.password_file.is_some(), self.password_command.is_some()];
+        given.iter().filter(|given| **given).count()
+    }
 }
 
 /// `[phone]`
@@ -69,6 +88,8 @@ pub struct PhoneEntry {
     pub answer_when_asked: bool,
     /// Whether calls are taken that do not come from the host of a server.
     pub accept_strangers: bool,
+    /// Where the other side of a call may send us: `domain`, `anywhere` or `never`.
+    pub transfers: String,
     /// Whether callers are told that we are busy.
     pub do_not_disturb: bool,
     /// Whether a call holds the one that is going on.
@@ -91,6 +112,7 @@ impl Default for PhoneEntry {
             answer_numbers: Vec::new(),
             answer_when_asked: false,
             accept_strangers: false,
+            transfers: "domain".to_owned(),
             do_not_disturb: false,
             hold_others: true,
             country: "us".to_owned(),
@@ -203,6 +225,14 @@ impl Config {
             let problem = format!("transport = \"{}\"", transport.escape_default());
             return fault("transport", problem, "It is \"udp\", \"tcp\" or \"tls\".");
         }
+        if self.account.iter().any(|account| account.ways_to_the_password() > 1) {
+            let problem = "an account has its password in several places".into();
+            return fault("password", problem, "Leave one of password, password_file and password_command.");
+        }
+        if self.account.iter().any(|account| account.password_command.as_ref().is_some_and(Vec::is_empty)) {
+            let problem = "password_command names no program".into();
+            return fault("password_command", problem, "Give a program and its arguments, each in quotes.");
+        }
         let phone = &self.phone;
         if let Some(codec) = phone.codecs.iter().find(|name| Codec::from_name(name).is_none()) {
             let problem = format!("there is no codec \"{}\"", codec.escape_default());
@@ -214,6 +244,14 @@ impl Config {
         if !["never", "always", "numbers"].contains(&phone.auto_answer.as_str()) {
             let problem = format!("auto_answer = \"{}\"", phone.auto_answer.escape_default());
             return fault("auto_answer", problem, "It is \"never\", \"always\" or \"numbers\".");
+        }
+        if transfers(&phone.transfers).is_none() {
+            let problem = format!("transfers = \"{}\"", phone.transfers.escape_default());
+            return fault("transfers", problem, "It is \"domain\", \"anywhere\" or \"never\".");
+        }
+        if self.account.iter().any(|account| account.watch.len() > MAX_WATCHED) {
+            let problem = format!("an account watches more than {MAX_WATCHED} numbers");
+            return fault("watch", problem, "Name fewer.");
         }
         if Country::of(&phone.country).is_none() {
             let problem = format!("no tones are known of the country \"{}\"", phone.country.escape_default());
@@ -234,6 +272,23 @@ impl Config {
         Ok(())
     }
 
+    /// What its accounts watch and publish, as commands for a phone that has them in the same order.
+    pub fn watching(&self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for (account, entry) in (0..).map(AccountId).zip(&self.account) {
+            let watch =
+                |target: &String| Command::Watch { account, target: target.as_str().into(), wanted: true };
+            commands.extend(entry.watch.iter().map(watch));
+            if entry.mailbox {
+                commands.push(Command::WatchMailbox { account, wanted: true });
+            }
+            if entry.publish_presence {
+                commands.push(Command::PublishPresence { account, wanted: true });
+            }
+        }
+        commands
+    }
+
     /// What the phone is told.
     pub fn settings(&self) -> Settings {
         let phone = &self.phone;
@@ -251,12 +306,23 @@ impl Config {
             auto_answer,
             answer_when_asked: phone.answer_when_asked,
             accept_strangers: phone.accept_strangers,
+            transfers: transfers(&phone.transfers).unwrap_or_default(),
             do_not_disturb: phone.do_not_disturb,
             lines: phone.lines,
             hold_others: phone.hold_others,
             codecs: phone.codecs.iter().filter_map(|name| Codec::from_name(name)).collect(),
             ..Settings::default()
         }
+    }
+}
+
+/// `domain`, `anywhere` or `never`.
+fn transfers(name: &str) -> Option<Transfers> {
+    match name {
+        "domain" => Some(Transfers::Domain),
+        "anywhere" => Some(Transfers::Anywhere),
+        "never" => Some(Transfers::Never),
+        _ => None,
     }
 }
 
@@ -308,6 +374,23 @@ mod tests {
         assert_eq!(settings.codecs, [Codec::Pcma, Codec::Opus]);
         assert_eq!(settings.auto_answer, AutoAnswer::After(Duration::from_secs(3)));
         assert_eq!(settings.lines, 2);
+        assert!(config.watching().is_empty());
+    }
+
+    #[test]
+    fn what_an_account_watches_are_commands_for_it() {
+        let account =
+            |user: &str, more: &str| format!("[[account]]\nserver = \"x\"\nuser = \"{user}\"\n{more}\n");
+        let text =
+            account("1", "") + &account("2", "watch = [\"1002\"]\nmailbox = true\npublish_presence = true");
+        let config = Config::parse(Path::new("phone.toml"), &text).unwrap();
+        let account = AccountId(1);
+        let commands = [
+            Command::Watch { account, target: "1002".into(), wanted: true },
+            Command::WatchMailbox { account, wanted: true },
+            Command::PublishPresence { account, wanted: true },
+        ];
+        assert_eq!(config.watching(), commands);
     }
 
     #[test]
@@ -318,6 +401,7 @@ mod tests {
         for (text, line, remedy) in [
             ("[phone]\ncodecs = [\"g729\"]", 2, "Known are"),
             ("[phone]\n\nauto_answer = \"yes\"", 3, "\"numbers\""),
+            ("[phone]\ntransfers = \"ask\"", 2, "\"domain\""),
             ("[phone]\ncountry = \"xx\"", 2, "ISO 3166"),
             ("[phone]\nports = [5000, 4000]", 2, "40000"),
             ("[phone]\nlines = 0", 2, "at least 1"),

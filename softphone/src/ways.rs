@@ -7,7 +7,7 @@
 //! Left out on purpose: several ways of one account at a time (RFC 5626 §4.2.1); going back to a better server while
 //! another one works.
 
-use crate::phone::{AccountId, Reason};
+use crate::phone::{AccountId, Reason, Unreached};
 use sip_stack::Time;
 use sip_stack::random::Random;
 use sip_stack::resolve::{
@@ -231,9 +231,9 @@ impl Ways {
 /// Why there is no way; `fault` is that of the target that was tried first.
 fn why(reason: Exhausted, fault: Option<Reason>) -> Option<Reason> {
     match reason {
-        Exhausted::Unsupported => Some(Reason::NoTransport),
-        Exhausted::NotFound => Some(Reason::ServerNotFound),
-        Exhausted::Unresolved => Some(Reason::NoNames),
+        Exhausted::Unsupported => Some(Reason::Unreached(Unreached::NoTransport)),
+        Exhausted::NotFound => Some(Reason::Unreached(Unreached::ServerNotFound)),
+        Exhausted::Unresolved => Some(Reason::Unreached(Unreached::NoNames)),
         Exhausted::Unreachable => fault,
     }
 }
@@ -323,7 +323,7 @@ mod tests {
         locate(&mut ways, None);
         let (target, 4) = opened(next(&mut ways)) else { panic!("the other one") };
         assert_eq!((target.transport, target.address.port()), (Transport::Tcp, 5_070));
-        let reason = Reason::ConnectionRefused;
+        let reason = Reason::Unreached(Unreached::ConnectionRefused);
         ways.handle_input(Time::default(), Input::Failed { account: ACCOUNT, reason });
         let (target, 5) = opened(next(&mut ways)) else { panic!("the same one") };
         let way = flow(&target);
@@ -356,11 +356,11 @@ mod tests {
         };
         let mut unknown = seeking("nowhere.test", Some(Transport::Udp));
         locate(&mut unknown, None);
-        assert_eq!(told(&mut unknown), Some(Reason::ServerNotFound));
+        assert_eq!(told(&mut unknown), Some(Reason::Unreached(Unreached::ServerNotFound)));
         let mut refusing = seeking("192.0.2.9", Some(Transport::Tls));
         locate(&mut refusing, None);
         opened(refusing.poll_output());
-        let reason = Reason::UnknownIssuer;
+        let reason = Reason::Unreached(Unreached::UnknownIssuer);
         refusing.handle_input(Time::default(), Input::Failed { account: ACCOUNT, reason: reason.clone() });
         let way = Err(Some(reason));
         assert_eq!(refusing.poll_output(), Some(Output::Way { account: ACCOUNT, way }));

@@ -13,3 +13,4 @@ pub mod nat;
 pub mod prompts;
 pub mod registrar;
 pub mod store;
+pub mod subscriptions;

@@ -3,6 +3,7 @@
 //! The tests themselves are in `tests/tests`, one behaviour or one peer a file. Nothing here sleeps: whoever
 //! waits, waits for an event (a line of output, the end of a process, a bound socket) with a deadline.
 
+pub mod asterisk;
 pub mod audio;
 pub mod baresip;
 pub mod certificates;
@@ -12,6 +13,7 @@ pub mod freshness;
 pub mod fuzz;
 pub mod kamailio;
 pub mod linphone;
+pub mod model;
 pub mod pair;
 pub mod ports;
 pub mod process;

@@ -89,7 +89,8 @@ impl Sipp {
             command.arg("-inf").arg(scenarios.join(format!("{users}.csv")));
         }
         command.args(["-t", run.transport, "-i", "127.0.0.1", "-nostdin", "-p", &port.to_string()]);
-        command.args(["-mp", &ports.udp(MEDIA_PORTS).to_string()]);
+        // sound that comes is sent back
+        command.args(["-mp", &ports.udp(MEDIA_PORTS).to_string(), "-rtp_echo"]);
         command.args([
             "-m",
             &run.calls.to_string(),

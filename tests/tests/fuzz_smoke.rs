@@ -37,6 +37,17 @@ fn no_mutation_of_a_description_breaks_the_reading_and_the_answering_of_it() {
     }
 }
 
+#[test]
+fn no_mutation_of_a_document_of_an_event_package_breaks_its_parser() {
+    let mut generator = Generator(6665);
+    for document in fuzz::DOCUMENTS {
+        fuzz::event_body(document.as_bytes());
+        for _ in 0..400 {
+            fuzz::event_body(&generator.mutated(document.as_bytes()));
+        }
+    }
+}
+
 /// Inputs that together reach what the long runs have reached.
 #[test]
 fn what_the_long_runs_have_kept_is_taken() {

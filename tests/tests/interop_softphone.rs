@@ -1,4 +1,4 @@
-//! Our own phone with our switch, with baresip and with linphonec, over UDP, TCP and TLS: calls both ways, the sound compared
+//! Our own phone with our switch, with SIPp, with baresip and with linphonec, over UDP, TCP and TLS: calls both ways, the sound compared
 //! with its source, hold, keys, and exit codes that tell the outcome. Skipped, loudly, where the makers of speech or a phone
 //! cannot be installed.
 
@@ -8,6 +8,7 @@ use tests::audio::Audio;
 use tests::baresip::{self, Phone, Settings, Transport};
 use tests::compare::{Comparison, Limits};
 use tests::linphone::{self, Linphone};
+use tests::sipp::{self, Run, Sipp};
 use tests::skip;
 use tests::softphone::{Headless, Softphone, Task};
 use tests::speech::{self, Speech};
@@ -240,4 +241,29 @@ fn a_softphone_and_linphone_call_each_other() {
         is_heard("the softphone", &their_said, at_softphone);
         switch.stop();
     }
+}
+
+#[test]
+fn a_softphone_calls_sipp_and_is_called_by_it_and_hears_what_sipp_sends_back() {
+    let test = "a_softphone_calls_sipp_and_is_called_by_it_and_hears_what_sipp_sends_back";
+    if skipped(test, &[&sipp::PROGRAMS[..], &speech::PROGRAMS[..]].concat()) {
+        return;
+    }
+    let mut switch = Switch::start();
+    let (server, folder) = (switch.address(), switch.folder().to_owned());
+    let (file, said) = speech(&folder, "said", CALLER_SAYS, 8);
+    let task = |user| Task { user, server, codecs: "opus,pcmu", says: &file, options: &[] };
+    // It hangs up before the file is at its end.
+    let run = |scenario, users| Run { scenario, users, calls: 1, rate: 1, pause_ms: 7_000, transport: "u1" };
+    let callee = Sipp::start(&folder, server, switch.peer_port, &mut switch.ports, run("uas", None));
+    let caller = Softphone::call(&folder, &mut switch.ports, task("1000"), "8000");
+    is_heard("the caller", &said, caller.heard(0));
+    callee.finish().all_successful(1);
+    let port = switch.ports.udp(1);
+    let callee = Softphone::listen(&folder, &mut switch.ports, task("1500"));
+    let caller = Sipp::start(&folder, server, port, &mut switch.ports, run("uac", Some("calls")));
+    callee.tells("ended by=\"them\"");
+    is_heard("the callee", &said, callee.heard(0));
+    caller.finish().all_successful(1);
+    switch.stop();
 }

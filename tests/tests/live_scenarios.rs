@@ -8,7 +8,7 @@
 use sha2::{Digest, Sha256};
 use softphone::io::{LiveConfig, play_live};
 use softphone::scenario::network::Faults;
-use softphone::scenario::{Report, read};
+use softphone::scenario::{Report, Scenario, read};
 use std::fs;
 use tests::root;
 use tests::sim::stage;
@@ -17,11 +17,23 @@ use tests::switch::Switch;
 /// RTP ports of our phones for each test.
 const RTP_PORTS: u16 = 40;
 
+fn scenario(file: &str) -> Scenario {
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    read(file, &text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
 fn play(name: &str, faults: Faults) -> Report {
     let file = format!("scenarios/{name}.scenario");
-    let text = fs::read_to_string(root().join(&file)).unwrap();
-    let scenario = read(&file, &text).unwrap_or_else(|errors| panic!("{errors}"));
+    let scenario = scenario(&file);
     let mut switch = Switch::start_with(&stage::domains(&scenario));
+    let report = play_with(&mut switch, &scenario, faults);
+    assert!(report.failure.is_none(), "{report}");
+    switch.stop();
+    report
+}
+
+fn play_with(switch: &mut Switch, scenario: &Scenario, faults: Faults) -> Report {
+    let name = &scenario.file;
     let first = switch.ports.udp(RTP_PORTS);
     let config = LiveConfig {
         host: switch.address().ip().to_string(),
@@ -34,10 +46,35 @@ fn play(name: &str, faults: Faults) -> Report {
         seed: once(&format!("{name} {faults:?}")),
         lots: [7; 32],
     };
-    let report = play_live(&scenario, &config).unwrap_or_else(|error| panic!("{file}: {error}"));
-    assert!(report.failure.is_none(), "{report}");
+    play_live(scenario, &config).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The flows of an RFC one after the other with one switch, which has the users of all of them.
+fn play_flows(folder: &str) {
+    let mut users: String =
+        (1001..=1005).map(|user| format!("[[user]]\nid = \"{user}\"\npassword = \"secret\"\n")).collect();
+    users += "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n";
+    let mut switch =
+        Switch::start_with(&format!("[[domain]]\nname = \"{}\"\ndefault = true\n{users}", stage::DOMAIN));
+    let mut files: Vec<_> =
+        fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let scenario = scenario(file.strip_prefix(root()).unwrap().to_str().unwrap());
+        let report = play_with(&mut switch, &scenario, Faults::NONE);
+        assert!(report.failure.is_none(), "{report}");
+    }
     switch.stop();
-    report
+}
+
+#[test]
+fn the_flows_of_rfc_3665_go_as_they_say() {
+    play_flows("scenarios/rfc3665");
+}
+
+#[test]
+fn the_flows_of_rfc_5359_go_as_they_say() {
+    play_flows("scenarios/rfc5359");
 }
 
 /// Bytes that no other test has, nor this one in another process: a server that runs on would take its calls for seen ones.
@@ -93,7 +130,7 @@ fn every_scenario_is_played_that_needs_nothing_of_the_inside() {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let scenario = read(name, &fs::read_to_string(&path).unwrap()).unwrap();
+        let scenario = scenario(&format!("scenarios/{name}.scenario"));
         let elsewhere = scenario.needs_the_switch() || LONG.contains(&name);
         assert_ne!(elsewhere, PLAYED.contains(&name), "{name}");
     }

@@ -34,10 +34,15 @@ fn examples() -> Vec<Scenario> {
     examples.iter().map(read).collect()
 }
 
-/// The files, in the order of their names.
+/// The files of the folder itself, in the order of their names.
 fn scenarios() -> Vec<Scenario> {
+    scenarios_in("scenarios")
+}
+
+/// Those of a folder.
+fn scenarios_in(folder: &str) -> Vec<Scenario> {
     let mut files: Vec<_> =
-        fs::read_dir(root().join("scenarios")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "scenario"));
     files.sort();
     let read_one = |file: &std::path::PathBuf| {
@@ -45,6 +50,36 @@ fn scenarios() -> Vec<Scenario> {
         read(name, &fs::read_to_string(file).unwrap()).unwrap_or_else(|errors| panic!("{errors}"))
     };
     files.iter().map(read_one).collect()
+}
+
+/// The flows of an RFC, over a network that loses nothing and over those that lose 5 and 20 %; each names its section.
+fn assert_flows(folder: &str, rfc: &str) {
+    let flows = scenarios_in(folder);
+    let mut played = Vec::new();
+    for flow in &flows {
+        assert_eq!(flow.losses, [5, 20], "{}", flow.file);
+        let text = fs::read_to_string(root().join(&*flow.file)).unwrap();
+        let comment = text.lines().find(|line| line.starts_with('#')).unwrap_or_default();
+        let section = flow.file.rsplit('/').next().unwrap();
+        let number: Vec<&str> = section.split('_').take_while(|part| part.parse::<u8>().is_ok()).collect();
+        let named = format!("# {rfc}, section {}.", number.join("."));
+        assert!(comment.starts_with(&named), "{}: {comment}", flow.file);
+        for (seed, loss) in (1..=SEEDS).flat_map(|seed| [0, 5, 20].map(|loss| (seed, loss))) {
+            let faults = if loss == 0 { Faults::NONE } else { Faults::lossy(loss) };
+            played.push((seed, loss, play(flow, seed, faults)));
+        }
+    }
+    assert_passed(&played);
+}
+
+#[test]
+fn every_flow_of_rfc_3665_that_there_is_goes_as_it_says_at_every_loss() {
+    assert_flows("scenarios/rfc3665", "RFC 3665");
+}
+
+#[test]
+fn every_flow_of_rfc_5359_that_there_is_goes_as_it_says_at_every_loss() {
+    assert_flows("scenarios/rfc5359", "RFC 5359");
 }
 
 fn play(scenario: &Scenario, seed: u64, faults: Faults) -> Report {

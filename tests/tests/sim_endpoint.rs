@@ -8,7 +8,11 @@ use sip_stack::endpoint::{Event, Heading, Input, Output};
 use sip_stack::message::{Method, Status};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use sip_stack::{Endpoint, Message, Time};
+use softphone::scenario::network::Datagram;
 use std::time::Duration;
+use tests::model::town::Town;
+use tests::model::user::{Deed, User};
+use tests::sim::Faults;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -30,6 +34,93 @@ proptest! {
         let failed = first_final.is_some_and(|status| *status >= 300);
         prop_assert_eq!(!acknowledged.is_empty(), failed, "{:?}", statuses);
     }
+}
+
+/// A call over a good network between two users, the first of whom forgets a dialog with its BYE.
+fn call() -> Town {
+    let mut town = Town::new(1, 2, Faults::NONE);
+    for place in 0..2_u8 {
+        let address = town.users[usize::from(place)].address();
+        town.users[usize::from(place)] = User::new([place; 32], address, false, false);
+    }
+    let callee = town.users[1].address();
+    town.act(0, Deed::Call(callee));
+    town.run_for(Duration::from_secs(1));
+    town
+}
+
+/// How many datagrams that begin so have arrived.
+fn arrived(town: &Town, start: &str) -> usize {
+    town.story.iter().filter(|line| line.contains(" -> ") && line.contains(&format!(": {start}"))).count()
+}
+
+#[test]
+fn a_2xx_that_comes_again_after_the_bye_gets_the_same_ack_and_no_second_bye() {
+    let mut town = call();
+    let callee = town.users[1].address();
+    town.network.lose(b"ACK", callee, 2);
+    town.network.lose(b"BYE", callee, 3);
+    town.act(1, Deed::Answer);
+    town.run_for(Duration::from_millis(100));
+    town.act(0, Deed::HangUp);
+    town.run_for(Duration::from_secs(10));
+    town.finish();
+    assert_eq!(town.model.report(), "", "{}", town.story());
+    assert_eq!((arrived(&town, "ACK"), arrived(&town, "BYE")), (1, 1), "{}", town.story());
+}
+
+#[test]
+fn a_2xx_that_comes_again_after_that_of_the_next_re_invite_gets_its_own_ack() {
+    let mut town = call();
+    let callee = town.users[1].address();
+    town.act(1, Deed::Answer);
+    town.run_for(Duration::from_secs(1));
+    for _ in 0..2 {
+        town.act(0, Deed::Change);
+        town.run_for(Duration::from_millis(100));
+    }
+    let is_first = |sent: &&Datagram| {
+        let text = String::from_utf8_lossy(&sent.bytes);
+        text.starts_with("SIP/2.0 200") && text.contains("CSeq: 2 INVITE")
+    };
+    let copy = town.left.iter().find(is_first).unwrap().clone();
+    town.network.send(town.now, &copy);
+    town.run_for(Duration::from_secs(5));
+    assert_eq!(town.model.dialogs(callee), 1, "{}", town.story());
+    town.finish();
+    assert_eq!(town.model.report(), "", "{}", town.story());
+    assert_eq!(arrived(&town, "ACK"), 4, "{}", town.story());
+}
+
+#[test]
+fn who_hangs_up_during_a_re_invite_acknowledges_its_2xx_and_says_goodbye_once() {
+    let mut town = call();
+    town.act(1, Deed::Answer);
+    town.run_for(Duration::from_secs(1));
+    town.act(0, Deed::Change);
+    town.act(0, Deed::HangUp);
+    town.run_for(Duration::from_secs(10));
+    town.finish();
+    assert_eq!(town.model.report(), "", "{}", town.story());
+    assert_eq!((arrived(&town, "ACK"), arrived(&town, "BYE")), (2, 1), "{}", town.story());
+}
+
+#[test]
+fn an_early_dialog_that_was_left_goes_on_counting_when_its_2xx_comes_after_all() {
+    let mut town = Town::new(1, 3, Faults::NONE);
+    for place in 1..3_u8 {
+        let address = town.users[usize::from(place)].address();
+        town.users[usize::from(place)] = User::new([place; 32], address, true, false);
+    }
+    let fork = town.fork(&[1, 2]);
+    town.act(0, Deed::Call(fork));
+    town.run_for(Duration::from_secs(1));
+    town.act(1, Deed::Answer);
+    town.act(2, Deed::Answer);
+    town.finish();
+    assert_eq!(town.model.report(), "", "{}", town.story());
+    // The PRACK had the number 2.
+    assert_eq!(arrived(&town, "BYE sip:user@10.0.8.3:5060 SIP/2.0 [CSeq: 3"), 1, "{}", town.story());
 }
 
 /// The ACKs that leave an endpoint whose user never acknowledges, when its INVITE is answered like that.

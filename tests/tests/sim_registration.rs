@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
-use softphone::phone::{AutoAnswer, Command, Ending, Event, Reason, Settings};
+use softphone::phone::{AutoAnswer, Command, Ending, Event, Reason, Settings, Unreached};
 use std::time::Duration;
 use tests::sim::scene::{self, CONFIG, await_connected, await_event, dial, registered};
 use tests::sim::{Faults, PhoneId, World};
@@ -22,6 +22,7 @@ fn failure(world: &World, phone: PhoneId) -> Option<Reason> {
         | Event::HeldByPeer { .. }
         | Event::Transferred { .. }
         | Event::Message { .. }
+        | Event::Watch { .. }
         | Event::MessageTaken { .. }
         | Event::MessageFailed { .. }
         | Event::TransferFailed { .. }
@@ -92,7 +93,10 @@ fn a_phone_that_fell_silent_is_forgotten_when_its_registration_expires() {
 fn a_switch_that_does_not_answer_is_tried_again_until_it_does() {
     let mut world = world();
     world.network.faults.loss_percent = 100;
-    assert_eq!(try_to_register(&mut world, "1001", "a.example", "secret"), Some(Reason::NoAnswer));
+    assert_eq!(
+        try_to_register(&mut world, "1001", "a.example", "secret"),
+        Some(Reason::Unreached(Unreached::NoAnswer))
+    );
     world.network.faults.loss_percent = 0;
     assert!(world.run_until(Duration::from_secs(120), |world| world.phone(PhoneId(0)).phone.is_registered()));
 }

@@ -1,6 +1,9 @@
 //! What an INVITE leaves running in its dialog: the 2xx that is sent again until its ACK comes (RFC 3261 §13.3.1.4),
 //! the ACK that is sent again whenever the 2xx comes again (§13.2.2.4), and reliable provisional responses in both directions
 //! (RFC 3262).
+//!
+//! Bound: the ACKs of the last [`ACKNOWLEDGEMENTS`] INVITEs. A 2xx of an older one that still comes again finds no ACK; its sender
+//! gives up after 64·T1.
 
 use crate::header::RAck;
 use crate::message::Status;
@@ -10,6 +13,9 @@ use crate::transaction::{Retransmission, Timing, TransactionId};
 use crate::transport::Flow;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+/// ACKs that are kept: a 2xx may come again when the next re-INVITE is answered already.
+const ACKNOWLEDGEMENTS: usize = 4;
 
 /// A 2xx of ours that waits for its ACK.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +39,8 @@ struct Acknowledgement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteUsage {
     answer: Option<Answer>,
-    acknowledgement: Option<Acknowledgement>,
+    /// The newest last.
+    acknowledgements: Vec<Acknowledgement>,
     provisionals: Option<Box<Provisionals>>,
     acknowledged: Acknowledged,
     held: Option<Box<HeldAnswer>>,
@@ -82,13 +89,29 @@ impl InviteUsage {
 
     /// We acknowledged the 2xx to our INVITE `cseq`.
     pub fn acknowledged(&mut self, cseq: u32, flow: Flow, ack: Bytes) {
-        self.acknowledgement = Some(Acknowledgement { cseq, ack, flow });
+        self.acknowledgements.retain(|sent| sent.cseq != cseq);
+        if self.acknowledgements.len() == ACKNOWLEDGEMENTS {
+            self.acknowledgements.remove(0);
+        }
+        self.acknowledgements.push(Acknowledgement { cseq, ack, flow });
     }
 
     /// The ACK to send again when the 2xx to our INVITE `cseq` came again.
     pub fn acknowledgement(&self, cseq: u32) -> Option<(Flow, Bytes)> {
-        let sent = self.acknowledgement.as_ref().filter(|sent| sent.cseq == cseq)?;
+        let sent = self.acknowledgements.iter().find(|sent| sent.cseq == cseq)?;
         Some((sent.flow, sent.ack.clone()))
+    }
+
+    /// Whether our INVITE `cseq` was acknowledged so long ago that its ACK is forgotten.
+    pub(crate) fn is_forgotten(&self, cseq: u32) -> bool {
+        self.acknowledgements.len() == ACKNOWLEDGEMENTS
+            && self.acknowledgements.first().is_some_and(|oldest| cseq < oldest.cseq)
+    }
+
+    /// The dialog is over: nothing is sent but our ACKs, when their 2xx come again.
+    pub(crate) fn keep_acknowledgements(&mut self) {
+        let acknowledgements = core::mem::take(&mut self.acknowledgements);
+        *self = InviteUsage { acknowledgements, ..InviteUsage::default() };
     }
 
     /// The reliable provisional responses to the INVITE `cseq`, of which the first has the number `first`.
@@ -217,6 +240,16 @@ mod tests {
         assert!(usage.handle_ack(7));
         assert!(!usage.handle_ack(7));
         assert_eq!(usage.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_last_acks_are_kept_and_older_ones_are_known_to_be_forgotten() {
+        let mut usage = InviteUsage::default();
+        (1..=6).for_each(|cseq| usage.acknowledged(cseq, flow(), Bytes::from(cseq.to_string())));
+        for cseq in 3..=6 {
+            assert_eq!(usage.acknowledgement(cseq), Some((flow(), Bytes::from(cseq.to_string()))));
+        }
+        assert_eq!([1, 2, 3, 7].map(|cseq| usage.is_forgotten(cseq)), [true, true, false, false]);
     }
 
     #[test]

@@ -55,8 +55,10 @@ pub struct Dialog {
     pub(crate) usage: InviteUsage,
     /// Our BYE, which waits for the ACK of our 2xx (§15).
     pub(crate) held_bye: Option<TransactionId>,
-    /// The user has ended the dialog; it is kept for the BYE alone.
+    /// The user has ended the dialog; it is kept for the BYE, or for a 2xx, alone.
     pub(crate) ended: bool,
+    /// Until when it is kept though it is over: a 2xx to an INVITE of ours may come, maybe again (RFC 6026 §7.2).
+    pub(crate) invited_until: Option<Time>,
     pub(crate) armed: Option<Armed>,
 }
 
@@ -68,7 +70,7 @@ pub(crate) struct Origin {
 }
 
 impl Dialog {
-    /// The dialog that our response with `local_tag` creates (§12.1.1).
+    /// The dialog that our response with `local_tag` creates (§12.1.1); that to an INVITE or a SUBSCRIBE.
     ///
     /// # Errors
     /// From, To, CSeq, Call-ID or Contact of the request does not parse.
@@ -100,8 +102,24 @@ impl Dialog {
             usage: InviteUsage::default(),
             held_bye: None,
             ended: false,
+            invited_until: None,
             armed: None,
         })
+    }
+
+    /// The dialog that a NOTIFY creates on the side of the subscriber, whose SUBSCRIBE had the number `cseq` (RFC 6665 §4.4.1).
+    ///
+    /// # Errors
+    /// As [`Dialog::of_server`].
+    pub(crate) fn of_notify(
+        notify: &Message,
+        local_tag: Bytes,
+        cseq: u32,
+        origin: Origin,
+    ) -> Result<Dialog, HeaderError> {
+        let dialog = Dialog::of_server(notify, local_tag, origin)?;
+        // The request itself is taken like any other in the dialog.
+        Ok(Dialog { state: DialogState::Confirmed, local_cseq: cseq, remote_cseq: None, ..dialog })
     }
 
     /// The dialog that `response` creates on the side of the client that sent `request` (§12.1.2).
@@ -131,6 +149,7 @@ impl Dialog {
             usage: InviteUsage::default(),
             held_bye: None,
             ended: false,
+            invited_until: None,
             armed: None,
         })
     }
@@ -210,6 +229,8 @@ impl Dialog {
     pub(crate) fn confirm(&mut self, response: Option<&Message>) {
         if let Some(response) = response {
             if self.state == DialogState::Early {
+                // The user has left the early dialog; now there is something to be ended.
+                self.ended = false;
                 self.route_set = RouteSet::of_response(response);
             }
             self.refresh_target(response);
@@ -231,8 +252,8 @@ impl Dialog {
         }
         // The peer is where it was heard last (RFC 3581 §4 for requests: a NAT may have bound it anew).
         self.flow = Flow { peer: flow.peer, ..self.flow };
-        // §12.2.2: INVITE is a target refresh request; UPDATE is one too (RFC 3311 §5.2).
-        if matches!(cseq.method, Method::Invite | Method::Update) {
+        // §12.2.2: INVITE is a target refresh request; UPDATE is one too (RFC 3311 §5.2), and SUBSCRIBE and NOTIFY (RFC 6665 §3).
+        if matches!(cseq.method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify) {
             self.refresh_target(request);
         }
         Ok(())
@@ -283,12 +304,31 @@ impl Dialog {
         (writer, flow)
     }
 
+    /// Whether it is over for the user, and kept for a 2xx that may come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended && self.held_bye.is_none()
+    }
+
+    /// The user has ended it: whether it is kept, because a 2xx may come whose ACK (§13.2.2.4), or next CSeq number, only it
+    /// knows. `until`: how long it is kept, if it is an early one.
+    pub(crate) fn linger(&mut self, now: Time, until: Time) -> bool {
+        if self.state == DialogState::Early && self.invited_until.is_some() {
+            self.invited_until = Some(until);
+        }
+        let lingers = self.invited_until.is_some_and(|until| now < until);
+        if lingers {
+            self.ended = true;
+            self.usage.keep_acknowledgements();
+        }
+        lingers
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Time, timing: crate::transaction::Timing) -> UsageAction {
         self.usage.handle_timeout(now, timing)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.usage.poll_timeout()
+        if self.is_over() { self.invited_until } else { self.usage.poll_timeout() }
     }
 }
 

@@ -7,11 +7,13 @@
 //!
 //! Left out on purpose: what a request means. That is the user's.
 
+mod expected;
 mod receive;
 mod send;
 
 pub use send::{Draft, Heading};
 
+use self::expected::Expected;
 use crate::dialog::{Dialog, DialogId, UsageAction};
 use crate::header::Replaces;
 use crate::message::Message;
@@ -26,7 +28,7 @@ use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What enters an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +172,8 @@ pub struct Endpoint {
     #[serde(skip)]
     dialog_keys: KeyIndex<Dialog>,
     dialog_timers: TimerQueue<Dialog>,
+    /// SUBSCRIBEs of ours whose NOTIFYs make dialogs.
+    expected: BTreeMap<u128, Expected>,
     counters: Counters,
     upstream: Upstream,
     downstream: Downstream,
@@ -198,6 +202,7 @@ impl Endpoint {
             dialogs: Table::default(),
             dialog_keys: KeyIndex::default(),
             dialog_timers: TimerQueue::default(),
+            expected: BTreeMap::new(),
             counters: Counters::default(),
             upstream: Upstream::default(),
             downstream: Downstream::default(),
@@ -247,12 +252,12 @@ impl Endpoint {
         self.transactions.len()
     }
 
-    /// Dialogs that have not ended.
+    /// Dialogs that are kept: those that have not ended, and those of the last 64·T1 in which a 2xx may come again.
     pub fn dialogs(&self) -> usize {
         self.dialogs.len()
     }
 
-    /// A dialog that has not ended.
+    /// A dialog that is kept.
     pub fn dialog(&self, id: DialogId) -> Option<&Dialog> {
         self.dialogs.get(id)
     }
@@ -264,7 +269,8 @@ impl Endpoint {
 
     /// The dialog that somebody names from outside of it: `to_tag` is our tag (RFC 3891 §3, RFC 3911 §4).
     pub fn dialog_named(&self, named: &Replaces<'_>) -> Option<DialogId> {
-        self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))
+        let id = self.dialog_keys.get(Dialog::key_of_named(&self.hasher, named))?;
+        self.dialogs.get(id).is_some_and(|dialog| !dialog.is_over()).then_some(id)
     }
 
     /// Gives a dialog to another owner, as when a call takes over a party of another one.
@@ -297,6 +303,10 @@ impl Endpoint {
                 continue;
             };
             let owner = dialog.owner();
+            if dialog.is_over() {
+                self.forget_dialog(id);
+                continue;
+            }
             let Some(dialog) = self.dialogs.get_mut(id) else { continue };
             dialog.armed = None;
             match dialog.handle_timeout(now, timing) {

@@ -84,7 +84,9 @@ impl Endpoint {
 
     fn on_request(&mut self, now: Time, mut request: Box<Request>, dialog_key: Option<u128>) {
         if let Some(key) = dialog_key {
-            request.dialog = self.dialog_keys.get(key);
+            let alive = |id: &DialogId| self.dialogs.get(*id).is_some_and(|dialog| !dialog.is_over());
+            let dialog = self.dialog_keys.get(key).filter(alive);
+            request.dialog = dialog.or_else(|| self.dialog_of_notify(&request));
             // A REGISTER is never in a dialog; some clients repeat the tag of the last answer all the same.
             if request.dialog.is_none() && request.message.method() != Some(Method::Register) {
                 // Anybody can send this, so it is answered without state (§8.2.7).
@@ -198,6 +200,10 @@ impl Endpoint {
                     self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
                     return;
                 }
+                let usage = dialog.and_then(|id| self.dialogs.get(id)).map(|dialog| &dialog.usage);
+                if status.is_success() && usage.is_some_and(|usage| usage.is_forgotten(cseq.number)) {
+                    return;
+                }
                 // RFC 3262 §4: what is out of order, or comes again, is not looked at.
                 if status.is_provisional()
                     && let Ok(Some(rseq)) = response.rseq()
@@ -235,6 +241,7 @@ impl Endpoint {
         };
         if status.is_success() {
             self.dialogs.get_mut(id)?.confirm(Some(response));
+            self.arm_dialog(id);
         }
         Some(id)
     }

@@ -1,7 +1,7 @@
 //! What the transaction user does: respond, request, acknowledge, cancel, end a dialog (RFC 3261 §8.1, §12.2, §13).
 
 use super::{Endpoint, Output, Request};
-use crate::dialog::{Dialog, DialogId, HeldAnswer, Origin};
+use crate::dialog::{Dialog, DialogId, DialogState, HeldAnswer, Origin};
 use crate::header::{HeaderError, HeaderName, NameAddr, RAck};
 use crate::message::{Message, Method, Status, Writer, response_of};
 use crate::overload::ANNOUNCEMENT;
@@ -10,7 +10,10 @@ use crate::time::Time;
 use crate::transaction::TransactionId;
 use crate::transport::{Flow, Transmit};
 use bytes::Bytes;
+use core::time::Duration;
 
+/// Dialogs that are over are forgotten on the next tenth of a second, so that many end in one wake-up.
+const LINGERING: Duration = Duration::from_millis(100);
 /// The magic cookie of a branch (§8.1.1.7).
 const COOKIE: &str = "z9hG4bK";
 
@@ -79,7 +82,7 @@ impl Endpoint {
         }));
     }
 
-    /// Creates the dialog of an INVITE that came in (§12.1.1). `tag` is the To tag of our responses, `contact` the
+    /// Creates the dialog of an INVITE or a SUBSCRIBE that came in (§12.1.1, RFC 6665 §4.2.1.1). `tag` is the To tag of our responses, `contact` the
     /// Contact value in them.
     ///
     /// # Errors
@@ -208,7 +211,7 @@ impl Endpoint {
         method: Method<'a>,
         sent_by: &[u8],
     ) -> Option<Draft<'a>> {
-        let flow = self.dialogs.get(id)?.flow();
+        let flow = self.dialogs.get(id).filter(|dialog| !dialog.is_over())?.flow();
         let (via, branch) = self.via(sent_by, flow);
         let (writer, flow, _) = self.dialogs.get_mut(id)?.request(method, &via);
         Some(Draft { writer, method, branch, flow, dialog: Some(id) })
@@ -232,6 +235,11 @@ impl Endpoint {
         let bytes = draft.writer.finish();
         if draft.dialog.is_some() {
             self.downstream.count_established(now, draft.flow.peer);
+        }
+        if let Some(id) = draft.dialog
+            && (draft.method == Method::Invite || self.is_early(id))
+        {
+            self.await_success(id);
         }
         if draft.method == Method::Bye
             && !self.leaving
@@ -274,7 +282,26 @@ impl Endpoint {
         }
         let bytes = writer.finish();
         dialog.usage.acknowledged(cseq.number, flow, bytes.clone());
+        self.await_success(id);
         self.outputs.push_back(Output::Transmit(Transmit { flow, bytes, transaction: None }));
+    }
+
+    fn lingering_until(&self) -> Time {
+        (self.clock + self.transactions.timing().transaction()).round_up(LINGERING)
+    }
+
+    fn is_early(&self, id: DialogId) -> bool {
+        self.dialogs.get(id).is_some_and(|dialog| dialog.state() == DialogState::Early)
+    }
+
+    /// From now on a 2xx to an INVITE of ours may come, maybe again, for as long as its transaction takes it (RFC 6026 §7.2).
+    fn await_success(&mut self, id: DialogId) {
+        let until = self.lingering_until();
+        let Some(dialog) = self.dialogs.get_mut(id) else { return };
+        dialog.invited_until = Some(until);
+        if dialog.is_over() {
+            self.arm_dialog(id);
+        }
     }
 
     /// Gives up an INVITE of ours (§9.1). Its transaction still ends with a final response or a time-out.
@@ -289,7 +316,9 @@ impl Endpoint {
     }
 
     /// Forgets a dialog: after BYE, or when its INVITE failed (§12.3). One whose BYE is held back is forgotten when
-    /// that has left; until then it tells the user nothing but the requests of the peer.
+    /// that has left; until then it tells the user nothing but the requests of the peer. One in which a 2xx may come, or come
+    /// again, is kept for its ACK, for 64·T1 at most: nothing else can be sent in it, and requests of the peer are answered
+    /// with 481.
     pub fn end_dialog(&mut self, id: DialogId) {
         if let Some(dialog) = self.dialogs.get_mut(id)
             && dialog.held_bye.is_some()
@@ -298,7 +327,20 @@ impl Endpoint {
             return;
         }
         self.refuse_held(id);
-        self.forget_dialog(id);
+        self.leave_dialog(id);
+    }
+
+    /// The dialog is over: it is forgotten, unless a 2xx may come again.
+    fn leave_dialog(&mut self, id: DialogId) {
+        let (now, until) = (self.clock, self.lingering_until());
+        if self.dialogs.get(id).is_none_or(Dialog::is_over) {
+            return;
+        }
+        if self.dialogs.get_mut(id).is_some_and(|dialog| dialog.linger(now, until)) {
+            self.arm_dialog(id);
+        } else {
+            self.forget_dialog(id);
+        }
     }
 
     /// Answers an INVITE whose 2xx was held back, and is not wanted any more.
@@ -319,13 +361,16 @@ impl Endpoint {
     /// Sends the BYE that was held back, if there is one. Returns whether the user had ended the dialog already.
     pub(super) fn release_bye(&mut self, now: Time, id: DialogId) -> bool {
         let Some(dialog) = self.dialogs.get_mut(id) else { return false };
-        let (bye, ended) = (dialog.held_bye.take(), dialog.ended);
+        if dialog.is_over() {
+            return true;
+        }
+        let (bye, ended) = (dialog.held_bye.take(), core::mem::take(&mut dialog.ended));
         if let Some(bye) = bye {
             self.transactions.release(now, bye);
             self.collect(None);
         }
         if ended {
-            self.forget_dialog(id);
+            self.leave_dialog(id);
         }
         ended
     }
@@ -342,7 +387,7 @@ impl Endpoint {
         }
     }
 
-    fn forget_dialog(&mut self, id: DialogId) {
+    pub(super) fn forget_dialog(&mut self, id: DialogId) {
         if let Some(dialog) = self.dialogs.remove(id) {
             self.dialog_keys.remove(dialog.key(&self.hasher), id);
         }

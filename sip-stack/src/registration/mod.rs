@@ -28,7 +28,7 @@
 mod answer;
 mod flow;
 mod machine;
-mod wait;
+pub(crate) mod wait;
 
 pub use flow::{Failure, FlowId, Ticket};
 pub use machine::{Event, Input, Loss, MAX_FLOWS, Output, Registration};

@@ -14,7 +14,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The wait after `failures` in a row, at least one: 50 to 100 % of base-time · 2^failures. Retry-After makes it longer;
 /// after the first failure it is taken as it is, even if that is zero (RFC 5626 §4.2.1).
-pub(super) fn after(
+pub(crate) fn after(
     failures: u32,
     others_work: bool,
     retry_after: Option<Duration>,

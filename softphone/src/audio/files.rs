@@ -16,6 +16,7 @@ use std::path::Path;
 pub struct Recording {
     writer: Option<WavWriter<BufWriter<File>>>,
     rate: SampleRate,
+    early: bool,
     unflushed: usize,
     failure: Option<hound::Error>,
 }
@@ -38,7 +39,21 @@ impl Recording {
             bits_per_sample: 16,
             sample_format: SampleFormat::Int,
         };
-        Ok(Recording { writer: Some(WavWriter::create(path, spec)?), rate, unflushed: 0, failure: None })
+        let writer = Some(WavWriter::create(path, spec)?);
+        Ok(Recording { writer, rate, early: false, unflushed: 0, failure: None })
+    }
+
+    /// Whether what is heard before a call is answered is written, too: announcements, and the ringing.
+    #[must_use]
+    pub fn with_early(self, early: bool) -> Recording {
+        Recording { early, ..self }
+    }
+
+    /// Appends what was heard, unless the call is not answered and that is not wanted. After a failure nothing more is written.
+    pub fn hear(&mut self, samples: &[i16], talking: bool) {
+        if talking || self.early {
+            self.write(samples);
+        }
     }
 
     /// Appends samples. After a failure nothing more is written.
@@ -157,10 +172,8 @@ impl Audio for FileAudio {
     }
 
     fn play(&mut self, _now: Time, frame: &[i16]) {
-        if self.talking
-            && let Some(recording) = &mut self.recording
-        {
-            recording.write(frame);
+        if let Some(recording) = &mut self.recording {
+            recording.hear(frame, self.talking);
         }
     }
 

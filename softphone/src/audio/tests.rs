@@ -175,6 +175,11 @@ fn a_file_is_said_once_or_again_and_what_is_heard_is_written() {
     audio.play(Time(0), &[5; 80]);
     audio.finish().unwrap();
     assert_eq!(read_sound(&path, RATE).unwrap(), [5; 80]);
+    let recording = Recording::create(&path, RATE).unwrap().with_early(true);
+    let mut early = FileAudio::new(RATE, vec![0], true, Some(recording));
+    early.play(Time(0), &[4; 80]);
+    early.finish().unwrap();
+    assert_eq!(read_sound(&path, RATE).unwrap(), [4; 80]);
     let mut again = FileAudio::new(RATE, vec![1, 2, 3], true, None);
     again.record(Time(0), &mut frame[..5]);
     assert_eq!(frame[..5], [1, 2, 3, 1, 2]);

@@ -1,6 +1,6 @@
 //! Which account, from options or the configuration file; and its password.
 
-use super::{DONE, setup};
+use super::{DONE, key_ring, setup};
 use crate::config::{AccountEntry, Config, host_and_port_if_any, transport};
 use crate::io::Server;
 use crate::phone::Password;
@@ -67,6 +67,8 @@ impl AccountOptions {
                 password: Password(password(self.password_stdin)?.into()),
                 ..placed(server, "--server")?
             };
+            // What the file says of its own accounts is not for this one.
+            config.account.clear();
             return Ok((config, vec![server]));
         }
         let servers =
@@ -91,18 +93,21 @@ fn placed(server: &str, what: &str) -> Result<Server> {
 }
 
 fn of_entry(entry: &AccountEntry, folder: &Path) -> Result<Server> {
-    let password = match (&entry.password, &entry.password_file) {
-        (Some(password), _) => password.clone(),
-        (None, Some(file)) => {
+    let password = match (&entry.password, &entry.password_file, &entry.password_command) {
+        (Some(password), _, _) => password.clone(),
+        (None, Some(file), _) => {
             let file = folder.join(file);
             let text = std::fs::read_to_string(&file).with_context(|| {
                 format!("the password file {} of user {} cannot be read", file.display(), entry.user)
             })?;
             text.lines().next().unwrap_or_default().to_owned()
         }
-        (None, None) => std::env::var(PASSWORD).with_context(|| {
+        (None, None, Some(command)) => {
+            key_ring::ask(command).with_context(|| format!("no password of user {}", entry.user))?
+        }
+        (None, None, None) => std::env::var(PASSWORD).with_context(|| {
             format!(
-                "no password of user {}: set password or password_file, or the variable {PASSWORD}",
+                "no password of user {}: set password, password_file or password_command, or the variable {PASSWORD}",
                 entry.user
             )
         })?,

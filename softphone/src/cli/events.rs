@@ -57,6 +57,7 @@ pub(super) fn object(event: &Event) -> Value {
             "to": text(target),
             "reason": reason.to_string(),
         }),
+        Event::Watch { account, news } => super::watched::object(*account, news),
         Event::Muted { call, muted } => json!({ "event": "muted", "call": call.0, "muted": muted }),
         Event::Digit { call, digit } => {
             json!({ "event": "digit", "call": call.0, "digit": digit.to_string() })

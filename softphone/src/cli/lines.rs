@@ -1,12 +1,23 @@
 //! The line protocol of the headless phone: what a line means.
 //!
-//! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`, `dial DIGITS [CALL]`, `redial`,
-//! `transfer TARGET [CALL]`, `join CALL CALL`, `merge CALL CALL`, `message TARGET TEXT`,
+//! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`,
+//! `dial DIGITS [as events|info|tones] [CALL]`, `redial`, `transfer TARGET [CALL]`, `join CALL CALL`, `merge CALL CALL`, `message TARGET TEXT`,
+//! `watch|unwatch [@ACCOUNT] TARGET`, `mailbox|presence on|off`, `away on|off`, `watched`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
 
 use crate::phone::{AccountId, AutoAnswer, CallId, Command, DigitWay, Rejection};
 use std::time::Duration;
+
+/// How keys are sent that are said to be sent in a certain way.
+fn digit_way(word: &str) -> Result<DigitWay, String> {
+    match word {
+        "events" => Ok(DigitWay::Events),
+        "info" => Ok(DigitWay::Info),
+        "tones" => Ok(DigitWay::Tones),
+        _ => Err("dial DIGITS as events, as info or as tones".to_owned()),
+    }
+}
 
 /// What a line wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +26,8 @@ pub(super) enum Request {
     Command(Command),
     /// Calls and registrations as they are.
     Status,
+    /// What is watched, as it is.
+    Watched,
     /// Past calls.
     Log,
     /// Leave.
@@ -75,8 +88,28 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
             return Err("transfer TARGET [CALL], join CALL CALL, merge CALL CALL".to_owned());
         }
         ("dial", [digits, rest @ ..]) => {
-            Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way: DigitWay::Best }
+            let (way, rest) = match rest {
+                ["as", way, rest @ ..] => (digit_way(way)?, rest),
+                _ => (DigitWay::Best, rest),
+            };
+            Command::Dial { call: of_call(rest.first())?, digits: (*digits).into(), way }
         }
+        ("watch" | "unwatch", [target]) => {
+            Command::Watch { account: AccountId::FIRST, target: (*target).into(), wanted: verb == "watch" }
+        }
+        ("watch" | "unwatch", [which, target]) if which.starts_with('@') => Command::Watch {
+            account: account(&which[1..])?,
+            target: (*target).into(),
+            wanted: verb == "watch",
+        },
+        ("watch" | "unwatch", _) => return Err(format!("{verb} [@ACCOUNT] TARGET")),
+        ("mailbox", [word @ ("on" | "off")]) => {
+            Command::WatchMailbox { account: AccountId::FIRST, wanted: *word == "on" }
+        }
+        ("presence", [word @ ("on" | "off")]) => {
+            Command::PublishPresence { account: AccountId::FIRST, wanted: *word == "on" }
+        }
+        ("away", [word @ ("on" | "off")]) => Command::Away(*word == "on"),
         ("dnd", ["on"]) => Command::DoNotDisturb(true),
         ("dnd", ["off"]) => Command::DoNotDisturb(false),
         ("auto", ["never"]) => Command::AutoAnswer(AutoAnswer::Never),
@@ -90,6 +123,7 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         ("register", [which]) => Command::Enable { account: account(which)?, enabled: true },
         ("unregister", [which]) => Command::Enable { account: account(which)?, enabled: false },
         ("status", []) => return Ok(Request::Status),
+        ("watched", []) => return Ok(Request::Watched),
         ("log", []) => return Ok(Request::Log),
         ("quit", []) => return Ok(Request::Quit),
         _ => return Err(format!("\"{}\" is not understood", line.trim().escape_default())),
@@ -125,6 +159,14 @@ mod tests {
             command("dial 12# 3"),
             Command::Dial { call: CallId(3), digits: "12#".into(), way: DigitWay::Best }
         );
+        assert_eq!(
+            command("dial 12# as tones"),
+            Command::Dial { call: CallId(7), digits: "12#".into(), way: DigitWay::Tones }
+        );
+        let watch = |account, wanted| Command::Watch { account, target: target(), wanted };
+        assert_eq!(command("watch 1002"), watch(AccountId::FIRST, true));
+        assert_eq!(command("unwatch @1 1002"), watch(AccountId(1), false));
+        assert_eq!(command("away on"), Command::Away(true));
         assert_eq!(command("auto 5"), Command::AutoAnswer(AutoAnswer::After(Duration::from_secs(5))));
         assert_eq!(read("", last), Ok(Request::Nothing));
         assert_eq!(read("quit", None), Ok(Request::Quit));
@@ -136,7 +178,10 @@ mod tests {
             ("call", "call [@ACCOUNT] TARGET"),
             ("answer", "there is no call"),
             ("answer x", "\"x\" is no number of a call"),
+            ("dial 1 as smoke", "dial DIGITS as events, as info or as tones"),
             ("join 1", "transfer TARGET [CALL], join CALL CALL, merge CALL CALL"),
+            ("watch", "watch [@ACCOUNT] TARGET"),
+            ("mailbox maybe", "\"mailbox maybe\" is not understood"),
             ("sing", "\"sing\" is not understood"),
             ("dnd maybe", "\"dnd maybe\" is not understood"),
         ] {

@@ -6,6 +6,7 @@
 mod account;
 mod events;
 mod headless;
+mod key_ring;
 mod lines;
 mod oneshot;
 mod output;
@@ -22,6 +23,7 @@ mod start;
 mod swarm;
 #[cfg(feature = "tui")]
 mod tui;
+mod watched;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

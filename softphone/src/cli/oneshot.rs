@@ -101,18 +101,7 @@ fn report(engine: &Engine, call: CallId, quiet: bool) {
 
 fn code_of(reason: &Reason) -> u8 {
     match reason {
-        Reason::NoAnswer
-        | Reason::Unreachable
-        | Reason::ServerNotFound
-        | Reason::NoNames
-        | Reason::ConnectionRefused
-        | Reason::NoTransport
-        | Reason::UnknownIssuer
-        | Reason::WrongCertificate
-        | Reason::ExpiredCertificate
-        | Reason::TlsFailed
-        | Reason::ServerFailed(_)
-        | Reason::ServerBusy => NO_ANSWER,
+        Reason::Unreached(_) | Reason::ServerFailed(_) | Reason::ServerBusy => NO_ANSWER,
         Reason::Busy => BUSY,
         Reason::NotAnswered | Reason::Unavailable => NOT_ANSWERED,
         Reason::UnknownNumber => UNKNOWN_NUMBER,
@@ -121,6 +110,7 @@ fn code_of(reason: &Reason) -> u8 {
         | Reason::UnknownAuthentication
         | Reason::UnknownUser
         | Reason::Forbidden
+        | Reason::NotOffered
         | Reason::Declined
         | Reason::NoCommonFormat
         | Reason::Terminated
@@ -206,6 +196,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                 | Event::HeldByPeer { .. }
                 | Event::Transferred { .. }
                 | Event::Message { .. }
+                | Event::Watch { .. }
                 | Event::MessageTaken { .. }
                 | Event::MessageFailed { .. }
                 | Event::TransferFailed { .. }
@@ -295,6 +286,7 @@ fn attend_calls(engine: &mut Engine, arguments: &Listen) -> Result<u8> {
                 | Event::HeldByPeer { .. }
                 | Event::Transferred { .. }
                 | Event::Message { .. }
+                | Event::Watch { .. }
                 | Event::MessageTaken { .. }
                 | Event::MessageFailed { .. }
                 | Event::TransferFailed { .. }

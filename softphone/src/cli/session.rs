@@ -64,6 +64,9 @@ impl Session {
         let bind = |path: PathBuf| {
             ControlSocket::bind(&path).with_context(|| format!("no socket at {}", path.display()))
         };
+        for command in config.watching() {
+            engine.command(command).context("what is to be watched")?;
+        }
         if !options.no_register {
             engine.command(Command::Register)?;
         }
@@ -162,6 +165,7 @@ impl Session {
                 Err(error) => vec![refusal(&error.to_string())],
             },
             Ok(Request::Status) => self.status(),
+            Ok(Request::Watched) => super::watched::rows(self.engine.phone()),
             Ok(Request::Log) => self.engine.phone().call_log().map(logged).collect(),
             Ok(Request::Quit) => {
                 self.over = true;

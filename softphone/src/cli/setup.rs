@@ -1,10 +1,10 @@
 //! The first start: three questions, an attempt to register with the answers, and a configuration file.
 //!
-//! The password goes to a file of its own that its owner alone can read; the configuration names it. On a terminal it is not
-//! shown while it is typed.
+//! The password goes into the key ring of the desktop where there is one, else to a file of its own that its owner alone can read; the
+//! configuration says how it is had from there. On a terminal it is not shown while it is typed.
 
 use super::account::seed;
-use super::{DONE, NO_ANSWER, REFUSED};
+use super::{DONE, NO_ANSWER, REFUSED, key_ring};
 use crate::config::host_and_port_if_any;
 use crate::io::{Outcome, Server, check_registration};
 use crate::phone::Password;
@@ -52,7 +52,13 @@ pub(super) fn run(path: &Path) -> Result<u8> {
         Outcome::NoAnswer(reason) => failed(&reason, NO_ANSWER),
     };
     if code == DONE {
-        write(path, &server, &user, &password)?;
+        let kept = key_ring::keep(&server, &user, &password);
+        if kept.is_some() {
+            println!("The password is in the key ring.");
+        } else {
+            println!("There is no key ring: the password is in a file that you alone can read.");
+        }
+        write(path, &server, &user, &password, kept)?;
         println!("It works. The configuration is in {}. Start the phone with: softphone run", path.display());
     }
     Ok(code)
@@ -68,29 +74,36 @@ fn beside(path: &Path) -> PathBuf {
     path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
-/// Writes both files. A password that is there already is replaced: the user was asked.
-fn write(path: &Path, server: &str, user: &str, password: &str) -> Result<()> {
+/// Writes the configuration, and the password where no key ring has it. One that is there already is replaced: the user was asked.
+fn write(path: &Path, server: &str, user: &str, password: &str, key_ring: Option<Vec<String>>) -> Result<()> {
     let folder = beside(path);
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let secret = folder.join(PASSWORD_FILE);
+    let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
+    let password = match key_ring {
+        Some(command) => format!("password_command = {}", toml::Value::from(command)),
+        None => {
+            write_password(&folder.join(PASSWORD_FILE), password)?;
+            format!("password_file = {}", text(PASSWORD_FILE))
+        }
+    };
+    private(
+        path,
+        &format!(
+            "# The softphone. Every key is described in docs/softphone.md.\n\n[[account]]\nserver = {}\nuser = {}\n{password}\n",
+            text(server),
+            text(user),
+        ),
+    )
+}
+
+fn write_password(secret: &Path, password: &str) -> Result<()> {
     // A new file instead of the old one: its mode, and whoever has it open, do not matter then.
-    if let Err(error) = std::fs::remove_file(&secret)
+    if let Err(error) = std::fs::remove_file(secret)
         && error.kind() != ErrorKind::NotFound
     {
         return Err(error).with_context(|| format!("{} cannot be replaced", secret.display()));
     }
-    private(&secret, &format!("{password}\n"))?;
-    let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
-    private(
-        path,
-        &format!(
-            "# The softphone. Every key is described in docs/softphone.md.\n\n[[account]]\nserver = {}\nuser = {}\n\
-             password_file = {}\n",
-            text(server),
-            text(user),
-            text(PASSWORD_FILE)
-        ),
-    )
+    private(secret, &format!("{password}\n"))
 }
 
 /// Writes a new file that its owner alone can read; one that is there already is an error.
@@ -137,13 +150,24 @@ mod tests {
         let (path, secret) = (folder.path().join("softphone.toml"), folder.path().join(PASSWORD_FILE));
         std::fs::write(&secret, "old, and longer than the new one").unwrap();
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
-        write(&path, "pbx.example", "1001", "new").unwrap();
+        write(&path, "pbx.example", "1001", "new", None).unwrap();
         assert_eq!(std::fs::read(&secret).unwrap(), b"new\n");
         for file in [&secret, &path] {
             assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }
         let before = std::fs::read(&path).unwrap();
-        assert!(write(&path, "elsewhere.example", "1002", "new").is_err());
+        assert!(write(&path, "elsewhere.example", "1002", "new", None).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_in_a_key_ring_is_in_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("softphone.toml");
+        let command = ["secret-tool", "lookup", "account", "1001@pbx.example"].map(str::to_owned);
+        write(&path, "pbx.example", "1001", "new", Some(command.to_vec())).unwrap();
+        assert!(!folder.path().join(PASSWORD_FILE).exists());
+        let config = crate::config::Config::parse(&path, &std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(config.account[0].password_command.as_deref(), Some(&command[..]));
     }
 }

@@ -28,6 +28,9 @@ pub(super) struct Sound {
     /// Write what is heard to this WAV file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Write what is heard before the call is answered, too.
+    #[arg(long, requires = "record")]
+    record_early: bool,
     /// The rate at which sound is said and written.
     #[arg(long, value_name = "HERTZ", default_value_t = 48_000)]
     rate: u32,
@@ -77,8 +80,8 @@ impl Audio for Shared {
             Some(Mouth::File(file)) => file.play(now, frame),
             Some(Mouth::Other(audio, recording)) => {
                 audio.play(now, frame);
-                if let Some(recording) = recording.as_mut().filter(|_| self.talking) {
-                    recording.write(frame);
+                if let Some(recording) = recording {
+                    recording.hear(frame, self.talking);
                 }
             }
             None => {}
@@ -133,10 +136,11 @@ impl Sound {
         let rate = device.as_ref().map_or(wanted, |device| device.rate());
         let recording = match &self.record {
             None => None,
-            Some(path) => Some(
-                Recording::create(path, rate)
-                    .map_err(|error| anyhow!("{} cannot be written: {error}", path.display()))?,
-            ),
+            Some(path) => {
+                let recording = Recording::create(path, rate)
+                    .map_err(|error| anyhow!("{} cannot be written: {error}", path.display()))?;
+                Some(recording.with_early(self.record_early))
+            }
         };
         let mouth = match (device, &self.play, self.tone) {
             (Some(device), _, _) => Mouth::Other(device, recording),

@@ -69,6 +69,7 @@ pub fn check_registration(server: &Server, trust: Trust, seed: [u8; 32]) -> Resu
                 | Event::Transferred { .. }
                 | Event::TransferFailed { .. }
                 | Event::Message { .. }
+                | Event::Watch { .. }
                 | Event::MessageTaken { .. }
                 | Event::MessageFailed { .. }
                 | Event::Muted { .. }

@@ -13,7 +13,7 @@
 //! Left out on purpose: keep-alives (RFC 5626 §4.4), whose answer a server that was not asked need not give.
 
 use super::{now, udp};
-use crate::phone::{AccountId, Reason};
+use crate::phone::{AccountId, Reason, Unreached};
 use crate::ways::{self, Ways};
 use bytes::Bytes;
 use mio::net::UdpSocket;
@@ -182,7 +182,7 @@ impl Servers {
             let account = AccountId(account);
             // What was found turns out to be no way: the next one is looked for, and the phone sends again over that.
             self.news.push_back(News::Lost(account));
-            self.ways.reject(account, Reason::ConnectionRefused);
+            self.ways.reject(account, Reason::Unreached(Unreached::ConnectionRefused));
         }
         true
     }
@@ -273,9 +273,11 @@ impl Servers {
             Some(_) | None => self.close_udp(at),
         }
         match target.transport {
-            Transport::Udp => self.open_udp(account, target.address).map_err(|_| Reason::Unreachable),
+            Transport::Udp => {
+                self.open_udp(account, target.address).map_err(|_| Reason::Unreached(Unreached::Unreachable))
+            }
             Transport::Tcp | Transport::Tls => self.open_stream(account, target),
-            Transport::Ws | Transport::Wss => Err(Reason::NoTransport),
+            Transport::Ws | Transport::Wss => Err(Reason::Unreached(Unreached::NoTransport)),
         }
     }
 
@@ -299,9 +301,9 @@ impl Servers {
     }
 
     fn open_stream(&mut self, account: AccountId, target: &Target) -> Result<(), Reason> {
-        let local = udp::facing(target.address).map_err(|_| Reason::Unreachable)?;
+        let local = udp::facing(target.address).map_err(|_| Reason::Unreached(Unreached::Unreachable))?;
         if self.streams.is_none() {
-            self.streams = Some(self.start_streams().map_err(|_| Reason::Unreachable)?);
+            self.streams = Some(self.start_streams().map_err(|_| Reason::Unreached(Unreached::Unreachable))?);
         }
         let name = match &target.identity {
             sip_stack::resolve::Host::Name(name) => Some(name.as_str().into()),
@@ -312,7 +314,11 @@ impl Servers {
         }
         let flow = self.flow_of(account, target, local);
         let name = self.paths.get(usize::from(account.0)).and_then(|path| path.name.clone());
-        if self.command(Command::Open { flow, name }) { Ok(()) } else { Err(Reason::Unreachable) }
+        if self.command(Command::Open { flow, name }) {
+            Ok(())
+        } else {
+            Err(Reason::Unreached(Unreached::Unreachable))
+        }
     }
 
     fn flow_of(&self, account: AccountId, target: &Target, local: IpAddr) -> Flow {
@@ -379,21 +385,27 @@ impl Servers {
 fn why(reason: &Ended) -> Reason {
     use rustls::{CertificateError, Error};
     match reason {
-        Ended::Unreachable(io::ErrorKind::ConnectionRefused) => Reason::ConnectionRefused,
-        Ended::ConnectTimeout | Ended::HandshakeTimeout => Reason::NoAnswer,
+        Ended::Unreachable(io::ErrorKind::ConnectionRefused) => {
+            Reason::Unreached(Unreached::ConnectionRefused)
+        }
+        Ended::ConnectTimeout | Ended::HandshakeTimeout => Reason::Unreached(Unreached::NoAnswer),
         Ended::Tls(Error::InvalidCertificate(fault)) => match fault {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Reason::UnknownIssuer,
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Reason::Unreached(Unreached::UnknownIssuer)
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Reason::WrongCertificate
+                Reason::Unreached(Unreached::WrongCertificate)
             }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => Reason::ExpiredCertificate,
-            _ => Reason::UnknownIssuer,
+            | CertificateError::NotValidYetContext { .. } => Reason::Unreached(Unreached::ExpiredCertificate),
+            _ => Reason::Unreached(Unreached::UnknownIssuer),
         },
-        Ended::Tls(_) | Ended::NoTls => Reason::TlsFailed,
-        Ended::Unreachable(_) | Ended::Socket(_) | Ended::Protocol(_) | Ended::TooMany => Reason::Unreachable,
+        Ended::Tls(_) | Ended::NoTls => Reason::Unreached(Unreached::TlsFailed),
+        Ended::Unreachable(_) | Ended::Socket(_) | Ended::Protocol(_) | Ended::TooMany => {
+            Reason::Unreached(Unreached::Unreachable)
+        }
     }
 }
 

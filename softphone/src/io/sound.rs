@@ -73,6 +73,7 @@ impl Engine {
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
             | Event::Message { .. }
+            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }

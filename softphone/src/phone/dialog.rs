@@ -4,6 +4,7 @@ use super::call::Phase;
 use super::change::Change;
 use super::identity::Identity;
 use super::session::{SDP, Session, description, write_accept};
+use super::watch::Owner;
 use super::{AccountId, CallId, Ending, Phone, Reason};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -27,6 +28,11 @@ impl Phone {
     /// Ends a dialog (§15.1.1). It is forgotten with the answer.
     pub(super) fn say_goodbye(&mut self, now: Time, account: AccountId, dialog: DialogId) {
         self.send_bye(now, Farewell { account, dialog, attempt: Attempt::default() });
+    }
+
+    /// Whether our BYE in a dialog has no answer yet.
+    pub(super) fn says_goodbye(&self, dialog: DialogId) -> bool {
+        self.farewells.values().any(|farewell| farewell.dialog == dialog)
     }
 
     fn send_bye(&mut self, now: Time, mut farewell: Farewell) {
@@ -78,6 +84,18 @@ impl Phone {
 
     pub(super) fn on_request_in_dialog(&mut self, now: Time, request: &Request, dialog: DialogId) {
         let owner = self.endpoint.dialog(dialog).map_or(0, |dialog| dialog.owner());
+        if let Some(owner) = Owner::of(owner) {
+            return match (owner, request.message.method()) {
+                (Owner::Watch(id), Some(Method::Notify)) => self.on_watch_notify(now, request, dialog, id),
+                (Owner::Watch(_) | Owner::Publisher(_), Some(Method::Options)) => {
+                    self.on_other_request(request);
+                }
+                // A call has nothing to do in the dialog of a subscription (RFC 6665 §4.5.2).
+                (Owner::Watch(_) | Owner::Publisher(_), Some(_) | None) => {
+                    self.refuse(now, request, Status::METHOD_NOT_ALLOWED, |_| {});
+                }
+            };
+        }
         match request.message.method() {
             Some(Method::Bye) => self.on_bye(now, request, dialog, CallId(owner)),
             Some(Method::Invite) => self.on_reinvite(now, request, dialog, CallId(owner)),

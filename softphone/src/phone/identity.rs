@@ -21,6 +21,8 @@ pub(super) struct Identity {
     pub(super) way: Way,
     /// Why the last way failed, while the next one is looked for.
     pub(super) because: Option<Reason>,
+    /// It is registered, and what it watches goes on.
+    pub(super) watching: bool,
 }
 
 impl Identity {
@@ -40,6 +42,7 @@ impl Identity {
             digest: DigestClient::default(),
             way: Way::Fixed,
             because: None,
+            watching: false,
         })
     }
 

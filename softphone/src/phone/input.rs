@@ -141,6 +141,31 @@ pub enum Command {
     AutoAnswer(AutoAnswer),
     /// Whether callers are told that we are busy.
     DoNotDisturb(bool),
+    /// Whether those who watch us see that nobody is there.
+    Away(bool),
+    /// Watch the calls and the presence of somebody, or no longer.
+    Watch {
+        /// The account that watches.
+        account: AccountId,
+        /// As in [`Command::Call`].
+        target: Box<str>,
+        /// Whether it is to be watched.
+        wanted: bool,
+    },
+    /// Watch the mailbox of an account, or no longer.
+    WatchMailbox {
+        /// Which account's.
+        account: AccountId,
+        /// Whether it is to be watched.
+        wanted: bool,
+    },
+    /// Let others see whether the user is there and talks, or no longer.
+    PublishPresence {
+        /// Of which account.
+        account: AccountId,
+        /// Whether they are to see it.
+        wanted: bool,
+    },
 }
 
 /// What a caller is told who is refused.
@@ -221,6 +246,9 @@ pub enum CommandError {
     /// Too many messages wait for their answers.
     #[error("too many messages wait for their answers")]
     TooManyMessages,
+    /// An account watches as many numbers as it may.
+    #[error("an account watches {0} numbers at most")]
+    TooManyWatched(usize),
     /// All lines are in use.
     #[error("all {0} lines are in use")]
     NoFreeLine(u16),

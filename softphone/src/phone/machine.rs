@@ -10,9 +10,10 @@ use super::log::CallLog;
 use super::message::Written;
 use super::session::{Session, write_accept};
 use super::transfer::Referrer;
+use super::watch::{Owner, Watches};
 use super::{
     Account, AccountError, AccountId, CallId, Command, CommandError, Ending, Event, Input, LoggedCall,
-    MediaReport, Output, Reason, Settings,
+    MediaReport, Output, Reason, Settings, Unreached,
 };
 use serde::{Deserialize, Serialize};
 use sip_stack::dialog::DialogId;
@@ -57,6 +58,10 @@ pub struct Phone {
     /// What was called last, and from which account.
     pub(super) dialled: Option<(AccountId, Box<str>)>,
     pub(super) log: CallLog,
+    /// What the accounts watch, and what they publish.
+    pub(super) watches: Watches,
+    /// The user is not there.
+    pub(super) away: bool,
     /// Requests that found too many transactions.
     pub(super) turned_down: u64,
     last_call: u64,
@@ -88,6 +93,8 @@ impl Phone {
             referrers: BTreeMap::new(),
             dialled: None,
             log: CallLog::default(),
+            watches: Watches::default(),
+            away: false,
             turned_down: 0,
             last_call: 0,
             outputs: VecDeque::new(),
@@ -136,6 +143,7 @@ impl Phone {
             && self.farewells.is_empty()
             && self.written.is_empty()
             && self.unsent.is_empty()
+            && self.watches.is_settled()
             && settled
     }
 
@@ -159,7 +167,7 @@ impl Phone {
         self.turned_down
     }
 
-    /// Whether nothing is left to do but to refresh the registration.
+    /// Whether nothing is left to do but to refresh the registration; subscriptions have dialogs.
     pub fn is_idle(&self) -> bool {
         self.is_settled() && self.transactions() == 0 && self.dialogs() == 0
     }
@@ -182,6 +190,8 @@ impl Phone {
             Input::WayLost { account } => self.on_way_lost(now, account),
         }
         self.drain(now);
+        self.publish_changes(now);
+        self.drain(now);
         Ok(())
     }
 
@@ -191,6 +201,9 @@ impl Phone {
         self.drain(now);
         self.on_registration_timeouts(now);
         self.on_call_timeouts(now);
+        self.on_watch_timeouts(now);
+        self.drain(now);
+        self.publish_changes(now);
         self.drain(now);
     }
 
@@ -204,7 +217,8 @@ impl Phone {
         let calls = self.calls.values().filter_map(Call::poll_timeout);
         let registrations =
             self.identities.iter().filter_map(|identity| identity.registration.poll_timeout());
-        self.endpoint.poll_timeout().into_iter().chain(registrations).chain(calls).min()
+        let watches = self.watches.poll_timeout();
+        self.endpoint.poll_timeout().into_iter().chain(registrations).chain(calls).chain(watches).min()
     }
 
     /// The state, password included, as bytes. Outputs must have been drained.
@@ -258,6 +272,10 @@ impl Phone {
             Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
             Command::DoNotDisturb(wanted) => self.settings.do_not_disturb = wanted,
+            Command::Away(away) => self.away = away,
+            Command::Watch { account, target, wanted } => self.watch(now, account, &target, wanted)?,
+            Command::WatchMailbox { account, wanted } => self.watch_mailbox(now, account, wanted)?,
+            Command::PublishPresence { account, wanted } => self.want_publishing(account, wanted)?,
         }
         Ok(())
     }
@@ -310,9 +328,11 @@ impl Phone {
                     self.on_register_response(now, transaction, &response);
                 }
             }
-            endpoint::Event::Response { transaction, owner, dialog, response } => {
-                self.on_call_response(now, CallId(owner), transaction, dialog, &response);
-            }
+            endpoint::Event::Response { transaction, owner, dialog, response } => match Owner::of(owner) {
+                Some(Owner::Watch(id)) => self.on_subscribe_response(now, id, transaction, &response),
+                Some(Owner::Publisher(id)) => self.on_publish_response(now, id, transaction, &response),
+                None => self.on_call_response(now, CallId(owner), transaction, dialog, &response),
+            },
             endpoint::Event::Cancelled { transaction, owner, cancel } => {
                 self.on_cancelled(now, CallId(owner), transaction, &cancel);
             }
@@ -323,16 +343,27 @@ impl Phone {
                 self.on_unacknowledged(now, CallId(owner), dialog);
             }
             endpoint::Event::TimedOut { transaction, owner } => {
-                self.on_lost(now, transaction, owner, Loss::TimedOut, Reason::NoAnswer);
+                self.on_lost(now, transaction, owner, Loss::TimedOut, Reason::Unreached(Unreached::NoAnswer));
             }
             endpoint::Event::TransportFailed { transaction, owner } => {
-                self.on_lost(now, transaction, owner, Loss::TransportFailed, Reason::Unreachable);
+                self.on_lost(
+                    now,
+                    transaction,
+                    owner,
+                    Loss::TransportFailed,
+                    Reason::Unreached(Unreached::Unreachable),
+                );
             }
         }
     }
 
     fn on_lost(&mut self, now: Time, transaction: TransactionId, owner: u64, loss: Loss, reason: Reason) {
-        if self.on_bye_lost(transaction) || self.on_message_lost(transaction, reason.clone()) {
+        if let Some(owner) = Owner::of(owner) {
+            match owner {
+                Owner::Watch(id) => self.on_subscribe_lost(now, id, transaction, loss),
+                Owner::Publisher(id) => self.on_publish_lost(now, id, transaction, loss),
+            }
+        } else if self.on_bye_lost(transaction) || self.on_message_lost(transaction, reason.clone()) {
         } else if owner == REGISTRATION {
             self.on_register_lost(now, transaction, loss);
         } else if self.on_info_done(now, CallId(owner), transaction)
@@ -376,7 +407,10 @@ impl Phone {
             (Some(dialog), _) => self.on_request_in_dialog(now, &request, dialog),
             (None, Some(Method::Invite)) => self.on_call(now, request),
             (None, Some(Method::Message)) => self.on_message(now, &request),
-            (None, Some(Method::Bye)) => self.refuse(now, &request, Status::CALL_DOES_NOT_EXIST, |_| {}),
+            // RFC 6665 §4.1.3: of a subscription that we do not have.
+            (None, Some(Method::Bye | Method::Notify)) => {
+                self.refuse(now, &request, Status::CALL_DOES_NOT_EXIST, |_| {})
+            }
             (None, _) => self.on_other_request(&request),
         }
     }

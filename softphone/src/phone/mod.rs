@@ -6,10 +6,9 @@
 //! work), `registration`, `incoming` and `outgoing` calls, `answering` (which calls are taken without the user), `dialog`
 //! (requests of the other side within a call), `change` (ours: hold and resume), `digits`, `session` and `codecs` (SDP), `log`
 //! (past calls), `overview` (a call as it is shown), `settings`, `reason` (failures in words), `way` (to the
-//! server).
+//! server), `watch` (busy lamps, presence, the mailbox).
 //!
-//! A request within a call that is not known here ends in `on_other_request` of `machine`; subscriptions (RFC 6665) will branch
-//! off in `dialog::on_request_in_dialog` and `machine::on_request`. `transfer` is REFER and Replaces, `update` is UPDATE, PRACK and
+//! A request within a call that is not known here ends in `on_other_request` of `machine`. `transfer` is REFER and Replaces, `update` is UPDATE, PRACK and
 //! session timers.
 //!
 //! Left out on purpose: redirection is not followed (a 3xx ends the call and says so); names in SDP are not resolved.
@@ -36,6 +35,7 @@ mod session;
 mod settings;
 mod transfer;
 mod update;
+mod watch;
 mod way;
 
 #[cfg(test)]
@@ -50,7 +50,8 @@ pub use log::{CALLS, CallDirection, LoggedCall};
 pub use machine::{Phone, RestoreError};
 pub use output::{Ending, Event, MediaCommand, Output, Tones};
 pub use overview::{CallOverview, CallStage};
-pub use reason::Reason;
+pub use reason::{Reason, Unreached};
 pub use registration::Standing;
 pub use session::Stream;
-pub use settings::Settings;
+pub use settings::{Settings, Transfers};
+pub use watch::{Availability, Lamp, MAX_WATCHED, Mailbox, WatchEvent, WatchOverview, Watched};

@@ -8,7 +8,7 @@ use super::session::{SDP, Session, description};
 use super::transfer::Sent;
 use super::{
     AccountId, CallDirection, CallId, CommandError, Ending, Event, LoggedCall, MediaCommand, Output, Phone,
-    Reason,
+    Reason, Unreached,
 };
 use bytes::Bytes;
 use sip_stack::Time;
@@ -175,7 +175,11 @@ impl Phone {
             (StatusClass::Success, Some(dialog)) => {
                 let sent_by = self.identity(account).account.sent_by();
                 self.endpoint.acknowledge(dialog, response, &sent_by);
-                self.say_goodbye(now, account, dialog);
+                // It may be that of a re-INVITE, which was under way when we hung up.
+                let is_up = self.calls.get(&id).is_some_and(|call| call.is_up_in(dialog));
+                if !is_up && !self.says_goodbye(dialog) {
+                    self.say_goodbye(now, account, dialog);
+                }
             }
             (StatusClass::Success, None) if ours => self.calling_failed(now, id, Reason::Nonsense),
             (StatusClass::Failure, _) if ours => self.on_failure(now, id, status, response),
@@ -328,7 +332,7 @@ impl Phone {
             && calling.invite == Some(transaction)
         {
             let failure = match reason {
-                Reason::NoAnswer => Failure::Timeout,
+                Reason::Unreached(Unreached::NoAnswer) => Failure::Timeout,
                 _ => Failure::Transport,
             };
             if !self.waits(id, failure, reason.clone()) {

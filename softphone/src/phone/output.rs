@@ -2,7 +2,7 @@
 //!
 //! Text in an event is what the peer sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
 
-use super::{AccountId, CallId, Reason, Stream};
+use super::{AccountId, CallId, Reason, Stream, WatchEvent};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::resolve::Failure;
@@ -197,6 +197,13 @@ pub enum Event {
         target: Bytes,
         /// Why.
         reason: Reason,
+    },
+    /// News of what an account watches, and of what it publishes.
+    Watch {
+        /// The account.
+        account: AccountId,
+        /// The news.
+        news: WatchEvent,
     },
     /// The microphone was muted, or no longer is.
     Muted {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use sip_stack::event::{Failure, Reason as Why};
 use sip_stack::message::{Escaped, Message, Status};
 
 /// Why a registration or a call failed. Its `Display` is a sentence for the user.
@@ -15,6 +16,48 @@ pub enum Reason {
     UnknownUser,
     /// The server knows us and does not want this (403).
     Forbidden,
+    /// The server was not reached, or did not answer.
+    Unreached(Unreached),
+    /// The other side is busy (486, 600).
+    Busy,
+    /// The other side does not want the call (603).
+    Declined,
+    /// The other side cannot be reached now (480).
+    Unavailable,
+    /// Nobody answered in time (408).
+    NotAnswered,
+    /// Nobody has this number (404, 410, 484, 604).
+    UnknownNumber,
+    /// The two sides have no audio format in common (488, 606, 415).
+    NoCommonFormat,
+    /// The call was ended before it was answered (487).
+    Terminated,
+    /// The other side can be reached elsewhere (3xx), which is not followed.
+    Moved,
+    /// The server has too much to do, or is being serviced (503).
+    ServerBusy,
+    /// The server does not offer this (405, 406, 415, 489, 501).
+    NotOffered,
+    /// The server failed (5xx).
+    ServerFailed(u16),
+    /// The other side did not do what SIP asks for.
+    Nonsense,
+    /// The other side went silent in the middle of a call's beginning: no ACK came.
+    Lost,
+    /// No port for the sound could be had on this machine.
+    NoMediaPort,
+    /// Anything else.
+    Other {
+        /// The status.
+        status: u16,
+        /// What the peer said to it, escaped.
+        phrase: Box<str>,
+    },
+}
+
+/// Why a server was not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unreached {
     /// Nothing came back in time.
     NoAnswer,
     /// The network did not take our message.
@@ -35,39 +78,6 @@ pub enum Reason {
     ExpiredCertificate,
     /// The server does not speak TLS as it should.
     TlsFailed,
-    /// The other side is busy (486, 600).
-    Busy,
-    /// The other side does not want the call (603).
-    Declined,
-    /// The other side cannot be reached now (480).
-    Unavailable,
-    /// Nobody answered in time (408).
-    NotAnswered,
-    /// Nobody has this number (404, 410, 484, 604).
-    UnknownNumber,
-    /// The two sides have no audio format in common (488, 606, 415).
-    NoCommonFormat,
-    /// The call was ended before it was answered (487).
-    Terminated,
-    /// The other side can be reached elsewhere (3xx), which is not followed.
-    Moved,
-    /// The server has too much to do, or is being serviced (503).
-    ServerBusy,
-    /// The server failed (5xx).
-    ServerFailed(u16),
-    /// The other side did not do what SIP asks for.
-    Nonsense,
-    /// The other side went silent in the middle of a call's beginning: no ACK came.
-    Lost,
-    /// No port for the sound could be had on this machine.
-    NoMediaPort,
-    /// Anything else.
-    Other {
-        /// The status.
-        status: u16,
-        /// What the peer said to it, escaped.
-        phrase: Box<str>,
-    },
 }
 
 impl Reason {
@@ -93,38 +103,39 @@ impl Reason {
         }
     }
 
-    /// Whether the server was not reached, or did not answer.
-    pub fn is_of_the_way(&self) -> bool {
-        match self {
-            Reason::NoAnswer
-            | Reason::Unreachable
-            | Reason::ServerNotFound
-            | Reason::NoNames
-            | Reason::ConnectionRefused
-            | Reason::NoTransport
-            | Reason::UnknownIssuer
-            | Reason::WrongCertificate
-            | Reason::ExpiredCertificate
-            | Reason::TlsFailed => true,
-            Reason::WrongPassword
-            | Reason::UnknownAuthentication
-            | Reason::UnknownUser
-            | Reason::Forbidden
-            | Reason::Busy
-            | Reason::Declined
-            | Reason::Unavailable
-            | Reason::NotAnswered
-            | Reason::UnknownNumber
-            | Reason::NoCommonFormat
-            | Reason::Terminated
-            | Reason::Moved
-            | Reason::ServerBusy
-            | Reason::ServerFailed(_)
-            | Reason::Nonsense
-            | Reason::Lost
-            | Reason::NoMediaPort
-            | Reason::Other { .. } => false,
+    /// Why there is no subscription, or nothing is published; `response` is there when it is one.
+    pub(super) fn of_subscription(failure: Failure, response: Option<&Message>) -> Reason {
+        let refused = |status: Status| match (status.code(), response) {
+            (404 | 410 | 604, _) => Reason::UnknownNumber,
+            (405 | 406 | 415 | 489 | 501, _) => Reason::NotOffered,
+            (480, _) => Reason::Unavailable,
+            (603, _) => Reason::Forbidden,
+            (_, Some(response)) => Reason::of(status, response),
+            (_, None) => Reason::Nonsense,
+        };
+        match failure {
+            Failure::Refused(status) => refused(status),
+            Failure::WrongCredentials => Reason::WrongPassword,
+            Failure::UnknownAuthentication => Reason::UnknownAuthentication,
+            Failure::Nonsense => Reason::Nonsense,
+            Failure::TimedOut | Failure::NoNotify => Reason::Unreached(Unreached::NoAnswer),
+            Failure::TransportFailed => Reason::Unreached(Unreached::Unreachable),
+            Failure::Terminated(why) => match why {
+                Why::Rejected => Reason::Forbidden,
+                Why::NoResource => Reason::UnknownNumber,
+                Why::Deactivated
+                | Why::Probation
+                | Why::Timeout
+                | Why::GiveUp
+                | Why::Invariant
+                | Why::Unknown => Reason::Unavailable,
+            },
         }
+    }
+
+    /// Whether the server was not reached, or did not answer.
+    pub const fn is_of_the_way(&self) -> bool {
+        matches!(self, Reason::Unreached(_))
     }
 
     fn of(status: Status, response: &Message) -> Reason {
@@ -132,7 +143,7 @@ impl Reason {
             300..=399 => Reason::Moved,
             401 | 407 => Reason::WrongPassword,
             403 => Reason::Forbidden,
-            408 => Reason::NoAnswer,
+            408 => Reason::Unreached(Unreached::NoAnswer),
             503 => Reason::ServerBusy,
             code @ 500..=599 => Reason::ServerFailed(code),
             code => Reason::Other { status: code, phrase: Escaped(response.reason()).to_string().into() },
@@ -149,22 +160,7 @@ impl fmt::Display for Reason {
             }
             Reason::UnknownUser => "The server does not know this user.",
             Reason::Forbidden => "The server does not allow this.",
-            Reason::NoAnswer => "The server did not answer. Check its address and the network.",
-            Reason::Unreachable => {
-                "The message could not be delivered: nothing listens there, or the network is down."
-            }
-            Reason::ServerNotFound => "The server cannot be found: nothing is known of its name.",
-            Reason::NoNames => "The server cannot be found: the directory of names (DNS) does not answer.",
-            Reason::ConnectionRefused => {
-                "The server refuses the connection: nothing listens at this port. Check port and transport."
-            }
-            Reason::NoTransport => "The server offers no transport (UDP, TCP, TLS) that is allowed here.",
-            Reason::UnknownIssuer => {
-                "The server's certificate was issued by nobody who is trusted here. Name the file of its authority if you trust it."
-            }
-            Reason::WrongCertificate => "The server's certificate is for another name.",
-            Reason::ExpiredCertificate => "The server's certificate is not valid at this time.",
-            Reason::TlsFailed => "The server does not speak TLS as it should. Check port and transport.",
+            Reason::Unreached(why) => return fmt::Display::fmt(why, f),
             Reason::Busy => "The other side is busy.",
             Reason::Declined => "The other side declined the call.",
             Reason::Unavailable => "The other side cannot be reached at the moment.",
@@ -174,6 +170,7 @@ impl fmt::Display for Reason {
             Reason::Terminated => "The call was ended before it was answered.",
             Reason::Moved => "The other side is to be called under another address.",
             Reason::ServerBusy => "The server is overloaded or being serviced.",
+            Reason::NotOffered => "The server does not offer this.",
             Reason::ServerFailed(status) => return write!(f, "The server failed (error {status})."),
             Reason::Nonsense => "The other side did not do what SIP asks for.",
             Reason::Lost => "The connection to the other side was lost.",
@@ -181,5 +178,28 @@ impl fmt::Display for Reason {
             Reason::Other { status, phrase } => return write!(f, "The server said \"{phrase}\" ({status})."),
         };
         f.write_str(sentence)
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unreached::NoAnswer => "The server did not answer. Check its address and the network.",
+            Unreached::Unreachable => {
+                "The message could not be delivered: nothing listens there, or the network is down."
+            }
+            Unreached::ServerNotFound => "The server cannot be found: nothing is known of its name.",
+            Unreached::NoNames => "The server cannot be found: the directory of names (DNS) does not answer.",
+            Unreached::ConnectionRefused => {
+                "The server refuses the connection: nothing listens at this port. Check port and transport."
+            }
+            Unreached::NoTransport => "The server offers no transport (UDP, TCP, TLS) that is allowed here.",
+            Unreached::UnknownIssuer => {
+                "The server's certificate was issued by nobody who is trusted here. Name the file of its authority if you trust it."
+            }
+            Unreached::WrongCertificate => "The server's certificate is for another name.",
+            Unreached::ExpiredCertificate => "The server's certificate is not valid at this time.",
+            Unreached::TlsFailed => "The server does not speak TLS as it should. Check port and transport.",
+        })
     }
 }

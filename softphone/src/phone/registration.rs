@@ -3,7 +3,7 @@
 
 use super::identity::Identity;
 use super::machine::{ALLOW, REGISTRATION};
-use super::{AccountId, Event, Phone, Reason};
+use super::{AccountId, Event, Phone, Reason, Unreached};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -45,6 +45,8 @@ pub(super) struct Registration {
     blame: Option<Reason>,
     /// What the user was told last, if it was a failure, and when it is tried again.
     failure: Option<(Reason, Option<Time>)>,
+    /// Whether the user wants to be registered.
+    wanted: bool,
 }
 
 /// The REGISTER that is out.
@@ -57,7 +59,7 @@ struct Asking {
 
 impl Registration {
     pub(super) fn new(machine: registration::Registration, from: Bytes) -> Registration {
-        Registration { machine, from, asking: None, waiting: None, blame: None, failure: None }
+        Registration { machine, from, asking: None, waiting: None, blame: None, failure: None, wanted: false }
     }
 
     fn standing(&self) -> Standing {
@@ -72,6 +74,10 @@ impl Registration {
     /// Whether no request is out and none is waited for but a refresh.
     pub(super) fn is_settled(&self) -> bool {
         self.machine.is_settled()
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     pub(super) fn is_bound(&self) -> bool {
@@ -103,7 +109,13 @@ impl Phone {
 
     /// The user wants an account to be registered, or not.
     pub(super) fn want_registration(&mut self, now: Time, account: AccountId, wanted: bool) {
-        self.identity_mut(account).0.registration.failure = None;
+        let registration = &mut self.identity_mut(account).0.registration;
+        (registration.failure, registration.wanted) = (None, wanted);
+        if wanted {
+            self.pause_watching(account);
+        } else {
+            self.end_watching(now, account);
+        }
         self.feed_registration(now, account, Input::Wanted(wanted), Attempt::default());
     }
 
@@ -156,10 +168,14 @@ impl Phone {
         if let Some((account, Asking { ticket, attempt, .. })) = self.asking(transaction) {
             self.identity_mut(account).0.registration.asking = None;
             let looks_on = match loss {
-                Loss::TimedOut => self.looks_on(account, resolve::Failure::Timeout, Reason::NoAnswer),
-                Loss::TransportFailed => {
-                    self.looks_on(account, resolve::Failure::Transport, Reason::Unreachable)
+                Loss::TimedOut => {
+                    self.looks_on(account, resolve::Failure::Timeout, Reason::Unreached(Unreached::NoAnswer))
                 }
+                Loss::TransportFailed => self.looks_on(
+                    account,
+                    resolve::Failure::Transport,
+                    Reason::Unreached(Unreached::Unreachable),
+                ),
                 Loss::Unproven => false,
             };
             if looks_on {
@@ -266,6 +282,7 @@ impl Phone {
                     attempt = Attempt::default();
                     self.identity_mut(account).0.registration.failure = None;
                     self.tell(Event::Registered { account, expires_s });
+                    self.begin_watching(now, account);
                 }
                 Output::Event(registration::Event::Unregistered) => {
                     self.identity_mut(account).0.registration.failure = None;
@@ -278,6 +295,7 @@ impl Phone {
                     let retry_at = retry.map(|retry| now + retry);
                     self.identity_mut(account).0.registration.failure = Some((reason.clone(), retry_at));
                     self.tell(Event::RegistrationFailed { account, reason, retry });
+                    self.pause_watching(account);
                 }
             }
         }
@@ -325,8 +343,8 @@ fn reason(failure: Failure, response: Option<&Message>) -> Reason {
         (Failure::Refused(status), Some(response)) => Reason::of_registration(status, response),
         (Failure::WrongCredentials, _) => Reason::WrongPassword,
         (Failure::UnknownAuthentication, _) => Reason::UnknownAuthentication,
-        (Failure::TimedOut, _) => Reason::NoAnswer,
-        (Failure::TransportFailed | Failure::FlowFailed, _) => Reason::Unreachable,
+        (Failure::TimedOut, _) => Reason::Unreached(Unreached::NoAnswer),
+        (Failure::TransportFailed | Failure::FlowFailed, _) => Reason::Unreached(Unreached::Unreachable),
         (Failure::Nonsense | Failure::Refused(_), _) => Reason::Nonsense,
     }
 }

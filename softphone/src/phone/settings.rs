@@ -3,6 +3,18 @@
 use super::{AutoAnswer, Codec};
 use serde::{Deserialize, Serialize};
 
+/// Whether the other side of a call may send us to somebody else (REFER).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transfers {
+    /// To numbers of the account's own domain or server. A call elsewhere may cost money, and whoever calls us could have us make it.
+    #[default]
+    Domain,
+    /// To wherever they say.
+    Anywhere,
+    /// Not at all.
+    Never,
+}
+
 /// What the user can set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -14,6 +26,8 @@ pub struct Settings {
     /// Whether calls are taken that do not come from the host of one of our servers. Whoever reaches our port could then
     /// ring, or be answered automatically.
     pub accept_strangers: bool,
+    /// Where the other side of a call may send us.
+    pub transfers: Transfers,
     /// Every caller is told that we are busy.
     pub do_not_disturb: bool,
     /// Calls at a time; a caller beyond is told that we are busy.
@@ -33,6 +47,7 @@ impl Default for Settings {
             auto_answer: AutoAnswer::Never,
             answer_when_asked: false,
             accept_strangers: false,
+            transfers: Transfers::Domain,
             do_not_disturb: false,
             lines: 2,
             hold_others: true,

@@ -9,11 +9,13 @@
 //!
 //! Two calls become one of three when the other side of the second is sent into the first by Join (RFC 3911), which our switch does.
 //!
+//! Whether and where we may be sent is a setting ([`Transfers`]).
+//!
 //! Left out on purpose: joining calls of ours when others ask for it; asking the user whether to be sent, and replacing calls that ring here (481, as §3 says).
 
 use super::call::{Call, Phase};
 use super::identity::Identity;
-use super::{AccountId, CallId, CommandError, Event, Phone, Reason};
+use super::{AccountId, CallId, CommandError, Event, Phone, Reason, Transfers, Unreached};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -21,7 +23,7 @@ use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::refer_to::{refer_to, refer_to_join};
-use sip_stack::header::{HeaderName, Join, Replaces};
+use sip_stack::header::{HeaderName, Join, ReferTo, Replaces};
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::session::{News, Referral};
 use sip_stack::transaction::TransactionId;
@@ -189,7 +191,7 @@ impl Phone {
         let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_deref());
         let is_it = transfer.is_some_and(|transfer| transfer.asked == Some(transaction));
         if is_it {
-            self.transfer_failed(id, Reason::NoAnswer);
+            self.transfer_failed(id, Reason::Unreached(Unreached::NoAnswer));
         }
         is_it
     }
@@ -223,7 +225,7 @@ impl Phone {
                 }
             }
             Some(status) => self.transfer_failed(id, Reason::of_call(status, &request.message)),
-            None if news.is_last => self.transfer_failed(id, Reason::NoAnswer),
+            None if news.is_last => self.transfer_failed(id, Reason::Unreached(Unreached::NoAnswer)),
             None => {}
         }
     }
@@ -238,7 +240,7 @@ impl Phone {
             Ok(read) => read,
             Err(status) => return self.refuse(now, request, status, |_| {}),
         };
-        if self.calls() >= usize::from(self.settings.lines) {
+        if self.calls() >= usize::from(self.settings.lines) || !self.may_be_sent(account, &target) {
             return self.refuse(now, request, Status::DECLINE, |_| {});
         }
         let sent = Sent {
@@ -252,6 +254,22 @@ impl Phone {
         let new = self.call_uri(now, account, target.request_uri().into(), sent);
         self.referrers.insert(new, Referrer { dialog, account, referral, last: None });
         self.tell_referrer(now, new, Status::TRYING);
+    }
+
+    /// Whether the user lets others send us there.
+    fn may_be_sent(&self, account: AccountId, target: &ReferTo<'_>) -> bool {
+        let account = &self.identity(account).account;
+        match self.settings.transfers {
+            Transfers::Anywhere => true,
+            Transfers::Never => false,
+            Transfers::Domain => {
+                let host = target.address.uri.host;
+                let server = account.server.peer.ip();
+                host.eq_ignore_ascii_case(account.domain.as_bytes())
+                    || core::str::from_utf8(host)
+                        .is_ok_and(|host| host.trim_matches(['[', ']']).parse() == Ok(server))
+            }
+        }
     }
 
     /// Tells whoever has sent us what the call has come to.

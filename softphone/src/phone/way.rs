@@ -9,7 +9,7 @@
 //! [`Phone::find_server`] was called.
 
 use super::call::{Call, Phase};
-use super::{AccountId, CallId, Ending, MediaCommand, Output, Phone, Reason};
+use super::{AccountId, CallId, Ending, MediaCommand, Output, Phone, Reason, Unreached};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::resolve::Failure;
@@ -74,6 +74,9 @@ impl Phone {
             Ok(flow) => {
                 let moved = core::mem::replace(&mut identity.account.server, flow) != flow;
                 identity.way = Way::Found;
+                if moved {
+                    self.move_watching(account);
+                }
                 self.register_over(now, account, moved);
                 self.open_waiting(account);
                 for (call, calling) in waiting {
@@ -83,7 +86,7 @@ impl Phone {
             }
             Err(reason) => {
                 identity.way = Way::Unknown;
-                let reason = reason.or(because).unwrap_or(Reason::Unreachable);
+                let reason = reason.or(because).unwrap_or(Reason::Unreached(Unreached::Unreachable));
                 self.register_nowhere(now, account, &reason);
                 for call in self.unopened(account) {
                     self.calls.remove(&call);
@@ -105,6 +108,7 @@ impl Phone {
             Way::Fixed | Way::Unknown | Way::Asked => return,
             Way::Found => identity.way = Way::Unknown,
         }
+        self.pause_watching(account);
         let mut lost = Vec::new();
         for (id, call) in self.calls.iter_mut().filter(|(_, call)| call.account == account) {
             if let Phase::Calling(calling) = &mut call.phase {

@@ -351,7 +351,8 @@ impl Actor {
                 self.texts.push((user_of(&uri), String::from_utf8_lossy(&text).into()));
             }
             Event::MessageFailed { reason, .. } => self.unwritten = Some(reason),
-            Event::MessageTaken { .. } => {}
+            // What is watched the phone knows itself.
+            Event::Watch { .. } | Event::MessageTaken { .. } => {}
             Event::TransferFailed { reason, .. } => self.untransferred = Some(reason),
             Event::HoldFailed { .. } | Event::Muted { .. } | Event::Transferred { .. } => {}
             Event::Ended { call, ending } => self.change(call, |view| {

@@ -2,9 +2,9 @@
 
 use super::fault::{Fault, nearest};
 use super::network::Faults;
-use super::script::{Claim, Deed, Fact, How, REASONS, RecordedEnd, StepKind, Wire};
+use super::script::{Claim, Deed, Fact, How, REASONS, RecordedEnd, Sight, StepKind, Wire};
 use super::words::Words;
-use crate::phone::DigitWay;
+use crate::phone::{Availability, DigitWay, Lamp};
 use std::time::Duration;
 
 /// How long a claim about signalling may take to begin to hold, where nothing else is said.
@@ -87,6 +87,40 @@ pub(super) fn reason(words: &mut Words<'_>) -> Result<How, Fault> {
             Err(Fault::NoSuchSentence { subject: "a call, by its reason,", found, nearest, known })
         }
     }
+}
+
+/// How a number is seen.
+pub(super) fn sight(words: &mut Words<'_>) -> Result<Sight, Fault> {
+    const SIGHTS: [(&str, Sight); 9] = [
+        ("idle", Sight::Calls(Lamp::Idle)),
+        ("calling", Sight::Calls(Lamp::Calling)),
+        ("ringing", Sight::Calls(Lamp::Ringing)),
+        ("talking", Sight::Calls(Lamp::Talking)),
+        ("available", Sight::Presence(Availability::Available)),
+        ("away", Sight::Presence(Availability::Away)),
+        ("busy", Sight::Presence(Availability::DoNotDisturb)),
+        ("on the phone", Sight::Presence(Availability::OnThePhone)),
+        ("offline", Sight::Presence(Availability::Offline)),
+    ];
+    match SIGHTS.into_iter().find(|(phrase, _)| words.eat(phrase)) {
+        Some((_, sight)) => Ok(sight),
+        None => {
+            let (found, known) = (words.rest(), SIGHTS.map(|(phrase, _)| phrase).to_vec());
+            let nearest =
+                nearest(&found.0, &known).and_then(|near| known.iter().copied().find(|sight| *sight == near));
+            Err(Fault::NoSuchSentence { subject: "what is seen of a number", found, nearest, known })
+        }
+    }
+}
+
+/// `2 new messages`, `no new messages`.
+pub(super) fn messages(words: &mut Words<'_>) -> Result<u32, Fault> {
+    const EXAMPLE: &str = "alice has 2 new messages";
+    let new = if words.eat("no") { 0 } else { words.number("a number of messages", EXAMPLE)? };
+    if !words.eat_any(&["new messages", "new message"]) {
+        return Err(words.expected("new messages", EXAMPLE));
+    }
+    Ok(new)
 }
 
 pub(super) fn recorded_end(words: &mut Words<'_>) -> Result<Option<RecordedEnd>, Fault> {

@@ -70,6 +70,10 @@ pub(super) fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), R
             digits: digits.clone(),
             way: *way,
         },
+        Deed::Away(away) => Command::Away(*away),
+        Deed::Watch(target, wanted) => {
+            Command::Watch { account: AccountId::FIRST, target: target.clone(), wanted: *wanted }
+        }
         Deed::DoNotDisturb(wanted) => Command::DoNotDisturb(*wanted),
         Deed::Talk(talks) => {
             actor.talks = *talks;

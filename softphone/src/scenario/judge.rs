@@ -2,8 +2,8 @@
 
 use super::actor::{Actor, State, View};
 use super::runner::Inside;
-use super::script::{Claim, Fact, How, Peer};
-use crate::phone::{Ending, Reason};
+use super::script::{Claim, Fact, How, Peer, Sight};
+use crate::phone::{AccountId, Availability, Ending, Lamp, Reason, Unreached};
 use core::fmt::Write as _;
 
 /// Whether the claim holds now.
@@ -41,12 +41,19 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::NotTransferred(phone, how) => {
             of(phone, &|actor| actor.untransferred.as_ref().is_some_and(|reason| has_failed(reason, how)))
         }
+        Fact::NotRegistered(phone, how) => {
+            of(phone, &|actor| actor.trouble.as_ref().is_some_and(|reason| has_failed(reason, how)))
+        }
         Fact::NotWritten(phone, how) => {
             of(phone, &|actor| actor.unwritten.as_ref().is_some_and(|reason| has_failed(reason, how)))
         }
         Fact::Read(phone, text, peer) => of(phone, &|actor| {
             let is_from = |from: &str| peer.as_ref().is_none_or(|peer| **peer == *from);
             actor.texts.iter().any(|(from, read)| read == text && is_from(from))
+        }),
+        Fact::Sees(phone, target, sight) => of(phone, &|actor| sees(actor, target, *sight)),
+        Fact::Messages(phone, new) => of(phone, &|actor| {
+            actor.phone.mailbox(AccountId::FIRST).is_some_and(|mailbox| mailbox.new == *new)
         }),
         Fact::Hears(phone, tone) => of(phone, &|actor| actor.meter.hears(*tone)),
         Fact::HearsOnly(phone, tones) => of(phone, &|actor| actor.meter.hears_only(tones)),
@@ -77,10 +84,24 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         | Fact::Received(..)
         | Fact::Ended(..)
         | Fact::NotTransferred(..)
+        | Fact::NotRegistered(..)
         | Fact::NotWritten(..)
         | Fact::Read(..)
+        | Fact::Sees(..)
+        | Fact::Messages(..)
         | Fact::SwitchCalls(_)
         | Fact::Recorded(..) => !is_true(fact, actors, inside),
+    }
+}
+
+/// What a phone sees of a number; one that it does not watch it does not see.
+fn sees(actor: &Actor, target: &str, sight: Sight) -> bool {
+    let row = actor.phone.watched().into_iter().find(|row| *row.target == *target);
+    let (lamp, availability) = row.map_or((None, None), |row| (row.lamp, row.availability));
+    match sight {
+        Sight::Calls(wanted) => lamp == Some(wanted),
+        Sight::Presence(wanted) => availability == Some(wanted),
+        Sight::Nothing => lamp.is_none() && availability.is_none(),
     }
 }
 
@@ -115,16 +136,8 @@ fn name(reason: &Reason) -> (&'static str, Option<u16>) {
         Reason::UnknownAuthentication | Reason::Nonsense => ("nonsense", None),
         Reason::UnknownUser | Reason::UnknownNumber => ("unknown number", None),
         Reason::Forbidden => ("forbidden", None),
-        Reason::NoAnswer => ("no answer of the server", None),
-        Reason::Unreachable
-        | Reason::ServerNotFound
-        | Reason::NoNames
-        | Reason::ConnectionRefused
-        | Reason::NoTransport
-        | Reason::UnknownIssuer
-        | Reason::WrongCertificate
-        | Reason::ExpiredCertificate
-        | Reason::TlsFailed => ("server unreachable", None),
+        Reason::Unreached(Unreached::NoAnswer) => ("no answer of the server", None),
+        Reason::Unreached(_) => ("server unreachable", None),
         Reason::Busy => ("busy", None),
         Reason::Declined => ("declined", None),
         Reason::Unavailable => ("unavailable", None),
@@ -133,6 +146,7 @@ fn name(reason: &Reason) -> (&'static str, Option<u16>) {
         Reason::Terminated => ("cancelled", None),
         Reason::Moved => ("moved", None),
         Reason::ServerBusy => ("server busy", None),
+        Reason::NotOffered => ("not offered", None),
         Reason::ServerFailed(status) => ("server failed", Some(*status)),
         Reason::Lost => ("lost", None),
         Reason::NoMediaPort => ("no port for the sound", None),
@@ -165,6 +179,17 @@ pub(super) fn describe(actors: &[Actor], inside: Option<&Inside>) -> String {
             if !view.digits.is_empty() {
                 let _memory = write!(text, ", digits {}", view.digits);
             }
+        }
+        for row in actor.phone.watched() {
+            let lamp = row.lamp.map_or("no calls known", Lamp::word);
+            let availability = row.availability.map_or("no presence known", Availability::words);
+            let _memory = write!(text, "; sees {}: {lamp}, {availability}", row.target.escape_default());
+            if let Some(reason) = row.fault {
+                let _memory = write!(text, " ({reason})");
+            }
+        }
+        if let Some(mailbox) = actor.phone.mailbox(AccountId::FIRST) {
+            let _memory = write!(text, "; {mailbox}");
         }
         let _memory = writeln!(text, "; hears {}", actor.meter);
     }

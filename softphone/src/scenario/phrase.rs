@@ -28,6 +28,10 @@ pub(super) enum Verb {
     GoesOffline,
     ComesOnline,
     WantsRest,
+    GoesAway,
+    ComesBack,
+    Watches,
+    StopsWatching,
     TakesCalls,
     Rings,
     HearsRinging,
@@ -47,12 +51,15 @@ pub(super) enum Verb {
     CallEnds,
     CallFails,
     TransferFails,
+    RegistrationFails,
     Reads,
+    Sees,
+    HasMessages,
     MessageFails,
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 43] = [
+const PHRASES: [(&str, &str, Verb); 50] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -75,6 +82,11 @@ const PHRASES: [(&str, &str, Verb); 43] = [
     ("falls silent", "fall silent", Verb::FallsSilent),
     ("goes offline", "go offline", Verb::GoesOffline),
     ("comes online", "come online", Verb::ComesOnline),
+    ("goes away", "go away", Verb::GoesAway),
+    ("comes back", "come back", Verb::ComesBack),
+    ("watches", "watch", Verb::Watches),
+    ("stops watching", "stop watching", Verb::StopsWatching),
+    ("sees", "see", Verb::Sees),
     ("wants no calls", "want no calls", Verb::WantsRest),
     ("takes calls", "take calls", Verb::TakesCalls),
     ("rings", "ring", Verb::Rings),
@@ -87,6 +99,7 @@ const PHRASES: [(&str, &str, Verb); 43] = [
     ("receives", "receive", Verb::Receives),
     ("turns away", "turn away", Verb::TurnsAway),
     ("has a call waiting", "have a call waiting", Verb::HasWaiting),
+    ("has", "have", Verb::HasMessages),
     ("is registered", "are registered", Verb::IsRegistered),
     ("is connected", "are connected", Verb::IsConnected),
     ("is idle", "are idle", Verb::IsIdle),
@@ -95,6 +108,7 @@ const PHRASES: [(&str, &str, Verb); 43] = [
     ("'s call ends", "'s calls end", Verb::CallEnds),
     ("'s call fails", "'s calls fail", Verb::CallFails),
     ("'s transfer fails", "'s transfers fail", Verb::TransferFails),
+    ("'s registration fails", "'s registrations fail", Verb::RegistrationFails),
     ("'s message fails", "'s messages fail", Verb::MessageFails),
 ];
 

@@ -15,8 +15,19 @@ const KEYWORDS: [&str; 5] = ["scenario", "phone", "number", "switch", "repeat"];
 const RESERVED: [&str; 10] =
     ["wait", "network", "everybody", "and", "only", "nothing", "ringing", "each", "to", "the"];
 /// What a phone has to say for itself.
-const PROPERTIES: [&str; 8] =
-    ["password", "codecs", "lines", "answers", "tone", "quiet", "unregistered", "never holds"];
+const PROPERTIES: [&str; 11] = [
+    "password",
+    "codecs",
+    "lines",
+    "answers",
+    "tone",
+    "quiet",
+    "unregistered",
+    "never holds",
+    "watches",
+    "watches its mailbox",
+    "shows its presence",
+];
 /// The password of a phone that names none.
 const PASSWORD: &str = "secret";
 
@@ -50,6 +61,7 @@ pub fn read_with(file: &str, text: &str, numbers: &[(&str, &str)]) -> Result<Sce
         started: false,
         untitled: true,
         errors: Vec::new(),
+        watching: Vec::new(),
     };
     let mut last = 1;
     for (line, text) in (1..).zip(text.lines()) {
@@ -58,6 +70,7 @@ pub fn read_with(file: &str, text: &str, numbers: &[(&str, &str)]) -> Result<Sce
             reader.errors.push(ScenarioError { line, fault });
         }
     }
+    reader.find_watched();
     if reader.scenario.steps.is_empty() && reader.errors.is_empty() {
         reader.errors.push(ScenarioError { line: last, fault: Fault::NoSteps });
     }
@@ -74,6 +87,8 @@ struct Reader {
     started: bool,
     untitled: bool,
     errors: Vec<ScenarioError>,
+    /// Who watches whom, by the phone, the line and the name: those may be introduced later.
+    watching: Vec<(usize, u32, Box<str>)>,
 }
 
 /// What an indented line belongs to.
@@ -100,6 +115,13 @@ impl Reader {
             }
             return Ok(());
         }
+        if indented
+            && self.block == Block::Phone
+            && words.peek() == "watches"
+            && !words.clone().eat("watches its")
+        {
+            return self.watches(line, &mut words);
+        }
         if indented {
             return match (self.block, self.scenario.phones.last_mut()) {
                 (Block::Phone, Some(phone)) => {
@@ -118,6 +140,32 @@ impl Reader {
             return Err(Fault::TooLate(words.rest()));
         }
         self.set_up(line, text, &mut words)
+    }
+
+    /// `watches bob`, `watches bob and carol`, below a phone.
+    fn watches(&mut self, line: u32, words: &mut Words<'_>) -> Result<(), Fault> {
+        words.eat("watches");
+        let place = self.scenario.phones.len().saturating_sub(1);
+        loop {
+            let fault = words.expected("a name or a number", "watches bob and carol");
+            match words.next() {
+                "" => return Err(fault),
+                name => self.watching.push((place, line, name.into())),
+            }
+            if !words.eat_any(&[",", "and"]) {
+                return words.end();
+            }
+        }
+    }
+
+    fn find_watched(&mut self) {
+        for (place, line, name) in core::mem::take(&mut self.watching) {
+            match (self.cast.target(&mut Words::new(&[&name])), self.scenario.phones.get_mut(place)) {
+                (Ok(target), Some(phone)) => phone.watches.push(target),
+                (Err(fault), _) => self.errors.push(ScenarioError { line, fault }),
+                (Ok(_), None) => {}
+            }
+        }
     }
 
     fn set_up(&mut self, line: u32, text: &str, words: &mut Words<'_>) -> Result<(), Fault> {
@@ -181,6 +229,9 @@ impl Reader {
             tone_hz,
             talks: true,
             registers: true,
+            watches: Vec::new(),
+            mailbox: false,
+            publishes: false,
             line,
         });
         words.end()
@@ -255,6 +306,10 @@ fn property(phone: &mut PhoneSetup, words: &mut Words<'_>) -> Result<(), Fault> 
         }
     } else if words.eat("quiet") {
         phone.talks = false;
+    } else if words.eat("watches its mailbox") {
+        phone.mailbox = true;
+    } else if words.eat("shows its presence") {
+        phone.publishes = true;
     } else if words.eat("unregistered") {
         phone.registers = false;
     } else {

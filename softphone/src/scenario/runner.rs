@@ -12,7 +12,7 @@ use super::judge;
 use super::network::{Datagram, Faults};
 use super::report::{Failure, Report, Skipped};
 use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
-use crate::phone::{Account, AccountError, CallId, Command, Event};
+use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event};
 use core::fmt;
 use sip_stack::Time;
 use sip_stack::random::Random;
@@ -189,6 +189,7 @@ impl Runner {
             report,
         };
         for place in 0..runner.actors.len() {
+            runner.watch(now, place);
             if runner.registers(place) {
                 // A phone can always register.
                 let _done = runner.actors.get_mut(place).map(|actor| actor.command(now, Command::Register));
@@ -282,6 +283,22 @@ impl Runner {
         if first.first().is_some_and(u8::is_ascii_uppercase) {
             let line = format!("{} <- {}: {}", datagram.to, datagram.from, first.escape_ascii());
             note(&mut self.story, now.since(self.began), &line);
+        }
+    }
+
+    /// What a phone watches from the beginning begins when it is registered.
+    fn watch(&mut self, now: Time, place: usize) {
+        let (Some(setup), Some(actor)) = (self.scenario.phones.get(place), self.actors.get_mut(place)) else {
+            return;
+        };
+        let account = AccountId::FIRST;
+        let watches = setup.watches.iter();
+        let watches = watches.map(|target| Command::Watch { account, target: target.clone(), wanted: true });
+        let mailbox = setup.mailbox.then_some(Command::WatchMailbox { account, wanted: true });
+        let presence = setup.publishes.then_some(Command::PublishPresence { account, wanted: true });
+        for command in watches.chain(mailbox).chain(presence) {
+            // A number that cannot be watched is never seen.
+            let _done = actor.command(now, command);
         }
     }
 

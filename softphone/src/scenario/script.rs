@@ -4,7 +4,7 @@
 //! in `read`, the meaning in `runner` and `judge`.
 
 use super::network::Faults;
-use crate::phone::{AutoAnswer, Codec, DigitWay};
+use crate::phone::{AutoAnswer, Availability, Codec, DigitWay, Lamp};
 use std::time::Duration;
 
 /// A scenario.
@@ -49,6 +49,12 @@ pub struct PhoneSetup {
     pub talks: bool,
     /// Whether it registers before the first step.
     pub registers: bool,
+    /// The numbers it watches from the beginning.
+    pub watches: Vec<Box<str>>,
+    /// Whether it watches its mailbox.
+    pub mailbox: bool,
+    /// Whether others may see its presence.
+    pub publishes: bool,
     /// Where it is introduced.
     pub line: u32,
 }
@@ -121,6 +127,21 @@ pub enum Deed {
     Online(bool),
     /// Whether callers are told that we are busy.
     DoNotDisturb(bool),
+    /// Its user is not there, or is again.
+    Away(bool),
+    /// Watches a number, or no longer.
+    Watch(Box<str>, bool),
+}
+
+/// What a phone sees of a number that it watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Its calls.
+    Calls(Lamp),
+    /// Its presence.
+    Presence(Availability),
+    /// Neither.
+    Nothing,
 }
 
 /// Whose call is meant: that with a number, or whichever fits.
@@ -168,10 +189,16 @@ pub enum Fact {
     Ended(usize, Peer, How),
     /// It could not send somebody elsewhere, since the last deed.
     NotTransferred(usize, How),
+    /// The registrar has refused it, and it was not registered since.
+    NotRegistered(usize, How),
     /// A text of its own was not taken, since the last deed.
     NotWritten(usize, How),
     /// It got a text, from somebody, since the last deed.
     Read(usize, Box<str>, Peer),
+    /// It sees this of a number that it watches.
+    Sees(usize, Box<str>, Sight),
+    /// So many new messages wait for it.
+    Messages(usize, u32),
     /// It hears a tone of so many hertz.
     Hears(usize, u32),
     /// It hears these tones, and none of the others that the scenario knows.
@@ -280,8 +307,11 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..)
             | Fact::SwitchCalls(_)
             | Fact::Recorded(..) => Vec::new(),
         }
@@ -304,8 +334,11 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
             | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
             | Fact::HearsNothing(_) => false,
@@ -331,8 +364,11 @@ impl Fact {
             | Fact::Received(..)
             | Fact::Ended(..)
             | Fact::NotTransferred(..)
+            | Fact::NotRegistered(..)
             | Fact::NotWritten(..)
-            | Fact::Read(..) => false,
+            | Fact::Read(..)
+            | Fact::Sees(..)
+            | Fact::Messages(..) => false,
         }
     }
 }

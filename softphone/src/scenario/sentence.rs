@@ -1,9 +1,9 @@
 //! The sentences of a scenario: who, then a phrase (`phrase`), then what it asks for (`clause`).
 
-use super::clause::{claim, keys, network, presses, reason, recorded_end, wire};
+use super::clause::{claim, keys, messages, network, presses, reason, recorded_end, sight, wire};
 use super::fault::{Fault, Quoted, nearest};
 use super::phrase::{Verb, verb};
-use super::script::{Deed, Fact, How, Peer, StepKind};
+use super::script::{Deed, Fact, How, Peer, Sight, StepKind};
 use super::words::Words;
 
 /// Who and what has a name.
@@ -86,7 +86,7 @@ impl Cast {
     }
 
     /// A name stands for its number; numbers and URIs stand for themselves.
-    fn target(&self, words: &mut Words<'_>) -> Result<Box<str>, Fault> {
+    pub(super) fn target(&self, words: &mut Words<'_>) -> Result<Box<str>, Fault> {
         let word = words.next();
         let digits =
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || b"*#+".contains(&byte));
@@ -153,6 +153,10 @@ impl Cast {
             Verb::FallsSilent => Deed::Talk(false),
             Verb::GoesOffline => Deed::Online(false),
             Verb::ComesOnline => Deed::Online(true),
+            Verb::GoesAway => Deed::Away(true),
+            Verb::ComesBack => Deed::Away(false),
+            Verb::Watches => Deed::Watch(self.target(words)?, true),
+            Verb::StopsWatching => Deed::Watch(self.target(words)?, false),
             Verb::WantsRest => Deed::DoNotDisturb(true),
             Verb::TakesCalls => Deed::DoNotDisturb(false),
             Verb::Rings
@@ -173,7 +177,10 @@ impl Cast {
             | Verb::CallEnds
             | Verb::CallFails
             | Verb::TransferFails
+            | Verb::RegistrationFails
             | Verb::Reads
+            | Verb::Sees
+            | Verb::HasMessages
             | Verb::MessageFails => return Ok(None),
         }))
     }
@@ -226,8 +233,15 @@ impl Cast {
             Verb::CallEnds => Fact::Ended(phone, self.peer(words, "with")?, self.hung_up(phone, words)?),
             Verb::CallFails => Fact::Ended(phone, self.peer(words, "with")?, reason(words)?),
             Verb::TransferFails => Fact::NotTransferred(phone, reason(words)?),
+            Verb::RegistrationFails => Fact::NotRegistered(phone, reason(words)?),
             Verb::MessageFails => Fact::NotWritten(phone, reason(words)?),
             Verb::Reads => Fact::Read(phone, words.next().into(), self.peer(words, "from")?),
+            Verb::Sees => {
+                let nothing = words.eat("nothing of");
+                let target = self.target(words)?;
+                Fact::Sees(phone, target, if nothing { Sight::Nothing } else { sight(words)? })
+            }
+            Verb::HasMessages => Fact::Messages(phone, messages(words)?),
             // These are deeds.
             Verb::Registers
             | Verb::Unregisters
@@ -250,6 +264,10 @@ impl Cast {
             | Verb::FallsSilent
             | Verb::GoesOffline
             | Verb::ComesOnline
+            | Verb::GoesAway
+            | Verb::ComesBack
+            | Verb::Watches
+            | Verb::StopsWatching
             | Verb::WantsRest
             | Verb::TakesCalls => return Ok(()),
         });

@@ -1,7 +1,8 @@
 //! Reading scenarios: what is understood, and what is said of faults.
 
-use super::script::{Deed, Fact, StepKind};
+use super::script::{Deed, Fact, Sight, StepKind};
 use super::{read, read_with};
+use crate::phone::{Availability, Lamp};
 
 const CAST: &str = "scenario A\nphone alice 1001\nphone bob 1002\nnumber room 3001\n";
 
@@ -34,6 +35,35 @@ fn names_stand_for_numbers_and_numbers_for_themselves() {
     ] {
         assert_eq!(step(line), StepKind::Deed(vec![0], Deed::Call(number.into())), "{line}");
     }
+}
+
+#[test]
+fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
+    let text = "scenario A\nphone alice 1001\n    watches bob, 1003\n    watches its mailbox\nphone bob 1002\n    shows its presence\n\
+        alice sees bob ringing\nalice does not see bob on the phone\nalice has 2 new messages\nalice has no new messages\n\
+        alice sees nothing of 1003\nbob goes away\nalice stops watching bob\nalice has no call waiting\n";
+    let scenario = read("a.scenario", text).unwrap_or_else(|errors| panic!("{errors}"));
+    let alice = &scenario.phones[0];
+    assert_eq!(
+        (&alice.watches[..], alice.mailbox, alice.publishes),
+        (&["1002".into(), "1003".into()][..], true, false)
+    );
+    assert!(scenario.phones[1].publishes);
+    let facts = |at: usize| match &scenario.steps[at].kind {
+        StepKind::Claim(claim) => (claim.facts.clone(), claim.wanted),
+        other @ (StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Wait(_)) => {
+            panic!("{other:?}")
+        }
+    };
+    let bob = || "1002".into();
+    assert_eq!(facts(0), (vec![Fact::Sees(0, bob(), Sight::Calls(Lamp::Ringing))], true));
+    assert_eq!(facts(1), (vec![Fact::Sees(0, bob(), Sight::Presence(Availability::OnThePhone))], false));
+    assert_eq!(facts(2), (vec![Fact::Messages(0, 2)], true));
+    assert_eq!(facts(3), (vec![Fact::Messages(0, 0)], true));
+    assert_eq!(facts(4), (vec![Fact::Sees(0, "1003".into(), Sight::Nothing)], true));
+    assert_eq!(scenario.steps[5].kind, StepKind::Deed(vec![1], Deed::Away(true)));
+    assert_eq!(scenario.steps[6].kind, StepKind::Deed(vec![0], Deed::Watch(bob(), false)));
+    assert_eq!(facts(7), (vec![Fact::Waiting(0, None)], false));
 }
 
 #[test]

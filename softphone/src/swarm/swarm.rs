@@ -369,6 +369,7 @@ impl Swarm {
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
             | Event::Message { .. }
+            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }

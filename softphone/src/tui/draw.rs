@@ -1,6 +1,6 @@
 //! The view on a screen. What does not fit is left out: past calls first.
 
-use super::view::{AccountRow, LineRow, LogRow, Quality};
+use super::view::{AccountRow, LineRow, LogRow, Quality, WatchedRow};
 use super::{Tint, View};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
@@ -12,6 +12,8 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 const ACCOUNTS: u16 = 4;
 /// Lines that are shown at a time.
 const LINES: u16 = 6;
+/// Lines of watched numbers that are shown at a time.
+const WATCHED: u16 = 4;
 /// The softest level that a meter shows, in dBov.
 const SOFTEST: i8 = -60;
 
@@ -21,18 +23,21 @@ pub fn draw(view: &View, frame: &mut Frame<'_>) {
     let keys = key_lines(view, area.width);
     let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(most).clamp(1, most);
     let quality = quality_lines(view.quality.as_ref(), area.width);
+    let watched = watched_lines(view, area.width);
     let heights = [
         1 + rows(view.accounts.len(), ACCOUNTS),
         1 + rows(view.lines.len(), LINES),
+        if watched.is_empty() { 0 } else { 1 + rows(watched.len(), WATCHED) },
         if view.lines.is_empty() { 0 } else { 3 + quality.len() as u16 },
         2,
     ];
     let notices = view.notices.len() as u16;
-    let [accounts, lines, sound, dial, log, told, help] = Layout::vertical([
+    let [accounts, lines, lamps, sound, dial, log, told, help] = Layout::vertical([
         Constraint::Length(heights[0]),
         Constraint::Length(heights[1]),
         Constraint::Length(heights[2]),
         Constraint::Length(heights[3]),
+        Constraint::Length(heights[4]),
         Constraint::Min(0),
         Constraint::Length(notices),
         Constraint::Length(keys.len() as u16),
@@ -40,6 +45,7 @@ pub fn draw(view: &View, frame: &mut Frame<'_>) {
     .areas(area);
     draw_accounts(view, frame, accounts);
     draw_lines(view, frame, lines);
+    section("Watched", watched, frame, lamps);
     draw_sound(view, quality, frame, sound);
     draw_dial(view, frame, dial);
     let rows = view.log.iter().map(log_line).collect();
@@ -142,6 +148,21 @@ fn quality_lines(quality: Option<&Quality>, width: u16) -> Vec<Line<'static>> {
         Line::from(spans)
     });
     flow(pieces, width, "  ")
+}
+
+/// The watched numbers, as many in a line as have room.
+fn watched_lines(view: &View, width: u16) -> Vec<Line<'static>> {
+    let piece = |row: &WatchedRow| {
+        let name = if row.chosen { Modifier::REVERSED } else { Modifier::BOLD };
+        Line::from(vec![
+            Span::styled("● ", style(row.tint)),
+            Span::styled(row.name.clone(), name),
+            Span::raw(" "),
+            Span::styled(row.state.clone(), style(row.tint)),
+            Span::raw("   "),
+        ])
+    };
+    flow(view.watched.iter().map(piece), width, "  ")
 }
 
 fn draw_dial(view: &View, frame: &mut Frame<'_>, area: Rect) {

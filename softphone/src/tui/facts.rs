@@ -1,7 +1,7 @@
 //! How things are with the phone, at one moment.
 
 use crate::io::Engine;
-use crate::phone::{AutoAnswer, CallId, CallOverview, LoggedCall, Phone, Standing};
+use crate::phone::{AutoAnswer, CallId, CallOverview, LoggedCall, Mailbox, Phone, Standing, WatchOverview};
 use crate::voice::VoiceFigures;
 use sip_stack::Time;
 use std::collections::BTreeMap;
@@ -13,6 +13,12 @@ pub struct Facts {
     pub now: Time,
     /// User, domain and standing of each account, in their order.
     pub accounts: Vec<(Box<str>, Box<str>, Standing)>,
+    /// The mailbox of each account, where something is known of it.
+    pub mailboxes: Vec<Option<Mailbox>>,
+    /// The numbers that are watched.
+    pub watched: Vec<WatchOverview>,
+    /// Whether others see that the user is away; `None`: they see nothing.
+    pub away: Option<bool>,
     /// The calls that go on.
     pub calls: Vec<CallOverview>,
     /// The sound of each.
@@ -43,6 +49,9 @@ impl Facts {
                 .accounts()
                 .map(|(id, account)| (account.user.clone(), account.domain.clone(), phone.standing(id)))
                 .collect(),
+            mailboxes: phone.accounts().map(|(id, _)| phone.mailbox(id)).collect(),
+            watched: phone.watched(),
+            away: phone.is_away(),
             calls: phone.overview(),
             sounds: BTreeMap::new(),
             log: phone.call_log().rev().take(log).cloned().collect(),

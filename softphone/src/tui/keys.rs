@@ -7,7 +7,7 @@ use super::text::{shown, spoken_uri};
 use super::{Facts, Meter};
 use crate::phone::{
     AccountId, AutoAnswer, CallId, CallOverview, CallStage, Command, DigitWay, Ending, Event, Rejection,
-    Standing,
+    Standing, WatchEvent, WatchOverview, Watched,
 };
 use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::collections::{BTreeMap, VecDeque};
@@ -83,6 +83,8 @@ pub struct Ui {
     pub(super) chosen: Option<CallId>,
     /// The account that calls.
     pub(super) account: u16,
+    /// The watched number that Enter calls.
+    pub(super) watched: Option<usize>,
     /// Past calls that are scrolled over.
     pub(super) scrolled: usize,
     /// What was told, the newest last.
@@ -188,11 +190,27 @@ impl Ui {
             KeyCode::Char('a') => self.answer(facts)?,
             KeyCode::Enter => match self.answer(facts) {
                 Some(answer) => answer,
+                None if self.watched(facts).is_some() => {
+                    let row = self.watched(facts)?;
+                    let command = Command::Call { account: row.account, target: row.target.clone() };
+                    self.watched = None;
+                    command
+                }
                 None => {
                     self.dial.active = true;
                     return None;
                 }
             },
+            KeyCode::Char('w') => {
+                let next = self.watched.map_or(0, |at| at + 1);
+                self.watched = (next < facts.watched.len()).then_some(next);
+                return None;
+            }
+            KeyCode::Esc => {
+                self.watched = None;
+                return None;
+            }
+            KeyCode::Char('v') => Command::Away(!facts.away?),
             KeyCode::Char('h') => Command::HangUp { call: chosen?.call },
             KeyCode::Char('b') => {
                 Command::Reject { call: ringing(facts, chosen)?.call, rejection: Rejection::Busy }
@@ -231,6 +249,11 @@ impl Ui {
                 None
             }
         }
+    }
+
+    /// The watched number that is chosen.
+    pub(super) fn watched<'a>(&self, facts: &'a Facts) -> Option<&'a WatchOverview> {
+        facts.watched.get(self.watched?)
     }
 
     /// The line that keys are for: the chosen one, else the last.
@@ -346,6 +369,12 @@ impl Ui {
                 }
                 self.names.remove(call);
             }
+            Event::Watch { news: WatchEvent::Failed { what, reason, .. }, .. } => match what {
+                // Their rows say it.
+                Watched::Calls(_) | Watched::Presence(_) => {}
+                Watched::Mailbox => self.notice(format!("The mailbox cannot be watched: {reason}")),
+                Watched::OwnPresence => self.notice(format!("Others cannot see you: {reason}")),
+            },
             // The rows of accounts and lines say it.
             Event::Registered { .. }
             | Event::Unregistered { .. }
@@ -353,6 +382,14 @@ impl Ui {
             | Event::Connected { .. }
             | Event::Held { .. }
             | Event::HeldByPeer { .. }
+            | Event::Watch {
+                news:
+                    WatchEvent::Calls { .. }
+                    | WatchEvent::Presence { .. }
+                    | WatchEvent::Mailbox(_)
+                    | WatchEvent::Published(_),
+                ..
+            }
             | Event::MessageTaken { .. }
             | Event::Muted { .. } => {}
         }

@@ -22,4 +22,4 @@ pub use draw::draw;
 pub use facts::Facts;
 pub use keys::{Dial, Ui, Wish};
 pub use meter::Meter;
-pub use view::{AccountRow, DialRow, LineRow, LogRow, Quality, Tint, View};
+pub use view::{AccountRow, DialRow, LineRow, LogRow, Quality, Tint, View, WatchedRow};

@@ -3,8 +3,9 @@
 use super::*;
 use crate::phone::tests::account;
 use crate::phone::{
-    AccountId, AutoAnswer, CallDirection, CallId, CallOverview, CallStage, Codec, Command, DigitWay, Ending,
-    Event, LoggedCall, Phone, Reason, Rejection, Settings, Standing,
+    AccountId, AutoAnswer, Availability, CallDirection, CallId, CallOverview, CallStage, Codec, Command,
+    DigitWay, Ending, Event, Lamp, LoggedCall, Mailbox, Phone, Reason, Rejection, Settings, Standing,
+    WatchOverview,
 };
 use crate::voice::VoiceFigures;
 use bytes::Bytes;
@@ -100,6 +101,68 @@ fn a_call_is_seen_with_its_line_its_sound_and_the_keys_that_do_something() {
     );
     assert_eq!(seen[22], "h hang up  o hold  m mute  0-9*# press  c call  r redial  n do not disturb");
     assert_eq!(seen[23], "u answer by itself  @ other account  g unregister  q leave");
+}
+
+fn watching() -> Facts {
+    let mut facts = idle();
+    let row = |target: &str, lamp, availability| WatchOverview {
+        account: AccountId(1),
+        target: target.into(),
+        lamp,
+        peer: None,
+        availability,
+        note: None,
+        fault: None,
+    };
+    facts.watched = vec![
+        WatchOverview {
+            peer: Some("Eve\u{1b}".into()),
+            ..row("1002", Some(Lamp::Ringing), Some(Availability::Available))
+        },
+        row("1003", Some(Lamp::Idle), Some(Availability::Away)),
+        row("1004", Some(Lamp::Idle), None),
+        WatchOverview { fault: Some(Reason::Forbidden), ..row("1005", None, None) },
+        row("1006", None, None),
+    ];
+    facts.mailboxes[0] = Some(Mailbox { waiting: true, new: 2, old: 0 });
+    facts
+}
+
+#[test]
+fn watched_numbers_and_the_mailbox_are_seen_and_a_chosen_one_is_called() {
+    let facts = watching();
+    let mut ui = Ui::default();
+    let view = View::of(&facts, &ui);
+    let states: Vec<_> = view.watched.iter().map(|row| (row.state.as_str(), row.tint)).collect();
+    assert_eq!(
+        states,
+        [
+            ("ringing (Eve\\u{1b})", Tint::Busy),
+            ("away", Tint::Busy),
+            ("idle", Tint::Good),
+            ("The server does not allow this.", Tint::Bad),
+            ("…", Tint::Plain),
+        ]
+    );
+    assert!(view.accounts[0].state.ends_with("not registered, 2 new messages"), "{}", view.accounts[0].state);
+    let seen = screen(&facts, &ui, 80, 24);
+    let row = seen.iter().position(|row| row.contains(" Watched ")).unwrap();
+    assert_eq!(seen[row + 1], "  ● 1002 ringing (Eve\\u{1b})   ● 1003 away   ● 1004 idle");
+    assert_eq!(press(&mut ui, &facts, "ww"), None);
+    assert!(View::of(&facts, &ui).watched[1].chosen);
+    let call = Command::Call { account: AccountId(1), target: "1003".into() };
+    assert_eq!(ui.handle(&key(KeyCode::Enter), &facts), Some(Wish::Command(call)));
+    assert_eq!(ui.handle(&key(KeyCode::Enter), &facts), None);
+    assert!(ui.dial.active, "nothing is chosen any more");
+}
+
+#[test]
+fn who_publishes_nothing_cannot_be_away() {
+    let mut facts = idle();
+    let mut ui = Ui::default();
+    assert_eq!(press(&mut ui, &facts, "v"), None);
+    facts.away = Some(false);
+    assert_eq!(press(&mut ui, &facts, "v"), Some(Wish::Command(Command::Away(true))));
 }
 
 #[test]
@@ -266,7 +329,7 @@ proptest! {
         pasted in ".*",
         (width, height) in (1_u16..120, 1_u16..40),
     ) {
-        for facts in [idle(), talking()] {
+        for facts in [idle(), talking(), watching()] {
             let mut ui = Ui::default();
             for letter in &keys {
                 ui.handle(&key(KeyCode::Char(*letter)), &facts);

@@ -2,7 +2,10 @@
 
 use super::text::{ago, clock, shown, spoken_uri};
 use super::{Facts, Ui};
-use crate::phone::{AutoAnswer, CallDirection, CallOverview, CallStage, Codec, Ending, LoggedCall, Standing};
+use crate::phone::{
+    AutoAnswer, Availability, CallDirection, CallOverview, CallStage, Codec, Ending, Lamp, LoggedCall,
+    Standing, WatchOverview,
+};
 use crate::voice::VoiceFigures;
 use sip_stack::Time;
 use std::time::Duration;
@@ -51,6 +54,19 @@ pub struct LineRow {
     pub chosen: bool,
 }
 
+/// A number that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedRow {
+    /// The number.
+    pub name: String,
+    /// How it is with them, in words.
+    pub state: String,
+    /// How that is.
+    pub tint: Tint,
+    /// Whether Enter calls it.
+    pub chosen: bool,
+}
+
 /// The sound of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quality {
@@ -91,6 +107,8 @@ pub struct View {
     pub accounts: Vec<AccountRow>,
     /// The lines in use.
     pub lines: Vec<LineRow>,
+    /// The numbers that are watched.
+    pub watched: Vec<WatchedRow>,
     /// The sound of the chosen line.
     pub quality: Option<Quality>,
     /// The level of the microphone in dBov; `None`: silent.
@@ -117,6 +135,12 @@ impl View {
             modes: modes(facts),
             accounts: (0_u16..).zip(&facts.accounts).map(|(at, _)| account(facts, ui, at)).collect(),
             lines: facts.calls.iter().map(|call| line(facts, ui, call, chosen)).collect(),
+            watched: facts
+                .watched
+                .iter()
+                .enumerate()
+                .map(|(at, row)| watched(row, ui.watched == Some(at)))
+                .collect(),
             quality: chosen.and_then(|call| facts.sounds.get(&call.call)).map(quality),
             microphone: ui.microphone.shown(facts.now),
             speaker: ui.speaker.shown(facts.now),
@@ -136,6 +160,9 @@ fn modes(facts: &Facts) -> Vec<String> {
     let mut modes = Vec::new();
     if facts.do_not_disturb {
         modes.push("do not disturb".to_owned());
+    }
+    if facts.away == Some(true) {
+        modes.push("away".to_owned());
     }
     match &facts.auto_answer {
         AutoAnswer::Never => {}
@@ -159,6 +186,8 @@ fn account(facts: &Facts, ui: &Ui, at: u16) -> AccountRow {
             (format!("not registered: {reason} {next}"), Tint::Bad)
         }
     };
+    let waiting = facts.mailboxes.get(usize::from(at)).copied().flatten().filter(|mailbox| mailbox.waiting);
+    let state = waiting.map_or(state.clone(), |mailbox| format!("{state}, {mailbox}"));
     let name = format!("{}@{}", shown(user.as_bytes()), shown(domain.as_bytes()));
     AccountRow { name, state, tint, current: ui.account == at }
 }
@@ -184,6 +213,27 @@ fn line(facts: &Facts, ui: &Ui, call: &CallOverview, chosen: Option<&CallOvervie
         marks: marks.join(", "),
         chosen: chosen.is_some_and(|chosen| chosen.call == call.call),
     }
+}
+
+fn watched(row: &WatchOverview, chosen: bool) -> WatchedRow {
+    let (state, tint) = match (row.lamp, row.availability, &row.fault) {
+        (Some(lamp @ (Lamp::Ringing | Lamp::Calling)), ..) => (lamp.word().to_owned(), Tint::Busy),
+        (Some(lamp @ Lamp::Talking), ..) => (lamp.word().to_owned(), Tint::Bad),
+        (_, Some(availability), _) => {
+            let tint = match availability {
+                Availability::Available => Tint::Good,
+                Availability::Away => Tint::Busy,
+                Availability::DoNotDisturb | Availability::OnThePhone => Tint::Bad,
+                Availability::Offline => Tint::Plain,
+            };
+            (availability.words().to_owned(), tint)
+        }
+        (Some(lamp @ Lamp::Idle), None, _) => (lamp.word().to_owned(), Tint::Good),
+        (None, None, Some(reason)) => (reason.to_string(), Tint::Bad),
+        (None, None, None) => ("…".to_owned(), Tint::Plain),
+    };
+    let with = row.peer.as_deref().map(|peer| format!(" ({})", shown(peer.as_bytes()))).unwrap_or_default();
+    WatchedRow { name: shown(row.target.as_bytes()), state: state + &with, tint, chosen }
 }
 
 fn quality(figures: &VoiceFigures) -> Quality {
@@ -276,6 +326,15 @@ fn keys(facts: &Facts, ui: &Ui, chosen: Option<&CallOverview>) -> Vec<(&'static 
         "u",
         if facts.auto_answer == AutoAnswer::Never { "answer by itself" } else { "answer by hand" },
     ));
+    if let Some(away) = facts.away {
+        keys.push(("v", if away { "back" } else { "away" }));
+    }
+    if !facts.watched.is_empty() {
+        keys.push(("w", "choose a watched number"));
+        if ui.watched(facts).is_some() && !facts.calls.iter().any(rings) {
+            keys.push(("Enter", "call it"));
+        }
+    }
     if facts.accounts.len() > 1 {
         keys.push(("@", "other account"));
     }

@@ -8,6 +8,7 @@ use super::recording::Recorded;
 use super::refresh::Refresh;
 use super::renewal::Renewal;
 use super::ring::Ring;
+use super::seats::Seat;
 use super::serve::Served;
 use super::session::Session;
 use super::speech::Speech;
@@ -213,6 +214,8 @@ pub struct Call {
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     pub(super) ending: Option<Ending>,
+    /// What those have been told who watch its users.
+    pub(super) seats: SmallVec<[Seat; 2]>,
     pub(super) armed: Option<Armed>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::call::{Call, CallId, Phase, Side, call_of};
 use super::recording::{self, Recordings};
+use super::seats::{SeatIndex, SeatNews};
 use super::serve::Rooms;
 use super::speech::Speakers;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
@@ -31,6 +32,12 @@ pub(crate) struct Calls {
     pub(super) adopted: BTreeMap<LegId, (CallId, Side)>,
     /// Calls with other streams beside their sound, by their numbers.
     pub(super) with_streams: BTreeMap<u64, CallId>,
+    /// Who takes part in calls, for those who watch it.
+    #[serde(skip)]
+    pub(super) seats: SeatIndex,
+    pub(super) is_watched: bool,
+    #[serde(skip)]
+    pub(super) news: Vec<SeatNews>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
 }
@@ -232,6 +239,8 @@ impl Calls {
                 }
             },
             (Some(Method::Options), Some(_)) => answer(env, request, Status::OK),
+            // RFC 6665 §4.5.2: no subscription shares a dialog with a call.
+            (Some(Method::Subscribe), Some(_)) => answer(env, request, Status::FORBIDDEN),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
             (Some(Method::Update), None)
@@ -318,6 +327,7 @@ impl Calls {
                 self.timers.restore(armed, id);
             }
         }
+        self.rebuild_seats();
     }
 
     /// Arms the timer of a call that something happened to; a call that is over leaves its record and goes.
@@ -327,6 +337,7 @@ impl Calls {
         self.replace(env, id);
         self.join_in(env, id);
         self.attend_guests(env, id);
+        self.attend_seats(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);

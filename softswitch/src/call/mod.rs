@@ -26,6 +26,7 @@ mod refusing;
 mod renewal;
 mod reports;
 mod ring;
+mod seats;
 mod serve;
 mod session;
 mod setup;
@@ -37,3 +38,4 @@ mod waiting;
 
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
+pub(crate) use seats::{Over, Place, SeatNews, Seen, Stage, subject_key};

@@ -261,6 +261,13 @@ impl Rooms {
 }
 
 impl Call {
+    /// What the caller is given, if we serve it.
+    pub(super) fn served_with_what(&self) -> Option<&Service> {
+        // A guest of a call is in no conference that has a number.
+        let service = self.destination.service.as_ref().filter(|_| self.destination.joins.is_none());
+        service.map(|served| &served.service)
+    }
+
     /// The port is there: the caller is answered.
     pub(super) fn serve(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;

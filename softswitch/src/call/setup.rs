@@ -233,6 +233,7 @@ impl Calls {
             started: env.now,
             answered: None,
             ending: None,
+            seats: SmallVec::new(),
             armed: None,
         });
         Some(id)

@@ -28,6 +28,7 @@ use sip_stack::message::{Method, Status, Uri};
 use sip_stack::session::Referral;
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::Flow;
+use smallvec::SmallVec;
 
 /// What a call that a REFER asked for has to know of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,6 +152,11 @@ impl Call {
             referred.bye = bye;
         }
         self.finish(env, status, by);
+    }
+
+    /// Whether who is to be its caller is in another call yet.
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        self.referred.as_ref().is_some_and(|referred| referred.holder.is_some())
     }
 
     /// The switch ends it: nobody is called back.
@@ -417,6 +423,7 @@ impl Calls {
             started: env.now,
             answered: None,
             ending: None,
+            seats: SmallVec::new(),
             armed: None,
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));

@@ -25,6 +25,8 @@ pub(super) enum Command {
     Prompts(PromptsArguments),
     /// Users made by command, kept in the database.
     User(UserArguments),
+    /// How many messages wait for users, kept in the database.
+    Mailbox(MailboxArguments),
 }
 
 /// Arguments of `run`.
@@ -124,6 +126,39 @@ pub(super) enum UserAction {
     },
 }
 
+/// Arguments of `mailbox`.
+#[derive(Args, Debug)]
+pub(super) struct MailboxArguments {
+    #[command(subcommand)]
+    pub(super) action: MailboxAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MailboxAction {
+    /// Say how many messages wait for a user.
+    Set {
+        #[command(flatten)]
+        who: Who,
+        /// Messages that were not heard yet.
+        #[arg(long, default_value_t = 0)]
+        new: u32,
+        /// Messages that were heard.
+        #[arg(long, default_value_t = 0)]
+        old: u32,
+        /// How many of the new ones are urgent.
+        #[arg(long, default_value_t = 0)]
+        urgent_new: u32,
+        /// How many of the old ones are urgent.
+        #[arg(long, default_value_t = 0)]
+        urgent_old: u32,
+    },
+    /// List what was set.
+    List {
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+}
+
 /// Settings of a user, as in the file.
 #[derive(Args, Debug)]
 pub(super) struct SettingsArguments {
@@ -170,6 +205,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_mailbox_is_none() {
+        let arguments =
+            Arguments::try_parse_from(["softswitch", "mailbox", "set", "1001", "--new", "2"]).unwrap();
+        let Some(Command::Mailbox(MailboxArguments { action: MailboxAction::Set { who, new, old, .. } })) =
+            arguments.command
+        else {
+            panic!()
+        };
+        assert_eq!((&*who.id, new, old), ("1001", 2, 0));
     }
 
     #[test]

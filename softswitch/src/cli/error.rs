@@ -68,6 +68,14 @@ pub enum CliError {
     /// No domain of that name is configured.
     #[error("the configuration has no domain {0:?}")]
     NoSuchDomain(String),
+    /// Neither the file nor the database has such a user.
+    #[error("there is no user {id:?} in domain {domain:?}")]
+    NoSuchUser {
+        /// The domain.
+        domain: Arc<str>,
+        /// The user.
+        id: String,
+    },
     /// The configuration has no default domain.
     #[error("no domain is the default one: name one with --domain")]
     NoDefaultDomain,

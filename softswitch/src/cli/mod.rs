@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod first_start;
 mod logging;
+mod mailbox;
 mod place;
 mod prompts;
 mod sounds;
@@ -28,6 +29,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Check(check)) => check::check(&check),
         Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
+        Some(Command::Mailbox(mailbox)) => mailbox::mailbox(&mailbox),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
         warn!(rows = kept.unreadable, "rows of the store make no sense and were left out");
     }
     config.merge_stored(kept.users)?;
+    config.merge_mailboxes(store::mailboxes_list(&data)?);
     let log = log_of(&arguments, &data)?;
     let shown =
         Shown { media: config.media.ports, users: place::users_of(&config), file: file.clone(), data, first };
@@ -81,6 +82,7 @@ fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError
     let mut config = place::read_config(file)?;
     sounds::find(&mut config, data)?;
     config.merge_stored(store::users_list(data)?)?;
+    config.merge_mailboxes(store::mailboxes_list(data)?);
     config.keep_ids_of(running);
     let sockets = |config: &Config| {
         config.listeners.iter().map(|listener| (listener.transport, listener.address)).collect::<Vec<_>>()

@@ -62,11 +62,11 @@ impl SettingsArguments {
 }
 
 /// Text of the operator or the database, fit for a terminal.
-fn shown(text: &str) -> Escaped<'_> {
+pub(super) fn shown(text: &str) -> Escaped<'_> {
     Escaped(text.as_bytes())
 }
 
-fn tell_how_it_applies() {
+pub(super) fn tell_how_it_applies() {
     if cfg!(unix) {
         println!("A running switch takes it over when it reloads: kill -HUP its process.");
     } else {
@@ -87,14 +87,14 @@ fn make_password() -> Result<String, CliError> {
 }
 
 /// The domain that is meant, and where its users are kept.
-struct Place {
-    data: PathBuf,
+pub(super) struct Place {
+    pub(super) data: PathBuf,
     config: Config,
-    domain: Arc<str>,
+    pub(super) domain: Arc<str>,
 }
 
 impl Place {
-    fn of(who: &Who) -> Result<Place, CliError> {
+    pub(super) fn of(who: &Who) -> Result<Place, CliError> {
         let data = place::data_directory(who.place.data.as_deref())?;
         let config = place::read_config(&place::config_file(&who.place, &data))?;
         let id = match &who.domain {
@@ -114,6 +114,17 @@ impl Place {
             load_prompts(&config)?;
         }
         Ok(())
+    }
+
+    /// A user that neither the file nor the database has.
+    pub(super) fn refuse_unknown_user(&self, id: &str) -> Result<(), CliError> {
+        let domain = self.config.domains.values().find(|domain| domain.name == self.domain);
+        let is_known = domain.is_some_and(|domain| domain.users.contains_key(id))
+            || store::users_list(&self.data)?
+                .iter()
+                .any(|user| *user.domain == *self.domain && &*user.id == id);
+        let (domain, id) = (self.domain.clone(), id.to_owned());
+        if is_known { Ok(()) } else { Err(CliError::NoSuchUser { domain, id }) }
     }
 
     fn refuse_if_in_file(&self, id: &str) -> Result<(), CliError> {

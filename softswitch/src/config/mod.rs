@@ -21,6 +21,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watching;
 mod words;
 
 pub use error::{ConfigError, ConfigErrors, Fault};

@@ -6,6 +6,7 @@
 
 use super::network::{Network, canonical};
 use super::pattern::Pattern;
+pub use super::watching::{Mailbox, WatchedBy};
 use media::dsp::Conditioning;
 use media::tap::Container;
 use serde::{Deserialize, Serialize};
@@ -221,6 +222,8 @@ pub struct Domain {
     pub peers: BTreeMap<Box<str>, Peer>,
     /// Routes, most specific first (see [`Pattern`]).
     pub routes: Vec<Route>,
+    /// Messages that wait for users, made by command.
+    pub mailboxes: BTreeMap<Box<str>, Mailbox>,
 }
 
 impl Domain {
@@ -331,6 +334,8 @@ pub struct User {
     pub language: Option<Box<str>>,
     /// Which of the user's calls are recorded.
     pub recording: UserRecording,
+    /// Who may watch it.
+    pub watched_by: WatchedBy,
     /// Who made this user.
     pub origin: Origin,
 }
@@ -565,11 +570,21 @@ pub struct Limits {
     pub calls: u32,
     /// Nonces whose counts are remembered (RFC 7616 §3.4).
     pub nonces: u32,
+    /// Subscriptions at a time.
+    pub subscriptions: u32,
+    /// Subscriptions of one user; beyond, that user is refused (403).
+    pub subscriptions_per_user: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { transactions: 1_000_000, calls: 10_000, nonces: 100_000 }
+        Limits {
+            transactions: 1_000_000,
+            calls: 10_000,
+            nonces: 100_000,
+            subscriptions: 100_000,
+            subscriptions_per_user: 500,
+        }
     }
 }
 

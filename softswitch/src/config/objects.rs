@@ -8,6 +8,7 @@ use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
+use super::watching::resolve_watched_by;
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::resolve::Host;
 use std::collections::BTreeMap;
@@ -82,13 +83,15 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let dtmf = resolve_dtmf(&mut section);
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
+    let watched_by = resolve_watched_by(&mut section);
     section.finish();
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
         return;
     };
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
-    let user = User { credentials, display_name, ring_s, latching, dtmf, language, recording, origin };
+    let user =
+        User { credentials, display_name, ring_s, latching, dtmf, language, recording, watched_by, origin };
     add_user(domain, id, user, line, faults);
 }
 
@@ -124,6 +127,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
     let dtmf = resolve_dtmf(&mut section);
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
+    let watched_by = resolve_watched_by(&mut section);
     section.finish();
     let (Some(from), Some(to), Some(domain), Some(Some(password))) = (from, to, domain, password) else {
         return;
@@ -142,8 +146,18 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let credentials = ha1_of_password(&id, &domain.name, password);
         let latching = latching.clone();
         let origin = Origin::File { line };
-        let (display_name, language) = (None, language.clone());
-        let user = User { credentials, display_name, ring_s, latching, dtmf, language, recording, origin };
+        let (display_name, language, watched_by) = (None, language.clone(), watched_by.clone());
+        let user = User {
+            credentials,
+            display_name,
+            ring_s,
+            latching,
+            dtmf,
+            language,
+            recording,
+            watched_by,
+            origin,
+        };
         // One fault tells enough about a block that overlaps another.
         if !add_user(domain, id, user, line, faults) {
             return;

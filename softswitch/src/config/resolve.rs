@@ -94,6 +94,12 @@ fn resolve_limits(mut section: Section<'_>) -> Limits {
         transactions: limit(count("transactions", "200000"), 10_000_000, default.transactions),
         calls: limit(count("calls", "10000"), 1_000_000, default.calls),
         nonces: limit(count("nonces", "100000"), 10_000_000, default.nonces),
+        subscriptions: limit(count("subscriptions", "100000"), 1_000_000, default.subscriptions),
+        subscriptions_per_user: limit(
+            count("subscriptions_per_user", "500"),
+            100_000,
+            default.subscriptions_per_user,
+        ),
     };
     section.finish();
     limits

@@ -1,8 +1,8 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Origin, User};
-use crate::store::StoredUser;
+use super::model::{Config, Origin, User, WatchedBy};
+use crate::store::{StoredMailbox, StoredUser};
 
 impl Config {
     /// Adds the users made by command.
@@ -28,6 +28,7 @@ impl Config {
                 dtmf,
                 language,
                 recording,
+                watched_by: WatchedBy::default(),
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {
@@ -35,6 +36,16 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Adds what is in mailboxes. Those of users that there are not are left out.
+    pub fn merge_mailboxes(&mut self, stored: Vec<StoredMailbox>) {
+        for StoredMailbox { domain, user, mailbox } in stored {
+            let domain = self.domain_named(&domain).and_then(|id| self.domains.get_mut(&id));
+            if let Some(domain) = domain.filter(|domain| domain.users.contains_key(&user)) {
+                domain.mailboxes.insert(user, mailbox);
+            }
+        }
     }
 
     fn conflict(&self, stored: &StoredUser) -> Option<ConfigError> {

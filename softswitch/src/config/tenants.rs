@@ -121,6 +121,7 @@ fn empty_domain(name: &str) -> Domain {
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
         routes: Vec::new(),
+        mailboxes: BTreeMap::new(),
     }
 }
 

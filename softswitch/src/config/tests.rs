@@ -47,7 +47,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[limits]\ncolour = 1\n",
-        "softswitch.toml:3: unknown key \"colour\" in [limits]; remove it; known here: calls, nonces, transactions",
+        "softswitch.toml:3: unknown key \"colour\" in [limits]; remove it; known here: calls, nonces, subscriptions, subscriptions_per_user, transactions",
     ),
     ("[[usr]]\n", "softswitch.toml:2: unknown key \"usr\" in the file; did you mean user?"),
     (
@@ -388,6 +388,8 @@ peer = "uas"
 transactions = 1_000
 calls = 0x64
 nonces = 500
+subscriptions = 900
+subscriptions_per_user = 9
 [nat]
 keep_alive_s = 20
 [dns]
@@ -406,7 +408,16 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.media.ports, PortRange { first: 10_000, last: 19_999 });
     assert_eq!((config.media.silence_s, config.media.transcode), (Some(30), false));
     assert_eq!(config.media.threads, Some(4));
-    assert_eq!(config.limits, Limits { transactions: 1_000, calls: 100, nonces: 500 });
+    assert_eq!(
+        config.limits,
+        Limits {
+            transactions: 1_000,
+            calls: 100,
+            nonces: 500,
+            subscriptions: 900,
+            subscriptions_per_user: 9
+        }
+    );
     assert_eq!(config.keep_alive_s, 20);
     assert_eq!(
         config.prompts,

@@ -5,6 +5,7 @@ use super::{Event, Interfaces, Output};
 use crate::config::{Config, Domain, DomainId, Listener};
 use crate::prompts::Library;
 use crate::store::StoreOp;
+use crate::subscriptions::ALLOW_EVENTS;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::header::HeaderName;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 /// The methods we serve (RFC 3261 §20.5).
 pub(crate) const ALLOW: &[u8] =
-    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE";
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH";
 /// The extensions of sessions that we know (RFC 3261 §20.37).
 pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, join, norefersub";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
@@ -216,9 +217,11 @@ pub(crate) fn sign_response(writer: &mut Writer) {
     writer.header(HeaderName::Server, PRODUCT);
 }
 
-/// Adds what the messages that open or change a session say of our abilities: Allow and Supported.
+/// Adds what the messages that open or change a session say of our abilities: Allow, Allow-Events (RFC 6665 §4.4.4) and
+/// Supported.
 pub(crate) fn write_abilities(writer: &mut Writer) {
     writer.header(HeaderName::Allow, ALLOW);
+    writer.header(HeaderName::AllowEvents, ALLOW_EVENTS);
     writer.header(HeaderName::Supported, SUPPORTED);
 }
 

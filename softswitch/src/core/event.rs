@@ -152,6 +152,13 @@ pub enum Event {
         /// The contact URI.
         contact: Bytes,
     },
+    /// A user has as many subscriptions as one may have, and wanted another one.
+    SubscriptionRefused {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+    },
     /// What was measured of the media of an answered call that is over; with its record, a moment after its end.
     CallMeasured {
         /// The call.
@@ -188,6 +195,8 @@ pub enum OverloadCause {
     Transactions,
     /// The limit of simultaneous calls is reached.
     Calls,
+    /// The limit of simultaneous subscriptions is reached.
+    Subscriptions,
 }
 
 /// Why a call is not recorded.

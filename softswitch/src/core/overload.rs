@@ -4,8 +4,8 @@
 //! A refusal comes before digest verification and keeps no state. What belongs to calls that are up, and phones that
 //! refresh a binding they have, always pass; that they are who they say is verified afterwards.
 //!
-//! Left out on purpose: limits of single users or trunks, which would answer 486, 480 or 403, never 503; emergency
-//! calls, which the switch does not know yet.
+//! Limits of single users are not here: they answer 403, never 503 (`subscriptions`). Left out on purpose: limits of calls of
+//! single users or trunks; emergency calls, which the switch does not know yet.
 
 use super::environment::{Environment, sign_response};
 use super::switch::Switch;
@@ -149,8 +149,16 @@ impl Switch {
         if self.env.endpoint.transactions() >= limits.transactions as usize {
             return Some(OverloadCause::Transactions);
         }
-        let calls = self.calls.table.len() >= limits.calls as usize;
-        (calls && request.message.method() == Some(Method::Invite)).then_some(OverloadCause::Calls)
+        let (calls, subscriptions) = (self.calls.table.len(), self.subscriptions.watchers.len());
+        match request.message.method() {
+            Some(Method::Invite) if calls >= limits.calls as usize => Some(OverloadCause::Calls),
+            Some(Method::Subscribe)
+                if request.dialog.is_none() && subscriptions >= limits.subscriptions as usize =>
+            {
+                Some(OverloadCause::Subscriptions)
+            }
+            Some(_) | None => None,
+        }
     }
 
     /// Whether a neighbour that reduces what it sends by our feedback sent it.

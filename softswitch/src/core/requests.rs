@@ -1,9 +1,11 @@
-//! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3).
+//! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3),
+//! SUBSCRIBE and PUBLISH.
 
 use super::environment::{self, ALLOW, Environment, SUPPORTED, sign_response};
 use super::switch::Switch;
 use crate::config::DomainId;
 use crate::registrar;
+use crate::subscriptions::ALLOW_EVENTS;
 use sip_stack::endpoint::Request;
 use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Method, Status, Uri};
@@ -30,6 +32,9 @@ impl Switch {
             return;
         }
         if let Some(dialog) = request.dialog {
+            if let Some(watcher) = self.subscriptions.watcher_in(&self.env, dialog) {
+                return self.subscriptions.handle_request(&mut self.env, watcher, &request);
+            }
             return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
         }
         let env = &mut self.env;
@@ -54,16 +59,42 @@ impl Switch {
             }
             _ => {
                 let domain = caller_domain(env, &request).unwrap_or(domain);
-                let is_message = method == Method::Message;
+                let wanted = Wanted::of(method);
                 let Some(user) = self.authenticator.authenticate(env, &request, domain, false) else {
                     return;
                 };
-                if is_message {
-                    self.messages.relay(env, &self.registrar, request, domain, &user.id);
-                } else {
-                    self.calls.invite(env, &self.registrar, request, domain, &user.id);
+                match wanted {
+                    Wanted::Message => {
+                        self.messages.relay(env, &self.registrar, request, domain, &user.id);
+                    }
+                    Wanted::Call => self.calls.invite(env, &self.registrar, request, domain, &user.id),
+                    Wanted::Subscription => {
+                        let sources = (&self.calls, &self.registrar);
+                        self.subscriptions.subscribe(env, sources, &request, domain, &user.id);
+                    }
+                    Wanted::Publication => self.subscriptions.publish(env, &request, domain, &user.id),
                 }
             }
+        }
+    }
+}
+
+/// What a user wants.
+enum Wanted {
+    Call,
+    Message,
+    Subscription,
+    Publication,
+}
+
+impl Wanted {
+    /// By a method that passed [`inspect`].
+    fn of(method: Method<'_>) -> Wanted {
+        match method {
+            Method::Message => Wanted::Message,
+            Method::Subscribe => Wanted::Subscription,
+            Method::Publish => Wanted::Publication,
+            _ => Wanted::Call,
         }
     }
 }
@@ -80,10 +111,17 @@ struct Asked<'a> {
 fn inspect<'a>(env: &Environment, request: &'a Request) -> Result<Asked<'a>, Fault> {
     let message = &request.message;
     let method = match message.method() {
-        Some(method @ (Method::Invite | Method::Register | Method::Options | Method::Message)) => method,
+        Some(
+            method @ (Method::Invite
+            | Method::Register
+            | Method::Options
+            | Method::Message
+            | Method::Subscribe
+            | Method::Publish),
+        ) => method,
         Some(Method::Other(_)) | None => return Err(Fault::of(Status::NOT_IMPLEMENTED)),
         // §12.2.2: only within a dialog, and there is none.
-        Some(Method::Bye | Method::Update | Method::Prack | Method::Info) => {
+        Some(Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify) => {
             return Err(Fault::of(Status::CALL_DOES_NOT_EXIST));
         }
         Some(_) => {
@@ -180,6 +218,7 @@ fn caller_domain(env: &Environment, request: &Request) -> Option<DomainId> {
 fn answer_options(env: &mut Environment, request: &Request) {
     let mut response = env.endpoint.response(request, Status::OK, None);
     response.header(HeaderName::Allow, ALLOW);
+    response.header(HeaderName::AllowEvents, ALLOW_EVENTS);
     response.header(HeaderName::Accept, ACCEPT);
     response.header(HeaderName::AcceptEncoding, b"identity");
     response.header(HeaderName::AcceptLanguage, b"en");

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::messages::Messages;
 use crate::nat::KeepAlives;
 use crate::registrar::Registrar;
+use crate::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
 use sip_stack::{Time, endpoint, resolve};
@@ -28,11 +29,16 @@ pub struct SnapshotPart {
     bindings: Vec<u8>,
     #[serde(with = "serde_bytes")]
     calls: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    watchers: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    subjects: Vec<u8>,
 }
 
 impl SnapshotPart {
     fn is_empty(&self) -> bool {
-        [&self.transactions, &self.dialogs, &self.bindings, &self.calls].iter().all(|table| table.is_empty())
+        let SnapshotPart { transactions, dialogs, bindings, calls, watchers, subjects } = self;
+        [transactions, dialogs, bindings, calls, watchers, subjects].iter().all(|table| table.is_empty())
     }
 }
 
@@ -61,6 +67,10 @@ pub struct Holdings {
     pub byes: usize,
     /// Instant messages that are not answered yet.
     pub messages: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Whom they are to, and users whose devices publish.
+    pub subjects: usize,
     /// Rooms that calls are in.
     pub rooms: usize,
     /// Users with a binding, or with a timer of one.
@@ -81,6 +91,7 @@ pub struct Switch {
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
     pub(super) messages: Messages,
+    pub(super) subscriptions: Subscriptions,
     keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
@@ -98,6 +109,7 @@ impl Switch {
             registrar: Registrar::default(),
             calls: Calls::default(),
             messages: Messages::default(),
+            subscriptions: Subscriptions::default(),
             keep_alives: KeepAlives::default(),
             slicing: false,
         }
@@ -146,6 +158,7 @@ impl Switch {
         self.env.resolver.handle_timeout(now);
         self.registrar.handle_timeout(&mut self.env);
         self.calls.handle_timeout(&mut self.env);
+        self.subscriptions.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
         self.env.handle_overload_timeout();
         self.drain();
@@ -164,6 +177,7 @@ impl Switch {
             self.env.overload.poll_timeout(),
             self.registrar.poll_timeout(),
             self.calls.poll_timeout(),
+            self.subscriptions.poll_timeout(),
             self.keep_alives.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
@@ -187,6 +201,8 @@ impl Switch {
             calls: self.calls.table.len(),
             byes: self.calls.byes(),
             messages: self.messages.len(),
+            subscriptions: self.subscriptions.watchers.len(),
+            subjects: self.subscriptions.subjects.len(),
             rooms: self.calls.rooms(),
             registered: self.registrar.table.len(),
             connections: self.registrar.connections(),
@@ -201,6 +217,7 @@ impl Switch {
         self.env.meet_neighbours();
         self.env.reread_prompts();
         self.registrar.reconfigure(&mut self.env, &before);
+        self.subscriptions.reconfigure(&mut self.env);
         self.env.event(Event::Configured { users });
     }
 
@@ -208,6 +225,9 @@ impl Switch {
     fn drain(&mut self) {
         self.drain_endpoint();
         while self.calls.drain_locations(&mut self.env) {
+            self.drain_endpoint();
+        }
+        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
             self.drain_endpoint();
         }
     }
@@ -224,7 +244,10 @@ impl Switch {
 
     fn handle_event(&mut self, event: endpoint::Event) {
         let (env, calls) = (&mut self.env, &mut self.calls);
-        if self.keep_alives.handle_event(env, &event) || self.messages.handle_event(env, &event) {
+        if self.keep_alives.handle_event(env, &event)
+            || self.messages.handle_event(env, &event)
+            || self.subscriptions.handle_event(env, &event)
+        {
             return;
         }
         match event {
@@ -255,6 +278,8 @@ impl Switch {
         self.env.endpoint.snapshot();
         self.registrar.table.snapshot();
         self.calls.table.snapshot();
+        self.subscriptions.watchers.snapshot();
+        self.subscriptions.subjects.snapshot();
         self.slicing = true;
         Snapshot(postcard::to_allocvec(&*self).expect("the switch serialises into memory"))
     }
@@ -268,6 +293,8 @@ impl Switch {
         let mut more = self.env.endpoint.slice(slots, &mut part.transactions, &mut part.dialogs);
         more |= self.registrar.table.slice(slots, &mut part.bindings);
         more |= self.calls.table.slice(slots, &mut part.calls);
+        more |= self.subscriptions.watchers.slice(slots, &mut part.watchers);
+        more |= self.subscriptions.subjects.slice(slots, &mut part.subjects);
         self.slicing = more;
         (more || !part.is_empty()).then_some(part)
     }
@@ -285,11 +312,14 @@ impl Switch {
             switch.env.endpoint.load(&part.transactions, &part.dialogs)?;
             switch.registrar.table.load(&part.bindings)?;
             switch.calls.table.load(&part.calls)?;
+            switch.subscriptions.watchers.load(&part.watchers)?;
+            switch.subscriptions.subjects.load(&part.subjects)?;
         }
         switch.env.reread_prompts();
         switch.env.endpoint.rebuild();
         switch.registrar.rebuild(switch.env.endpoint.hasher());
         switch.calls.rebuild();
+        switch.subscriptions.rebuild(switch.env.endpoint.hasher());
         Ok(switch)
     }
 }

@@ -53,6 +53,9 @@ pub(super) fn event(event: &Event) {
         Event::Unreachable { domain, user, contact } => {
             warn!(user = %address(domain, user), contact = %Escaped(contact), "phone does not answer");
         }
+        Event::SubscriptionRefused { domain, user } => {
+            warn!(user = %address(domain, user), "too many subscriptions of one user");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }

@@ -27,6 +27,11 @@ pub(crate) struct Registrar {
     connections: BTreeSet<(Flow, Id<AddressOfRecord>)>,
     #[serde(skip)]
     pub(super) user_agents: UserAgents,
+    /// Somebody wants to hear whose bindings change.
+    is_watched: bool,
+    /// Whose bindings have changed since it was asked last.
+    #[serde(skip)]
+    news: Vec<(DomainId, Arc<str>)>,
 }
 
 impl Registrar {
@@ -57,6 +62,24 @@ impl Registrar {
         id
     }
 
+    /// Whether anybody wants to hear whose bindings change.
+    pub(crate) fn set_watched(&mut self, watched: bool) {
+        self.is_watched = watched;
+    }
+
+    /// Whose bindings have changed since it was asked last.
+    pub(crate) fn take_news(&mut self) -> Vec<(DomainId, Arc<str>)> {
+        core::mem::take(&mut self.news)
+    }
+
+    fn note(&mut self, id: Id<AddressOfRecord>) {
+        if self.is_watched
+            && let Some(aor) = self.table.get(id)
+        {
+            self.news.push((aor.domain, aor.user.clone()));
+        }
+    }
+
     /// Puts a binding at the end of its address of record.
     pub(super) fn bind(&mut self, id: Id<AddressOfRecord>, binding: Binding) {
         if binding.connected {
@@ -65,6 +88,7 @@ impl Registrar {
         if let Some(aor) = self.table.get_mut(id) {
             aor.bindings.push(binding);
         }
+        self.note(id);
     }
 
     /// Takes the first such binding out of its address of record.
@@ -79,6 +103,7 @@ impl Registrar {
         if old.connected && !aor.bindings.iter().any(|other| other.is_over(&old.flow)) {
             self.connections.remove(&(old.flow, id));
         }
+        self.note(id);
         Some(old)
     }
 

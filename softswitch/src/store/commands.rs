@@ -184,7 +184,7 @@ pub fn calls_list(directory: &Path, limit: u32) -> Result<Vec<CallRecord>, Store
     })
 }
 
-fn run<T>(
+pub(super) fn run<T>(
     directory: &Path,
     work: impl AsyncFnOnce(&mut Database) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! The durable store: bindings, call records and users made by command, in one SQLite database.
+//! The durable store: bindings, call records, and users and mailboxes made by command, in one SQLite database.
 //!
 //! The records are values of the pure core ([`record`]); the database lives on a thread of its own ([`thread`]), off the
 //! path of every message. A full disk or a locked or lost database never stops a call: changes are kept, coalesced and
@@ -7,6 +7,7 @@
 pub mod commands;
 mod database;
 pub mod error;
+mod mailboxes;
 mod pending;
 pub mod record;
 mod rows;
@@ -20,5 +21,6 @@ pub mod thread;
 pub use commands::{InvalidUser, UserSettings, calls_list, users_add, users_list, users_remove};
 pub use database::DATABASE;
 pub use error::{StoreError, StoreEvent, StoreFault};
+pub use mailboxes::{StoredMailbox, mailboxes_list, mailboxes_set};
 pub use record::*;
 pub use thread::{Loaded, StoreFigures, StoreHandle, open};

@@ -13,7 +13,7 @@ use sip_stack::transport::Transport;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// Rows in one statement. Few sizes, so that the statements are prepared once and found again; 256 rows of the widest
 /// table are 10,752 parameters (SQLite's limit is 32,766).
@@ -125,7 +125,7 @@ fn placeholders(rows: usize, columns: usize) -> String {
 pub(super) struct Columns<'r>(&'r SqliteRow);
 
 impl Columns<'_> {
-    fn text<T: From<String>>(&self, name: &str) -> Option<T> {
+    pub(super) fn text<T: From<String>>(&self, name: &str) -> Option<T> {
         self.0.try_get::<String, _>(name).ok().map(Into::into)
     }
 
@@ -142,7 +142,7 @@ impl Columns<'_> {
         Some(bytes.map(Into::into))
     }
 
-    fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
+    pub(super) fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
         N::try_from(self.0.try_get::<i64, _>(name).ok()?).ok()
     }
 

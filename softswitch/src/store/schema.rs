@@ -131,9 +131,21 @@ pub(super) const STEPS: &[&str] = &["
 
     PRAGMA user_version = 5;
 ", "
-    ALTER TABLE calls ADD COLUMN referred_by TEXT;
+    CREATE TABLE mailboxes (
+        domain TEXT NOT NULL,
+        user TEXT NOT NULL,
+        new INTEGER NOT NULL,
+        old INTEGER NOT NULL,
+        urgent_new INTEGER NOT NULL,
+        urgent_old INTEGER NOT NULL,
+        PRIMARY KEY (domain, user)
+    ) STRICT, WITHOUT ROWID;
 
     PRAGMA user_version = 6;
+", "
+    ALTER TABLE calls ADD COLUMN referred_by TEXT;
+
+    PRAGMA user_version = 7;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -412,3 +412,25 @@ fn changes_survive_the_scenario_log() {
     let bytes = postcard::to_allocvec(&ops).unwrap();
     assert_eq!(postcard::from_bytes::<Vec<StoreOp>>(&bytes).unwrap(), ops);
 }
+
+#[test]
+fn a_mailbox_is_set_over_and_over_and_reaches_the_user_that_is_there() {
+    let directory = Scratch::new();
+    std::fs::create_dir_all(&*directory).unwrap();
+    let set = |user: &str, new, old| {
+        let mailbox = crate::config::Mailbox { new, old, urgent_new: 0, urgent_old: 1 };
+        let stored = StoredMailbox { domain: "default".into(), user: user.into(), mailbox };
+        mailboxes_set(&directory, &stored).unwrap();
+        stored
+    };
+    set("1001", 1, 0);
+    let stored = [set("1001", 2, 5), set("1002", 9, 9)];
+    let listed = mailboxes_list(&directory).unwrap();
+    assert_eq!(listed, stored);
+    let text = "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[user]]\nid = \"1001\"\npassword = \"x\"\n";
+    let mut config = crate::config::parse("x.toml", text).unwrap();
+    config.merge_mailboxes(listed);
+    let domain = config.domains.values().next().unwrap();
+    assert_eq!(domain.mailboxes.len(), 1);
+    assert_eq!(domain.mailboxes.get("1001"), Some(&stored[0].mailbox));
+}

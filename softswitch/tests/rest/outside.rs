@@ -24,6 +24,10 @@ const VIDEO_SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.
 const FAX_SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=image 4006 udptl t38\r\n";
 
+const PIDF: &str = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:1000@a.example\"><tuple id=\"1\"><status>\
+    <basic>closed</basic></status></tuple></presence>";
+const EVENTS: [&str; 6] = ["dialog", "dialog", "presence", "message-summary", "reg", "conference"];
+
 /// A dialog, or an attempt at one.
 #[derive(Clone, Debug)]
 struct Party {
@@ -164,9 +168,22 @@ impl Outside {
     }
 
     pub(crate) fn ask(&mut self, lots: &mut Random, wire: &mut Wire) {
-        let method = ["OPTIONS", "MESSAGE", "SUBSCRIBE", "BYE"][below(lots, 4)];
-        let party = self.party(lots, format!("sip:1000@{DOMAIN}"));
-        self.send(lots, Draft { party, method, fields: String::new(), body: "" }, wire);
+        let method =
+            ["OPTIONS", "MESSAGE", "SUBSCRIBE", "SUBSCRIBE", "SUBSCRIBE", "PUBLISH", "BYE"][below(lots, 7)];
+        let whom = ["1000", "1000", "1001", "1001", "1004", "3001"][below(lots, 6)];
+        let mut party = self.party(lots, format!("sip:{whom}@{DOMAIN}"));
+        let (mut fields, mut body) = (String::new(), "");
+        match method {
+            "SUBSCRIBE" => fields = contact(&party) + &wish(lots),
+            "PUBLISH" => {
+                party.uri = format!("sip:{}@{DOMAIN}", party.user);
+                body = [PIDF, PIDF, "", "nonsense"][below(lots, 4)];
+                let tag = ["", "", "SIP-If-Match: x\r\n"][below(lots, 3)];
+                fields = format!("Event: presence\r\nExpires: {}\r\n{tag}", 60 + below(lots, 400));
+            }
+            _ => {}
+        }
+        self.send(lots, Draft { party, method, fields, body }, wire);
     }
 
     /// Something within a dialog, or about an INVITE.
@@ -179,7 +196,9 @@ impl Outside {
             2..5 => ("ACK", sdp, true),
             5..7 => ("BYE", "", false),
             7 => ("INVITE", sdp, false),
-            8 => (["OPTIONS", "INFO", "UPDATE", "PRACK"][below(lots, 4)], "", false),
+            8 => {
+                (["OPTIONS", "INFO", "UPDATE", "PRACK", "SUBSCRIBE", "SUBSCRIBE"][below(lots, 6)], "", false)
+            }
             _ => {
                 self.parties.swap_remove(index);
                 return;
@@ -198,6 +217,9 @@ impl Outside {
         }
         let party = party.clone();
         let mut fields = contact(&party);
+        if method == "SUBSCRIBE" {
+            fields += &wish(lots);
+        }
         if method == "INFO" {
             fields += ["Record: on\r\n", "Record: off\r\n", ""][below(lots, 3)];
         }
@@ -289,6 +311,9 @@ impl Outside {
                 let ack = Party { cseq: cseq.number, to: field(HeaderName::To), ..party.clone() };
                 wire.push((flow, write(&ack, "ACK", "INVITE", "", "")));
             }
+            if cseq.method == Method::Subscribe && status.is_success() {
+                party.to = field(HeaderName::To);
+            }
             if is_invite && (101..300).contains(&status.code()) {
                 party.to = field(HeaderName::To);
             }
@@ -306,6 +331,8 @@ impl Outside {
             draft.party.cseq += 1;
             if draft.method == "INVITE" {
                 draft.party.invite = draft.party.cseq;
+            }
+            if matches!(draft.method, "INVITE" | "SUBSCRIBE") {
                 self.remember(draft.party.clone());
             }
             self.write_draft(lots, &draft, wire);
@@ -342,7 +369,7 @@ impl Outside {
     fn send(&mut self, lots: &mut Random, draft: Draft, wire: &mut Wire) {
         self.write_draft(lots, &draft, wire);
         let party = &draft.party;
-        if draft.method == "INVITE" {
+        if matches!(draft.method, "INVITE" | "SUBSCRIBE") {
             self.remember(party.clone());
         }
         if below(lots, 16) > 0 {
@@ -362,6 +389,13 @@ impl Outside {
     }
 }
 
+/// What a SUBSCRIBE asks for.
+fn wish(lots: &mut Random) -> String {
+    let (event, expires_s) =
+        (EVENTS[below(lots, EVENTS.len())], [0, 59, 60, 120, 300, 9_999][below(lots, 6)]);
+    format!("Event: {event}\r\nExpires: {expires_s}\r\n")
+}
+
 fn contact(party: &Party) -> String {
     format!("Contact: <sip:{}@{}>\r\n", party.user, party.flow.peer)
 }
@@ -370,7 +404,11 @@ fn contact(party: &Party) -> String {
 fn write(party: &Party, method: &str, branch: &str, fields: &str, body: &str) -> Bytes {
     let Party { flow, uri, from, to, call_id, cseq, .. } = party;
     let (name, peer) = (flow.transport.name(), flow.peer);
-    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let content = match body {
+        "" => "",
+        PIDF | "nonsense" => "Content-Type: application/pidf+xml\r\n",
+        _ => "Content-Type: application/sdp\r\n",
+    };
     let length = body.len();
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{name} {peer};branch=z9hG4bK{call_id}.{cseq}.{branch}\r\n\

@@ -17,7 +17,7 @@ use softswitch::store::{BindingKey, StoreOp};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// Users 1000 to 1003 and 1004 who is gone after a reload; a trunk known by its address, and two peers known by name.
+/// Users 1000 to 1003 and 1004 who is gone after a reload, whom others watch; a trunk known by its address, and two peers known by name.
 const BASE: &str = r#"
 [[listener]]
 address = "192.0.2.1:5060"
@@ -39,6 +39,8 @@ keep_alive_s = 60
 transactions = 60
 calls = 5
 nonces = 20
+subscriptions = 8
+subscriptions_per_user = 4
 [[domain]]
 name = "a.example"
 default = true
@@ -190,8 +192,8 @@ impl World {
             0..3 => outside.register(lots, wire),
             3..8 => outside.call(lots, wire),
             8..12 => outside.go_on(lots, wire),
-            12..17 => outside.answer(lots, wire),
-            17 => outside.ask(lots, wire),
+            12..16 => outside.answer(lots, wire),
+            16..18 => outside.ask(lots, wire),
             18 => outside.babble(lots, wire),
             19..27 => self.deliver(),
             27 => drop(Self::any(lots, wire)),

@@ -4,6 +4,7 @@
 //! run (`tests/fuzz_smoke.rs`), on mutations of the messages of RFC 4475 and on sequences from a seeded generator.
 
 mod endpoint;
+mod event_body;
 mod message;
 mod pieces;
 mod script;
@@ -13,6 +14,7 @@ mod stream_framing;
 mod web_socket;
 
 pub use endpoint::endpoint;
+pub use event_body::{DOCUMENTS, event_body};
 pub use message::message;
 pub use sdp::sdp;
 pub use stream_framing::stream_framing;

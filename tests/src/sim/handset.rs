@@ -120,6 +120,7 @@ impl Handset {
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
             | Event::Message { .. }
+            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }
@@ -146,6 +147,7 @@ impl Handset {
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
             | Event::Message { .. }
+            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }

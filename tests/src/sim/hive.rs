@@ -78,7 +78,7 @@ impl Hive {
                     leaving.push(Datagram { from, to, bytes: bytes.to_vec().into() });
                 }
             });
-            leaving.iter().for_each(|datagram| self.world.network.send(self.world.now, datagram));
+            leaving.iter().for_each(|datagram| self.world.send(datagram));
         }
     }
 
@@ -101,7 +101,7 @@ impl Hive {
             match output {
                 Output::Transmit { phone, to, bytes } => {
                     let datagram = Datagram { from: address(phone), to, bytes };
-                    self.world.network.send(self.world.now, &datagram);
+                    self.world.send(&datagram);
                 }
                 Output::Open { phone, call } => {
                     let address = SocketAddr::new(address(phone).ip(), self.next_port);

@@ -57,7 +57,7 @@ pub fn play(scenario: &Scenario, seed: u64, faults: Faults) -> Result<Report, Co
 fn obey(runner: &mut Runner, world: &mut World) {
     while let Some(output) = runner.poll_output() {
         match output {
-            Output::Transmit(datagram) => world.network.send(world.now, &datagram),
+            Output::Transmit(datagram) => world.send(&datagram),
             Output::Open { phone, call } => {
                 let port = 20_000 + 2 * (call.0 % 10_000) as u16;
                 let address = Some(SocketAddr::new(address(phone).ip(), port));

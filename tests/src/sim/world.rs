@@ -7,6 +7,8 @@ use super::media_plane::MediaPlane;
 use super::network::{Datagram, Faults, Network};
 use super::shadow::{Deed, Shadow};
 use super::trace::Trace;
+use crate::model::Model;
+use crate::model::sabotage::Saboteur;
 use sip_stack::Time;
 use sip_stack::random::Random;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
@@ -62,6 +64,12 @@ pub struct World {
     pub shadow: Option<Shadow>,
     /// Datagrams for addresses that nobody in the world has, where somebody beside it takes them.
     pub visitors: Option<Vec<Datagram>>,
+    /// The reference model, when it is to look on.
+    pub model: Option<Model>,
+    /// A fault, if one is planted.
+    pub saboteur: Option<Saboteur>,
+    /// SIP datagrams that have arrived.
+    pub arrived: usize,
     media: MediaPlane,
     random: Random,
     config: Config,
@@ -93,6 +101,9 @@ impl World {
             log: None,
             shadow: None,
             visitors: None,
+            model: None,
+            saboteur: None,
+            arrived: 0,
             media,
             random,
             config,
@@ -179,6 +190,9 @@ impl World {
         self.switch = Switch::new(seed_of(self.random.next_u64()), self.config.clone());
         self.media = MediaPlane::new(seed_of(self.random.next_u64()), SWITCH_IP);
         self.shadow = None;
+        if let Some(model) = &mut self.model {
+            model.forget();
+        }
         self.tell_surroundings();
         let bindings = self.database.bindings.values().cloned().collect();
         self.feed(Input::Restored(bindings));
@@ -273,7 +287,7 @@ impl World {
         }
         if due(self.media.poll_timeout()) {
             for (from, to, bytes) in self.media.handle_timeout(now) {
-                self.network.send(now, &Datagram { from, to, bytes });
+                self.send(&Datagram { from, to, bytes });
             }
             self.pass_reports();
         }
@@ -291,12 +305,45 @@ impl World {
             let Some(ear) = self.phones[id.0].ears.get_mut(&call) else { continue };
             if let Some((to, bytes)) = ear.speak(id) {
                 let datagram = Datagram { from: ear.address, to, bytes };
-                self.network.send(self.now, &datagram);
+                self.send(&datagram);
             }
         }
     }
 
+    /// A datagram leaves.
+    pub fn send(&mut self, datagram: &Datagram) {
+        let really = match &mut self.saboteur {
+            Some(saboteur) => saboteur.send(datagram),
+            None => vec![datagram.clone()],
+        };
+        really.iter().for_each(|datagram| self.leave(datagram));
+    }
+
+    fn leave(&mut self, datagram: &Datagram) {
+        if let Some(model) = &mut self.model {
+            model.sent(self.now, datagram);
+        }
+        self.network.send(self.now, datagram);
+    }
+
+    /// A datagram has arrived: whether its receiver hears it.
+    fn arrive(&mut self, datagram: &Datagram) -> bool {
+        self.arrived += usize::from(datagram.bytes.first().is_some_and(u8::is_ascii_uppercase));
+        if let Some(model) = &mut self.model {
+            model.delivered(self.now, datagram);
+        }
+        let (heard, besides) = match &mut self.saboteur {
+            Some(saboteur) => saboteur.hear(datagram),
+            None => (true, Vec::new()),
+        };
+        besides.iter().for_each(|datagram| self.leave(datagram));
+        heard
+    }
+
     fn deliver(&mut self, datagram: Datagram) {
+        if !self.arrive(&datagram) {
+            return;
+        }
         let Datagram { from, to, bytes } = datagram;
         if to == SWITCH {
             let line = format!("{from} -> switch: {}", first_line(&bytes));
@@ -308,7 +355,7 @@ impl World {
             let forward = self.media.receive(self.now, from, to, &bytes);
             self.pass_reports();
             if let Some((from, to, bytes)) = forward {
-                self.network.send(self.now, &Datagram { from, to, bytes });
+                self.send(&Datagram { from, to, bytes });
             }
         } else if let Some(index) = self.phones.iter().position(|handset| handset.address == to) {
             let line = format!("{from} -> phone {index}: {}", first_line(&bytes));
@@ -338,7 +385,8 @@ impl World {
             let handset = &mut self.phones[id.0];
             match output {
                 PhoneOutput::Transmit(Transmit { flow, bytes, .. }) => {
-                    self.network.send(now, &Datagram { from: handset.address, to: flow.peer, bytes });
+                    let from = handset.address;
+                    self.send(&Datagram { from, to: flow.peer, bytes });
                 }
                 PhoneOutput::Event(event) => {
                     let line = format!("phone {}: {event:?}", id.0);
@@ -384,13 +432,13 @@ impl World {
         for output in outputs {
             match output {
                 Output::Transmit(Transmit { flow, bytes, .. }) => {
-                    self.network.send(self.now, &Datagram { from: flow.local, to: flow.peer, bytes });
+                    self.send(&Datagram { from: flow.local, to: flow.peer, bytes });
                 }
                 Output::Identify { .. } => {}
                 Output::Resolve(query) => panic!("nobody in this world has a name: {query:?}"),
                 Output::Media(command) => {
                     for (from, to, bytes) in self.media.obey(self.now, command) {
-                        self.network.send(self.now, &Datagram { from, to, bytes });
+                        self.send(&Datagram { from, to, bytes });
                     }
                 }
                 Output::Store(op) => self.database.apply(op),

@@ -1,7 +1,7 @@
 //! Instant messages (RFC 3428).
 
 use super::*;
-use crate::phone::{CommandError, Reason};
+use crate::phone::{CommandError, Reason, Unreached};
 
 fn write(rig: &mut Rig, text: &str) {
     rig.command(Command::Write { account: AccountId::FIRST, target: "1002".into(), text: text.into() });
@@ -28,7 +28,7 @@ fn a_text_is_sent_and_what_became_of_it_told() {
     assert_eq!(rig.events.last(), Some(&Event::MessageFailed { account, target: target.clone(), reason }));
     write(&mut rig, "hello?");
     rig.wait(Duration::from_secs(33));
-    let reason = Reason::NoAnswer;
+    let reason = Reason::Unreached(Unreached::NoAnswer);
     assert_eq!(rig.events.last(), Some(&Event::MessageFailed { account, target, reason }));
     assert!(rig.is_over());
 }

@@ -10,6 +10,7 @@ mod outgoing;
 mod registration;
 mod sessions;
 mod transfer;
+mod watch;
 mod way;
 
 use super::{

@@ -1,7 +1,7 @@
 //! Registration: challenges, lifetimes, failures and their words (RFC 3261 §10.2, §22).
 
 use super::*;
-use crate::phone::{Reason, Standing};
+use crate::phone::{Reason, Standing, Unreached};
 
 fn failed(reason: Reason, retry: Option<Duration>) -> Event {
     Event::RegistrationFailed { account: AccountId::FIRST, reason, retry }
@@ -148,8 +148,11 @@ fn silence_is_no_answer_and_is_tried_again_at_growing_intervals() {
     let mut rig = registering();
     for least in [30, 60] {
         rig.wait(Duration::from_secs(32));
-        let Some(Event::RegistrationFailed { reason: Reason::NoAnswer, retry: Some(retry), .. }) =
-            rig.events.pop()
+        let Some(Event::RegistrationFailed {
+            reason: Reason::Unreached(Unreached::NoAnswer),
+            retry: Some(retry),
+            ..
+        }) = rig.events.pop()
         else {
             panic!("no answer is a failure")
         };
@@ -220,7 +223,7 @@ fn what_the_network_does_not_take_is_unreachable() {
     let Some(Output::Event(Event::RegistrationFailed { reason, retry, .. })) = phone.poll_output() else {
         panic!()
     };
-    assert_eq!((reason, retry.is_some()), (Reason::Unreachable, true));
+    assert_eq!((reason, retry.is_some()), (Reason::Unreached(Unreached::Unreachable), true));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! REFER and Replaces in both directions (RFC 3515, RFC 3891).
 
 use super::*;
-use crate::phone::{Ending, Reason};
+use crate::phone::{Ending, Reason, Transfers};
 use sip_stack::header::{Replaces, SubscriptionState};
 
 /// News of a REFER of ours, which was the second request of the dialog.
@@ -235,5 +235,34 @@ fn a_dialog_that_there_is_not_is_not_replaced() {
         writer.header(HeaderName::Replaces, &value);
         rig.receive(writer.finish());
         assert_eq!(u32::from(status(&rig)), code);
+    }
+}
+
+#[test]
+fn nobody_sends_us_out_of_the_domain_unless_the_user_lets_them() {
+    let accepted = |transfers, refer_to: &str| {
+        let settings = Settings { transfers, ..Settings::default() };
+        let mut rig = rung_with(settings, &sdp(4_000, "sendrecv"));
+        rig.command(Command::Answer { call: CALL });
+        let tag = rig.last().to().unwrap().tag().unwrap().to_vec();
+        rig.receive(request("ACK", 1, Some(&tag), b"").finish());
+        let mut refer = request("REFER", 2, Some(&tag), b"");
+        refer.header(HeaderName::ReferTo, refer_to.as_bytes());
+        rig.receive(refer.finish());
+        let refused = rig.sent.iter().any(|sent| sent.status() == Some(Status::DECLINE));
+        assert_eq!(refused, rig.phone.calls() == 1, "{refer_to}");
+        !refused
+    };
+    for (target, domain) in [
+        ("<sip:1003@a.example>", true),
+        ("<sip:1003@A.Example:5070>", true),
+        ("<sip:1003@192.0.2.9>", true),
+        ("<sip:1003@192.0.2.7>", false),
+        ("<sip:1003@b.example>", false),
+        ("<sip:1003@a.example.evil>", false),
+    ] {
+        assert_eq!(accepted(Transfers::Domain, target), domain, "{target}");
+        assert!(accepted(Transfers::Anywhere, target));
+        assert!(!accepted(Transfers::Never, target));
     }
 }

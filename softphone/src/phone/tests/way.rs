@@ -2,7 +2,7 @@
 //! (RFC 3263 §4.3, RFC 5626 §4.5).
 
 use super::*;
-use crate::phone::{Ending, Reason};
+use crate::phone::{Ending, Reason, Unreached};
 use sip_stack::resolve::Failure;
 
 const ACCOUNT: AccountId = AccountId::FIRST;
@@ -62,14 +62,15 @@ fn why_there_is_no_way_is_told_and_the_next_attempt_looks_again() {
     let mut rig = searching();
     rig.command(Command::Register);
     call(&mut rig);
-    tell(&mut rig, Err(Some(Reason::UnknownIssuer)));
+    tell(&mut rig, Err(Some(Reason::Unreached(Unreached::UnknownIssuer))));
     let failed = |event: &Event| match event {
         Event::RegistrationFailed { reason, retry, .. } => Some((reason.clone(), *retry)),
         _ => None,
     };
     let (reason, retry) = rig.events.iter().find_map(failed).unwrap();
-    assert_eq!(reason, Reason::UnknownIssuer);
-    let ended = Event::Ended { call: CALL, ending: Ending::Failed(Reason::UnknownIssuer) };
+    assert_eq!(reason, Reason::Unreached(Unreached::UnknownIssuer));
+    let ended =
+        Event::Ended { call: CALL, ending: Ending::Failed(Reason::Unreached(Unreached::UnknownIssuer)) };
     assert!(rig.events.contains(&ended), "{:?}", rig.events);
     rig.wait(retry.unwrap());
     assert_eq!(rig.located, [(ACCOUNT, None), (ACCOUNT, None)]);
@@ -91,7 +92,7 @@ fn a_request_that_is_lost_goes_over_the_next_way_and_the_user_hears_of_it_when_t
     assert_ne!(branch(&first), branch(&second), "another transaction");
     rig.wait(Duration::from_secs(32));
     tell(&mut rig, Err(None));
-    let reason = Reason::NoAnswer;
+    let reason = Reason::Unreached(Unreached::NoAnswer);
     assert!(
         matches!(&rig.events[..], [Event::RegistrationFailed { reason: told, retry: Some(_), .. }] if *told == reason)
     );
@@ -129,7 +130,7 @@ fn a_lost_connection_registers_again_at_once_with_our_new_end_of_it() {
     assert!(rig.phone.is_registered());
     // What nobody can reach is waited for, longer each time.
     lose(&mut rig);
-    tell(&mut rig, Err(Some(Reason::ConnectionRefused)));
+    tell(&mut rig, Err(Some(Reason::Unreached(Unreached::ConnectionRefused))));
     assert!(!rig.phone.is_registered());
     let Some(Event::RegistrationFailed { retry: Some(retry), .. }) = rig.events.last() else {
         panic!("untold")

@@ -1,0 +1,82 @@
+//! Who is in a conference (RFC 4575).
+
+use crate::world::{World, body, port_of};
+use sip_stack::event::body::conference_info::{ConferenceInfo, PartState};
+use sip_stack::message::Message;
+
+const ROOMS: &str = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n";
+
+fn roster(notify: &Message) -> ConferenceInfo {
+    ConferenceInfo::parse(notify.body()).unwrap_or_else(|error| panic!("{error}: {}", body(notify)))
+}
+
+fn users(info: &ConferenceInfo) -> Vec<(&str, PartState, usize)> {
+    let users = info.users.iter().flat_map(|users| &users.users);
+    users.map(|user| (&*user.entity, user.state, user.endpoints.len())).collect()
+}
+
+fn enter(world: &mut World, port: u16, fields: &str) -> crate::world::Dialog {
+    let mut dialog = world.call(port, "3000", fields);
+    world.acknowledge(&mut dialog);
+    dialog
+}
+
+#[test]
+fn members_come_and_go() {
+    let mut world = World::new(ROOMS, &["1000", "1001", "1002"]);
+    let (_, first) = world.watch("1002", "3000", "conference");
+    let empty = roster(&first);
+    assert_eq!((&*empty.entity, users(&empty).len()), ("sip:3000@127.0.0.1:5060", 0));
+    assert_eq!(empty.conference_state.unwrap().user_count, Some(0));
+    world.pass(6_000);
+    let alice = enter(&mut world, port_of("1000"), "");
+    let told = roster(&world.notified("1002"));
+    assert_eq!(users(&told), [("sip:1000@127.0.0.1:5060", PartState::Full, 1)]);
+    world.pass(6_000);
+    enter(&mut world, 7_100, "");
+    let told = roster(&world.notified("1002"));
+    assert_eq!(users(&told), [("sip:1000@127.0.0.1:5060", PartState::Full, 2)], "two devices, one user");
+    world.pass(6_000);
+    enter(&mut world, port_of("1001"), "Privacy: id\r\n");
+    let told = roster(&world.notified("1002"));
+    assert_eq!(told.conference_state.unwrap().user_count, Some(3));
+    assert!(users(&told).iter().any(|(entity, ..)| entity.ends_with("@anonymous.invalid")), "{told:?}");
+    world.pass(6_000);
+    world.send(&alice, "BYE", "");
+    let told = roster(&world.notified("1002"));
+    assert!(users(&told).contains(&("sip:1000@127.0.0.1:5060", PartState::Full, 1)), "{told:?}");
+    let (_, other) = world.watch("1003", "3001", "conference");
+    assert_eq!(users(&roster(&other)).len(), 0, "another room");
+}
+
+#[test]
+fn a_large_conference_is_told_in_part() {
+    let mut world = World::new(ROOMS, &["1000"]);
+    world.watch("1000", "3000", "conference");
+    let mut members = Vec::new();
+    for user in ["1001", "1002", "1003", "1004", "1005", "1006"] {
+        world.pass(6_000);
+        members.push(enter(&mut world, port_of(user), ""));
+    }
+    let told: Vec<ConferenceInfo> = (0..6).map(|_| roster(&world.notified("1000"))).collect();
+    let states: Vec<PartState> = told.iter().map(|info| info.state).collect();
+    assert_eq!(states[..4], [PartState::Full; 4]);
+    assert_eq!(states[4..], [PartState::Partial; 2]);
+    assert_eq!(users(&told[5]), [("sip:1006@127.0.0.1:5060", PartState::Full, 1)]);
+    world.pass(6_000);
+    world.send(&members[0], "BYE", "");
+    let told = roster(&world.notified("1000"));
+    assert_eq!(users(&told), [("sip:1001@127.0.0.1:5060", PartState::Deleted, 0)]);
+    assert_eq!(told.conference_state.unwrap().user_count, Some(5));
+}
+
+#[test]
+fn a_member_is_busy_too() {
+    let mut world = World::new(ROOMS, &["1000", "1001"]);
+    world.watch("1001", "1000", "dialog");
+    world.pass(2_000);
+    enter(&mut world, port_of("1000"), "");
+    world.pass(2_000);
+    let last = world.notifies.iter().filter(|(port, _)| *port == port_of("1001")).last().unwrap();
+    assert!(body(&last.1).contains("confirmed") && body(&last.1).contains("sip:3000@"), "{}", body(&last.1));
+}

@@ -1,0 +1,271 @@
+//! Busy lamps: the calls of a user as its watchers see them (RFC 4235).
+
+use crate::world::{World, body, port_of};
+use sip_stack::event::body::DocumentState;
+use sip_stack::event::body::dialog_info::{Dialog, DialogInfo, DialogState, Direction, Identity, StateEvent};
+use sip_stack::message::Message;
+
+fn info(notify: &Message) -> DialogInfo {
+    DialogInfo::parse(notify.body()).unwrap_or_else(|error| panic!("{error}: {}", body(notify)))
+}
+
+/// The one call that the next NOTIFY tells of.
+fn line(world: &mut World, watcher: &str) -> Dialog {
+    let notify = world.notified(watcher);
+    let mut dialogs = info(&notify).dialogs;
+    assert_eq!(dialogs.len(), 1, "{}", body(&notify));
+    dialogs.remove(0)
+}
+
+fn remote(dialog: &Dialog) -> &str {
+    &dialog.remote.identity.as_ref().unwrap().uri
+}
+
+const BOB: u16 = 7_001;
+
+/// 1002 watches 1001, who is called by 1000.
+fn ringing() -> (World, crate::world::Dialog) {
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    let (_, first) = world.watch("1002", "1001", "dialog");
+    assert_eq!((info(&first).dialogs.len(), &*info(&first).entity), (0, "sip:1001@127.0.0.1:5060"));
+    world.pass(2_000);
+    let caller = world.call(port_of("1000"), "1001", "");
+    (world, caller)
+}
+
+#[test]
+fn a_lamp_goes_from_ringing_to_busy_and_out() {
+    let (mut world, caller) = ringing();
+    let early = line(&mut world, "1002");
+    assert_eq!((early.state, early.direction), (DialogState::Early, Some(Direction::Recipient)));
+    assert_eq!(remote(&early), "sip:1000@127.0.0.1:5060");
+    world.pass(2_000);
+    let (caller, _) = world.answer(BOB, caller);
+    let confirmed = line(&mut world, "1002");
+    assert_eq!((confirmed.state, &confirmed.id), (DialogState::Confirmed, &early.id));
+    world.pass(2_000);
+    assert_eq!(world.send(&caller, "BYE", ""), 200);
+    let over = line(&mut world, "1002");
+    assert_eq!(
+        (over.state, over.event, &over.id),
+        (DialogState::Terminated, Some(StateEvent::RemoteBye), &early.id)
+    );
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn the_caller_is_busy_from_its_invite_on() {
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    world.watch("1002", "1000", "dialog");
+    world.pass(2_000);
+    world.rings = false;
+    let caller = world.call(port_of("1000"), "1001", "");
+    let trying = line(&mut world, "1002");
+    assert_eq!((trying.state, trying.direction), (DialogState::Trying, Some(Direction::Initiator)));
+    assert_eq!(remote(&trying), "sip:1001@127.0.0.1:5060");
+    world.pass(2_000);
+    let (_, callee) = world.answer(BOB, caller);
+    assert_eq!(line(&mut world, "1002").state, DialogState::Confirmed);
+    world.pass(2_000);
+    world.send(&callee, "BYE", "");
+    assert_eq!(line(&mut world, "1002").event, Some(StateEvent::RemoteBye));
+}
+
+#[test]
+fn a_call_that_is_refused_cancelled_or_not_answered_goes_out() {
+    let (mut world, _) = ringing();
+    line(&mut world, "1002");
+    world.pass(2_000);
+    world.refuse(BOB, "486 Busy Here");
+    let over = line(&mut world, "1002");
+    assert_eq!((over.event, over.code), (Some(StateEvent::Rejected), Some(486)));
+
+    let (mut world, caller) = ringing();
+    line(&mut world, "1002");
+    world.pass(2_000);
+    // An early dialog of the caller ends with BYE as with CANCEL.
+    let _ = caller;
+    world.pass(70_000);
+    let over = line(&mut world, "1002");
+    assert_eq!(over.state, DialogState::Terminated);
+    assert_eq!(world.switch.calls(), 0);
+}
+
+#[test]
+fn a_quick_change_is_one_notification_later_and_nothing_is_lost() {
+    let (mut world, caller) = ringing();
+    line(&mut world, "1002");
+    let (caller, _) = world.answer(BOB, caller);
+    world.send(&caller, "BYE", "");
+    assert!(world.is_quiet(), "a second has not passed");
+    world.pass(1_000);
+    assert_eq!(line(&mut world, "1002").state, DialogState::Terminated);
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn who_does_not_want_to_be_known_is_not_told() {
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    world.watch("1002", "1001", "dialog");
+    world.pass(2_000);
+    world.call(port_of("1000"), "1001", "Privacy: id\r\n");
+    let notify = world.notified("1002");
+    assert!(!body(&notify).contains("1000"), "{}", body(&notify));
+    assert_eq!(remote(&info(&notify).dialogs[0]), "sip:anonymous@anonymous.invalid");
+}
+
+#[test]
+fn two_phones_are_one_call_and_two_calls_are_two() {
+    let mut world = World::new("", &["1000", "1001", "1002", "1003"]);
+    world.register("1001", 7_101, 3_600);
+    world.watch("1002", "1001", "dialog");
+    world.pass(2_000);
+    let first = world.call(port_of("1000"), "1001", "");
+    assert_eq!(world.ringing.len(), 2);
+    line(&mut world, "1002");
+    world.pass(2_000);
+    world.answer(7_101, first);
+    line(&mut world, "1002");
+    world.pass(2_000);
+    world.call(port_of("1003"), "1001", "");
+    let both = info(&world.notified("1002"));
+    assert_eq!(both.state, DocumentState::Full);
+    let states: Vec<DialogState> = both.dialogs.iter().map(|dialog| dialog.state).collect();
+    assert_eq!(states, [DialogState::Confirmed, DialogState::Early]);
+    let parties: Vec<&str> = both.dialogs.iter().map(remote).collect();
+    assert_eq!(parties, ["sip:1000@127.0.0.1:5060", "sip:1003@127.0.0.1:5060"]);
+}
+
+#[test]
+fn many_calls_are_told_in_part_and_whole_again_on_a_refresh() {
+    let users = ["1000", "1001", "1002", "1003", "1004", "1005", "1006", "1007"];
+    let mut world = World::new("", &users);
+    let (dialog, _) = world.watch("1002", "1001", "dialog");
+    for caller in ["1000", "1003", "1004", "1005", "1006"] {
+        world.pass(2_000);
+        world.call(port_of(caller), "1001", "");
+    }
+    for known in 1..=4 {
+        let told = info(&world.notified("1002"));
+        assert_eq!(
+            (told.state, told.dialogs.len(), told.version),
+            (DocumentState::Full, known, known as u32)
+        );
+    }
+    let part = info(&world.notified("1002"));
+    assert_eq!((part.state, part.dialogs.len(), part.version), (DocumentState::Partial, 1, 5));
+    assert_eq!(remote(&part.dialogs[0]), "sip:1006@127.0.0.1:5060");
+    world.refresh(&dialog, "dialog", 600);
+    let whole = info(&world.notified("1002"));
+    assert_eq!((whole.state, whole.dialogs.len(), whole.version), (DocumentState::Full, 5, 6));
+}
+
+#[test]
+fn who_subscribes_during_a_call_sees_it() {
+    let (mut world, caller) = ringing();
+    world.answer(BOB, caller);
+    let (_, first) = world.watch("1003", "1001", "dialog");
+    assert_eq!(info(&first).dialogs[0].state, DialogState::Confirmed);
+    let (_, first) = world.watch("1004", "1000", "dialog");
+    assert_eq!(info(&first).dialogs[0].direction, Some(Direction::Initiator));
+}
+
+#[test]
+fn a_user_without_a_phone_has_no_calls() {
+    let mut world = World::new("", &["1002"]);
+    let (_, first) = world.watch("1002", "1001", "dialog");
+    assert_eq!((info(&first).state, info(&first).dialogs.len()), (DocumentState::Full, 0));
+    // A call that reaches nobody lights nobody's lamp.
+    world.pass(2_000);
+    world.call(port_of("1003"), "1001", "");
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn a_display_name_is_told_and_cannot_break_the_document() {
+    let more = "[[user]]\nid = \"2000\"\npassword = \"secret\"\ndisplay_name = \"<A> & \\\"B\\\"\"\n";
+    let mut world = World::new(more, &["1001", "1002"]);
+    world.watch("1002", "1001", "dialog");
+    world.pass(2_000);
+    world.call(port_of("1001"), "2000", "");
+    // 2000 has no phone, so there is no call; a call to a conference tells whom the caller has dialled.
+    assert!(world.is_quiet());
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    world.watch("1002", "1001", "dialog");
+    world.pass(2_000);
+    let named = "P-Preferred-Identity: \"x\" <sip:1000@127.0.0.1>\r\n";
+    world.call(port_of("1000"), "1001", named);
+    let Some(Identity { uri, .. }) = line(&mut world, "1002").remote.identity else { panic!() };
+    assert_eq!(&*uri, "sip:1000@127.0.0.1:5060");
+}
+
+#[test]
+fn an_attended_transfer_shows_who_talks_with_whom_then() {
+    // 1001 talks with 1000 and with 1003, and brings the two together; 1002 watches 1003 and 1001.
+    let mut world = World::new("", &["1000", "1001", "1002", "1003", "1004"]);
+    let first = world.call(port_of("1001"), "1000", "");
+    let (first, _) = world.answer(port_of("1000"), first);
+    let second = world.call(port_of("1001"), "1003", "");
+    let (second, _) = world.answer(port_of("1003"), second);
+    let (_, before) = world.watch("1002", "1003", "dialog");
+    assert_eq!(remote(&info(&before).dialogs[0]), "sip:1001@127.0.0.1:5060");
+    world.watch("1004", "1001", "dialog");
+    world.pass(2_000);
+    let refer = format!("Refer-To: <sip:1003@127.0.0.1:5060?Replaces={}>\r\n", World::replaces(&second));
+    assert_eq!(world.send(&first, "REFER", &refer), 202);
+    let after = line(&mut world, "1002");
+    assert_eq!((after.state, remote(&after)), (DialogState::Confirmed, "sip:1000@127.0.0.1:5060"));
+    // Whoever has transferred is free.
+    let notify = world.notified("1004");
+    assert!(
+        info(&notify).dialogs.iter().all(|dialog| dialog.state == DialogState::Terminated),
+        "{}",
+        body(&notify)
+    );
+    let (_, now) = world.watch("1005", "1000", "dialog");
+    assert_eq!(remote(&info(&now).dialogs[0]), "sip:1003@127.0.0.1:5060");
+    let (_, now) = world.watch("1006", "1001", "dialog");
+    assert_eq!(info(&now).dialogs.len(), 0);
+}
+
+#[test]
+fn a_blind_transfer_lights_the_lamp_of_the_target() {
+    let mut world = World::new("", &["1000", "1001", "1002", "1003"]);
+    let call = world.call(port_of("1000"), "1001", "");
+    let (_, callee) = world.answer(BOB, call);
+    world.watch("1002", "1003", "dialog");
+    world.watch("1004", "1000", "dialog");
+    world.pass(2_000);
+    assert_eq!(world.send(&callee, "REFER", "Refer-To: <sip:1003@127.0.0.1:5060>\r\n"), 202);
+    let early = line(&mut world, "1002");
+    assert_eq!((early.state, remote(&early)), (DialogState::Early, "sip:1000@127.0.0.1:5060"));
+    world.pass(2_000);
+    // 1000 is still with 1001: one call, not two.
+    assert!(world.notifies.iter().all(|(port, _)| *port != port_of("1004")));
+    let place = world.ringing.iter().position(|(port, _)| *port == port_of("1003")).unwrap();
+    assert_eq!(place, 0);
+    world.take_over(port_of("1003"));
+    assert_eq!(line(&mut world, "1002").state, DialogState::Confirmed);
+    world.pass(2_000);
+    let notify = world.notified("1004");
+    let live: Vec<Dialog> =
+        info(&notify).dialogs.into_iter().filter(|dialog| dialog.state == DialogState::Confirmed).collect();
+    assert_eq!((live.len(), remote(&live[0])), (1, "sip:1003@127.0.0.1:5060"));
+}
+
+#[test]
+fn five_hundred_watchers_are_told_of_each_change_and_each_has_its_version() {
+    let limits = "[limits]\nsubscriptions_per_user = 600\n";
+    let mut world = World::new(limits, &["1000", "1001", "1002"]);
+    for _ in 0..500 {
+        world.watch("1002", "1001", "dialog");
+    }
+    world.pass(2_000);
+    world.call(port_of("1000"), "1001", "");
+    assert_eq!(world.notifies.len(), 500);
+    let mut bodies: Vec<Vec<u8>> =
+        world.notifies.drain(..).map(|(_, notify)| notify.body().to_vec()).collect();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(DialogInfo::parse(&bodies[0]).unwrap().version, 1);
+}
