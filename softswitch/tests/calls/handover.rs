@@ -355,8 +355,9 @@ fn picked_up(offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
     let legs = [stage.media_leg(0), stage.media_leg(1)];
     stage.register("1002", THIRD);
     stage.user = "1002".into();
-    let call_id = String::from_utf8_lossy(invite.call_id().unwrap()).into_owned();
-    let ours = String::from_utf8_lossy(invite.from().unwrap().tag().unwrap()).into_owned();
+    let call_id = String::from_utf8_lossy(invite.call_id().expect("a Call-ID")).into_owned();
+    let from = invite.from().expect("From");
+    let ours = String::from_utf8_lossy(from.tag().expect("our tag")).into_owned();
     stage.headers = format!("Replaces: {call_id};to-tag={ours};from-tag={tag};early-only\r\n");
     stage.dial_again(&sdp(offer));
     (stage, invite, legs)
