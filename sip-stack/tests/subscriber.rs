@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use core::time::Duration;
+use proptest::prelude::*;
 use sip_stack::Time;
 use sip_stack::auth::Verdict;
 use sip_stack::dialog::DialogId;
@@ -13,6 +14,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status, Writer};
 use sip_stack::random::Random;
 use sip_stack::registration::Loss;
+use std::collections::BTreeSet;
 
 const CONTACT: &[u8] = b"<sip:alice@192.0.2.7>";
 
@@ -422,4 +424,101 @@ fn a_subscription_survives_as_a_value() {
     let restored: Subscription = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(restored.poll_timeout(), watcher.subscription.poll_timeout());
     assert!(restored.has_dialog(dialog(1)));
+}
+
+/// What a notifier and the network may do, and what the user may want.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Want(bool),
+    Answer(usize, u16),
+    Challenge(usize, bool),
+    Lose(usize),
+    Notify(u64, usize),
+    Refetch(u64),
+    Wait(u64),
+}
+
+const STATES: [&str; 9] = [
+    "active;expires=600",
+    "active;expires=5",
+    "active",
+    "pending;expires=60",
+    "terminated;reason=timeout",
+    "terminated;reason=deactivated",
+    "terminated;reason=probation;retry-after=7",
+    "terminated;reason=rejected",
+    "terminated",
+];
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let codes =
+        prop::sample::select(vec![200_u16, 200, 200, 401, 403, 404, 423, 480, 481, 489, 500, 503, 603]);
+    prop_oneof![
+        2 => any::<bool>().prop_map(Deed::Want),
+        6 => (0..4_usize, codes).prop_map(|(which, code)| Deed::Answer(which, code)),
+        1 => (0..4_usize, any::<bool>()).prop_map(|(which, again)| Deed::Challenge(which, again)),
+        1 => (0..4_usize).prop_map(Deed::Lose),
+        6 => (0..12_u64, 0..STATES.len()).prop_map(|(dialog, state)| Deed::Notify(dialog, state)),
+        1 => (0..12_u64).prop_map(Deed::Refetch),
+        4 => prop::sample::select(vec![0_u64, 1, 9, 33, 60, 700, 4_000]).prop_map(Deed::Wait),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: one SUBSCRIBE is out in a dialog, a dialog is forgotten once, and when nothing is wanted any more nothing is
+    /// left.
+    #[test]
+    fn nothing_is_left_of_a_subscription_that_is_not_wanted(deeds in prop::collection::vec(deed(), 0..80)) {
+        let mut watcher = Watcher::of(Package::Dialog);
+        let mut attempts = BTreeSet::new();
+        let mut known = BTreeSet::new();
+        let mut out: Vec<Ticket> = Vec::new();
+        for deed in deeds {
+            match deed {
+                Deed::Want(wanted) => watcher.input(Input::Wanted(wanted)),
+                Deed::Answer(which, code) if which < out.len() => {
+                    let ticket = out.remove(which);
+                    watcher.answer(ticket, Status::new(code).unwrap(), "Expires: 300\r\nMin-Expires: 4000\r\n");
+                }
+                Deed::Challenge(which, again) if which < out.len() => {
+                    let verdict = if again { Verdict::Again } else { Verdict::Refused };
+                    let ticket = out.remove(which);
+                    watcher.input(Input::Challenged { ticket, verdict });
+                }
+                Deed::Lose(which) if which < out.len() => {
+                    let ticket = out.remove(which);
+                    watcher.input(Input::Lost { ticket, loss: Loss::TimedOut });
+                }
+                Deed::Notify(dialog, state) => {
+                    // Each is of another fork or of one that is there.
+                    let is_new = known.insert(DialogId::from_u64(dialog));
+                    let status = watcher.notify(dialog, STATES[state]);
+                    prop_assert!(status == Status::OK || is_new || !watcher.subscription.has_dialog(DialogId::from_u64(dialog)));
+                }
+                Deed::Refetch(dialog) => watcher.input(Input::Refetch(DialogId::from_u64(dialog))),
+                Deed::Wait(seconds) => watcher.wait(seconds),
+                Deed::Answer(..) | Deed::Challenge(..) | Deed::Lose(_) => {}
+            }
+            for dialog in watcher.forgotten.drain(..) {
+                prop_assert!(known.remove(&dialog), "{dialog:?} was forgotten before");
+            }
+            for ticket in watcher.sent.drain(..) {
+                prop_assert!(!out.contains(&ticket));
+                if ticket.dialog.is_none() && !watcher.subscription.sequence(ticket).0.is_empty() {
+                    attempts.insert(watcher.subscription.sequence(ticket).0.to_vec());
+                }
+                out.push(ticket);
+            }
+        }
+        watcher.input(Input::Wanted(false));
+        watcher.wait(100_000);
+        prop_assert_eq!(watcher.subscription.poll_timeout(), None);
+        prop_assert!(!watcher.subscription.is_subscribed());
+        for dialog in watcher.forgotten.drain(..) {
+            prop_assert!(known.remove(&dialog));
+        }
+        prop_assert!(known.is_empty(), "{known:?} are not forgotten");
+        prop_assert!(watcher.expectations_ended >= attempts.len());
+        prop_assert_eq!(watcher.events.last(), Some(&Event::Ended));
+    }
 }

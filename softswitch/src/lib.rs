@@ -1,4 +1,4 @@
-//! The PBX: a registrar and back-to-back user agent with anchored media.
+//! The PBX: a registrar, a back-to-back user agent with anchored media, and a proxy.
 //!
 //! [`core::Switch`] is the whole switch as one pure machine; everything that touches the outside world lies at the edge.
 
@@ -11,6 +11,7 @@ pub mod log;
 pub mod messages;
 pub mod nat;
 pub mod prompts;
+pub mod proxied;
 pub mod registrar;
 pub mod store;
 pub mod subscriptions;

@@ -2,6 +2,9 @@
 
 #![cfg(unix)]
 
+use sip_stack::auth::{Answer, Challenge, Secret};
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method};
 use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::Path;
@@ -177,6 +180,83 @@ fn a_hangup_takes_over_users_made_by_command_and_a_faulty_file_changes_nothing()
     running.logged("the configuration stays as it is");
     assert!(running.logged("test.toml:2:").contains("addres"));
     assert!(running.options(&phone()).starts_with("SIP/2.0 200 OK\r\n"));
+    running.stop();
+}
+
+/// A phone of user 1001 that watches its mailbox.
+struct Watcher {
+    phone: UdpSocket,
+    server: (&'static str, u16),
+}
+
+impl Watcher {
+    fn receive(&self) -> Message {
+        let mut bytes = [0; 2_000];
+        let (length, _) = self.phone.recv_from(&mut bytes).expect("the system does what every system does");
+        Message::parse(bytes[..length].to_vec().into()).expect("the switch writes SIP")
+    }
+
+    fn send(&self, text: &str) {
+        self.phone.send_to(text.as_bytes(), self.server).expect("the system does what every system does");
+    }
+
+    fn subscribe(&self, number: u32, credentials: &str) -> Message {
+        let ours = self.phone.local_addr().expect("the system does what every system does");
+        self.send(&format!(
+            "SUBSCRIBE sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bKs{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:1001@127.0.0.1>;tag=w\r\nTo: <sip:1001@127.0.0.1>\r\nCall-ID: watch\r\n\
+             CSeq: {number} SUBSCRIBE\r\nContact: <sip:1001@{ours}>\r\nEvent: message-summary\r\nExpires: 600\r\n\
+             {credentials}Content-Length: 0\r\n\r\n"
+        ));
+        self.receive()
+    }
+
+    /// The body of the next NOTIFY, which is answered.
+    fn notified(&self) -> String {
+        let notify = self.receive();
+        assert_eq!(notify.method(), Some(Method::Notify), "{}", text(notify.bytes()));
+        let header = |name| text(notify.header(name).expect("every request has it"));
+        let [via, from, to, call_id, cseq] =
+            [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+                .map(header);
+        self.send(&format!(
+            "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
+             Content-Length: 0\r\n\r\n"
+        ));
+        text(notify.body())
+    }
+}
+
+#[test]
+fn messages_that_wait_are_told_to_a_phone_when_the_switch_reloads() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("test.toml");
+    let running = Running::start(data.path(), &[]);
+    let watcher = Watcher { phone: phone(), server: ("127.0.0.1", running.port) };
+    let refused = watcher.subscribe(1, "");
+    let challenge = Challenge::parse(refused.header(HeaderName::WwwAuthenticate).unwrap()).unwrap();
+    let mut value = Vec::new();
+    let (uri, user, secret) = (&b"sip:1001@127.0.0.1"[..], &b"1001"[..], Secret::Password(b"secret"));
+    let answer = Answer { method: b"SUBSCRIBE", uri, user, secret, cnonce: b"c", nc: 1, body: b"" };
+    challenge.answer(&answer, &mut value).unwrap();
+    let accepted = watcher.subscribe(2, &format!("Authorization: {}\r\n", text(&value)));
+    assert_eq!(accepted.status().unwrap().code(), 200);
+    assert!(watcher.notified().starts_with("Messages-Waiting: no\r\n"));
+    let set = |user: &str| {
+        let said = ["mailbox", "set", user, "--new", "2", "--config", config.to_str().unwrap()];
+        run(data.path(), &said)
+    };
+    assert!(text(&set("1077").stderr).contains("there is no user \"1077\""));
+    let done = set("1001");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    running.signal("-HUP");
+    let told = watcher.notified();
+    assert!(
+        told.starts_with("Messages-Waiting: yes\r\n") && told.ends_with("Voice-Message: 2/0\r\n"),
+        "{told}"
+    );
+    let listed = run(data.path(), &["mailbox", "list"]);
+    assert_eq!(text(&listed.stdout), "1001\tdefault\t2/0 (0/0)\n");
     running.stop();
 }
 

@@ -174,6 +174,16 @@ impl Phone {
         self.program.expect("transfer failure");
     }
 
+    /// Holds the call.
+    pub fn hold(&mut self) {
+        self.program.tell("/hold");
+    }
+
+    /// Talks again in the call that was held.
+    pub fn resume(&mut self) {
+        self.program.tell("/resume");
+    }
+
     /// Waits until the call is established and sound comes in.
     #[track_caller]
     pub fn talks(&self) {

@@ -59,6 +59,16 @@ impl Switch {
         Self::launch(|_, _, _| domains.to_owned())
     }
 
+    /// Starts the switch as [`Switch::start`] does, but as a proxy of the calls between its users.
+    ///
+    /// # Panics
+    /// As [`Switch::start`].
+    #[must_use]
+    pub fn start_as_proxy() -> Self {
+        let as_proxy = |text: String| text.replace("default = true", "default = true\nmode = \"proxy\"");
+        Self::launch(|_, _, peer| as_proxy(laboratory(peer)))
+    }
+
     /// As [`Switch::start_with`], for a test that starts other programs before the switch: `prepare` has the folder and
     /// the ports of the test, and gives back the configuration.
     ///

@@ -27,7 +27,10 @@ struct Lab {
 impl Lab {
     /// A switch with the users of the file `callees` registered from one port.
     fn with(callees: &str) -> Self {
-        let mut switch = Switch::start();
+        Self::of(Switch::start(), callees)
+    }
+
+    fn of(mut switch: Switch, callees: &str) -> Self {
         let port = switch.ports.udp(1);
         let mut lab = Self { switch, port, transport: "u1" };
         let register = Run {
@@ -165,4 +168,23 @@ fn what_happened_live_happens_again_in_a_replay() {
     lab.calls("uac_cancel", "calls", "uas_no_answer");
     lab.calls("uac_busy", "calls", "uas_busy");
     lab.switch.stop_and_replay();
+}
+
+/// The switch is the proxy of both: their own messages reach the other side, by its Record-Route.
+#[test]
+fn every_call_passes_through_a_switch_that_is_a_proxy() {
+    if skipped("every_call_passes_through_a_switch_that_is_a_proxy") {
+        return;
+    }
+    for (transport, caller, callee) in [
+        ("u1", "uac", "uas"),
+        ("t1", "uac", "uas"),
+        ("u1", "uac_wait_bye", "uas_bye"),
+        ("u1", "uac_cancel", "uas_no_answer"),
+        ("u1", "uac_busy", "uas_busy"),
+    ] {
+        let mut lab = Lab { transport, ..Lab::of(Switch::start_as_proxy(), "callees") };
+        lab.calls(caller, "calls", callee);
+        lab.switch.stop_and_replay();
+    }
 }

@@ -26,15 +26,15 @@ fn play(name: &str, faults: Faults) -> Report {
     let file = format!("scenarios/{name}.scenario");
     let scenario = scenario(&file);
     let mut switch = Switch::start_with(&stage::domains(&scenario));
-    let report = play_with(&mut switch, &scenario, faults);
+    let rtp = switch.ports.udp(RTP_PORTS);
+    let report = play_with(&switch, rtp, &scenario, faults);
     assert!(report.failure.is_none(), "{report}");
     switch.stop();
     report
 }
 
-fn play_with(switch: &mut Switch, scenario: &Scenario, faults: Faults) -> Report {
+fn play_with(switch: &Switch, first: u16, scenario: &Scenario, faults: Faults) -> Report {
     let name = &scenario.file;
-    let first = switch.ports.udp(RTP_PORTS);
     let config = LiveConfig {
         host: switch.address().ip().to_string(),
         port: switch.address().port(),
@@ -56,12 +56,13 @@ fn play_flows(folder: &str) {
     users += "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n";
     let mut switch =
         Switch::start_with(&format!("[[domain]]\nname = \"{}\"\ndefault = true\n{users}", stage::DOMAIN));
+    let rtp = switch.ports.udp(RTP_PORTS);
     let mut files: Vec<_> =
         fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     for file in files {
         let scenario = scenario(file.strip_prefix(root()).unwrap().to_str().unwrap());
-        let report = play_with(&mut switch, &scenario, Faults::NONE);
+        let report = play_with(&switch, rtp, &scenario, Faults::NONE);
         assert!(report.failure.is_none(), "{report}");
     }
     switch.stop();
@@ -95,6 +96,7 @@ macro_rules! live {
 
 live! {
     announcement
+    blf
     busy
     call_ended_by_the_callee
     call_ended_by_the_caller
@@ -109,6 +111,7 @@ live! {
     lossy_network
     message
     no_answer
+    presence
     services
     transfer_attended
     transfer_blind

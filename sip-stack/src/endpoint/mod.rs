@@ -8,6 +8,7 @@
 //! Left out on purpose: what a request means. That is the user's.
 
 mod expected;
+mod forward;
 mod receive;
 mod send;
 
@@ -18,6 +19,7 @@ use crate::dialog::{Dialog, DialogId, UsageAction};
 use crate::header::Replaces;
 use crate::message::Message;
 use crate::overload::{Downstream, Upstream};
+use crate::proxy::Passing;
 use crate::random::Random;
 use crate::table::{KeyIndex, LoadError, Table};
 use crate::time::Time;
@@ -106,6 +108,9 @@ pub enum Event {
         /// The response.
         response: Box<Message>,
     },
+    /// A message within a dialog of others that came by a route of ours: [`crate::proxy::pass`] sends it on. Where nothing was ever
+    /// forwarded there is none.
+    Passing(Box<Passing>),
     /// The caller gave up (§9.2): answer the INVITE with 487 if it has no final response yet.
     Cancelled {
         /// The INVITE server transaction.

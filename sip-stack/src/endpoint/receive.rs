@@ -3,8 +3,9 @@
 use super::{Endpoint, Event, Output, Request};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{Mandatory, Message, Method, Status, response_of};
+use crate::proxy::{passing_request, passing_response};
 use crate::time::Time;
-use crate::transaction::{Matched, StatusClass, TransactionId, TransactionKey};
+use crate::transaction::{FORWARDING, Matched, StatusClass, TransactionId, TransactionKey};
 use crate::transport::{Flow, Transmit, response_flow};
 use bytes::Bytes;
 
@@ -35,7 +36,11 @@ impl Endpoint {
                 self.collect(Some(&message));
                 self.counters.absorbed += u64::from(self.outputs.len() == before);
             }
-            Some(_) | None => self.counters.stray_responses += 1,
+            Some(_) => match passing_response(&self.hasher, &message, flow) {
+                Some(passing) => self.outputs.push_back(Output::Event(passing)),
+                None => self.counters.stray_responses += 1,
+            },
+            None => self.counters.stray_responses += 1,
         }
     }
 
@@ -50,6 +55,9 @@ impl Endpoint {
                 return;
             }
         };
+        if let Some(passing) = passing_request(&self.hasher, &message, &fields, flow) {
+            return self.outputs.push_back(Output::Event(passing));
+        }
         let reply_to = response_flow(flow, &fields.via);
         match self.transactions.handle_request(now, &message, &fields) {
             Matched::Absorbed => {
@@ -193,6 +201,8 @@ impl Endpoint {
         match cseq.method {
             // The layer's own CANCEL; the INVITE will end with 487 or not at all.
             Method::Cancel => return,
+            // The dialog is between others.
+            Method::Invite if owner & FORWARDING != 0 => {}
             Method::Invite => {
                 dialog = self.dialog_of(transaction, owner, response, status);
                 let sent = dialog.and_then(|id| self.dialogs.get(id)?.usage.acknowledgement(cseq.number));

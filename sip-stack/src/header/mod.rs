@@ -31,4 +31,5 @@ pub use refer_to::ReferTo;
 pub use replaces::{Join, Replaces};
 pub use session_expires::{Refresher, SessionExpires};
 pub use table::HeaderName;
+pub(crate) use via::MAGIC_COOKIE;
 pub use via::{Rport, Via};

@@ -68,6 +68,7 @@ headers! {
     InReplyTo = "In-Reply-To",
     InfoPackage = "Info-Package",
     Join = "Join",
+    MaxBreadth = "Max-Breadth",
     MaxForwards = "Max-Forwards",
     MimeVersion = "MIME-Version",
     MinExpires = "Min-Expires",

@@ -13,6 +13,7 @@ pub(crate) mod grammar;
 pub(crate) mod list;
 pub mod method;
 mod names;
+pub(crate) mod onward;
 pub mod params;
 mod parser;
 mod response;

@@ -86,7 +86,12 @@ fn copy_vias(writer: &mut Writer, request: &Message, source: SocketAddr, upstrea
 }
 
 /// The field of the topmost Via; what follows its first comma belongs to earlier hops and stays untouched.
-fn copy_top_via(writer: &mut Writer, value: &[u8], source: SocketAddr, upstream: Option<&Upstream>) {
+pub(super) fn copy_top_via(
+    writer: &mut Writer,
+    value: &[u8],
+    source: SocketAddr,
+    upstream: Option<&Upstream>,
+) {
     let element = Elements::new(value).next().unwrap_or_default();
     let Ok(via) = Via::parse(element) else { return writer.unfolded(value) };
     let feedback = upstream.and_then(|upstream| upstream.feedback_for(&via, source.ip()));

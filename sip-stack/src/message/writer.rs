@@ -24,7 +24,12 @@ pub struct Writer {
 impl Writer {
     /// Opens a request.
     pub fn request(method: Method<'_>, uri: &[u8]) -> Writer {
-        let mut writer = Writer::with_capacity(REQUEST);
+        Writer::request_of_size(method, uri, REQUEST)
+    }
+
+    /// Opens a request that will have about `size` octets.
+    pub(super) fn request_of_size(method: Method<'_>, uri: &[u8], size: usize) -> Writer {
+        let mut writer = Writer::of_size(size);
         writer.token(method.as_bytes());
         writer.buffer.put_u8(b' ');
         writer.start_line_uri(uri);
@@ -34,7 +39,7 @@ impl Writer {
 
     /// Opens a response; an empty `reason` stands for itself.
     pub fn status(status: Status, reason: &[u8]) -> Writer {
-        let mut writer = Writer::with_capacity(RESPONSE);
+        let mut writer = Writer::of_size(RESPONSE);
         writer.buffer.put_slice(b"SIP/2.0 ");
         writer.decimal(u64::from(status.code()));
         writer.buffer.put_u8(b' ');
@@ -43,8 +48,9 @@ impl Writer {
         writer
     }
 
-    fn with_capacity(capacity: usize) -> Writer {
-        Writer { buffer: BytesMut::with_capacity(capacity), body: Vec::new() }
+    /// A message of about `size` octets, its start line to come.
+    pub(super) fn of_size(size: usize) -> Writer {
+        Writer { buffer: BytesMut::with_capacity(size), body: Vec::new() }
     }
 
     /// Adds a field.
@@ -136,6 +142,26 @@ impl Writer {
         self.buffer.put_slice(&self.body);
         // Copied to its size: a transaction keeps it for half a minute, and the room around it would be kept too.
         Bytes::copy_from_slice(&self.buffer)
+    }
+
+    /// Adds the empty line and the body, where all header fields are written, and hands the message out.
+    pub(super) fn finish_with(mut self, body: &[u8]) -> Bytes {
+        self.buffer.put_slice(b"\r\n");
+        self.buffer.put_slice(body);
+        self.buffer.freeze()
+    }
+
+    /// Octets of a message that was read, as they came.
+    pub(super) fn raw(&mut self, octets: &[u8]) {
+        self.buffer.put_slice(octets);
+    }
+
+    /// A whole line of a message that was read, as it came.
+    pub(super) fn raw_line(&mut self, line: &[u8]) {
+        self.raw(line);
+        if !line.ends_with(b"\n") {
+            self.end_line();
+        }
     }
 
     #[inline]

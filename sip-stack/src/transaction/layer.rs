@@ -3,8 +3,8 @@
 //! The layer decides what a message means (new, repeated, a response to ours) and never what to answer.
 
 use super::{
-    Action, Actions, Armed, InviteClient, InviteServer, KeyHasher, NonInviteClient, NonInviteServer,
-    StatusClass, TimerQueue, Timing, TransactionKey, related,
+    Action, Actions, Armed, FORWARDING, InviteClient, InviteServer, KeyHasher, NonInviteClient,
+    NonInviteServer, StatusClass, TimerQueue, Timing, TransactionKey, related,
 };
 use crate::dialog::{Dialog, Origin};
 use crate::header::HeaderName;
@@ -277,7 +277,7 @@ impl Transactions {
     ) -> TransactionId {
         let reliable = flow.transport.is_reliable();
         let machine = if request.method() == Some(Method::Invite) {
-            let is_initial = request.to().is_ok_and(|to| to.tag().is_none());
+            let is_initial = owner & FORWARDING == 0 && request.to().is_ok_and(|to| to.tag().is_none());
             let merged = if is_initial { self.hasher.merged(request).ok() } else { None };
             let machine = InviteServer::new(now, reliable, self.timing);
             let invite = Invite { request: Some(Box::new(request.clone())), merged };
@@ -405,6 +405,16 @@ impl Transactions {
             }
         }
         self.settle(id, out);
+    }
+
+    /// Forgets a server transaction whose request gets no final response.
+    pub(crate) fn abandon(&mut self, id: TransactionId) {
+        if let Some(entry) = self.table.remove(id) {
+            self.keys.remove(entry.key.0, id);
+            if let Some(merged) = entry.merged() {
+                self.merged.remove(merged, id);
+            }
+        }
     }
 
     /// Cancels an INVITE client transaction: at once, or with its first provisional response (§9.1). `reason` is the value of

@@ -27,6 +27,10 @@ use crate::message::Status;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+/// The bit in the owner of a transaction that says: of a proxy. Responses to it create no dialog here (RFC 3261 §12.1 speaks of
+/// user agents), and requests that come again on another path are none of its business (§16.3). Nobody else's owner has it.
+pub const FORWARDING: u64 = 1 << 63;
+
 /// What a transaction wants done, in this order.
 pub type Actions = SmallVec<[Action; 2]>;
 

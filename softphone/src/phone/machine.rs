@@ -323,6 +323,8 @@ impl Phone {
     fn on_event(&mut self, now: Time, event: endpoint::Event) {
         match event {
             endpoint::Event::Request(request) => self.on_request(now, request),
+            // A phone forwards nothing.
+            endpoint::Event::Passing(_) => {}
             endpoint::Event::Response { transaction, owner: REGISTRATION, response, .. } => {
                 if !self.on_bye_response(now, transaction, &response) {
                     self.on_register_response(now, transaction, &response);

@@ -12,7 +12,7 @@ use super::judge;
 use super::network::{Datagram, Faults};
 use super::report::{Failure, Report, Skipped};
 use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
-use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event};
+use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event, Standing};
 use core::fmt;
 use sip_stack::Time;
 use sip_stack::random::Random;
@@ -70,6 +70,13 @@ pub enum Output {
     Network(Faults),
     /// Kill the switch, and start it again with what it stored.
     Restart,
+    /// Keep so many new messages for a user of the switch.
+    Mailbox {
+        /// The user.
+        number: Box<str>,
+        /// How many.
+        new: u32,
+    },
 }
 
 /// What is known of the switch.
@@ -252,7 +259,10 @@ impl Runner {
                         Some(holds) => holds + claim.lasting,
                         None => since + self.limit(claim),
                     },
-                    Some(StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart) | None => since,
+                    Some(
+                        StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Mailbox(..),
+                    )
+                    | None => since,
                 }
             }
         };
@@ -361,6 +371,10 @@ impl Runner {
                 self.outputs.push_back(Output::Network(*faults));
                 true
             }
+            StepKind::Mailbox(number, new) => {
+                self.outputs.push_back(Output::Mailbox { number: number.clone(), new: *new });
+                true
+            }
             StepKind::Restart => {
                 self.outputs.push_back(Output::Restart);
                 true
@@ -442,7 +456,8 @@ impl Runner {
                 // A call that is given up already cannot be given up again.
                 let _over = actor.command(now, Command::HangUp { call });
             }
-            if actor.phone.is_registered() {
+            // One that registers at this moment goes as well.
+            if actor.phone.standing(AccountId::FIRST) != Standing::Away {
                 let _gone = actor.command(now, Command::Unregister);
             }
         }

@@ -80,6 +80,8 @@ pub enum StepKind {
     Network(Faults),
     /// The switch is killed and started again.
     Restart,
+    /// The operator of the switch keeps so many new messages for a number.
+    Mailbox(Box<str>, u32),
     /// Time passes.
     Wait(Duration),
     /// Something has to be true.
@@ -269,7 +271,10 @@ pub const REASONS: [&str; 16] = [
 impl Scenario {
     /// Whether it can only be played where the switch is in our hands.
     pub fn needs_the_switch(&self) -> bool {
-        self.steps.iter().any(|step| step.kind == StepKind::Restart)
+        self.steps.iter().any(|step| match step.kind {
+            StepKind::Restart | StepKind::Mailbox(..) => true,
+            StepKind::Deed(..) | StepKind::Network(_) | StepKind::Wait(_) | StepKind::Claim(_) => false,
+        })
     }
 
     /// Every tone that somebody may say, or that is listened for, in hertz.
@@ -277,7 +282,11 @@ impl Scenario {
         let said = self.phones.iter().map(|phone| phone.tone_hz);
         let claims = self.steps.iter().filter_map(|step| match &step.kind {
             StepKind::Claim(claim) => Some(&claim.facts),
-            StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Wait(_) => None,
+            StepKind::Deed(..)
+            | StepKind::Network(_)
+            | StepKind::Restart
+            | StepKind::Mailbox(..)
+            | StepKind::Wait(_) => None,
         });
         let heard = claims.flatten().flat_map(Fact::tones);
         let mut tones: Vec<u32> = said.chain(heard).collect();

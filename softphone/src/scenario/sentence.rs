@@ -331,6 +331,13 @@ impl Cast {
         if words.eat("restarts") {
             return Ok(StepKind::Restart);
         }
+        if words.eat("keeps") {
+            let new = messages(words)?;
+            if !words.eat("for") {
+                return Err(words.expected("for, and a number", "switch keeps 2 new messages for bob"));
+            }
+            return Ok(StepKind::Mailbox(self.target(words)?, new));
+        }
         let fact = if words.eat("has no calls") {
             Fact::SwitchCalls(0)
         } else if words.eat("has") {
@@ -343,8 +350,13 @@ impl Cast {
             let status = words.number("a status", "switch records status 486")?;
             Fact::Recorded(u16::try_from(status).unwrap_or(0), recorded_end(words)?)
         } else {
-            let known =
-                vec!["restarts", "has 2 calls", "has no calls", "records status 486, ended by the caller"];
+            let known = vec![
+                "restarts",
+                "keeps 2 new messages for bob",
+                "has 2 calls",
+                "has no calls",
+                "records status 486, ended by the caller",
+            ];
             let found = words.rest();
             return Err(Fault::NoSuchSentence { subject: "the switch", found, nearest: None, known });
         };

@@ -19,7 +19,11 @@ fn step(line: &str) -> StepKind {
 fn facts(line: &str) -> Vec<Fact> {
     match step(line) {
         StepKind::Claim(claim) => claim.facts,
-        other @ (StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Wait(_)) => {
+        other @ (StepKind::Deed(..)
+        | StepKind::Network(_)
+        | StepKind::Restart
+        | StepKind::Mailbox(..)
+        | StepKind::Wait(_)) => {
             panic!("{line}: {other:?}")
         }
     }
@@ -41,7 +45,8 @@ fn names_stand_for_numbers_and_numbers_for_themselves() {
 fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
     let text = "scenario A\nphone alice 1001\n    watches bob, 1003\n    watches its mailbox\nphone bob 1002\n    shows its presence\n\
         alice sees bob ringing\nalice does not see bob on the phone\nalice has 2 new messages\nalice has no new messages\n\
-        alice sees nothing of 1003\nbob goes away\nalice stops watching bob\nalice has no call waiting\n";
+        alice sees nothing of 1003\nbob goes away\nalice stops watching bob\nalice has no call waiting\n\
+        switch keeps 2 new messages for bob\nswitch keeps no new messages for bob\n";
     let scenario = read("a.scenario", text).unwrap_or_else(|errors| panic!("{errors}"));
     let alice = &scenario.phones[0];
     assert_eq!(
@@ -51,7 +56,11 @@ fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
     assert!(scenario.phones[1].publishes);
     let facts = |at: usize| match &scenario.steps[at].kind {
         StepKind::Claim(claim) => (claim.facts.clone(), claim.wanted),
-        other @ (StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Wait(_)) => {
+        other @ (StepKind::Deed(..)
+        | StepKind::Network(_)
+        | StepKind::Restart
+        | StepKind::Mailbox(..)
+        | StepKind::Wait(_)) => {
             panic!("{other:?}")
         }
     };
@@ -64,6 +73,9 @@ fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
     assert_eq!(scenario.steps[5].kind, StepKind::Deed(vec![1], Deed::Away(true)));
     assert_eq!(scenario.steps[6].kind, StepKind::Deed(vec![0], Deed::Watch(bob(), false)));
     assert_eq!(facts(7), (vec![Fact::Waiting(0, None)], false));
+    assert_eq!(scenario.steps[8].kind, StepKind::Mailbox(bob(), 2));
+    assert_eq!(scenario.steps[9].kind, StepKind::Mailbox(bob(), 0));
+    assert!(scenario.needs_the_switch());
 }
 
 #[test]

@@ -48,6 +48,12 @@ impl Calls {
         self.table.is_empty() && self.byes.is_empty()
     }
 
+    /// The number of a call that is kept elsewhere.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.opened += 1;
+        self.opened
+    }
+
     /// Rooms that calls are in.
     pub(crate) fn rooms(&self) -> usize {
         self.rooms.len()

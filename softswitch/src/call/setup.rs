@@ -15,7 +15,7 @@ use super::takeover::Replaced;
 use crate::config::{self, DomainId};
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
-use crate::registrar::Registrar;
+use crate::registrar::{Named, Registrar};
 use bytes::Bytes;
 use media::{Command, LegAddresses, LegId};
 use sip_stack::endpoint::Request;
@@ -100,7 +100,7 @@ impl Calls {
         domain: DomainId,
         caller: &str,
     ) {
-        let callee = dialled(&request);
+        let callee = dialled(env, registrar, domain, &request);
         let prepared = admit(env).and_then(|()| {
             SessionTimer::new(env.config.session_timer)
                 .check(&request.message)
@@ -116,11 +116,9 @@ impl Calls {
             let destination = match (replaced, joined) {
                 (Some(replaced), _) => Destination::replacing(replaced, &callee),
                 (None, Some(host)) => Destination::joining(host, &callee),
-                (None, None) => {
-                    destination(env, registrar, domain, uri.as_ref(), &callee).or_else(|refused| {
-                        refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-                    })?
-                }
+                (None, None) => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
+                    refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+                })?,
             };
             // What has no sound is for others: a service of ours has nothing for it.
             if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
@@ -313,10 +311,11 @@ fn unspecified(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The user part of the Request-URI, its escapes undone.
-fn dialled(request: &Request) -> Bytes {
-    let user = request.message.uri().ok().and_then(|uri| uri.user_unescaped());
-    user.map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user))
+/// The user part of the Request-URI, its escapes undone; of a GRUU the user that it stands for.
+fn dialled(env: &Environment, registrar: &Registrar, domain: DomainId, request: &Request) -> Bytes {
+    let Ok(uri) = request.message.uri() else { return Bytes::new() };
+    let user = || uri.user_unescaped().map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
+    registrar.named(env, domain, &uri).map_or_else(user, |named| named.user)
 }
 
 /// Whom a number of a domain is, when `uri` is of that domain.
@@ -325,13 +324,14 @@ pub(super) fn destination(
     registrar: &Registrar,
     domain: DomainId,
     uri: Option<&Uri<'_>>,
-    callee: &Bytes,
 ) -> Result<Destination, Refused> {
     let dialled_domain = uri.and_then(|uri| env.config.domain_of_host(uri.host));
     if dialled_domain != Some(domain) {
         return Err(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain));
     }
-    route(env, registrar, domain, callee)
+    // RFC 5627 §6.1: a GRUU that is not valid is 404.
+    let named = uri.and_then(|uri| registrar.named(env, domain, uri));
+    route(env, registrar, domain, &named.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))?)
 }
 
 /// Whom a number of a domain is.
@@ -339,12 +339,13 @@ pub(super) fn route(
     env: &Environment,
     registrar: &Registrar,
     domain: DomainId,
-    callee: &Bytes,
+    named: &Named,
 ) -> Result<Destination, Refused> {
+    let Named { user: callee, device } = named;
     let target = env.domain(domain).and_then(|domain| domain.route(callee));
     match target.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))? {
         config::Target::User { id, user } => {
-            let phones = registrar.phones(env, domain, id);
+            let phones = registrar.phones(env, domain, id, device.as_ref());
             let targets: SmallVec<[Target; 1]> = phones.into_iter().map(|ways| Target { ways }).collect();
             if targets.is_empty() {
                 return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));

@@ -16,7 +16,7 @@ use super::recall::Recalling;
 use super::setup;
 use super::takeover::Party;
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
-use crate::registrar::Registrar;
+use crate::registrar::{Named, Registrar};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use media::LegId;
@@ -81,8 +81,13 @@ impl Referred {
         let own = env.uri_host(domain, &phone.leg.flow);
         let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
         let recall = Uri::parse(&own).ok().and_then(|uri| {
-            let destination =
-                setup::route(env, registrar, domain, &uri.user_unescaped()?.into_owned().into()).ok()?;
+            let destination = setup::route(
+                env,
+                registrar,
+                domain,
+                &Named::number(uri.user_unescaped()?.into_owned().into()),
+            )
+            .ok()?;
             (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
         });
         // RFC 3323 §4.1.1.3
@@ -327,7 +332,7 @@ impl Calls {
             let host = Some(host).filter(|host| *host != id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
             return Ok((number.clone(), Destination::joining(host, &number)));
         }
-        let destination = setup::destination(env, registrar, call.domain, dialled.as_ref(), &number);
+        let destination = setup::destination(env, registrar, call.domain, dialled.as_ref());
         destination.map(|destination| (number, destination)).map_err(|refused| refused.status)
     }
 

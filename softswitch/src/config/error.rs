@@ -343,6 +343,35 @@ pub enum Fault {
         /// The id that looks most like it.
         nearest: Option<Quoted>,
     },
+    /// A service, which is the switch's own end of a call, in a mode in which it has none.
+    #[error(
+        "a service is played by the switch, which with mode = \"proxy\" has no part in the media; remove mode"
+    )]
+    ProxyToService,
+    /// A recording of what does not pass through the switch.
+    #[error(
+        "calls with mode = \"proxy\" do not pass through the switch and cannot be recorded; remove record, or mode"
+    )]
+    ProxyIsRecorded,
+    /// A user whose calls are to be recorded, in a domain whose calls do not pass through the switch.
+    #[error(
+        "calls of user {id} are to be recorded, but domain {domain} has mode = \"proxy\", and its calls do not pass through the \
+         switch; remove record and record_on_request of the user, or mode of the domain"
+    )]
+    ProxiedUserIsRecorded {
+        /// The user.
+        id: Quoted,
+        /// The domain.
+        domain: Quoted,
+    },
+    /// A peer that has to be looked for, or whose certificate has to be looked at.
+    #[error(
+        "mode = \"proxy\" needs a peer whose address is an IP address, over udp or tcp; {id} is none, so remove mode"
+    )]
+    ProxyToUnlocatedPeer {
+        /// The peer.
+        id: Quoted,
+    },
     /// A user nobody could be.
     #[error("user {id} has no password; add a line password = \"…\" (or ha1 and ha1_sha256)")]
     NoCredentials {

@@ -216,6 +216,8 @@ pub struct Domain {
     pub contact: ContactPolicy,
     /// Whether users may join calls of others (RFC 3911), and so hear what is said.
     pub join: bool,
+    /// How calls between its users are carried.
+    pub mode: Mode,
     /// Users by the user part of their address of record (case-sensitive, RFC 3261 §19.1.4).
     pub users: BTreeMap<Box<str>, User>,
     /// Static SIP peers by id.
@@ -239,7 +241,7 @@ impl Domain {
         match &route.to {
             RouteTo::Peer(id) => {
                 let (id, peer) = self.peers.get_key_value(id)?;
-                Some(Target::Peer { id, peer, record: route.record })
+                Some(Target::Peer { id, peer, record: route.record, mode: route.mode })
             }
             RouteTo::Service(service) => Some(Target::Service(service)),
         }
@@ -270,9 +272,21 @@ pub enum Target<'a> {
         peer: &'a Peer,
         /// How the call is recorded, if it is.
         record: Option<Recording>,
+        /// How the call is carried.
+        mode: Mode,
     },
     /// The switch itself.
     Service(&'a Service),
+}
+
+/// How a call is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Two dialogs, and the media pass through the switch.
+    #[default]
+    Anchored,
+    /// One dialog between the parties, whose messages pass through the switch (RFC 3261 §16); their media do not.
+    Proxy,
 }
 
 /// What is done about phones behind address translators.
@@ -439,6 +453,8 @@ pub struct Route {
     pub to: RouteTo,
     /// How calls to a peer are recorded, if they are; a service has a setting of its own.
     pub record: Option<Recording>,
+    /// How calls to a peer are carried.
+    pub mode: Mode,
 }
 
 /// Where a route leads.

@@ -3,7 +3,9 @@
 use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
-use super::model::{Domain, DomainId, Dtmf, Latching, Listener, Origin, Peer, Transport, User};
+use super::model::{
+    Domain, DomainId, Dtmf, Latching, Listener, Mode, Origin, Peer, Transport, User, UserRecording,
+};
 use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
@@ -88,11 +90,20 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
         return;
     };
+    note_recorded(&id, line, recording, domain, faults);
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
     let user =
         User { credentials, display_name, ring_s, latching, dtmf, language, recording, watched_by, origin };
     add_user(domain, id, user, line, faults);
+}
+
+/// Recordings need the media, which those who call each other through a proxy keep to themselves.
+fn note_recorded(id: &str, line: u32, recording: UserRecording, domain: &Domain, faults: &Faults) {
+    if domain.mode == Mode::Proxy && (recording.always || recording.on_request) {
+        let (id, domain) = (Quoted::new(id), Quoted::new(&domain.name));
+        faults.note(line, Fault::ProxiedUserIsRecorded { id, domain });
+    }
 }
 
 /// Adds a user unless there is one of this id; then says so and answers false.
@@ -141,6 +152,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         faults.note(line, Fault::BlockTooLarge { found: steps.saturating_add(1), limit: BLOCK_LIMIT });
         return;
     }
+    note_recorded(&from.to_string(), line, recording, domain, faults);
     for number in from..=to.value {
         let id: Box<str> = number.to_string().into();
         let credentials = ha1_of_password(&id, &domain.name, password);

@@ -3,13 +3,14 @@
 //! Left out on purpose: looking whether files are there, which whoever reads the configuration does (`cli`).
 
 use super::error::{Fault, Quoted};
-use super::model::{Conference, DomainId, Route, RouteTo, Service, Sounds};
+use super::model::{Conference, DomainId, Mode, Peer, Route, RouteTo, Service, Sounds, Transport};
 use super::nearest::nearest;
 use super::pattern::Pattern;
 use super::recording::{resolve_of_conference, resolve_of_route};
 use super::table::{Faults, Key, Located, Section};
-use super::tenants::Tenants;
+use super::tenants::{MODE, Tenants, parse_mode};
 use media::dsp::Conditioning;
+use sip_stack::resolve::Host;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,9 +51,12 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
         let domain = tenants.domain_of(&mut section, faults);
         let serves = section.has(SERVICE);
         let service = if serves { resolve_service(&mut section) } else { None };
+        let mode = section.parsed(MODE, parse_mode);
         let peer = if serves && !section.has(PEER) { None } else { section.required_text(PEER) };
         let record = if serves { None } else { resolve_of_route(&mut section) };
         section.finish();
+        note_unproxied(mode, serves, record.is_some(), faults);
+        let mode = mode.map_or(Mode::Anchored, |mode| mode.value);
         let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
         if let Some(first) = lines.insert((domain_id, pattern.clone()), line) {
@@ -63,7 +67,7 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
             faults.note(peer.line, Fault::PeerAndService { pattern: Quoted::new(&pattern.to_string()) });
         }
         if let Some(service) = service {
-            domain.routes.push(Route { pattern, to: RouteTo::Service(service), record });
+            domain.routes.push(Route { pattern, to: RouteTo::Service(service), record, mode });
             continue;
         }
         let Some(peer) = peer else { continue };
@@ -72,10 +76,27 @@ pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faul
             let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
             faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
         }
-        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()), record });
+        let unlocated = |peer: &Peer| {
+            matches!(peer.host, Host::Name(_)) || peer.transport.is_some_and(Transport::is_secure)
+        };
+        if mode == Mode::Proxy && domain.peers.get(peer.value).is_some_and(unlocated) {
+            faults.note(peer.line, Fault::ProxyToUnlocatedPeer { id: Quoted::new(peer.value) });
+        }
+        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()), record, mode });
     }
     for domain in tenants.domains.values_mut() {
         domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+    }
+}
+
+/// What needs the media has to have them.
+fn note_unproxied(mode: Option<Located<Mode>>, serves: bool, is_recorded: bool, faults: &Faults) {
+    let Some(mode) = mode.filter(|mode| mode.value == Mode::Proxy) else { return };
+    if serves {
+        faults.note(mode.line, Fault::ProxyToService);
+    }
+    if is_recorded {
+        faults.note(mode.line, Fault::ProxyIsRecorded);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Origin, User, WatchedBy};
+use super::model::{Config, Mode, Origin, User, WatchedBy};
 use crate::store::{StoredMailbox, StoredUser};
 
 impl Config {
@@ -9,7 +9,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// One for each user that the file defines too (with its line), and for each whose domain the file lacks. The
+    /// One for each user that the file defines too (with its line), for each whose domain the file lacks, and for each that is to be
+    /// recorded where that cannot be. The
     /// configuration is then as it was.
     pub fn merge_stored(&mut self, stored: Vec<StoredUser>) -> Result<(), ConfigErrors> {
         let errors: Vec<ConfigError> = stored.iter().filter_map(|user| self.conflict(user)).collect();
@@ -53,6 +54,9 @@ impl Config {
         let Some(own) = self.domain_named(&stored.domain).and_then(|id| self.domains.get(&id)) else {
             return Some(ConfigError { line: None, fault: Fault::StoredInUnknownDomain { id, domain } });
         };
+        if own.mode == Mode::Proxy && (stored.recording.always || stored.recording.on_request) {
+            return Some(ConfigError { line: None, fault: Fault::ProxiedUserIsRecorded { id, domain } });
+        }
         match own.users.get(&stored.id)?.origin {
             Origin::File { line } => {
                 Some(ConfigError { line: Some(line), fault: Fault::AlsoStored { id, domain } })

@@ -3,7 +3,7 @@
 use super::addresses::is_host_name;
 use super::error::{Fault, Quoted};
 use super::model::{
-    ContactPolicy, Domain, DomainId, Listener, Nat, Registration, canonical_host, parse_ip_literal,
+    ContactPolicy, Domain, DomainId, Listener, Mode, Nat, Registration, canonical_host, parse_ip_literal,
 };
 use super::nearest::nearest;
 use super::table::{Faults, Key, Located, Section};
@@ -20,6 +20,8 @@ const NAT: Key = Key { name: "nat", expected: "\"auto\" or \"off\"", example: "\
 const CONTACT: Key =
     Key { name: "contact", expected: "\"auto\", \"as-sent\" or \"source\"", example: "\"auto\"" };
 const JOIN: Key = Key { name: "join", expected: "true or false", example: "true" };
+pub(super) const MODE: Key =
+    Key { name: "mode", expected: "\"anchored\" or \"proxy\"", example: "\"proxy\"" };
 const MIN_EXPIRES: Key = Key { name: "min_expires_s", expected: "a whole number", example: "60" };
 const DEFAULT_EXPIRES: Key = Key { name: "default_expires_s", expected: "a whole number", example: "3600" };
 const MAX_EXPIRES: Key = Key { name: "max_expires_s", expected: "a whole number", example: "7200" };
@@ -118,6 +120,7 @@ fn empty_domain(name: &str) -> Domain {
         nat: Nat::default(),
         contact: ContactPolicy::default(),
         join: false,
+        mode: Mode::default(),
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
         routes: Vec::new(),
@@ -151,6 +154,9 @@ fn resolve_domain(mut section: Section<'_>, faults: &Faults) -> Option<Located<D
     }
     if let Some(join) = section.flag(JOIN) {
         domain.join = join.value;
+    }
+    if let Some(mode) = section.parsed(MODE, parse_mode) {
+        domain.mode = mode.value;
     }
     if let Some(registration) = section.table("registration", "[domain.registration]") {
         domain.registration = resolve_registration(registration, faults);
@@ -201,6 +207,14 @@ fn parse_contact(text: &str) -> Option<ContactPolicy> {
         "auto" => Some(ContactPolicy::Auto),
         "as-sent" => Some(ContactPolicy::AsSent),
         "source" => Some(ContactPolicy::Source),
+        _ => None,
+    }
+}
+
+pub(super) fn parse_mode(text: &str) -> Option<Mode> {
+    match text {
+        "anchored" => Some(Mode::Anchored),
+        "proxy" => Some(Mode::Proxy),
         _ => None,
     }
 }

@@ -33,6 +33,27 @@ fn each_fault_is_told_with_line_and_remedy() {
 /// Text after the listener's line, and what is said about it.
 const FAULTS: &[(&str, &str)] = &[
     (
+        "[[route]]\npattern = \"1\"\nservice = \"echo\"\nmode = \"proxy\"\n",
+        "softswitch.toml:5: a service is played by the switch, which with mode = \"proxy\" has no part in the media; remove mode",
+    ),
+    (
+        "[[peer]]\nid = \"p\"\naddress = \"192.0.2.1\"\n[[route]]\npattern = \"1\"\npeer = \"p\"\nrecord = true\nmode = \"proxy\"\n",
+        "softswitch.toml:9: calls with mode = \"proxy\" do not pass through the switch and cannot be recorded; remove record, or mode",
+    ),
+    (
+        "[[peer]]\nid = \"p\"\naddress = \"sip.example.com\"\n[[route]]\npattern = \"1\"\npeer = \"p\"\nmode = \"proxy\"\n",
+        "softswitch.toml:7: mode = \"proxy\" needs a peer whose address is an IP address, over udp or tcp; \"p\" is none, so remove mode",
+    ),
+    (
+        "[[domain]]\nname = \"a\"\nmode = \"proxy\"\n[[user]]\nid = \"1\"\npassword = \"p\"\nrecord = true\n",
+        "softswitch.toml:6: calls of user \"1\" are to be recorded, but domain \"a\" has mode = \"proxy\", and its calls do not pass \
+         through the switch; remove record and record_on_request of the user, or mode of the domain",
+    ),
+    (
+        "[[domain]]\nname = \"a\"\nmode = \"fast\"\n",
+        "softswitch.toml:4: mode = \"fast\" is not \"anchored\" or \"proxy\"; for example mode = \"proxy\"",
+    ),
+    (
         "[[user]]\nid = \"1000\"\npassword = \"a\"\n\n[[user]]\nid = \"1000\"\npassword = \"b\"\n",
         "softswitch.toml:7: user \"1000\" is defined twice in domain \"default\" (first in line 3); remove one of them",
     ),
@@ -653,4 +674,27 @@ fn how_keys_travel_is_a_setting_of_users_and_peers() {
     let domain = first_domain(&config);
     assert_eq!(["1", "2"].map(|user| domain.users[user].dtmf), [Dtmf::Inband, Dtmf::Auto]);
     assert_eq!(domain.peers["p"].dtmf, Dtmf::Info);
+}
+
+#[test]
+fn calls_between_users_and_those_to_a_peer_are_carried_as_their_domain_and_route_say() {
+    let text = "[[domain]]\nname = \"a\"\nmode = \"proxy\"\n[[user]]\nid = \"1000\"\npassword = \"p\"\n\
+        [[peer]]\nid = \"p\"\naddress = \"192.0.2.1\"\n[[route]]\npattern = \"8.\"\npeer = \"p\"\nmode = \"proxy\"\n\
+        [[route]]\npattern = \"9.\"\npeer = \"p\"\n";
+    let config = load(&format!("{LISTENER}{text}"));
+    let domain = first_domain(&config);
+    assert_eq!(domain.mode, Mode::Proxy);
+    let mode = |number: &[u8]| match domain.route(number) {
+        Some(Target::Peer { mode, .. }) => mode,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((mode(b"81"), mode(b"91")), (Mode::Proxy, Mode::Anchored));
+    assert_eq!(first_domain(&load(LISTENER)).mode, Mode::Anchored);
+}
+
+#[test]
+fn a_user_made_by_command_is_not_recorded_where_calls_pass_through() {
+    let mut config = load(&format!("{LISTENER}[[domain]]\nname = \"a\"\nmode = \"proxy\"\n"));
+    let told = config.merge_stored(vec![stored("a", "1000")]).unwrap_err().to_string();
+    assert!(told.contains("calls of user \"1000\" are to be recorded"), "{told}");
 }

@@ -1,7 +1,7 @@
 //! Digest authentication of requests (RFC 3261 §22.2, RFC 7616, RFC 8760 §2.3).
 //!
-//! We are a user agent server, so the challenge is 401 with WWW-Authenticate. A request that proves nothing leaves no
-//! state. Whoever claims a user that does not exist is challenged and refused exactly as with a wrong password.
+//! As a user agent server we challenge with 401 and WWW-Authenticate, as a proxy with 407 and Proxy-Authenticate (§22.3). A request
+//! that proves nothing leaves no state. Whoever claims a user that does not exist is challenged and refused exactly as with a wrong password.
 
 use super::environment::Environment;
 use super::{Event, environment::sign_response};
@@ -32,6 +32,36 @@ pub(crate) struct Authenticator {
     decoy: Ha1,
     #[serde(skip)]
     a2: A2Memo,
+}
+
+/// What we are to whoever has to prove who it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    UserAgent,
+    Proxy,
+}
+
+impl Asking {
+    const fn status(self) -> Status {
+        match self {
+            Asking::UserAgent => Status::UNAUTHORIZED,
+            Asking::Proxy => Status::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    const fn challenge(self) -> HeaderName {
+        match self {
+            Asking::UserAgent => HeaderName::WwwAuthenticate,
+            Asking::Proxy => HeaderName::ProxyAuthenticate,
+        }
+    }
+
+    const fn credentials(self) -> HeaderName {
+        match self {
+            Asking::UserAgent => HeaderName::Authorization,
+            Asking::Proxy => HeaderName::ProxyAuthorization,
+        }
+    }
 }
 
 /// Who a request comes from.
@@ -76,9 +106,21 @@ impl Authenticator {
         id: DomainId,
         repeatable: bool,
     ) -> Option<User> {
+        self.authenticate_as(Asking::UserAgent, env, request, id, repeatable)
+    }
+
+    /// The same as what we are to the sender.
+    pub(crate) fn authenticate_as(
+        &mut self,
+        asking: Asking,
+        env: &mut Environment,
+        request: &Request,
+        id: DomainId,
+        repeatable: bool,
+    ) -> Option<User> {
         let config = env.config.clone();
         let domain = config.domains.get(&id)?;
-        let stale = match self.verdict(env, &config, id, request) {
+        let stale = match self.verdict(asking, env, &config, id, request) {
             Verdict::Proved(user) if repeatable || !user.again => return Some(user),
             Verdict::Proved(_) => true,
             Verdict::Absent => false,
@@ -94,26 +136,40 @@ impl Authenticator {
                 return None;
             }
         };
-        self.challenge(env, request, domain, stale);
+        self.challenge(asking, env, request, domain, stale);
         None
     }
 
-    fn challenge(&mut self, env: &mut Environment, request: &Request, domain: &Domain, stale: bool) {
+    fn challenge(
+        &mut self,
+        asking: Asking,
+        env: &mut Environment,
+        request: &Request,
+        domain: &Domain,
+        stale: bool,
+    ) {
         let nonce = self.nonces.issue(env.now);
-        let mut response = env.endpoint.response(request, Status::UNAUTHORIZED, None);
+        let mut response = env.endpoint.response(request, asking.status(), None);
         let mut value = Vec::with_capacity(192);
         for algorithm in &domain.digest {
             value.clear();
             write_challenge(&mut value, domain.name.as_bytes(), nonce.as_bytes(), *algorithm, QOP, stale);
-            response.header(HeaderName::WwwAuthenticate, &value);
+            response.header(asking.challenge(), &value);
         }
         sign_response(&mut response);
         env.endpoint.reply(request, response.finish());
     }
 
-    fn verdict(&mut self, env: &Environment, config: &Config, id: DomainId, request: &Request) -> Verdict {
+    fn verdict(
+        &mut self,
+        asking: Asking,
+        env: &Environment,
+        config: &Config,
+        id: DomainId,
+        request: &Request,
+    ) -> Verdict {
         let Some(domain) = config.domains.get(&id) else { return Verdict::Absent };
-        for value in request.message.authorization() {
+        for value in request.message.headers(asking.credentials()) {
             let credentials = match Credentials::parse(value) {
                 Ok(credentials) => credentials,
                 Err(error) if error.is_malformed() => return Verdict::Malformed,

@@ -149,7 +149,7 @@ impl Switch {
         if self.env.endpoint.transactions() >= limits.transactions as usize {
             return Some(OverloadCause::Transactions);
         }
-        let (calls, subscriptions) = (self.calls.table.len(), self.subscriptions.watchers.len());
+        let (calls, subscriptions) = (self.calls(), self.subscriptions.watchers.len());
         match request.message.method() {
             Some(Method::Invite) if calls >= limits.calls as usize => Some(OverloadCause::Calls),
             Some(Method::Subscribe)

@@ -1,9 +1,11 @@
 //! Requests outside a call: who may ask what (RFC 3261 §8.2), REGISTER (§10.3), OPTIONS (§11.2), initial INVITE (§13.3),
 //! SUBSCRIBE and PUBLISH.
 
+use super::authentication::Asking;
 use super::environment::{self, ALLOW, Environment, SUPPORTED, sign_response};
 use super::switch::Switch;
 use crate::config::DomainId;
+use crate::proxied::{self, Called};
 use crate::registrar;
 use crate::subscriptions::ALLOW_EVENTS;
 use sip_stack::endpoint::Request;
@@ -36,6 +38,9 @@ impl Switch {
                 return self.subscriptions.handle_request(&mut self.env, watcher, &request);
             }
             return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
+        }
+        if let Some(called) = Called::of(&self.env, &self.registrar, &request) {
+            return self.forward(request, called);
         }
         let env = &mut self.env;
         let Asked { method, uri, domain } = match inspect(env, &request) {
@@ -96,6 +101,22 @@ impl Wanted {
             Method::Publish => Wanted::Publication,
             _ => Wanted::Call,
         }
+    }
+}
+
+impl Switch {
+    /// An INVITE of which we are the proxy.
+    fn forward(&mut self, request: Box<Request>, called: Called) {
+        let env = &mut self.env;
+        if proxied::is_refused(env, &request) {
+            return;
+        }
+        let (asking, domain) = (Asking::Proxy, called.domain);
+        let Some(user) = self.authenticator.authenticate_as(asking, env, &request, domain, false) else {
+            return;
+        };
+        let number = || self.calls.next_number();
+        self.proxied.invite(env, &self.registrar, request, called, &user.id, number);
     }
 }
 

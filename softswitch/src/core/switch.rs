@@ -1,4 +1,4 @@
-//! The switch: registrar and back-to-back user agent as one machine.
+//! The switch: registrar, back-to-back user agent and proxy as one machine.
 
 use super::authentication::Authenticator;
 use super::environment::Environment;
@@ -7,6 +7,7 @@ use crate::call::Calls;
 use crate::config::Config;
 use crate::messages::Messages;
 use crate::nat::KeepAlives;
+use crate::proxied::Proxied;
 use crate::registrar::Registrar;
 use crate::subscriptions::Subscriptions;
 use serde::{Deserialize, Serialize};
@@ -33,12 +34,25 @@ pub struct SnapshotPart {
     watchers: Vec<u8>,
     #[serde(with = "serde_bytes")]
     subjects: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    contexts: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    proxied: Vec<u8>,
 }
 
 impl SnapshotPart {
     fn is_empty(&self) -> bool {
-        let SnapshotPart { transactions, dialogs, bindings, calls, watchers, subjects } = self;
-        [transactions, dialogs, bindings, calls, watchers, subjects].iter().all(|table| table.is_empty())
+        let tables = [
+            &self.transactions,
+            &self.dialogs,
+            &self.bindings,
+            &self.calls,
+            &self.watchers,
+            &self.subjects,
+            &self.contexts,
+            &self.proxied,
+        ];
+        tables.iter().all(|table| table.is_empty())
     }
 }
 
@@ -63,6 +77,10 @@ pub struct Holdings {
     pub dialogs: usize,
     /// Calls, ringing ones and those whose media are being closed included.
     pub calls: usize,
+    /// Calls that pass through without their media.
+    pub proxied: usize,
+    /// Requests that are being forwarded for others, or were a moment ago.
+    pub forwarded: usize,
     /// BYEs of ours that are not answered yet.
     pub byes: usize,
     /// Instant messages that are not answered yet.
@@ -92,6 +110,7 @@ pub struct Switch {
     pub(super) calls: Calls,
     pub(super) messages: Messages,
     pub(super) subscriptions: Subscriptions,
+    pub(super) proxied: Proxied,
     keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
@@ -103,13 +122,15 @@ impl Switch {
     pub fn new(seed: [u8; 32], config: Config) -> Switch {
         let mut env = Environment::new(seed, config);
         let authenticator = Authenticator::new(&mut env);
+        let registrar = Registrar::new(env.endpoint.random());
         Switch {
             env,
             authenticator,
-            registrar: Registrar::default(),
+            registrar,
             calls: Calls::default(),
             messages: Messages::default(),
             subscriptions: Subscriptions::default(),
+            proxied: Proxied::default(),
             keep_alives: KeepAlives::default(),
             slicing: false,
         }
@@ -144,6 +165,7 @@ impl Switch {
                 self.env.stopping = true;
                 self.env.endpoint.hold_no_more(now);
                 self.calls.shut_down(&mut self.env);
+                self.proxied.shut_down(&mut self.env);
             }
         }
         self.drain();
@@ -159,6 +181,7 @@ impl Switch {
         self.registrar.handle_timeout(&mut self.env);
         self.calls.handle_timeout(&mut self.env);
         self.subscriptions.handle_timeout(&mut self.env);
+        self.proxied.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
         self.env.handle_overload_timeout();
         self.drain();
@@ -178,6 +201,7 @@ impl Switch {
             self.registrar.poll_timeout(),
             self.calls.poll_timeout(),
             self.subscriptions.poll_timeout(),
+            self.proxied.poll_timeout(),
             self.keep_alives.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
@@ -185,12 +209,12 @@ impl Switch {
 
     /// Whether no call is up and no BYE unanswered: after [`Input::Shutdown`], whether it may stop.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_idle()
+        self.calls.is_idle() && self.proxied.calls() == 0
     }
 
     /// Calls that are up, ringing ones included.
     pub fn calls(&self) -> usize {
-        self.calls.table.len()
+        self.calls.table.len() + self.proxied.calls()
     }
 
     /// How much there is of everything.
@@ -199,6 +223,8 @@ impl Switch {
             transactions: self.env.endpoint.transactions(),
             dialogs: self.env.endpoint.dialogs(),
             calls: self.calls.table.len(),
+            proxied: self.proxied.calls(),
+            forwarded: self.proxied.contexts(),
             byes: self.calls.byes(),
             messages: self.messages.len(),
             subscriptions: self.subscriptions.watchers.len(),
@@ -247,11 +273,14 @@ impl Switch {
         if self.keep_alives.handle_event(env, &event)
             || self.messages.handle_event(env, &event)
             || self.subscriptions.handle_event(env, &event)
+            || self.proxied.handle_event(env, &event)
         {
             return;
         }
         match event {
             endpoint::Event::Request(request) => self.handle_request(request),
+            // Taken above.
+            endpoint::Event::Passing(_) => {}
             endpoint::Event::Response { transaction, owner, dialog, response } => {
                 calls.handle_response(env, transaction, owner, dialog, &response);
             }
@@ -280,6 +309,7 @@ impl Switch {
         self.calls.table.snapshot();
         self.subscriptions.watchers.snapshot();
         self.subscriptions.subjects.snapshot();
+        self.proxied.snapshot();
         self.slicing = true;
         Snapshot(postcard::to_allocvec(&*self).expect("the switch serialises into memory"))
     }
@@ -295,6 +325,7 @@ impl Switch {
         more |= self.calls.table.slice(slots, &mut part.calls);
         more |= self.subscriptions.watchers.slice(slots, &mut part.watchers);
         more |= self.subscriptions.subjects.slice(slots, &mut part.subjects);
+        more |= self.proxied.slice(slots, &mut part.contexts, &mut part.proxied);
         self.slicing = more;
         (more || !part.is_empty()).then_some(part)
     }
@@ -314,12 +345,14 @@ impl Switch {
             switch.calls.table.load(&part.calls)?;
             switch.subscriptions.watchers.load(&part.watchers)?;
             switch.subscriptions.subjects.load(&part.subjects)?;
+            switch.proxied.load(&part.contexts, &part.proxied)?;
         }
         switch.env.reread_prompts();
         switch.env.endpoint.rebuild();
         switch.registrar.rebuild(switch.env.endpoint.hasher());
         switch.calls.rebuild();
         switch.subscriptions.rebuild(switch.env.endpoint.hasher());
+        switch.proxied.rebuild(switch.env.endpoint.hasher());
         Ok(switch)
     }
 }

@@ -107,6 +107,7 @@ impl Messages {
                 (transaction, Status::TEMPORARILY_UNAVAILABLE)
             }
             endpoint::Event::Request(_)
+            | endpoint::Event::Passing(_)
             | endpoint::Event::Cancelled { .. }
             | endpoint::Event::Acknowledged { .. }
             | endpoint::Event::Unacknowledged { .. } => return false,
@@ -146,11 +147,10 @@ fn recipients(
     }
     let uri = message.uri().map_err(|_| Status::BAD_REQUEST)?;
     let is_ours = env.config.domain_of_host(uri.host) == Some(domain);
-    let number = uri.user_unescaped().filter(|_| is_ours).ok_or(Status::NOT_FOUND)?;
-    let number = bytes::Bytes::copy_from_slice(&number);
-    match env.domain(domain).and_then(|domain| domain.route(&number)) {
+    let named = registrar.named(env, domain, &uri).filter(|_| is_ours).ok_or(Status::NOT_FOUND)?;
+    match env.domain(domain).and_then(|domain| domain.route(&named.user)) {
         Some(Target::User { id, .. }) => {
-            let phones = registrar.phones(env, domain, id);
+            let phones = registrar.phones(env, domain, id, named.device.as_ref());
             if phones.is_empty() { Err(Status::TEMPORARILY_UNAVAILABLE) } else { Ok(phones) }
         }
         Some(Target::Peer { .. } | Target::Service(_)) | None => Err(Status::NOT_FOUND),

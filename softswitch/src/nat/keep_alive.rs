@@ -190,6 +190,7 @@ impl KeepAlives {
                 true
             }
             endpoint::Event::Request(_)
+            | endpoint::Event::Passing(_)
             | endpoint::Event::Cancelled { .. }
             | endpoint::Event::Acknowledged { .. }
             | endpoint::Event::Unacknowledged { .. } => false,

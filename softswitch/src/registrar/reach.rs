@@ -9,7 +9,7 @@
 //!
 //! Left out on purpose: names. A hop with a host name is taken for the proxy that the REGISTER came from.
 
-use super::{Binding, table::Registrar};
+use super::{Binding, Device, table::Registrar};
 use crate::config::{ContactPolicy, DomainId};
 use crate::core::environment::Environment;
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(crate) struct Way {
 }
 
 impl Registrar {
-    /// The phones of a user, the most preferred first; of each the ways to it, in the order in which they are to be tried.
+    /// The phones of a user, or the one device that is named, the most preferred first; of each the ways to it, in the order in which they are to be tried.
     ///
     /// Bindings of one instance are ways to one phone (RFC 5626 §7: never more than one at a time), the one registered last
     /// before the others unless `q` says otherwise.
@@ -42,10 +42,24 @@ impl Registrar {
         env: &Environment,
         domain: DomainId,
         user: &str,
+        device: Option<&Device>,
     ) -> SmallVec<[SmallVec<[Way; 1]>; 1]> {
+        self.ranked_phones(env, domain, user, device).into_iter().map(|(_, ways)| ways).collect()
+    }
+
+    /// The same, each with its preference in thousandths.
+    pub(crate) fn ranked_phones(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+        device: Option<&Device>,
+    ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
         let bindings = self.find(env, domain, user).map(|aor| &aor.bindings[..]).unwrap_or_default();
         let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
-        for binding in bindings {
+        let hasher = env.endpoint.hasher();
+        for binding in bindings.iter().filter(|binding| device.is_none_or(|named| named.has(hasher, binding)))
+        {
             let same_phone = |phone: &&mut SmallVec<[&Binding; 2]>| {
                 binding.instance.is_some()
                     && phone.first().is_some_and(|other| other.instance == binding.instance)
@@ -61,7 +75,8 @@ impl Registrar {
         phones.sort_by_key(|phone| phone.first().map(|binding| Reverse(binding.q)));
         let policy = env.domain(domain).map_or_else(Default::default, |domain| domain.contact);
         let way = |binding: &Binding| binding.way(env, policy);
-        phones.into_iter().map(|phone| phone.into_iter().map(way).collect()).collect()
+        let q = |phone: &[&Binding]| phone.first().map_or(0, |binding| binding.q);
+        phones.into_iter().map(|phone| (q(&phone), phone.into_iter().map(way).collect())).collect()
     }
 }
 

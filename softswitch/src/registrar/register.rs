@@ -2,7 +2,7 @@
 
 use super::table::{Registrar, domain_name};
 use super::wish::{Asking, Refusal, Wishes, announces, is_direct, outbound, path, sequence};
-use super::{AddressOfRecord, Binding, OUTBOUND, PATH};
+use super::{AddressOfRecord, Binding, GRUU, OUTBOUND, PATH};
 use crate::config::DomainId;
 use crate::core::authentication::User;
 use crate::core::environment::{Environment, sign_response};
@@ -10,7 +10,7 @@ use crate::core::{Event, Unbound};
 use crate::store::StoreOp;
 use bytes::Bytes;
 use sip_stack::endpoint::Request;
-use sip_stack::header::{Contacts, HeaderName};
+use sip_stack::header::{Contact, Contacts, HeaderName};
 use sip_stack::message::{Status, Writer};
 use sip_stack::table::Id;
 
@@ -44,7 +44,8 @@ impl Registrar {
         let mut response = match self.process(env, request, contacts, domain, user) {
             Ok(outcome) => {
                 let mut response = env.endpoint.response(request, Status::OK, None);
-                self.write_contacts(env, outcome.id, &mut response);
+                let gruu = announces(&request.message, GRUU);
+                self.write_contacts(env, outcome.id, &mut response, gruu);
                 // RFC 3327 §5.3
                 response.copy(HeaderName::Path, &request.message);
                 if outcome.outbound {
@@ -78,6 +79,9 @@ impl Registrar {
             Contacts::Star if message.expires() == Ok(Some(0)) => self.everything(env, id, request),
             Contacts::Star => return Err(Refusal::Malformed),
             Contacts::List(list) if list.is_empty() => return Ok(Outcome { id, outbound: false }),
+            Contacts::List(list) if list.iter().any(|contact| is_own(env, domain, user, contact)) => {
+                return Err(Refusal::Loop);
+            }
             Contacts::List(list) => {
                 let user_agent = message.header(HeaderName::UserAgent).unwrap_or_default();
                 let user_agent = self.user_agents.share(user_agent);
@@ -202,7 +206,13 @@ impl Registrar {
         }
     }
 
-    fn write_contacts(&self, env: &Environment, id: Option<Id<AddressOfRecord>>, response: &mut Writer) {
+    fn write_contacts(
+        &self,
+        env: &mut Environment,
+        id: Option<Id<AddressOfRecord>>,
+        response: &mut Writer,
+        gruu: bool,
+    ) {
         let Some(aor) = id.and_then(|id| self.table.get(id)) else { return };
         for binding in &aor.bindings {
             let left_s = binding.expires_at.since(env.now).as_millis().div_ceil(1_000);
@@ -219,8 +229,23 @@ impl Registrar {
             if let Some(reg_id) = binding.reg_id {
                 contact.text(b";reg-id=").number(reg_id.get().into());
             }
+            if gruu {
+                contact.text(&self.gruus(env, aor, binding));
+            }
         }
     }
+}
+
+/// Whether a contact is the address of record itself, or a GRUU of it: calls would go round (RFC 5627 §5.1). Addresses of machines
+/// are those of phones.
+fn is_own(env: &Environment, domain: DomainId, user: &User, contact: &Contact<'_>) -> bool {
+    let uri = &contact.address.uri;
+    uri.is_sip()
+        && uri.ip().is_none()
+        && uri.port.is_none()
+        && env.config.domain_of_host(uri.host) == Some(domain)
+        && (uri.params.contains(b"gr")
+            || uri.user_unescaped().is_some_and(|name| *name == *user.id.as_bytes()))
 }
 
 /// RFC 5626 §6: `outbound` is required only of a phone that knows it, and only then may a Flow-Timer stand beside it.
@@ -244,6 +269,7 @@ fn refuse(env: &Environment, request: &Request, refusal: Refusal) -> Writer {
         Refusal::PathUnsupported => Status::BAD_EXTENSION,
         Refusal::FirstHopLacksOutbound => Status::FIRST_HOP_LACKS_OUTBOUND_SUPPORT,
         Refusal::TooLarge => Status::MESSAGE_TOO_LARGE,
+        Refusal::Loop => Status::FORBIDDEN,
     };
     let mut response = env.endpoint.response(request, status, None);
     match refusal {
@@ -253,7 +279,11 @@ fn refuse(env: &Environment, request: &Request, refusal: Refusal) -> Writer {
         Refusal::PathUnsupported => {
             response.header(HeaderName::Unsupported, PATH);
         }
-        Refusal::Malformed | Refusal::OutOfOrder | Refusal::FirstHopLacksOutbound | Refusal::TooLarge => {}
+        Refusal::Malformed
+        | Refusal::OutOfOrder
+        | Refusal::FirstHopLacksOutbound
+        | Refusal::TooLarge
+        | Refusal::Loop => {}
     }
     response
 }

@@ -1,5 +1,6 @@
 //! All bindings: found by address of record and by connection, ended by time, kept over a restart.
 
+use super::gruu::GruuKey;
 use super::user_agents::UserAgents;
 use super::{AddressOfRecord, Binding};
 use crate::config::{Config, DomainId};
@@ -8,6 +9,7 @@ use crate::core::{Event, Unbound};
 use crate::store::{StoreOp, StoredBinding};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
+use sip_stack::random::Random;
 use sip_stack::table::{Id, KeyIndex, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
 use sip_stack::transport::{Flow, ListenerId};
@@ -16,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// All bindings.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Registrar {
     pub(crate) table: Table<AddressOfRecord>,
     #[serde(skip)]
@@ -32,9 +34,24 @@ pub(crate) struct Registrar {
     /// Whose bindings have changed since it was asked last.
     #[serde(skip)]
     news: Vec<(DomainId, Arc<str>)>,
+    pub(super) gruu_key: GruuKey,
 }
 
 impl Registrar {
+    /// Nobody is registered.
+    pub(crate) fn new(random: &mut Random) -> Registrar {
+        Registrar {
+            table: Table::default(),
+            index: KeyIndex::default(),
+            timers: TimerQueue::default(),
+            connections: BTreeSet::new(),
+            user_agents: UserAgents::default(),
+            is_watched: false,
+            news: Vec::new(),
+            gruu_key: GruuKey::new(random),
+        }
+    }
+
     /// Connections with bindings, once for each address of record.
     pub(crate) fn connections(&self) -> usize {
         self.connections.len()

@@ -37,6 +37,8 @@ pub(super) enum Refusal {
     FirstHopLacksOutbound,
     /// More contacts than a user may have, or a longer text than is kept: 513.
     TooLarge,
+    /// A contact that leads back to the user: 403 (RFC 5627 §5.1).
+    Loop,
 }
 
 /// What a REGISTER asks for, contact by contact. A lifetime of zero seconds removes.

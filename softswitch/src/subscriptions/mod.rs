@@ -15,8 +15,8 @@
 //! A user may watch whoever allows it (`watched_by`); messages and bindings are its own affair. Subscriptions are not stored: after a
 //! restart a refresh is answered 481, and the phone subscribes anew.
 //!
-//! Bounds: `limits.subscriptions` of all (503), `limits.subscriptions_per_user` of those who subscribe (403), [`PUBLICATIONS`] of a
-//! user (the one that would end first goes), [`LARGEST`] octets each (413), [`ROWS`] calls, contacts or members in a document
+//! Bounds: `limits.subscriptions` of all (503), `limits.subscriptions_per_user` of those who subscribe (403), `PUBLICATIONS` of a
+//! user (the one that would end first goes), `LARGEST` octets each (413), `ROWS` calls, contacts or members in a document
 //! (further ones are left out).
 //!
 //! Deviation: RFC 3261 §18.1.1 wants a request of more than 1,300 octets to leave over a stream. A phone that subscribed over UDP is

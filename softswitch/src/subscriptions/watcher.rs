@@ -14,8 +14,8 @@ use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
 
 /// Distinguishes the owners of dialogs and transactions from those of calls, as far as they do not get; that it is one of ours the
-/// watcher itself tells.
-const OWNED: u64 = 1 << 63;
+/// watcher itself tells. The bit above is [`sip_stack::transaction::FORWARDING`].
+const OWNED: u64 = 1 << 62;
 
 /// One subscription.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +63,7 @@ impl Subscriptions {
                 (transaction, owner, Some(Change::Lost))
             }
             endpoint::Event::Request(_)
+            | endpoint::Event::Passing(_)
             | endpoint::Event::Cancelled { .. }
             | endpoint::Event::Acknowledged { .. }
             | endpoint::Event::Unacknowledged { .. } => return false,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod flows;
+mod gruu;
 mod memory;
 mod path;
 mod phone;

@@ -63,9 +63,9 @@ fn a_configured_peer_may_write_a_path_that_the_phone_says_nothing_of() {
 fn require_path_is_understood_and_other_extensions_are_not() {
     let mut phone = Phone::new("1001", "secret");
     assert_eq!(status(&phone.register(&format!("{CONTACT}{PATH}Require: path\r\n"))), 200);
-    let response = phone.register(&format!("{CONTACT}Require: path, gruu\r\n"));
+    let response = phone.register(&format!("{CONTACT}Require: path, 100rel\r\n"));
     assert_eq!(status(&response), 420);
-    assert_eq!(list(&response, HeaderName::Unsupported), ["gruu"]);
+    assert_eq!(list(&response, HeaderName::Unsupported), ["100rel"]);
 }
 
 #[test]

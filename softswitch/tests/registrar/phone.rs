@@ -11,7 +11,7 @@ use softswitch::config;
 use softswitch::core::{Input, Output, Switch};
 use std::net::SocketAddr;
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [[listener]]
 address = "192.0.2.1:5060"
 [[listener]]
@@ -237,12 +237,28 @@ impl Phone {
 
     /// 1002 calls 1001, and the media ports are there at once; the INVITEs that leave then.
     pub(crate) fn is_called(&mut self) -> Vec<Transmit> {
+        self.asked_for("sip:1001@a.example");
+        self.ports_are_there();
+        self.invites()
+    }
+
+    /// 1002 calls a URI; the answer to that, with credentials.
+    pub(crate) fn asked_for(&mut self, uri: &str) -> Message {
         self.user("1002");
         self.over(Transport::Udp, "192.0.2.66:5060");
-        let challenged = self.invite("");
-        self.take_challenge(&challenged);
-        let credentials = self.credentials("INVITE", "sip:1001@a.example");
-        self.invite(&credentials);
+        let challenged = self.invite(uri, "");
+        let proxy = challenged.headers(HeaderName::ProxyAuthenticate).next().map(<[u8]>::to_vec);
+        let is_proxy = proxy.is_some();
+        match proxy {
+            Some(challenge) => (self.challenge, self.count) = (Some(challenge), 0),
+            None => self.take_challenge(&challenged),
+        }
+        let credentials = self.credentials("INVITE", uri);
+        self.invite(uri, &if is_proxy { format!("Proxy-{credentials}") } else { credentials })
+    }
+
+    /// The media ports of the call are there.
+    pub(crate) fn ports_are_there(&mut self) {
         let legs =
             self.outputs.iter().filter_map(Output::media).find_map(|command| {
                 if let Command::Open { legs } = command { Some(legs.clone()) } else { None }
@@ -250,15 +266,14 @@ impl Phone {
         let legs = legs.expect("the call asks for ports").into_iter();
         let legs = legs.zip([40_000, 40_002]).map(|((leg, _), port)| (leg, port)).collect();
         self.input(Input::Media(Report::Opened { legs }));
-        self.invites()
     }
 
-    fn invite(&mut self, credentials: &str) -> Message {
+    fn invite(&mut self, uri: &str, credentials: &str) -> Message {
         self.branch += 1;
         let branch = self.branch;
         self.deliver(
             format!(
-                "INVITE sip:1001@a.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK{branch}\r\n\
+                "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK{branch}\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:1002@a.example>;tag=2\r\nTo: <sip:1001@a.example>\r\n\
                  Call-ID: call\r\nCSeq: {branch} INVITE\r\nContact: <sip:1002@192.0.2.66:5060>\r\n{credentials}\
                  Content-Length: 0\r\n\r\n"

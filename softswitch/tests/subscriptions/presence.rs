@@ -103,6 +103,14 @@ fn who_is_not_registered_is_closed_whatever_it_publishes() {
 }
 
 #[test]
+fn a_device_that_does_not_know_says_nothing() {
+    let (mut world, _) = watched(&["1000", "1001"]);
+    world.publish("1001", "", &pidf("unknown", "1"));
+    let told = presence(&world.notified("1000"));
+    assert_eq!(told.basic(), Some(Basic::Open), "{told:?}");
+}
+
+#[test]
 fn publications_are_there_before_anybody_watches() {
     let mut world = World::new("", &["1000", "1001"]);
     world.publish("1001", "Expires: 600\r\n", &pidf("closed", "1"));
@@ -126,7 +134,6 @@ fn a_publish_is_refused_for_others_for_other_packages_and_for_nonsense() {
     let other = status(&mut world, "1001", "Event: dialog\r\n", "");
     assert_eq!(other, (489, "presence".to_owned()));
     assert_eq!(status(&mut world, "1001", XML, "nonsense").0, 400);
-    assert_eq!(status(&mut world, "1001", XML, &pidf("maybe", "1")).0, 400);
     assert_eq!(status(&mut world, "1001", &format!("{XML}Expires: 5\r\n"), &pidf("open", "1")).0, 423);
     let html = "Event: presence\r\nContent-Type: text/html\r\n";
     assert_eq!(status(&mut world, "1001", html, "x").0, 415);

@@ -96,7 +96,8 @@ impl Side {
             Event::Acknowledged { dialog, .. } | Event::Unacknowledged { dialog, .. } => {
                 assert!(self.endpoint.dialog(dialog).is_some(), "an event names a dialog that is there");
             }
-            Event::Cancelled { .. } => {}
+            // Nobody forwards anything here.
+            Event::Cancelled { .. } | Event::Passing(_) => {}
         }
     }
 

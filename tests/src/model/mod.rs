@@ -269,8 +269,9 @@ impl Model {
         let mut client = Client::new(now, &datagram.bytes, is_invite, parts.cseq);
         let mut offence = None;
         if parts.is(Method::Cancel) {
-            let invite = self.clients.get(&parts.invite_key(datagram.from));
+            let invite = self.clients.get_mut(&parts.invite_key(datagram.from));
             let pending = invite.is_some_and(|invite| {
+                invite.cancelled = Some(now);
                 invite.cseq == parts.cseq && invite.provisional && invite.finally.is_none()
             });
             offence = (!pending).then_some(Offence::StrangeCancel);
@@ -339,7 +340,9 @@ impl Model {
         let first = server.finally.is_none();
         let offence = server.on_response(now, status, &datagram.bytes);
         let (dialog, came) = (server.dialog.clone(), server.came);
-        if let Some(dialog) = dialog.filter(|_| first && status == 481) {
+        // To a NOTIFY it says that the subscription is gone (RFC 6665 §4.1.3).
+        let denied = first && status == 481 && !parts.is(Method::Notify);
+        if let Some(dialog) = dialog.filter(|_| denied) {
             let sides = self.dialogs.get(&dialog).map(|dialog| &dialog.sides);
             let alive = sides
                 .into_iter()

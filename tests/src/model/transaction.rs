@@ -25,6 +25,10 @@ pub(super) struct Client {
     pub(super) sent: Sent,
     pub(super) provisional: bool,
     pub(super) finally: Option<u16>,
+    /// When it was sent first.
+    began: Time,
+    /// When its CANCEL was sent.
+    pub(super) cancelled: Option<Time>,
     /// When the first final response came.
     ended: Time,
     /// Failures that have come, and ACKs of them that have not left.
@@ -64,6 +68,8 @@ impl Client {
             sent,
             provisional: false,
             finally: None,
+            began: now,
+            cancelled: None,
             ended: now,
             acks_due: 0,
             ack: None,
@@ -101,9 +107,15 @@ impl Client {
         }
     }
 
-    /// Whether it no longer looks at responses (Timers D and M: 64·T1).
+    /// Whether it no longer looks at responses: after Timers B, D and M, and 64·T1 after a CANCEL (§9.1).
     pub(super) fn is_past(&self, now: Time) -> bool {
-        self.finally.is_some() && now.since(self.ended) >= T1 * 64
+        let last = match (self.finally, self.cancelled) {
+            (Some(_), _) => self.ended,
+            (None, Some(cancelled)) => cancelled,
+            (None, None) if self.provisional => return false,
+            (None, None) => self.began,
+        };
+        now.since(last) >= T1 * 64
     }
 
     /// The ACK of a failure.

@@ -254,7 +254,8 @@ impl User {
                 self.on_response(now, transaction, dialog, &response);
             }
             Event::Cancelled { transaction, .. } => self.on_cancelled(now, transaction),
-            Event::Acknowledged { .. } => {}
+            // A user forwards nothing, so nothing passes.
+            Event::Acknowledged { .. } | Event::Passing(_) => {}
             Event::Unacknowledged { dialog, .. } => self.break_off(now, dialog),
             Event::TimedOut { transaction, .. } | Event::TransportFailed { transaction, .. } => {
                 self.on_lost(now, transaction);

@@ -67,6 +67,7 @@ fn obey(runner: &mut Runner, world: &mut World) {
             Output::Close { .. } => {}
             Output::Network(faults) => world.network.faults = faults,
             Output::Restart => world.restart_switch(),
+            Output::Mailbox { number, new } => world.keep_messages(&number, new),
         }
     }
 }

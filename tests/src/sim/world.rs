@@ -16,7 +16,7 @@ use softphone::phone::{
     Account, CallId, Command, CommandError, Input as PhoneInput, MediaCommand, MediaReport,
     Output as PhoneOutput, Password, Phone, Settings,
 };
-use softswitch::config::Config;
+use softswitch::config::{Config, Mailbox};
 use softswitch::core::{Event, Input, Interface, Interfaces, Output, Switch};
 use softswitch::log::{Bounds, Recorder, Sealer};
 use std::collections::BTreeMap;
@@ -182,6 +182,14 @@ impl World {
         config.keep_ids_of(&self.config);
         self.config = config.clone();
         self.feed(Input::Configure(Box::new(config)));
+    }
+
+    /// The operator keeps so many new messages for a user, which the switch is told by a reload.
+    pub fn keep_messages(&mut self, user: &str, new: u32) {
+        for domain in self.config.domains.values_mut() {
+            domain.mailboxes.insert(user.into(), Mailbox { new, ..Mailbox::default() });
+        }
+        self.feed(Input::Configure(Box::new(self.config.clone())));
     }
 
     /// The switch is killed and started again with what its database has: calls are gone, nobody is told.

@@ -222,7 +222,8 @@ fn compose_person(to: &mut Composer, person: &Person) {
 
 fn read_tuple(element: &Element) -> Result<Tuple, BodyError> {
     let basic = element.one("status").and_then(|status| status.one("basic"));
-    let basic = basic.map(|basic| Basic::of_word(basic.text()).ok_or(BodyError::Value("basic")));
+    // Deviation: RFC 3863 §4.1.4 has `open` and `closed` alone. baresip 1.0 publishes `unknown` until it is told: nothing is said.
+    let basic = basic.and_then(|basic| Basic::of_word(basic.text()));
     let contact = element.one("contact").map(|contact| Contact {
         uri: contact.text().into(),
         // §4.1.5: one that is out of range is as none.
@@ -230,7 +231,7 @@ fn read_tuple(element: &Element) -> Result<Tuple, BodyError> {
     });
     Ok(Tuple {
         id: element.required("id")?.into(),
-        basic: basic.transpose()?,
+        basic,
         contact,
         notes: notes(element),
         timestamp: element.text_of("timestamp"),

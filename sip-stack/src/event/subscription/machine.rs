@@ -299,7 +299,6 @@ impl Subscription {
             self.close(old);
         }
         self.retry_at = None;
-        self.numbers = 0;
         let number = self.number();
         self.attempt = Some(Attempt {
             call_id: Bytes::copy_from_slice(&random.token::<24>()),

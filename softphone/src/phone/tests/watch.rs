@@ -300,6 +300,17 @@ fn who_leaves_ends_what_it_watches_and_nothing_is_left() {
 }
 
 #[test]
+fn who_leaves_while_it_registers_watches_nothing() {
+    let mut rig = Rig::new();
+    watch(&mut rig, "1002");
+    rig.command(Command::PublishPresence { account: ACCOUNT, wanted: true });
+    rig.command(Command::Register);
+    rig.command(Command::Unregister);
+    rig.answer(Method::Register, 200, granted);
+    assert_eq!((count(&rig, Method::Subscribe), count(&rig, Method::Publish)), (0, 0));
+}
+
+#[test]
 fn who_is_watched_no_longer_is_forgotten() {
     let mut rig = watching();
     let presence = subscribe(&rig, "presence");

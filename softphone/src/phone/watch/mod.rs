@@ -182,8 +182,11 @@ impl Phone {
         }
     }
 
-    /// The account is registered: what it watches begins, unless it goes on.
+    /// The account is registered: what it watches begins, unless it goes on, or the user wants to leave already.
     pub(super) fn begin_watching(&mut self, now: Time, account: AccountId) {
+        if !self.identity(account).registration.is_wanted() {
+            return;
+        }
         if core::mem::replace(&mut self.identity_mut(account).0.watching, true) {
             return;
         }

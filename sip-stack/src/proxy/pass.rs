@@ -1,0 +1,91 @@
+//! What passes within a dialog of others: sent on without state, by the route that we have recorded (RFC 3261 §16.11, §16.6).
+//! ACK, CANCEL and the responses go the same way.
+//!
+//! Nothing is sent again here: both ends do that. A response goes back by what stands in our Via, so that it must be one to a
+//! request that we have passed (RFC 6026 §7.3 forbids others).
+
+use super::branch;
+use super::route::{Way, recorded_way};
+use super::validate::{Refusal, check_extensions, hops_left, max_breadth};
+use crate::Endpoint;
+use crate::endpoint::Event;
+use crate::header::NameAddr;
+use crate::message::onward::Onward;
+use crate::message::{Mandatory, Message, Method, Uri};
+use crate::transaction::KeyHasher;
+use crate::transport::{Flow, next_hop, response_flow};
+
+/// A message within a dialog of others; [`pass`] sends it on.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// The message, as it came.
+    pub message: Message,
+    /// Where it came from.
+    pub from: Flow,
+    /// Where it goes.
+    pub to: Flow,
+}
+
+/// A request that goes on by our route.
+pub(crate) fn passing_request(
+    hasher: &KeyHasher,
+    message: &Message,
+    fields: &Mandatory<'_>,
+    from: Flow,
+) -> Option<Event> {
+    let to = recorded_way(hasher, message, fields)?;
+    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to })))
+}
+
+/// A response that goes back by our Via.
+pub(crate) fn passing_response(hasher: &KeyHasher, message: &Message, from: Flow) -> Option<Event> {
+    let to = branch::way_back(hasher, message)?;
+    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to })))
+}
+
+/// Sends it on. `sent_by` is how the peer at [`Passing::to`] reaches us.
+///
+/// # Errors
+/// 483 or 420 (§16.3), which has been answered, unless it was an ACK: that is dropped.
+pub fn pass(endpoint: &mut Endpoint, passing: &Passing, sent_by: &[u8]) -> Result<(), Refusal> {
+    let Passing { message, from, to } = passing;
+    if !message.is_request() {
+        if let Some(bytes) = message.without_top_via(&[]) {
+            endpoint.send_on(*to, bytes);
+        }
+        return Ok(());
+    }
+    let checked = hops_left(message).and_then(|hops| check_extensions(message).map(|()| hops));
+    let max_forwards = match checked {
+        Ok(hops) => hops,
+        Err(refusal) => {
+            if message.method() != Some(Method::Ack) {
+                endpoint.refuse_passing(message, *from, &refusal);
+            }
+            return Err(refusal);
+        }
+    };
+    let hasher = endpoint.hasher();
+    let mut last = Vec::new();
+    let mut way = Way::of(hasher, message, 0);
+    let next = way.routes.first().and_then(|first| NameAddr::parse(first).ok()).map(|first| first.uri);
+    let next = next.or_else(|| Uri::parse(way.uri).ok());
+    let to = next.map_or(*to, |uri| next_hop(*to, &uri));
+    way.postprocess(&mut last);
+    let back = message.via().map_or(*from, |via| response_flow(*from, &via));
+    let Some(branch) = branch::without_state(hasher, message, &back) else { return Ok(()) };
+    let transport = to.transport.name().as_bytes();
+    let via = [b"SIP/2.0/", transport, b" ", sent_by, b";rport;branch=", &branch].concat();
+    let bytes = message.onward(&Onward {
+        uri: way.uri,
+        via: &via,
+        source: from.peer,
+        record_route: &[],
+        routes: &way.routes,
+        max_forwards,
+        max_breadth: max_breadth(message).max(1),
+        consumed: &|_, _| false,
+    });
+    endpoint.send_on(to, bytes);
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! An INVITE that is to be forwarded: whom it means, whether it may, and to which phones it goes (RFC 3261 §16.3–§16.6).
+
+use super::call::Call;
+use super::{Proxied, domain_name};
+use crate::config::{self, Domain, DomainId, Mode};
+use crate::core::environment::{Environment, escape_user, sign_response};
+use crate::core::{Event, Refusal};
+use crate::registrar::{Device, Named, Registrar, Way};
+use bytes::Bytes;
+use core::time::Duration;
+use sip_stack::endpoint::Request;
+use sip_stack::header::HeaderName;
+use sip_stack::message::{Message, Method, Status, Uri};
+use sip_stack::proxy::{Forwarding, Hop, Proxy, Target, own_routes};
+use sip_stack::resolve::Host;
+use sip_stack::transport::Transport;
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+
+/// How long phones of one preference ring before those of the next do, where a user has phones of several.
+const EACH: Duration = Duration::from_secs(20);
+
+/// How long a call to a peer may ring: above Timer C of that peer, if it is a proxy.
+const PEER_RING: Duration = Duration::from_secs(185);
+
+/// Where anonymous calls say that they come from (RFC 3323 §4.1.1.3).
+const ANONYMOUS: &[u8] = b"anonymous.invalid";
+
+/// Whom an INVITE means that is to be forwarded.
+pub(crate) struct Called {
+    /// The domain of the number.
+    pub(crate) domain: DomainId,
+    /// What was dialled.
+    callee: Bytes,
+    /// The one phone that is meant, if one is (RFC 5627).
+    device: Option<Device>,
+}
+
+impl Called {
+    /// Whether a request outside of a dialog is to be forwarded: an INVITE for a number whose calls are carried so.
+    pub(crate) fn of(env: &Environment, registrar: &Registrar, request: &Request) -> Option<Called> {
+        let message = &request.message;
+        if message.method() != Some(Method::Invite) || request.dialog.is_some() {
+            return None;
+        }
+        let uri = message.uri().ok().filter(Uri::is_sip)?;
+        let id = env.config.domain_of_host(uri.host)?;
+        let Named { user: callee, device } = registrar.named(env, id, &uri)?;
+        is_proxied(env.domain(id)?, &callee).then_some(Called { domain: id, callee, device })
+    }
+}
+
+fn is_proxied(domain: &Domain, number: &[u8]) -> bool {
+    match domain.route(number) {
+        Some(config::Target::User { .. }) => domain.mode == Mode::Proxy,
+        Some(config::Target::Peer { mode, .. }) => mode == Mode::Proxy,
+        Some(config::Target::Service(_)) | None => false,
+    }
+}
+
+/// To whom a request goes, and for how long.
+struct Destination {
+    targets: Vec<Target>,
+    rings: Duration,
+    is_trusted: bool,
+}
+
+impl Proxied {
+    /// Forwards the INVITE of `caller`, who proved to be that user. `number` gives the call its number.
+    pub(crate) fn invite(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        request: Box<Request>,
+        called: Called,
+        caller: &str,
+        number: impl FnOnce() -> u64,
+    ) {
+        let destination = match self.admit(env, registrar, &request, &called, caller) {
+            Ok(destination) => destination,
+            Err((status, reason)) => return refuse(env, &request, called.callee, status, reason),
+        };
+        let Called { domain, callee, .. } = called;
+        let message = &request.message;
+        let text = |part: Option<&[u8]>| Bytes::copy_from_slice(part.unwrap_or_default());
+        let call = Call {
+            number: number(),
+            domain: domain_name(env, domain),
+            caller: caller.into(),
+            callee,
+            call_id: text(message.call_id().ok()),
+            caller_tag: text(message.from().ok().and_then(|from| from.tag())),
+            started: env.now,
+            answered: None,
+            dialogs: SmallVec::new(),
+            silent_at: None,
+            has_timer: false,
+            armed: None,
+        };
+        let forwarding = Forwarding {
+            owner: 0,
+            targets: destination.targets,
+            record_route: Some(env.sent_by(&request.flow).into()),
+            own_routes: own_routes(message, |uri| is_ours(env, &request, uri)),
+            each: EACH,
+            all: destination.rings,
+            realm: Bytes::copy_from_slice(call.domain.as_bytes()),
+            is_trusted: destination.is_trusted,
+        };
+        let owner = self.insert(env, call).as_u64();
+        self.proxy.forward(env.now, &mut env.endpoint, request, Forwarding { owner, ..forwarding });
+        self.drain(env);
+    }
+
+    fn admit(
+        &self,
+        env: &Environment,
+        registrar: &Registrar,
+        request: &Request,
+        called: &Called,
+        caller: &str,
+    ) -> Result<Destination, (Status, Option<Refusal>)> {
+        let Called { domain, callee, device } = called;
+        let domain = *domain;
+        if env.stopping {
+            return Err((Status::SERVICE_UNAVAILABLE, Some(Refusal::Stopping)));
+        }
+        if !is_caller(env, &request.message, domain, caller) {
+            return Err((Status::FORBIDDEN, None));
+        }
+        let target = env.domain(domain).and_then(|domain| domain.route(callee));
+        match target.ok_or((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))? {
+            config::Target::User { id, user } => {
+                let phones = registrar.ranked_phones(env, domain, id, device.as_ref());
+                if phones.is_empty() {
+                    return Err((Status::TEMPORARILY_UNAVAILABLE, Some(Refusal::NotRegistered)));
+                }
+                let hops = |ways: SmallVec<[Way; 1]>| ways.into_iter().map(|way| hop(env, way)).collect();
+                let targets = phones.into_iter().map(|(q, ways)| Target { ways: hops(ways), q }).collect();
+                let rings = Duration::from_secs(u64::from(user.ring_s));
+                Ok(Destination { targets, rings, is_trusted: false })
+            }
+            config::Target::Peer { peer, .. } => {
+                let hop = peer_hop(env, peer, callee);
+                let hop = hop.ok_or((Status::TEMPORARILY_UNAVAILABLE, Some(Refusal::PeerNotFound)))?;
+                let targets = vec![Target { ways: [hop].into_iter().collect(), q: 1_000 }];
+                Ok(Destination { targets, rings: PEER_RING, is_trusted: false })
+            }
+            // `Called` has looked.
+            config::Target::Service(_) => Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber))),
+        }
+    }
+}
+
+/// Whether From says who the caller is, or that nobody shall know: nothing is written anew in it.
+fn is_caller(env: &Environment, invite: &Message, domain: DomainId, caller: &str) -> bool {
+    let Ok(from) = invite.from() else { return false };
+    if from.uri.host.eq_ignore_ascii_case(ANONYMOUS) {
+        return true;
+    }
+    env.config.domain_of_host(from.uri.host) == Some(domain)
+        && from.uri.user_unescaped().is_some_and(|user| *user == *caller.as_bytes())
+}
+
+/// Whether a Route value means the switch: one of its domains, or the address at which the request came.
+fn is_ours(env: &Environment, request: &Request, uri: &Uri<'_>) -> bool {
+    match uri.ip() {
+        Some(ip) => {
+            let ours = request.flow.local;
+            let port = uri.port.unwrap_or(request.flow.transport.default_port());
+            ip.to_canonical() == ours.ip().to_canonical() && port == ours.port()
+        }
+        None => env.config.domain_of_host(uri.host).is_some(),
+    }
+}
+
+fn hop(env: &Environment, way: Way) -> Hop {
+    let sent_by = env.sent_by(&way.flow).into();
+    Hop { uri: way.uri, routes: way.path, flow: way.flow, sent_by }
+}
+
+fn peer_hop(env: &Environment, peer: &config::Peer, number: &[u8]) -> Option<Hop> {
+    let Host::Ip(ip) = peer.host else { return None };
+    let transport = peer.transport.unwrap_or(Transport::Udp);
+    let flow = env.flow_to(transport, SocketAddr::new(ip, peer.port.unwrap_or(transport.default_port())))?;
+    let uri = [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat();
+    Some(Hop { uri: uri.into(), routes: Box::default(), flow, sent_by: env.sent_by(&flow).into() })
+}
+
+/// What a proxy answers itself, before it forwards anything (§16.3): in a transaction, because a failure has to be acknowledged.
+fn refuse(env: &mut Environment, request: &Request, callee: Bytes, status: Status, reason: Option<Refusal>) {
+    let transaction = env.endpoint.accept(env.now, request, 0);
+    let mut response = env.endpoint.response(request, status, None);
+    if status == Status::SERVICE_UNAVAILABLE {
+        response.number(HeaderName::RetryAfter, env.retry_after_s(request));
+    }
+    sign_response(&mut response);
+    env.endpoint.respond(env.now, transaction, status, response.finish());
+    if let Some(reason) = reason {
+        env.event(Event::CallRefused { source: request.flow.peer, callee, reason });
+    }
+}
+
+/// What §16.3 asks of a request, before anybody is asked who it is: whether it was refused.
+pub(crate) fn is_refused(env: &mut Environment, request: &Request) -> bool {
+    let Err(refusal) = Proxy::check(&env.endpoint, request) else { return false };
+    let mut response = env.endpoint.response(request, refusal.status, None);
+    if let Some((name, value)) = &refusal.header {
+        response.header(*name, value);
+    }
+    sign_response(&mut response);
+    env.endpoint.reply(request, response.finish());
+    true
+}

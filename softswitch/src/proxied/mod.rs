@@ -1,0 +1,225 @@
+//! Calls that pass through the switch as through a proxy (RFC 3261 §16): one dialog between the parties, whose media go their own
+//! way. Who may call, who is meant and where those phones are the switch decides as for other calls; what follows in the dialog passes
+//! by the Record-Route of the first request, REFER and INVITE with Replaces included.
+//!
+//! The switch keeps a record of each call and nothing else: the call does not depend on it. It sees the 2xx, each request and each
+//! answer that passes, and so the BYE. Of a dialog that ends unseen it knows by time alone: [`call`] says when.
+//!
+//! Left out on purpose: peers that are given by name or reached over TLS (the configuration refuses them), our own assertion of who
+//! calls (RFC 3325 §5), the wishes of Request-Disposition (RFC 3841), tokens that outlive a restart: a request within a dialog from
+//! before it is answered 481.
+
+mod admit;
+mod call;
+
+pub(crate) use admit::{Called, is_refused};
+use call::{Call, End, Side};
+
+use crate::core::Event;
+use crate::core::environment::Environment;
+use crate::store::EndedBy;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use sip_stack::endpoint;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::proxy::{self, Passing, Proxy, pass};
+use sip_stack::table::{Id, KeyIndex, LoadError, Table};
+use sip_stack::transaction::{KeyHasher, TimerQueue};
+use std::sync::Arc;
+
+/// Every such call. Their bound is that of all calls (`limits.calls`).
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Proxied {
+    proxy: Proxy,
+    calls: Table<Call>,
+    /// By Call-ID and the caller's tag: the answer may come from several phones.
+    #[serde(skip)]
+    index: KeyIndex<Call>,
+    timers: TimerQueue<Call>,
+}
+
+impl Proxied {
+    /// Calls that are up or ring.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Requests that are being forwarded, or were a moment ago.
+    pub(crate) fn contexts(&self) -> usize {
+        self.proxy.contexts()
+    }
+
+    /// Takes an event of the endpoint. Returns whether it was about a forwarded request.
+    pub(crate) fn handle_event(&mut self, env: &mut Environment, event: &endpoint::Event) -> bool {
+        if let endpoint::Event::Passing(passing) = event {
+            self.on_passing(env, passing);
+            return true;
+        }
+        let taken = self.proxy.handle_event(env.now, &mut env.endpoint, event);
+        if taken {
+            self.drain(env);
+        }
+        taken
+    }
+
+    /// Fires every timer that is due.
+    pub(crate) fn handle_timeout(&mut self, env: &mut Environment) {
+        self.proxy.handle_timeout(env.now, &mut env.endpoint);
+        self.drain(env);
+        while let Some((armed, id)) = self.timers.pop_due(env.now) {
+            let Some(call) = self.calls.get_mut(id).filter(|call| call.armed == Some(armed)) else {
+                continue;
+            };
+            call.armed = None;
+            if call.is_silent(env.now) {
+                self.end(env, id, End { status: Status::REQUEST_TIMEOUT, by: EndedBy::Switch });
+            } else {
+                self.arm(id);
+            }
+        }
+    }
+
+    /// When [`Proxied::handle_timeout`] wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        [self.proxy.poll_timeout(), self.timers.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The switch stops: what rings is given up, and what is talked about goes on without a record of its end.
+    pub(crate) fn shut_down(&mut self, env: &mut Environment) {
+        self.proxy.cancel_all(env.now, &mut env.endpoint);
+        self.drain(env);
+        let answered: Vec<_> =
+            self.calls.iter().filter(|(_, call)| call.answered.is_some()).map(|(id, _)| id).collect();
+        for id in answered {
+            self.end(env, id, End { status: Status::OK, by: EndedBy::Switch });
+        }
+    }
+
+    /// Hears what became of requests.
+    fn drain(&mut self, env: &mut Environment) {
+        while let Some(event) = self.proxy.poll_event() {
+            match event {
+                proxy::Event::Answered { owner, response } => {
+                    self.on_answer(env, Id::from_u64(owner), &response)
+                }
+                proxy::Event::Failed { owner, status } => {
+                    let by = match status {
+                        Status::REQUEST_TERMINATED => EndedBy::Caller,
+                        Status::REQUEST_TIMEOUT => EndedBy::Switch,
+                        _ => EndedBy::Callee,
+                    };
+                    let id = Id::from_u64(owner);
+                    if self.calls.get(id).is_some_and(|call| call.answered.is_none()) {
+                        self.end(env, id, End { status, by });
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_answer(&mut self, env: &mut Environment, id: Id<Call>, response: &Message) {
+        let now = env.now;
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let is_first = call.answered.is_none();
+        call.on_answer(now, response);
+        if is_first {
+            let after_ms = u64::try_from(now.since(call.started).as_millis()).unwrap_or(u64::MAX);
+            env.event(Event::CallAnswered { call: call.number, after_ms });
+        }
+        self.arm(id);
+    }
+
+    /// A message within a dialog: it goes on, and the record learns what there is to learn.
+    fn on_passing(&mut self, env: &mut Environment, passing: &Passing) {
+        let sent_by = env.sent_by(&passing.to);
+        if pass(&mut env.endpoint, passing, &sent_by).is_err() {
+            return;
+        }
+        let message = &passing.message;
+        let Some((id, side)) = self.find(env.endpoint.hasher(), message) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if message.is_request() {
+            call.on_request(env.now, message);
+        } else {
+            call.on_response(env.now, message);
+        }
+        if message.method() == Some(Method::Bye) && call.on_bye(message, side) {
+            self.end(env, id, End { status: Status::OK, by: side.ended_by() });
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// The call that a message within a dialog is of, and who sent it: if a response, who sent its request.
+    fn find(&self, hasher: &KeyHasher, message: &Message) -> Option<(Id<Call>, Side)> {
+        let call_id = message.call_id().ok()?;
+        let tag = |address: Option<&[u8]>| self.index.get(key(hasher, call_id, address?));
+        let caller = tag(message.from().ok()?.tag()).map(|id| (id, Side::Caller));
+        caller.or_else(|| tag(message.to().ok()?.tag()).map(|id| (id, Side::Callee)))
+    }
+
+    fn insert(&mut self, env: &mut Environment, call: Call) -> Id<Call> {
+        let key = call.key(env.endpoint.hasher());
+        let (number, domain) = (call.number, call.domain.clone());
+        let (caller, callee) = (Bytes::copy_from_slice(call.caller.as_bytes()), call.callee.clone());
+        env.event(Event::CallStarted { call: number, domain, caller, callee });
+        let id = self.calls.insert(call);
+        self.index.insert(key, id);
+        id
+    }
+
+    /// The call is over, or given up for over: its record is written.
+    fn end(&mut self, env: &mut Environment, id: Id<Call>, end: End) {
+        let Some(call) = self.calls.remove(id) else { return };
+        self.index.remove(call.key(env.endpoint.hasher()), id);
+        call.write_record(env, end);
+    }
+
+    fn arm(&mut self, id: Id<Call>) {
+        let Some(due) = self.calls.get(id).and_then(Call::poll_timeout) else { return };
+        // An earlier entry stays: it finds nothing to do and arms anew.
+        if self.calls.get(id).is_some_and(|call| call.armed.is_none_or(|armed| armed.at > due)) {
+            let armed = self.timers.arm(due, id);
+            if let Some(call) = self.calls.get_mut(id) {
+                call.armed = Some(armed);
+            }
+        }
+    }
+
+    /// Begins a snapshot of this moment.
+    pub(crate) fn snapshot(&mut self) {
+        self.proxy.snapshot();
+        self.calls.snapshot();
+    }
+
+    /// Appends up to `slots` slots of each table to its own buffer; returns whether any remain.
+    pub(crate) fn slice(&mut self, slots: usize, contexts: &mut Vec<u8>, calls: &mut Vec<u8>) -> bool {
+        let more = self.proxy.slice(slots, contexts);
+        self.calls.slice(slots, calls) || more
+    }
+
+    pub(crate) fn load(&mut self, contexts: &[u8], calls: &[u8]) -> Result<(), LoadError> {
+        self.proxy.load(contexts)?;
+        self.calls.load(calls)
+    }
+
+    pub(crate) fn rebuild(&mut self, hasher: &KeyHasher) {
+        self.proxy.rebuild();
+        for (id, call) in self.calls.iter() {
+            self.index.insert(call.key(hasher), id);
+            if let Some(armed) = call.armed {
+                self.timers.restore(armed, id);
+            }
+        }
+    }
+}
+
+fn key(hasher: &KeyHasher, call_id: &[u8], caller_tag: &[u8]) -> u128 {
+    hasher.hash(&[b"proxied call", call_id, caller_tag])
+}
+
+/// The name of a domain, empty once it is gone.
+fn domain_name(env: &Environment, id: crate::config::DomainId) -> Arc<str> {
+    env.domain(id).map_or_else(Arc::default, |domain| domain.name.clone())
+}
