@@ -256,6 +256,24 @@ fn a_cseq_that_is_not_higher_within_one_call_id_changes_nothing() {
 }
 
 #[test]
+fn a_copy_of_a_register_that_was_out_of_order_is_refused_like_it() {
+    for headers in
+        ["Contact: <sip:1001@192.0.2.7:5070>;expires=0\r\n", "Contact: *\r\nExpires: 0\r\n", CONTACT]
+    {
+        let mut phone = Phone::new("1001", "secret");
+        phone.call_id("fixed");
+        // The first one is challenged, so it has two numbers.
+        phone.register(CONTACT);
+        phone.reuse_cseq();
+        let response = phone.register(headers);
+        assert_eq!(response.status().unwrap().code(), 500, "{headers}");
+        let again = phone.repeat();
+        assert_eq!(response.bytes(), again.bytes(), "{headers}");
+        assert!(stored(&phone.outputs).is_empty());
+    }
+}
+
+#[test]
 fn a_phone_that_comes_back_at_another_address_replaces_its_binding() {
     let mut phone = Phone::new("1001", "secret");
     let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>\"";
