@@ -77,7 +77,7 @@ fn the_record_of_a_call_tells_who_ended_it() {
 fn who_does_not_answer_is_told_of_and_recorded() {
     let failed = |world: &mut World, caller: PhoneId, call: CallId| match ended(world, caller, call) {
         Ending::Failed(reason) => reason,
-        other @ (Ending::Ours | Ending::Theirs) => panic!("{other:?}"),
+        other @ (Ending::Ours | Ending::Theirs | Ending::Elsewhere) => panic!("{other:?}"),
     };
     let mut world = world();
     let caller = registered(&mut world, "1001", AutoAnswer::Never);
