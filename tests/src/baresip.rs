@@ -5,6 +5,7 @@
 //! - `aufile` does not resample, and when the file ends the phone hangs up: the file's length is the call's.
 //! - `sndfile` records what was decoded (`…-dec.wav`) packet by packet as it comes, without a player.
 //! - A pipe on standard input works as the keyboard; `/hangup` refuses a call that rings with 486.
+//! - It transfers blind alone, and hangs up when that comes to nothing.
 //! - Of the digest algorithms it knows MD5 only, and another one offered beside MD5 stops it.
 
 use std::fs;
@@ -160,6 +161,17 @@ impl Phone {
     /// Ends the call, gives it up while it rings at the far end, or refuses it (486) while it rings here.
     pub fn hang_up(&mut self) {
         self.program.tell("/hangup");
+    }
+
+    /// Sends the other side of the call to a number of the registrar's.
+    pub fn transfer(&mut self, number: &str) {
+        self.program.tell(&format!("/transfer sip:{number}@{}", self.server));
+    }
+
+    /// Waits for the news that the transfer has come to nothing.
+    #[track_caller]
+    pub fn has_not_transferred(&self) {
+        self.program.expect("transfer failure");
     }
 
     /// Holds the call.

@@ -90,6 +90,33 @@ impl Linphone {
         self.program.expect("connected.");
     }
 
+    /// Holds the call, and waits until that is agreed.
+    #[track_caller]
+    pub fn holds(&mut self) {
+        self.program.tell("pause");
+        self.program.expect("is now paused.");
+    }
+
+    /// Goes on with the call that it holds, and waits until that is agreed.
+    #[track_caller]
+    pub fn resumes(&mut self) {
+        self.program.mark();
+        self.program.tell("resume");
+        self.program.expect("Media streams established");
+    }
+
+    /// Brings the other sides of two calls together.
+    pub fn transfers(&mut self, call: u32, other: u32) {
+        self.program.tell(&format!("transfer {call} --to-call {other}"));
+    }
+
+    /// Ends the phone, which unregisters it.
+    #[track_caller]
+    pub fn quit(&mut self) {
+        self.program.tell("quit");
+        self.program.finish();
+    }
+
     /// Waits until the far end has hung up.
     #[track_caller]
     pub fn was_hung_up(&self) {

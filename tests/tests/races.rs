@@ -107,7 +107,8 @@ fn act(world: &mut World, place: usize, act: Act) -> bool {
         ) => vec![],
     };
     let phone = PhoneId(place);
-    commands.into_iter().fold(false, |done, command| world.command(phone, command).is_ok() || done)
+    // All of them are to be tried.
+    commands.into_iter().filter(|command| world.command(phone, command.clone()).is_ok()).count() > 0
 }
 
 /// Whether it makes any difference.

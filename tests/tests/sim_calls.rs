@@ -37,7 +37,9 @@ fn failed(world: &mut World, caller: PhoneId, target: &str) -> Reason {
     );
     match ending(world, caller, call) {
         Ending::Failed(reason) => reason,
-        other @ (Ending::Ours | Ending::Theirs) => panic!("{other:?}\n{}", world.trace.story()),
+        other @ (Ending::Ours | Ending::Theirs | Ending::Elsewhere) => {
+            panic!("{other:?}\n{}", world.trace.story())
+        }
     }
 }
 

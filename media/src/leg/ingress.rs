@@ -99,7 +99,7 @@ impl Ingress {
             PacketKind::Rtcp | PacketKind::Other => return Err(Refusal::Malformed),
         }
         let header = Header::parse(datagram).map_err(|_| Refusal::Malformed)?;
-        if self.is_ghost(params, from, header.ssrc()) {
+        if self.is_ghost(now, params, from, header.ssrc()) {
             return Err(Refusal::Foreign);
         }
         let (source, heard) = (self.source, self.heard);
@@ -162,7 +162,7 @@ impl Ingress {
         from: SocketAddr,
         ssrc: Option<Ssrc>,
     ) -> Verdict {
-        if ssrc.is_some_and(|ssrc| self.is_ghost(params, from, ssrc)) {
+        if ssrc.is_some_and(|ssrc| self.is_ghost(now, params, from, ssrc)) {
             return Verdict::Foreign;
         }
         let (source, heard) = (self.ssrc(), self.heard);
@@ -174,10 +174,10 @@ impl Ingress {
 
     /// Whether a packet is of a call before.
     #[inline]
-    fn is_ghost(&mut self, params: &StreamParams, from: SocketAddr, ssrc: Ssrc) -> bool {
+    fn is_ghost(&mut self, now: Time, params: &StreamParams, from: SocketAddr, ssrc: Ssrc) -> bool {
         let Some(ghosts) = &mut self.ghosts else { return false };
         !self.latch.follows(from)
-            && ghosts.recognise(from, ssrc)
+            && ghosts.recognise(now, from, ssrc)
             && !is_sdp_address(&params.whereabouts(), from)
     }
 
@@ -187,9 +187,9 @@ impl Ingress {
     }
 
     /// The streams of calls so far on this port, for the next one.
-    pub(crate) fn ghosts(&self) -> Ghosts {
+    pub(crate) fn ghosts(&self, now: Time) -> Ghosts {
         let before = self.ghosts.as_deref().copied().unwrap_or_default();
-        before.handed_on(self.latch.followed().zip(self.ssrc()))
+        before.handed_on(now, self.latch.followed().zip(self.ssrc()))
     }
 
     /// The source that is heard.

@@ -752,7 +752,7 @@ impl Shard {
             self.alarms.clear();
         }
         self.say_goodbye(now, key, &mut leg);
-        self.outbox.push(Output::Release { key, leg: id, ghosts: leg.ingress.ghosts() });
+        self.outbox.push(Output::Release { key, leg: id, ghosts: leg.ingress.ghosts(now) });
         self.outbox.push(Output::Report(Report::Closed { leg: id, figures: Box::new(leg.figures()) }));
         Some(())
     }

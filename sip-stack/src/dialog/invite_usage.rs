@@ -2,7 +2,7 @@
 //! the ACK that is sent again whenever the 2xx comes again (§13.2.2.4), and reliable provisional responses in both directions
 //! (RFC 3262).
 //!
-//! Bound: the ACKs of the last [`ACKNOWLEDGEMENTS`] INVITEs. A 2xx of an older one that still comes again finds no ACK; its sender
+//! Bound: the ACKs of the last four INVITEs. A 2xx of an older one that still comes again finds no ACK; its sender
 //! gives up after 64·T1.
 
 use crate::header::RAck;

@@ -83,7 +83,11 @@ impl Dialog {
         let to = request.header(HeaderName::To).unwrap_or_default();
         let tag = request.from()?.tag().unwrap_or_default();
         Ok(Dialog {
-            state: DialogState::Early,
+            // A SUBSCRIBE makes no early one (RFC 6665 §4.2.1.1).
+            state: match request.method() {
+                Some(Method::Subscribe | Method::Notify) => DialogState::Confirmed,
+                Some(_) | None => DialogState::Early,
+            },
             call_id: Bytes::copy_from_slice(request.call_id()?),
             remote_tag: Bytes::copy_from_slice(tag),
             local: with_tag(to, &local_tag),
@@ -119,7 +123,7 @@ impl Dialog {
     ) -> Result<Dialog, HeaderError> {
         let dialog = Dialog::of_server(notify, local_tag, origin)?;
         // The request itself is taken like any other in the dialog.
-        Ok(Dialog { state: DialogState::Confirmed, local_cseq: cseq, remote_cseq: None, ..dialog })
+        Ok(Dialog { local_cseq: cseq, remote_cseq: None, ..dialog })
     }
 
     /// The dialog that `response` creates on the side of the client that sent `request` (§12.1.2).

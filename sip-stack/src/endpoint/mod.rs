@@ -117,6 +117,8 @@ pub enum Event {
         transaction: TransactionId,
         /// Its owner.
         owner: u64,
+        /// The CANCEL, which may say why (RFC 3326).
+        cancel: Box<Message>,
     },
     /// The ACK of a 2xx of ours.
     Acknowledged {

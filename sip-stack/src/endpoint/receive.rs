@@ -171,7 +171,8 @@ impl Endpoint {
         let reply_to = response_flow(flow, &fields.via);
         let transaction = self.transactions.open_server(now, key, cancel, reply_to, 0);
         self.respond(now, transaction, Status::OK, bytes);
-        self.outputs.push_back(Output::Event(Event::Cancelled { transaction: invite, owner }));
+        let cancel = Box::new(cancel.clone());
+        self.outputs.push_back(Output::Event(Event::Cancelled { transaction: invite, owner, cancel }));
     }
 
     fn on_ack(&mut self, now: Time, key: Option<u128>, number: u32, ack: Message) {

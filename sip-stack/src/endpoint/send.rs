@@ -306,7 +306,12 @@ impl Endpoint {
 
     /// Gives up an INVITE of ours (§9.1). Its transaction still ends with a final response or a time-out.
     pub fn cancel(&mut self, now: Time, transaction: TransactionId) {
-        self.transactions.cancel(now, transaction);
+        self.cancel_because(now, transaction, b"");
+    }
+
+    /// The same with the value of a Reason (RFC 3326 §2), such as that another phone took the call.
+    pub fn cancel_because(&mut self, now: Time, transaction: TransactionId, reason: &[u8]) {
+        self.transactions.cancel(now, transaction, reason);
         self.collect(None);
     }
 

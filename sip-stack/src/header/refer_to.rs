@@ -1,7 +1,7 @@
 //! Refer-To, Refer-Sub and Referred-By: where a REFER sends its receiver, whether news of it is wanted, and who sent it
 //! (RFC 3515 §2.1, RFC 4488 §4, RFC 3892 §3).
 
-use super::{NameAddr, Replaces};
+use super::{Join, NameAddr, Replaces};
 use crate::message::{Offence, Params, Uri, grammar, uri};
 use std::borrow::Cow;
 
@@ -56,6 +56,11 @@ impl<'a> ReferTo<'a> {
     pub fn replaces(&self) -> Option<Cow<'a, [u8]>> {
         self.header(b"Replaces")
     }
+
+    /// The Join header in the URI, if there is one (RFC 3911); as [`ReferTo::replaces`].
+    pub fn join(&self) -> Option<Cow<'a, [u8]>> {
+        self.header(b"Join")
+    }
 }
 
 /// The value of a Refer-To that has its receiver call `uri`, in the place of a dialog where one is named.
@@ -64,6 +69,11 @@ pub fn refer_to(uri: &[u8], replaces: Option<&Replaces<'_>>) -> Vec<u8> {
         None => [b"<", uri, b">"].concat(),
         Some(replaces) => [b"<", uri, b"?Replaces=", &escaped(&replaces.value()), b">"].concat(),
     }
+}
+
+/// The value of a Refer-To that has its receiver call `uri` so as to join a dialog (RFC 3911).
+pub fn refer_to_join(uri: &[u8], join: &Join<'_>) -> Vec<u8> {
+    [b"<", uri, b"?Join=", &escaped(&join.value()), b">"].concat()
 }
 
 /// `text` as a `hvalue` of a URI (RFC 3261 §25.1).

@@ -19,8 +19,8 @@ pub enum State {
         timer_a: Option<Retransmission>,
         /// Timer B.
         timer_b: Time,
-        /// The transaction user wants to cancel (§9.1: not before a provisional response).
-        cancelled: bool,
+        /// The transaction user wants to cancel (§9.1: not before a provisional response), with this Reason.
+        cancelled: Option<Box<[u8]>>,
     },
     /// A provisional response came.
     Proceeding {
@@ -59,7 +59,7 @@ impl InviteClient {
         let state = State::Calling {
             timer_a: (!reliable).then(|| Retransmission { at: now + timing.t1(), interval: timing.t1() }),
             timer_b: now + timing.transaction(),
-            cancelled: false,
+            cancelled: None,
         };
         InviteClient { request, reliable, timing, state }
     }
@@ -94,11 +94,11 @@ impl InviteClient {
     ) {
         match (&mut self.state, StatusClass::of(status)) {
             (State::Calling { cancelled, .. }, StatusClass::Provisional) => {
-                let cancelled = *cancelled;
+                let cancelled = cancelled.take();
                 self.state = State::Proceeding { cancelled: None };
                 out.push(Action::Deliver);
-                if cancelled {
-                    self.cancel(now, out);
+                if let Some(reason) = cancelled {
+                    self.cancel(now, reason, out);
                 }
             }
             (State::Proceeding { .. }, StatusClass::Provisional) => out.push(Action::Deliver),
@@ -128,13 +128,13 @@ impl InviteClient {
     }
 
     /// The transaction user no longer wants the call (§9.1). The CANCEL leaves at once, or with the first provisional
-    /// response; after a final response it never does.
-    pub fn cancel(&mut self, now: Time, out: &mut Actions) {
+    /// response; after a final response it never does. `reason` is the value of its Reason (RFC 3326 §2), empty for none.
+    pub fn cancel(&mut self, now: Time, reason: Box<[u8]>, out: &mut Actions) {
         match &mut self.state {
-            State::Calling { cancelled, .. } => *cancelled = true,
+            State::Calling { cancelled, .. } => *cancelled = Some(reason),
             State::Proceeding { cancelled: cancelled @ None } => {
                 *cancelled = Some(now + self.timing.transaction());
-                out.push(Action::Cancel);
+                out.push(Action::Cancel(reason));
             }
             State::Proceeding { cancelled: Some(_) }
             | State::Completed { .. }
@@ -364,18 +364,18 @@ mod tests {
     #[test]
     fn cancel_in_calling_waits_for_a_provisional_response() {
         let (mut client, mut out) = (client(false), Actions::new());
-        client.cancel(at(5), &mut out);
+        client.cancel(at(5), Box::default(), &mut out);
         assert!(out.is_empty());
-        assert_eq!(respond(&mut client, at(10), 100), [Deliver, Cancel]);
-        client.cancel(at(20), &mut out);
+        assert_eq!(respond(&mut client, at(10), 100), [Deliver, Cancel(Box::default())]);
+        client.cancel(at(20), Box::default(), &mut out);
         assert!(out.is_empty(), "one CANCEL is enough");
     }
 
     #[test]
     fn a_cancel_without_effect_is_given_up_after_64_t1() {
         let (mut client, mut out) = (after(false, &[180]), Actions::new());
-        client.cancel(at(10), &mut out);
-        assert_eq!(out.as_slice(), [Cancel]);
+        client.cancel(at(10), Box::default(), &mut out);
+        assert_eq!(out.as_slice(), [Cancel(Box::default())]);
         assert_eq!(fire(&mut client, at(32_010)), [TimedOut]);
         assert!(client.is_terminated());
     }
@@ -384,7 +384,7 @@ mod tests {
     fn cancel_after_a_final_response_does_nothing() {
         for status in [200, 486] {
             let (mut client, mut out) = (after(false, &[status]), Actions::new());
-            client.cancel(at(10), &mut out);
+            client.cancel(at(10), Box::default(), &mut out);
             assert!(out.is_empty());
         }
     }

@@ -417,11 +417,12 @@ impl Transactions {
         }
     }
 
-    /// Cancels an INVITE client transaction: at once, or with its first provisional response (§9.1).
-    pub fn cancel(&mut self, now: Time, id: TransactionId) {
+    /// Cancels an INVITE client transaction: at once, or with its first provisional response (§9.1). `reason` is the value of
+    /// the Reason of the CANCEL, empty for none.
+    pub fn cancel(&mut self, now: Time, id: TransactionId, reason: &[u8]) {
         let mut out = Actions::new();
         if let Some(Entry { machine: Machine::InviteClient(machine), .. }) = self.table.get_mut(id) {
-            machine.cancel(now, &mut out);
+            machine.cancel(now, reason.into(), &mut out);
         }
         self.perform(now, id, out);
     }
@@ -476,7 +477,14 @@ impl Transactions {
 
     /// Carries out the actions that need the layer (a CANCEL, a 100), then settles.
     fn perform(&mut self, now: Time, id: TransactionId, mut out: Actions) {
-        let cancel = out.contains(&Action::Cancel);
+        let cancel = out.iter_mut().find_map(|action| match action {
+            Action::Cancel(reason) => Some(core::mem::take(reason)),
+            Action::Send(_)
+            | Action::Deliver
+            | Action::Trying
+            | Action::TimedOut
+            | Action::TransportFailed => None,
+        });
         if out.contains(&Action::Trying)
             && let Some(entry) = self.table.get_mut(id)
             && let Machine::InviteServer(machine, invite) = &mut entry.machine
@@ -486,17 +494,17 @@ impl Transactions {
             machine.respond(now, Status::TRYING, trying, &mut out);
         }
         self.settle(id, out);
-        if cancel {
-            self.open_cancel(now, id);
+        if let Some(reason) = cancel {
+            self.open_cancel(now, id, &reason);
         }
     }
 
-    fn open_cancel(&mut self, now: Time, id: TransactionId) {
+    fn open_cancel(&mut self, now: Time, id: TransactionId, reason: &[u8]) {
         let Some(entry) = self.table.get(id) else { return };
         let Machine::InviteClient(machine) = &entry.machine else { return };
         let Ok(invite) = Message::parse(machine.request().clone()) else { return };
         let (flow, owner) = (entry.flow, entry.owner);
-        let cancel = related::cancel(&invite);
+        let cancel = related::cancel(&invite, reason);
         let branch = invite.via().ok().and_then(|via| via.branch).unwrap_or_default();
         self.open_client(now, Method::Cancel, branch, cancel, flow, owner);
     }
@@ -521,7 +529,7 @@ impl Transactions {
                 Action::TransportFailed => {
                     self.events.push_back(TransactionEvent::TransportFailed { transaction, owner });
                 }
-                Action::Trying | Action::Cancel => {}
+                Action::Trying | Action::Cancel(_) => {}
             }
         }
         if entry.is_terminated() {

@@ -43,8 +43,8 @@ pub enum Action {
     Deliver,
     /// Send 100 Trying: the transaction user has said nothing for 200 ms (§17.2.1).
     Trying,
-    /// Send the CANCEL that had to wait for a provisional response (§9.1).
-    Cancel,
+    /// Send the CANCEL that had to wait for a provisional response (§9.1), with this Reason (RFC 3326 §2), which may be empty.
+    Cancel(Box<[u8]>),
     /// Tell the transaction user that no final response, or no ACK, came in time.
     TimedOut,
     /// Tell the transaction user that the transport failed.

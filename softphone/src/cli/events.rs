@@ -66,6 +66,7 @@ pub(super) fn object(event: &Event) -> Value {
             let (by, reason) = match ending {
                 Ending::Ours => ("us", None),
                 Ending::Theirs => ("them", None),
+                Ending::Elsewhere => ("another phone", None),
                 Ending::Failed(reason) => ("failure", Some(reason.to_string())),
             };
             json!({ "event": "ended", "call": call.0, "by": by, "reason": reason })

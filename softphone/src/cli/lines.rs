@@ -1,7 +1,7 @@
 //! The line protocol of the headless phone: what a line means.
 //!
 //! `call [@ACCOUNT] TARGET`, `answer|hangup|reject|decline|hold|resume|mute|unmute [CALL]`,
-//! `dial DIGITS [as events|info|tones] [CALL]`, `redial`, `transfer TARGET [CALL]`, `join CALL CALL`, `message TARGET TEXT`,
+//! `dial DIGITS [as events|info|tones] [CALL]`, `redial`, `transfer TARGET [CALL]`, `join CALL CALL`, `merge CALL CALL`, `message TARGET TEXT`,
 //! `watch|unwatch [@ACCOUNT] TARGET`, `mailbox|presence on|off`, `away on|off`, `watched`,
 //! `dnd on|off`, `auto never|always|SECONDS`, `register|unregister [ACCOUNT]`, `status`, `log`, `quit`. A command for a call
 //! without its number is for the one that began last.
@@ -81,7 +81,12 @@ pub(super) fn read(line: &str, last: Option<CallId>) -> Result<Request, String> 
         ("join", [call, other]) => {
             Command::TransferTo { call: of_call(Some(call))?, other: of_call(Some(other))? }
         }
-        ("transfer" | "join", _) => return Err("transfer TARGET [CALL], join CALL CALL".to_owned()),
+        ("merge", [call, other]) => {
+            Command::Merge { call: of_call(Some(call))?, other: of_call(Some(other))? }
+        }
+        ("transfer" | "join" | "merge", _) => {
+            return Err("transfer TARGET [CALL], join CALL CALL, merge CALL CALL".to_owned());
+        }
         ("dial", [digits, rest @ ..]) => {
             let (way, rest) = match rest {
                 ["as", way, rest @ ..] => (digit_way(way)?, rest),
@@ -149,6 +154,7 @@ mod tests {
             Command::Write { account, target: "1003".into(), text }
         );
         assert_eq!(command("join 3 7"), Command::TransferTo { call: CallId(3), other: CallId(7) });
+        assert_eq!(command("merge 3 7"), Command::Merge { call: CallId(3), other: CallId(7) });
         assert_eq!(
             command("dial 12# 3"),
             Command::Dial { call: CallId(3), digits: "12#".into(), way: DigitWay::Best }
@@ -173,7 +179,7 @@ mod tests {
             ("answer", "there is no call"),
             ("answer x", "\"x\" is no number of a call"),
             ("dial 1 as smoke", "dial DIGITS as events, as info or as tones"),
-            ("join 1", "transfer TARGET [CALL], join CALL CALL"),
+            ("join 1", "transfer TARGET [CALL], join CALL CALL, merge CALL CALL"),
             ("watch", "watch [@ACCOUNT] TARGET"),
             ("mailbox maybe", "\"mailbox maybe\" is not understood"),
             ("sing", "\"sing\" is not understood"),

@@ -181,7 +181,7 @@ fn attend_call(engine: &mut Engine, arguments: &Call, place: impl Fn() -> Comman
                         }
                         Ending::Ours if given_up && rang => NOT_ANSWERED,
                         Ending::Ours if given_up => NO_ANSWER,
-                        Ending::Ours | Ending::Theirs => DONE,
+                        Ending::Ours | Ending::Theirs | Ending::Elsewhere => DONE,
                     });
                 }
                 Event::Ringing { .. } => rang = true,

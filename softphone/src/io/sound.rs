@@ -60,7 +60,7 @@ impl Engine {
                 match ending {
                     Ending::Failed(Reason::Busy | Reason::Declined) => self.tones.fail(CallTone::Busy),
                     Ending::Failed(_) => self.tones.fail(CallTone::Congestion),
-                    Ending::Ours | Ending::Theirs => {}
+                    Ending::Ours | Ending::Theirs | Ending::Elsewhere => {}
                 }
             }
             Event::Registered { .. }

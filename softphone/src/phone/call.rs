@@ -82,6 +82,8 @@ pub(super) struct Calling {
     pub(super) ringing: bool,
     /// The user no longer wants it, and has been told its end.
     pub(super) cancelled: bool,
+    /// The other side of another call is to get it: that it is terminated is what is wanted.
+    pub(super) handed_over: bool,
     pub(super) give_up_at: Time,
 }
 
@@ -122,6 +124,15 @@ impl Call {
     pub(super) fn dialog(&self) -> Option<DialogId> {
         match &self.phase {
             Phase::Up { dialog } => Some(*dialog),
+            Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => None,
+        }
+    }
+
+    /// The dialog that others may name: that in which it is connected, or the last one that rings for a call of ours.
+    pub(super) fn named_dialog(&self) -> Option<DialogId> {
+        match &self.phase {
+            Phase::Up { dialog } => Some(*dialog),
+            Phase::Calling(calling) if !calling.cancelled => calling.early.last().copied(),
             Phase::Opening { .. } | Phase::Calling(_) | Phase::Ringing(_) => None,
         }
     }

@@ -114,8 +114,12 @@ impl Phone {
         self.endpoint.respond(now, transaction, Status::OK, ok);
         match self.calls.get_mut(&id).map(|call| &mut call.phase) {
             Some(Phase::Up { dialog: ours }) if *ours == dialog => {
-                self.calls.remove(&id);
+                let into = self.calls.remove(&id).and_then(|call| call.transfer?.into);
                 self.end(now, id, Ending::Theirs);
+                if let Some(into) = into {
+                    // The news may come later or be lost; the user talks in that call now, if it still is.
+                    let _resumed = self.hold(now, into, false);
+                }
             }
             // §15.1.2: the caller may end an early dialog so; the INVITE is answered 487.
             Some(Phase::Ringing(ringing)) if ringing.dialog == dialog => {

@@ -142,6 +142,12 @@ impl Phone {
         if !self.calls.get(&id).is_some_and(|call| call.is_up_in(dialog)) {
             return self.refuse(now, request, Status::CALL_DOES_NOT_EXIST, |_| {});
         }
+        if request.message.header(HeaderName::InfoPackage).is_some() {
+            // RFC 6086 §4.2.2: we take none.
+            return self.refuse(now, request, Status::BAD_INFO_PACKAGE, |writer| {
+                writer.header(HeaderName::RecvInfo, b"");
+            });
+        }
         match digit.filter(|_| is_digit) {
             Some(digit) => self.on_digit(id, digit),
             // RFC 6086 §4.2.2: one without a body is no more than a sign of life.

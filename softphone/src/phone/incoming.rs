@@ -14,7 +14,7 @@ use sip_stack::Time;
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
-use sip_stack::message::{Status, Writer};
+use sip_stack::message::{Message, Status, Writer};
 use sip_stack::session::prack::REL100;
 use sip_stack::session::{SessionTimer, TimerPolicy};
 use sip_stack::transaction::TransactionId;
@@ -276,15 +276,20 @@ impl Phone {
         }
     }
 
-    /// The caller gave up (§9.2).
-    ///
-    /// Left out on purpose: that another phone took it, which RFC 3326 says in the CANCEL; the endpoint answers that itself.
-    pub(super) fn on_cancelled(&mut self, now: Time, id: CallId, transaction: TransactionId) {
+    /// The caller gave up (§9.2), or another phone took the call, which the CANCEL says then (RFC 3326 §3.1).
+    pub(super) fn on_cancelled(
+        &mut self,
+        now: Time,
+        id: CallId,
+        transaction: TransactionId,
+        cancel: &Message,
+    ) {
         if let Some(Call { phase: Phase::Ringing(ringing), .. }) = self.calls.get(&id)
             && ringing.transaction == transaction
         {
             self.finish_ringing(now, id, Status::REQUEST_TERMINATED);
-            self.end(now, id, Ending::Theirs);
+            let is_taken = cancel.reasons().any(|reason| reason.is_sip(Status::OK.code()));
+            self.end(now, id, if is_taken { Ending::Elsewhere } else { Ending::Theirs });
         }
     }
 

@@ -111,6 +111,14 @@ pub enum Command {
         /// The call whose other side gets it.
         other: CallId,
     },
+    /// Make one call of two: the other side of the second comes into the first, and the second ends. The server has to be able
+    /// to do it.
+    Merge {
+        /// The call that goes on.
+        call: CallId,
+        /// The call whose other side comes into it.
+        other: CallId,
+    },
     /// Send a text.
     Write {
         /// The account that sends it.

@@ -41,13 +41,13 @@ pub struct LoggedCall {
 }
 
 impl LoggedCall {
-    /// Whether somebody called and nobody talked to them, here or elsewhere.
+    /// Whether somebody called and nobody talked to them, here or, as far as we were told, elsewhere.
     pub fn is_missed(&self) -> bool {
         let unanswered = self.direction == CallDirection::Incoming && self.connected.is_none();
         unanswered
             && match &self.ended {
                 Some((_, Ending::Theirs | Ending::Failed(_))) => true,
-                Some((_, Ending::Ours)) | None => false,
+                Some((_, Ending::Ours | Ending::Elsewhere)) | None => false,
             }
     }
 }

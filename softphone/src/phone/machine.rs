@@ -268,6 +268,7 @@ impl Phone {
             Command::Transfer { call, target } => self.transfer(now, call, &target)?,
             Command::Write { account, target, text } => self.write(now, account, &target, &text)?,
             Command::TransferTo { call, other } => self.bring_together(now, call, other)?,
+            Command::Merge { call, other } => self.merge(now, call, other)?,
             Command::Dial { call, digits, way } => self.dial(now, call, &digits, way)?,
             Command::AutoAnswer(auto_answer) => self.settings.auto_answer = auto_answer,
             Command::DoNotDisturb(wanted) => self.settings.do_not_disturb = wanted,
@@ -334,8 +335,8 @@ impl Phone {
                 Some(Owner::Publisher(id)) => self.on_publish_response(now, id, transaction, &response),
                 None => self.on_call_response(now, CallId(owner), transaction, dialog, &response),
             },
-            endpoint::Event::Cancelled { transaction, owner } => {
-                self.on_cancelled(now, CallId(owner), transaction);
+            endpoint::Event::Cancelled { transaction, owner, cancel } => {
+                self.on_cancelled(now, CallId(owner), transaction, &cancel);
             }
             endpoint::Event::Acknowledged { dialog, owner, ack } => {
                 self.on_acknowledged(now, CallId(owner), dialog, &ack);

@@ -79,6 +79,7 @@ impl Phone {
             heard: false,
             ringing: false,
             cancelled: false,
+            handed_over: false,
             give_up_at: now + RINGING_LIMIT,
         };
         self.send_invite(now, id, Box::new(calling));
@@ -274,6 +275,9 @@ impl Phone {
 
     fn on_failure(&mut self, now: Time, id: CallId, status: Status, response: &Message) {
         if status == Status::SESSION_INTERVAL_TOO_SMALL && self.call_longer(now, id, response) {
+            return;
+        }
+        if status == Status::REQUEST_TERMINATED && self.was_handed_over(now, id) {
             return;
         }
         let reason = match status {

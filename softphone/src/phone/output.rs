@@ -235,6 +235,8 @@ pub enum Ending {
     Ours,
     /// The other side hung up or gave up.
     Theirs,
+    /// Another phone of ours, or of whoever is called with us, took the call (RFC 3326 §3.1).
+    Elsewhere,
     /// It did not work, or no longer.
     Failed(Reason),
 }

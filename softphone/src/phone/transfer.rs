@@ -4,9 +4,14 @@
 //! goes on when it did not. *Theirs*: a call in our name to whom the other side says, which hears by NOTIFY what comes of it,
 //! and ends its own call then. An INVITE with Replaces takes the place of a call of ours without asking the user, who is in it.
 //!
+//! The other call may ring yet, at the other end of a call of ours: then whoever is sent gets it when it is answered. In the same way
+//! an INVITE may take the place of a call of ours that is not answered yet (RFC 3891 §3).
+//!
+//! Two calls become one of three when the other side of the second is sent into the first by Join (RFC 3911), which our switch does.
+//!
 //! Whether and where we may be sent is a setting ([`Transfers`]).
 //!
-//! Left out on purpose: asking the user whether to be sent, and replacing calls that are not up.
+//! Left out on purpose: joining calls of ours when others ask for it; asking the user whether to be sent, and replacing calls that ring here (481, as §3 says).
 
 use super::call::{Call, Phase};
 use super::identity::Identity;
@@ -17,8 +22,8 @@ use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
-use sip_stack::header::refer_to::refer_to;
-use sip_stack::header::{HeaderName, ReferTo, Replaces};
+use sip_stack::header::refer_to::{refer_to, refer_to_join};
+use sip_stack::header::{HeaderName, Join, ReferTo, Replaces};
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::session::{News, Referral};
 use sip_stack::transaction::TransactionId;
@@ -29,6 +34,8 @@ pub(super) struct Transfer {
     asked: Option<TransactionId>,
     refer_to: Bytes,
     attempt: Attempt,
+    /// The call of ours that the other side is to come into.
+    pub(super) into: Option<CallId>,
 }
 
 /// Whoever has sent us to make a call, and wants to hear of it.
@@ -53,7 +60,7 @@ impl Phone {
         let account = self.connected(id)?;
         let uri = self.identity(account).account.resolve(target);
         let uri = uri.ok_or_else(|| CommandError::BadTarget(target.into()))?;
-        self.begin_transfer(now, id, refer_to(&uri, None).into());
+        self.begin_transfer(now, id, refer_to(&uri, None).into(), None);
         Ok(())
     }
 
@@ -65,9 +72,8 @@ impl Phone {
         other: CallId,
     ) -> Result<(), CommandError> {
         self.connected(id)?;
-        self.connected(other)?;
-        let dialog =
-            self.calls.get(&other).and_then(Call::dialog).and_then(|dialog| self.endpoint.dialog(dialog));
+        let second = self.calls.get(&other).ok_or(CommandError::NoSuchCall(other))?;
+        let dialog = second.named_dialog().and_then(|dialog| self.endpoint.dialog(dialog));
         let Some(dialog) = dialog.filter(|_| id != other) else {
             return Err(CommandError::NotConnected(other));
         };
@@ -79,8 +85,45 @@ impl Phone {
             early_only: false,
         };
         let refer_to = refer_to(dialog.remote_target(), Some(&replaces)).into();
-        self.begin_transfer(now, id, refer_to);
+        if let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get_mut(&other) {
+            calling.handed_over = true;
+        }
+        self.begin_transfer(now, id, refer_to, None);
         Ok(())
+    }
+
+    /// Takes the other side of the second call into the first one (RFC 3911); the second call ends.
+    pub(super) fn merge(&mut self, now: Time, id: CallId, other: CallId) -> Result<(), CommandError> {
+        self.connected(id)?;
+        self.connected(other)?;
+        let dialog = self.calls.get(&id).and_then(Call::dialog);
+        let Some(dialog) = dialog.and_then(|dialog| self.endpoint.dialog(dialog)).filter(|_| id != other)
+        else {
+            return Err(CommandError::NotConnected(id));
+        };
+        let join = Join {
+            call_id: dialog.call_id(),
+            to_tag: dialog.remote_tag(),
+            from_tag: dialog.local_tag(),
+            early_only: false,
+        };
+        let refer_to = refer_to_join(dialog.remote_target(), &join).into();
+        self.begin_transfer(now, other, refer_to, Some(id));
+        Ok(())
+    }
+
+    /// A call of ours was terminated; whether because somebody else has it now.
+    pub(super) fn was_handed_over(&mut self, now: Time, id: CallId) -> bool {
+        let Some(Call { phase: Phase::Calling(calling), .. }) = self.calls.get(&id) else { return false };
+        if !calling.handed_over || calling.cancelled {
+            return false;
+        }
+        for dialog in calling.early.clone() {
+            self.endpoint.end_dialog(dialog);
+        }
+        self.calls.remove(&id);
+        self.end(now, id, super::Ending::Ours);
+        true
     }
 
     fn connected(&self, id: CallId) -> Result<AccountId, CommandError> {
@@ -88,8 +131,8 @@ impl Phone {
         call.dialog().map(|_| call.account).ok_or(CommandError::NotConnected(id))
     }
 
-    fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes) {
-        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default() };
+    fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes, into: Option<CallId>) {
+        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default(), into };
         self.send_refer(now, id, transfer);
     }
 
@@ -173,12 +216,13 @@ impl Phone {
         self.endpoint.respond(now, transaction, Status::OK, ok);
         match news.status.filter(|status| status.is_final()) {
             Some(status) if status.is_success() => {
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.transfer = None;
-                }
+                let transfer = self.calls.get_mut(&id).and_then(|call| call.transfer.take());
                 self.tell(Event::Transferred { call: id });
-                // It is connected, so it can be ended.
+                // It is connected, so it can be ended, and the other one, if it still is, resumed.
                 let _ended = self.hang_up(now, id);
+                if let Some(into) = transfer.and_then(|transfer| transfer.into) {
+                    let _resumed = self.hold(now, into, false);
+                }
             }
             Some(status) => self.transfer_failed(id, Reason::of_call(status, &request.message)),
             None if news.is_last => self.transfer_failed(id, Reason::Unreached(Unreached::NoAnswer)),
@@ -260,21 +304,30 @@ impl Phone {
     pub(super) fn replaced_by(&self, invite: &Message) -> Result<Option<CallId>, Status> {
         let Some(named) = invite.replaces().map_err(|_| Status::BAD_REQUEST)? else { return Ok(None) };
         let dialog = self.endpoint.dialog_named(&named).ok_or(Status::CALL_DOES_NOT_EXIST)?;
-        let found = self.calls.iter().find(|(_, call)| call.is_up_in(dialog)).map(|(id, _)| *id);
-        match found {
-            Some(_) if named.early_only => Err(Status::BUSY_HERE),
-            Some(id) => Ok(Some(id)),
+        let is_it = |call: &Call| match &call.phase {
+            Phase::Up { dialog: ours } => *ours == dialog,
+            Phase::Calling(calling) => !calling.cancelled && calling.early.contains(&dialog),
+            Phase::Opening { .. } | Phase::Ringing(_) => false,
+        };
+        match self.calls.iter().find(|(_, call)| is_it(call)) {
+            Some((_, call)) if named.early_only && call.dialog().is_some() => Err(Status::BUSY_HERE),
+            Some((id, _)) => Ok(Some(*id)),
             None => Err(Status::CALL_DOES_NOT_EXIST),
         }
     }
 
     /// A call that has taken the place of another one is up: that one ends.
     pub(super) fn end_replaced(&mut self, now: Time, replaced: CallId) {
-        if let Some(Call { phase: Phase::Up { dialog }, account, .. }) = self.calls.get(&replaced) {
-            let (dialog, account) = (*dialog, *account);
-            self.calls.remove(&replaced);
-            self.say_goodbye(now, account, dialog);
-            self.end(now, replaced, super::Ending::Theirs);
+        let Some(call) = self.calls.get(&replaced) else { return };
+        let account = call.account;
+        match call.phase {
+            Phase::Up { dialog } => {
+                self.calls.remove(&replaced);
+                self.say_goodbye(now, account, dialog);
+                self.end(now, replaced, super::Ending::Theirs);
+            }
+            Phase::Calling(_) => self.give_up(now, replaced, super::Ending::Theirs),
+            Phase::Opening { .. } | Phase::Ringing(_) => {}
         }
     }
 }

@@ -31,7 +31,12 @@ impl Phone {
             Ok(None) => None,
             Ok(Some(offer)) => {
                 let is_up = call.is_up_in(dialog);
-                let Some(session) = call.session.as_mut().filter(|_| is_up) else {
+                // RFC 3311 §5.2: before the answer, once a reliable response has answered our offer.
+                let is_early =
+                    matches!(&call.phase, Phase::Calling(calling) if calling.early.contains(&dialog));
+                let session = call.session.as_mut();
+                let session = session.filter(|session| is_up || (is_early && session.stream().is_some()));
+                let Some(session) = session else {
                     return self.conflict(now, request, Conflict::AnswerPending);
                 };
                 if session.is_offering() {

@@ -23,6 +23,7 @@ pub(super) fn live(actor: &Actor, state: impl Fn(&View) -> bool, peer: &Peer) ->
 pub(super) fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), Refusal> {
     let rings = |view: &View| view.state == State::Rings;
     let up = |view: &View| view.state == State::Up;
+    let reached = |view: &View| matches!(view.state, State::Up | State::HearsRinging);
     let first = |actor: &Actor, state: &dyn Fn(&View) -> bool, peer: &Peer, what| {
         live(actor, state, peer).first().copied().ok_or(Refusal::NoCall(what))
     };
@@ -51,7 +52,11 @@ pub(super) fn perform(now: Time, actor: &mut Actor, deed: &Deed) -> Result<(), R
         },
         Deed::Join(who, other) => Command::TransferTo {
             call: last(actor, &up, &Some(who.clone()), "that could be transferred")?,
-            other: last(actor, &up, &Some(other.clone()), "that it could be transferred to")?,
+            other: last(actor, &reached, &Some(other.clone()), "that it could be transferred to")?,
+        },
+        Deed::Merge(who, other) => Command::Merge {
+            call: last(actor, &up, &Some(who.clone()), "that could be merged with")?,
+            other: last(actor, &up, &Some(other.clone()), "that could be merged")?,
         },
         Deed::Write(target, text) => {
             Command::Write { account: AccountId::FIRST, target: target.clone(), text: text.clone() }

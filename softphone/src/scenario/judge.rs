@@ -108,12 +108,16 @@ fn sees(actor: &Actor, target: &str, sight: Sight) -> bool {
 fn has_ended(state: &State, how: &How) -> bool {
     let State::Over(ending) = state else { return false };
     match (how, ending) {
-        (How::Anyhow, Ending::Ours | Ending::Theirs | Ending::Failed(_))
+        (How::Anyhow, Ending::Ours | Ending::Theirs | Ending::Elsewhere | Ending::Failed(_))
         | (How::Here, Ending::Ours)
+        | (How::Elsewhere, Ending::Elsewhere)
         | (How::There, Ending::Theirs) => true,
         (How::Fails(_), Ending::Failed(reason)) => has_failed(reason, how),
-        (How::Here | How::There, Ending::Ours | Ending::Theirs | Ending::Failed(_))
-        | (How::Fails(_), Ending::Ours | Ending::Theirs) => false,
+        (
+            How::Here | How::There | How::Elsewhere,
+            Ending::Ours | Ending::Theirs | Ending::Elsewhere | Ending::Failed(_),
+        )
+        | (How::Fails(_), Ending::Ours | Ending::Theirs | Ending::Elsewhere) => false,
     }
 }
 
@@ -121,7 +125,7 @@ fn has_failed(reason: &Reason, how: &How) -> bool {
     let (name, status) = name(reason);
     match how {
         How::Fails(words) => *name == **words || status.is_some_and(|status| status.to_string() == **words),
-        How::Anyhow | How::Here | How::There => false,
+        How::Anyhow | How::Here | How::There | How::Elsewhere => false,
     }
 }
 
@@ -203,6 +207,7 @@ fn state(state: &State) -> String {
         State::Up => "connected".to_owned(),
         State::Over(Ending::Ours) => "hung up here".to_owned(),
         State::Over(Ending::Theirs) => "hung up by the other side".to_owned(),
+        State::Over(Ending::Elsewhere) => "answered elsewhere".to_owned(),
         State::Over(Ending::Failed(reason)) => match name(reason) {
             (name, None) => format!("failed: {name}"),
             (name, Some(status)) => format!("failed: {name} ({status})"),

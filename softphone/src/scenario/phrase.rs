@@ -17,6 +17,7 @@ pub(super) enum Verb {
     Holds,
     Transfers,
     Joins,
+    Merges,
     Writes,
     Resumes,
     Mutes,
@@ -58,7 +59,7 @@ pub(super) enum Verb {
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 49] = [
+const PHRASES: [(&str, &str, Verb); 50] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -70,6 +71,7 @@ const PHRASES: [(&str, &str, Verb); 49] = [
     ("holds", "hold", Verb::Holds),
     ("transfers", "transfer", Verb::Transfers),
     ("joins", "join", Verb::Joins),
+    ("merges", "merge", Verb::Merges),
     ("writes", "write", Verb::Writes),
     ("reads", "read", Verb::Reads),
     ("resumes", "resume", Verb::Resumes),

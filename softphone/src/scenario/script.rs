@@ -113,6 +113,8 @@ pub enum Deed {
     Transfer(Box<str>, Box<str>),
     /// Brings the other sides of two of its calls together.
     Join(Box<str>, Box<str>),
+    /// Makes one call of two of its calls.
+    Merge(Box<str>, Box<str>),
     /// Sends a text to somebody.
     Write(Box<str>, Box<str>),
     /// Talks again.
@@ -229,6 +231,8 @@ pub enum How {
     Here,
     /// The other side hung up or gave up.
     There,
+    /// Another phone took it.
+    Elsewhere,
     /// It did not work, or no longer; the words are those of [`REASONS`], or a status.
     Fails(Box<str>),
 }

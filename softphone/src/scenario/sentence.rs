@@ -141,6 +141,9 @@ impl Cast {
             Verb::Joins => {
                 self.two(words, "and", "alice joins bob and carol").map(|(who, to)| Deed::Join(who, to))?
             }
+            Verb::Merges => self
+                .two(words, "and", "alice merges bob and carol")
+                .map(|(who, other)| Deed::Merge(who, other))?,
             Verb::Writes => Deed::Write(self.target(words)?, words.next().into()),
             Verb::Resumes => Deed::Resume(self.peer(words, "")?),
             Verb::Mutes => Deed::Mute(true),
@@ -251,6 +254,7 @@ impl Cast {
             | Verb::Holds
             | Verb::Transfers
             | Verb::Joins
+            | Verb::Merges
             | Verb::Writes
             | Verb::Resumes
             | Verb::Mutes
@@ -305,14 +309,17 @@ impl Cast {
         }
     }
 
-    /// `: hung up by bob`, or nothing.
+    /// `: hung up by bob`, `: answered elsewhere`, or nothing.
     fn hung_up(&self, phone: usize, words: &mut Words<'_>) -> Result<How, Fault> {
         const EXAMPLE: &str = "alice's call ends: hung up by bob";
         if !words.eat(":") {
             return Ok(How::Anyhow);
         }
+        if words.eat("answered elsewhere") {
+            return Ok(How::Elsewhere);
+        }
         if !words.eat("hung up by") {
-            return Err(words.expected("hung up by, and who did", EXAMPLE));
+            return Err(words.expected("hung up by, and who did, or answered elsewhere", EXAMPLE));
         }
         if words.eat_any(&["the other side", "the switch"]) {
             return Ok(How::There);

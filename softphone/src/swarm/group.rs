@@ -158,12 +158,14 @@ impl Swarm {
         let why = match ending {
             _ if planned => None,
             Ending::Failed(reason) => Some(reason.to_string()),
-            Ending::Ours | Ending::Theirs if was_connected => {
+            Ending::Ours | Ending::Theirs | Ending::Elsewhere if was_connected => {
                 Some("The call ended before its time.".to_owned())
             }
-            Ending::Ours | Ending::Theirs if was_calling => Some("The call was given up.".to_owned()),
+            Ending::Ours | Ending::Theirs | Ending::Elsewhere if was_calling => {
+                Some("The call was given up.".to_owned())
+            }
             // Whoever called tells why.
-            Ending::Ours | Ending::Theirs => None,
+            Ending::Ours | Ending::Theirs | Ending::Elsewhere => None,
         };
         match group.kind {
             Kind::Pair { .. } => self.end_of_call(now, place, why),

@@ -364,6 +364,7 @@ impl Ui {
                 match ending {
                     Ending::Ours => {}
                     Ending::Theirs => self.notice(format!("{name} hung up.")),
+                    Ending::Elsewhere => self.notice(format!("{name} was answered on another phone.")),
                     Ending::Failed(reason) => self.notice(format!("{name}: {reason}")),
                 }
                 self.names.remove(call);

@@ -272,7 +272,10 @@ fn logged(facts: &Facts, ui: &Ui, call: &LoggedCall) -> LogRow {
             (format!("{}, then: {reason}", talked(*at)), Tint::Bad)
         }
         (Some((_, Ending::Failed(reason))), None) => (reason.to_string(), Tint::Bad),
-        (Some((at, Ending::Ours | Ending::Theirs)), Some(_)) => (talked(*at), Tint::Plain),
+        (Some((at, Ending::Ours | Ending::Theirs | Ending::Elsewhere)), Some(_)) => {
+            (talked(*at), Tint::Plain)
+        }
+        (Some((_, Ending::Elsewhere)), None) => ("answered elsewhere".to_owned(), Tint::Plain),
         (Some((_, Ending::Ours | Ending::Theirs)), None) => ("not answered".to_owned(), Tint::Plain),
     };
     LogRow {

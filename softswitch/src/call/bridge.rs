@@ -5,7 +5,7 @@
 //! shard tells of one that does not reach the other side ([`media::Report::Unexpected`]); then the call is moved into a
 //! room in which that codec is decoded.
 //!
-//! A call that is recorded is in a room though it could be relayed (`recording`).
+//! A call that is recorded (`recording`), or that somebody has joined (`join`), is in a room though it could be relayed.
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, Phase, Side};
@@ -29,6 +29,8 @@ pub(super) struct Bridge {
     spoken: [Option<u8>; 2],
     /// How often a codec that was not expected has changed it.
     followed: u8,
+    /// The room was opened since that was asked last.
+    opened: bool,
 }
 
 /// So often a call follows a party to another codec without being asked; beyond, somebody plays with us.
@@ -78,8 +80,10 @@ impl Call {
     /// Joins the two legs, or joins them anew because the call is to be recorded or no more.
     pub(super) fn connect(&mut self, env: &mut Environment) {
         let Some(path) = self.bridge.path.as_deref().cloned() else { return };
-        let is_recorded = self.recorded.is_wanted() && matches!(self.phase, Phase::Talking { .. });
-        match (path, is_recorded.then(|| self.decoded()).flatten()) {
+        let is_up = matches!(self.phase, Phase::Talking { .. });
+        let is_recorded = self.recorded.is_wanted() && is_up;
+        let is_mixed = is_recorded || (is_up && !self.guests.is_empty());
+        match (path, is_mixed.then(|| self.decoded()).flatten()) {
             (Path::Room(formats), _) | (Path::Relay { .. }, Some(formats)) => self.mix(env, formats),
             (Path::Relay { forward, backward }, None) => {
                 if is_recorded {
@@ -98,6 +102,7 @@ impl Call {
         let room = self.room();
         if self.bridge.mixed.is_none() {
             env.media(Command::OpenRoom { room });
+            self.bridge.opened = true;
         }
         let before = self.bridge.mixed.map_or([None; 2], |formats| formats.map(Some));
         for ((leg, format), before) in legs.into_iter().zip(formats).zip(before) {
@@ -115,6 +120,11 @@ impl Call {
         env.media(Command::OpenRoom { room });
         env.media(Command::Join { room, leg, format, role: Role::Participant });
         self.bridge.mixed = Some([format; 2]);
+    }
+
+    /// Whether the room was opened since this was asked last.
+    pub(super) const fn has_new_room(&mut self) -> bool {
+        core::mem::replace(&mut self.bridge.opened, false)
     }
 
     /// The room that the two are in.

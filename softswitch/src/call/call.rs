@@ -2,6 +2,7 @@
 
 use super::bridge::Bridge;
 use super::locate::{LOCATING, Located};
+use super::packages::PassedInfo;
 use super::passing::Passing;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -116,6 +117,8 @@ pub(super) struct Destination {
     pub(super) refusal: Option<Status>,
     /// The dialog whose party the caller takes the place of; then there are no targets either.
     pub(super) replaces: Option<Replaced>,
+    /// The call that the caller joins as a guest; then there are no targets either.
+    pub(super) joins: Option<CallId>,
     /// The user part of To.
     pub(super) user: Bytes,
     pub(super) latching: Latching,
@@ -127,9 +130,10 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Whether the caller alone has media: it is served by us, told why it is refused, or takes the place of another.
+    /// Whether the caller alone has media: it is served by us, told why it is refused, takes the place of another, or joins a
+    /// call.
     pub(super) const fn is_served(&self) -> bool {
-        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some()
+        self.service.is_some() || self.refusal.is_some() || self.replaces.is_some() || self.joins.is_some()
     }
 }
 
@@ -189,10 +193,16 @@ pub struct Call {
     pub(super) streams: Option<Box<Streams>>,
     /// A re-INVITE that waits for the other side.
     pub(super) passing: Option<Box<Passing>>,
+    /// Who has joined it.
+    pub(super) guests: SmallVec<[CallId; 2]>,
+    /// INFOs that wait for the other side.
+    pub(super) infos: Vec<PassedInfo>,
     /// The REFER that it was made for.
     pub(super) referred: Option<Box<Referred>>,
     /// The call that a REFER of the party on that side has led to.
     pub(super) referring: Option<(CallId, Side)>,
+    /// The user whose transfer has made the call what it is.
+    pub(super) referred_by: Option<Box<str>>,
     /// Both sides are asked for another codec.
     pub(super) renewal: Option<Box<Renewal>>,
     /// What is recorded of it.
@@ -286,18 +296,29 @@ impl Call {
         env.endpoint.respond_reliably(env.now, transaction, dialog, status, response, true);
     }
 
-    /// When something has to happen by itself.
-    pub(super) fn poll_timeout(&self) -> Option<Time> {
+    /// When a call that is not answered has waited long enough for what it waits for.
+    pub(super) fn patience(&self) -> Option<Time> {
         match &self.phase {
             Phase::Ringing(ring) => Some(ring.deadline),
             Phase::Locating => Some(self.started + LOCATING),
             Phase::Refusing { until, .. } => Some(*until),
+            Phase::Reserving => self.recall_deadline(),
+            Phase::Served | Phase::Talking { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// When something has to happen by itself.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Ringing(_) | Phase::Locating | Phase::Refusing { .. } | Phase::Reserving => {
+                self.patience().into_iter().chain(self.refresh_deadline()).min()
+            }
             Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
             Phase::Talking { .. } => {
                 let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
                 asked.chain(self.refresh_deadline()).min()
             }
-            Phase::Reserving | Phase::Ended => None,
+            Phase::Ended => None,
         }
     }
 

@@ -95,6 +95,7 @@ impl Calls {
         let taken = id.and_then(|id| self.table.get_mut(id)).is_some_and(|call| {
             call.handle_passed_response(env, transaction, response)
                 || call.handle_renewal_response(env, transaction, response)
+                || call.handle_package_response(env, transaction, response)
                 || call.handle_ring_response(env, transaction, dialog, response)
         });
         match (taken, dialog) {
@@ -162,6 +163,7 @@ impl Calls {
                 call.handle_lost_caller(env, status);
             } else if !call.handle_passed_failure(env, transaction)
                 && !call.handle_renewal_failure(env, transaction)
+                && !call.handle_package_failure(env, transaction)
             {
                 call.handle_ring_failure(env, transaction, status);
             }
@@ -170,13 +172,19 @@ impl Calls {
     }
 
     /// CANCEL of a caller.
-    pub(crate) fn handle_cancel(&mut self, env: &mut Environment, owner: u64, transaction: TransactionId) {
+    pub(crate) fn handle_cancel(
+        &mut self,
+        env: &mut Environment,
+        owner: u64,
+        transaction: TransactionId,
+        cancel: &Message,
+    ) {
         let id = call_of(owner);
         if let Some(call) = id.and_then(|id| self.table.get_mut(id))
             && !call.cancel_passed(env, transaction)
             && call.invitation.transaction == transaction
         {
-            let bye = call.handle_cancel(env);
+            let bye = call.handle_cancel(env, cancel);
             self.remember_byes(bye);
         }
         self.settle(env, id);
@@ -196,7 +204,7 @@ impl Calls {
             (Some(Method::Bye), Some(side)) => {
                 answer(env, request, Status::OK);
                 if let Some(id) = id
-                    && self.leave_to_referral(env, id, side)
+                    && (self.leave_to_referral(env, id, side) || self.leave_to_guest(env, id, side))
                 {
                     return;
                 }
@@ -220,11 +228,14 @@ impl Calls {
                     call.handle_update(env, side, request);
                 }
             }
-            // RFC 3262 §5: an offer in it is not taken. What it acknowledges the endpoint knows.
-            (Some(Method::Prack), Some(_)) if request.message.body().is_empty() => {
-                answer(env, request, Status::OK)
+            (Some(Method::Prack), Some(side)) => {
+                let goes_on = id
+                    .and_then(|id| self.table.get_mut(id))
+                    .is_none_or(|call| call.handle_prack(env, side, request));
+                if let (Some(id), false) = (id, goes_on) {
+                    self.end(env, id, Status::SERVER_INTERNAL_ERROR);
+                }
             }
-            (Some(Method::Prack), Some(_)) => answer(env, request, Status::NOT_ACCEPTABLE_HERE),
             (Some(Method::Info), Some(side)) => match (id, recording::asked(&request.message)) {
                 (Some(id), Some(on)) => self.handle_record_key(env, (id, side), request, on),
                 (id, _) => {
@@ -238,7 +249,11 @@ impl Calls {
             (Some(Method::Subscribe), Some(_)) => answer(env, request, Status::FORBIDDEN),
             (Some(Method::Other(_)), _) => answer(env, request, Status::NOT_IMPLEMENTED),
             (_, Some(_)) => answer(env, request, Status::METHOD_NOT_ALLOWED),
-            // An early dialog of a callee: there is nothing yet that it could change.
+            (Some(Method::Update), None)
+                if id
+                    .and_then(|id| self.table.get_mut(id))
+                    .is_some_and(|call| call.handle_early_update(env, dialog, request)) => {}
+            // An early dialog of a callee: there is nothing else yet that it could change.
             (_, None) => answer(env, request, Status::CALL_DOES_NOT_EXIST),
         }
         self.settle(env, id);
@@ -326,6 +341,8 @@ impl Calls {
         let Some(id) = id else { return };
         self.attend_referral(env, id);
         self.replace(env, id);
+        self.join_in(env, id);
+        self.attend_guests(env, id);
         self.attend_seats(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
@@ -338,7 +355,11 @@ impl Calls {
                     }
                 }
                 self.speakers.forget(&call.speech);
+                let host = call.destination.joins;
                 self.rooms.leave(env, &mut self.speakers, call);
+                if let Some(host) = host {
+                    self.forget_guest(env, host, id);
+                }
             }
             return;
         }

@@ -5,7 +5,7 @@
 //! other hears tones, and its own are listened for if the other side wants digits. The configuration can say otherwise (`dtmf`). The shard converts what it can by itself (`media/src/shard/digits.rs`); what is left to signalling
 //! comes here as reports.
 //!
-//! Left out on purpose: packages of INFO, which are answered 469; keypad facilities of other bodies; INFO during an early
+//! Packages of INFO are in `packages`. Left out on purpose: keypad facilities of other bodies; INFO during an early
 //! dialog of a callee.
 
 use super::call::{Call, Phase, Side};
@@ -51,10 +51,6 @@ pub(super) fn takes_info(message: &Message) -> bool {
 
 /// Reads an INFO; a failure is what it is answered with.
 fn read(message: &Message) -> Result<Info, Status> {
-    // RFC 6086 §4.2.2: we are willing to receive no package.
-    if message.header(HeaderName::InfoPackage).is_some() {
-        return Err(Status::BAD_INFO_PACKAGE);
-    }
     if message.body().is_empty() {
         return Ok(Info::Nothing);
     }
@@ -72,14 +68,15 @@ fn read(message: &Message) -> Result<Info, Status> {
 impl Call {
     /// An INFO of one side: the digit in it goes to the other.
     pub(super) fn handle_info(&mut self, env: &mut Environment, side: Side, request: &Request) {
+        if request.message.header(HeaderName::InfoPackage).is_some() {
+            return self.handle_package(env, side, request);
+        }
         let read = read(&request.message);
         let status = read.as_ref().err().copied().unwrap_or(Status::OK);
         let transaction = env.endpoint.accept(env.now, request, 0);
         let mut response = env.endpoint.response(request, status, None);
-        match status {
-            Status::UNSUPPORTED_MEDIA_TYPE => _ = response.header(HeaderName::Accept, ACCEPT),
-            Status::BAD_INFO_PACKAGE => _ = response.header(HeaderName::RecvInfo, b""),
-            _ => {}
+        if status == Status::UNSUPPORTED_MEDIA_TYPE {
+            response.header(HeaderName::Accept, ACCEPT);
         }
         response.header(HeaderName::Allow, ALLOW);
         sign_response(&mut response);

@@ -1,6 +1,7 @@
 //! The end of a call: CANCEL, BYE, refusal, the release of its media, and its record (RFC 3261 §9.2, §15).
 
 use super::call::{Call, Ending, Phase, Side};
+use super::reason;
 use crate::core::Event;
 use crate::core::environment::{Environment, sign_request, sign_response};
 use crate::store::{CallRecord, EndedBy, MediaFigures, QualityFigures, ReportedFigures, StoreOp};
@@ -12,14 +13,19 @@ use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::TransactionId;
 
 impl Call {
-    /// The caller gave up before the answer reached it; the BYE to a callee that had answered.
-    pub(super) fn handle_cancel(&mut self, env: &mut Environment) -> Option<TransactionId> {
+    /// The caller gave up before the answer reached it; the BYE to a callee that had answered. `reasons` are those that it
+    /// gave.
+    pub(super) fn handle_cancel(
+        &mut self,
+        env: &mut Environment,
+        reasons: &Message,
+    ) -> Option<TransactionId> {
         match &mut self.phase {
-            Phase::Ringing(ring) => ring.give_up(env),
+            Phase::Ringing(ring) => ring.give_up_because(env, &reason::all_of(reasons)),
             Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             // The 2xx is held back yet (RFC 3262 §3).
             Phase::Talking { .. } | Phase::Served if env.endpoint.holds_answer(self.caller_leg.dialog) => {
-                let bye = self.hang_up(env, Side::Callee);
+                let bye = self.hang_up_because(env, Side::Callee, &reason::all_of(reasons));
                 env.endpoint.end_dialog(self.caller_leg.dialog);
                 self.finish(env, Status::REQUEST_TERMINATED, EndedBy::Caller);
                 return bye;
@@ -74,7 +80,7 @@ impl Call {
             Phase::Talking { callee } => {
                 let gone = if side == Side::Caller { self.caller_leg.dialog } else { callee.dialog };
                 env.endpoint.end_dialog(gone);
-                let bye = self.hang_up_because(env, side.other(), Some(reasons));
+                let bye = self.hang_up_because(env, side.other(), &reason::all_of(reasons));
                 self.finish(env, Status::OK, side.ended_by());
                 bye
             }
@@ -86,20 +92,22 @@ impl Call {
             // §15: a caller may end its early dialog with BYE; the INVITE is then answered as if cancelled.
             Phase::Ringing(_) | Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {
                 self.give_up_referral();
-                self.handle_cancel(env)
+                self.handle_cancel(env, reasons)
             }
             Phase::Ended => None,
         }
     }
 
-    /// The switch ends the call: BYE to both sides, or a refusal while it rings.
+    /// The switch ends the call: BYE to both sides, or a refusal while it rings. Why, both are told (RFC 3326 §2), unless all is
+    /// well.
     pub(super) fn terminate(&mut self, env: &mut Environment, status: Status) -> [Option<TransactionId>; 2] {
         self.forget_recall();
         match &mut self.phase {
             Phase::Ringing(ring) => ring.give_up(env),
             Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             Phase::Talking { .. } | Phase::Served => {
-                let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up(env, side));
+                let why = reason::of(status);
+                let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up_because(env, side, &why));
                 self.finish(env, Status::OK, EndedBy::Switch);
                 return byes;
             }
@@ -111,15 +119,15 @@ impl Call {
 
     /// Sends BYE to one side and forgets its dialog.
     pub(super) fn hang_up(&mut self, env: &mut Environment, side: Side) -> Option<TransactionId> {
-        self.hang_up_because(env, side, None)
+        self.hang_up_because(env, side, b"")
     }
 
-    /// The same with the reasons that the other side gave (RFC 3326).
-    fn hang_up_because(
+    /// The same with a Reason (RFC 3326), unless that is empty.
+    pub(super) fn hang_up_because(
         &mut self,
         env: &mut Environment,
         side: Side,
-        reasons: Option<&Message>,
+        reasons: &[u8],
     ) -> Option<TransactionId> {
         // A 2xx that waits for its ACK gets it before the BYE.
         self.abandon_renewal(env);
@@ -131,8 +139,8 @@ impl Call {
             return None;
         }
         let mut draft = env.endpoint.draft_in_dialog(dialog, Method::Bye, &sent_by)?;
-        if let Some(reasons) = reasons {
-            draft.writer.copy(HeaderName::Reason, reasons);
+        if !reasons.is_empty() {
+            draft.writer.header(HeaderName::Reason, reasons);
         }
         sign_request(&mut draft.writer);
         let bye = env.endpoint.request(env.now, draft, self.owner());
@@ -153,6 +161,7 @@ impl Call {
             }
             self.close_room(env);
             self.abandon_passed(env);
+            self.abandon_packages(env);
             self.abandon_renewal(env);
             self.abandon_refreshes(env);
             if let Some(streams) = &mut self.streams {
@@ -162,8 +171,8 @@ impl Call {
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
             env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });
         }
-        // A call that waits for its ports stays in Reserving, so that the report finds it.
-        if !matches!(self.phase, Phase::Reserving) {
+        // A call that waits for its ports stays in Reserving, so that the report finds it; not one that has yet to ask for them.
+        if !matches!(self.phase, Phase::Reserving) || self.recall_deadline().is_some() {
             self.phase = Phase::Ended;
         }
     }
@@ -199,18 +208,22 @@ impl Call {
             caller_media,
             callee_media,
             recordings: self.recorded.files().to_vec(),
+            referred_by: self.referred_by.clone(),
         }));
     }
 
     /// No media ports could be had.
     pub(super) fn handle_refused_media(&mut self, env: &mut Environment) {
         if self.ending.is_none() {
+            if self.waits_for_port(env) {
+                return;
+            }
             let callee = self.callee.clone();
             let source = self.caller_leg.flow.peer;
             env.event(Event::CallRefused { source, callee, reason: crate::core::Refusal::NoMedia });
             self.phase = Phase::Ended;
             // Not 503, which would turn a proxy in front of us away from us for everything (§21.5.4).
-            self.refuse_caller(env, Status::SERVER_INTERNAL_ERROR, EndedBy::Switch);
+            return self.refuse_caller(env, Status::SERVER_INTERNAL_ERROR, EndedBy::Switch);
         }
         self.phase = Phase::Ended;
     }

@@ -64,13 +64,19 @@ impl Call {
             None if self.is_renewed() => return Err(Status::REQUEST_PENDING),
             None => {}
         }
-        if pending || !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
+        let waits = self.has_waiting_caller();
+        if pending || (!waits && !matches!(self.phase, Phase::Talking { .. } | Phase::Served)) {
             return Err(Status::SERVER_INTERNAL_ERROR);
         }
         let offer = read(&request.message).map_err(|fault| match fault {
             SdpFault::Malformed => Status::BAD_REQUEST,
             SdpFault::NotAcceptable(_) => Status::NOT_ACCEPTABLE_HERE,
         })?;
+        if waits {
+            let body = self.renegotiate_waiting(env, &request.message, offer)?;
+            self.caller_leg.flow.peer = request.flow.peer;
+            return Ok(body);
+        }
         if matches!(self.phase, Phase::Served) {
             let body = self.serve_anew(env, &request.message, offer).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
             self.caller_leg.flow.peer = request.flow.peer;
@@ -187,6 +193,9 @@ impl Call {
         }
         let is_first = leg.session.remote.is_none();
         let Ok(Some(answer)) = read(ack) else { return false };
+        if self.has_waiting_caller() {
+            return self.take_waiting(env, answer).is_some();
+        }
         if matches!(self.phase, Phase::Served) {
             return self.serve_offered(env, answer);
         }

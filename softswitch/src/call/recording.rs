@@ -176,6 +176,16 @@ impl Recorded {
         Recorded { wanted, ..Recorded::default() }
     }
 
+    /// How it is to be recorded, if it is.
+    pub(super) const fn wish(&self) -> Option<Recording> {
+        self.wanted
+    }
+
+    /// It is to be recorded, because a call whose party has come was.
+    pub(super) fn want_too(&mut self, wanted: Option<Recording>) {
+        self.wanted = self.wanted.or(wanted);
+    }
+
     /// Whether it is to be recorded.
     pub(super) const fn is_wanted(&self) -> bool {
         self.wanted.is_some()

@@ -1,8 +1,8 @@
 //! Session timers on both legs (RFC 4028): each party refreshes its session with us, or we refresh it, by UPDATE where the party
 //! takes that (RFC 3311), else by a re-INVITE that says what was said last. A session that nobody refreshes ends the call.
 //!
-//! An UPDATE of a party is answered here, with an answer where it has an offer (RFC 3311 §5.2). Left out on purpose: offers in
-//! an UPDATE before the call is answered, which are refused with 500 and a Retry-After, and other streams in an UPDATE, which
+//! An UPDATE of a party is answered here, with an answer where it has an offer (RFC 3311 §5.2; before the call is answered:
+//! `early`). Left out on purpose: other streams in an UPDATE, which
 //! stay as they are, because asking the other side takes longer than an UPDATE may.
 
 use super::call::{Call, Leg, Phase, Side};
@@ -56,6 +56,7 @@ impl Call {
         let callee = match &self.phase {
             Phase::Talking { callee } => callee.refresh_deadline(),
             Phase::Served => None,
+            Phase::Locating | Phase::Reserving | Phase::Ringing(_) if self.has_waiting_caller() => None,
             Phase::Locating
             | Phase::Reserving
             | Phase::Ringing(_)
@@ -69,7 +70,7 @@ impl Call {
 
     /// Refreshes what is due; whether the call is over because nobody did.
     pub(super) fn handle_refresh_timeouts(&mut self, env: &mut Environment) -> bool {
-        if !matches!(self.phase, Phase::Talking { .. } | Phase::Served) {
+        if !matches!(self.phase, Phase::Talking { .. } | Phase::Served) && !self.has_waiting_caller() {
             return false;
         }
         for side in [Side::Caller, Side::Callee] {
@@ -215,6 +216,13 @@ impl Call {
                 return env.endpoint.respond(env.now, transaction, status, response.finish());
             }
             Ok(()) if request.message.body().is_empty() => Ok(None),
+            Ok(())
+                if side == Side::Caller
+                    && matches!(self.phase, Phase::Ringing(_))
+                    && !self.has_waiting_caller() =>
+            {
+                self.renegotiate_early(env, &request.message).map(Some)
+            }
             Ok(()) => self.renegotiate(env, side, request).map(Some),
         };
         match body {
@@ -241,6 +249,7 @@ impl Call {
         let mut response = env.endpoint.response(request, Status::OK, None);
         response.header(HeaderName::Contact, &contact);
         write_abilities(&mut response);
+        self.note_packages(side, &request.message);
         if let Some(leg) = self.leg_mut(side) {
             leg.session.timer.answer(env.now, &request.message, &mut response);
         }

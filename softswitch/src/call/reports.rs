@@ -173,10 +173,11 @@ impl Call {
     /// The media ports are there.
     fn handle_opened(&mut self, env: &mut Environment) {
         match (&self.phase, self.ending) {
+            // The calls see to it (`takeover`, `join`).
+            (Phase::Reserving, None)
+                if self.destination.replaces.is_some() || self.destination.joins.is_some() => {}
             (Phase::Reserving, None) if self.destination.service.is_some() => self.serve(env),
             (Phase::Reserving, None) if self.destination.refusal.is_some() => self.tell_refusal(env),
-            // The calls see to it (`takeover`).
-            (Phase::Reserving, None) if self.destination.replaces.is_some() => {}
             (Phase::Reserving, None) => self.ring(env),
             // Given up meanwhile; the ports of its streams are closed as they come.
             (Phase::Reserving, Some(_)) => {

@@ -6,6 +6,8 @@ use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
+use super::packages;
+use super::reason;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response, write_abilities};
@@ -48,8 +50,8 @@ pub(super) struct Branch {
     target: usize,
     way: usize,
     pub(super) transaction: TransactionId,
-    flow: Flow,
-    session: Session,
+    pub(super) flow: Flow,
+    pub(super) session: Session,
     /// Early dialogs: several when the target forks.
     pub(super) dialogs: SmallVec<[DialogId; 1]>,
     /// Has ended with a failure.
@@ -151,6 +153,7 @@ impl Call {
         }
         draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(), &flow));
         write_abilities(&mut draft.writer);
+        packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
         self.assert_identity(&host, &mut draft.writer);
         self.pass_history(&mut draft.writer);
         if let Some(referred) = &self.referred {
@@ -226,7 +229,7 @@ impl Call {
             // Who will be the caller hears nothing yet, and it is another one who is told.
             return referred.news.tell(env, status);
         }
-        let early = self.early_media(env, index, response);
+        let early = self.early_offer(env, response).or_else(|| self.early_media(env, index, response));
         let status = if early.is_some() { Status::SESSION_PROGRESS } else { status };
         let mut progress = self.response(env, status);
         write_abilities(&mut progress);
@@ -234,13 +237,14 @@ impl Call {
         if let Some(early) = early {
             progress.body(SDP, &early);
         }
-        if self.invite().requires(REL100) && self.invite().body().is_empty() {
-            // RFC 3262 §5: it would have to have an offer of ours. That comes with the 2xx, and until then nothing.
-            return;
-        }
         // RFC 3262 §3: where the caller asks for it, and where a description must not be lost.
         if early_is_told {
             return self.respond_with_description(env, status, progress);
+        }
+        let has_offered = !self.invite().body().is_empty() || self.caller_leg.session.remote.is_some();
+        if self.invite().requires(REL100) && !has_offered && !self.caller_leg.awaiting_answer {
+            // RFC 3262 §5: it would have to have an offer of ours. That comes with the 2xx, and until then nothing.
+            return;
         }
         if self.invite().requires(REL100) {
             let (transaction, dialog) = (self.invitation.transaction, self.caller_leg.dialog);
@@ -297,12 +301,27 @@ impl Call {
         let wanted = self.caller_leg.session.wants_keys();
         let params = branch.session.params(&branch.flow, &self.destination.latching, wanted);
         env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
+        if self.invite().body().is_empty() {
+            // What the caller was offered it has answered with its PRACK (`early`).
+            return self.join_early(env, agreement);
+        }
         let answer = self.answer_caller(env, agreement, &remote, &theirs);
         self.join_streams(env, &theirs, &flow);
         if let Phase::Ringing(ring) = &mut self.phase {
             ring.early = Some(answer.clone());
         }
         Some(answer)
+    }
+
+    /// The caller hears a phone that rings, and is told nothing: it has told us what it takes.
+    fn join_early(&mut self, env: &mut Environment, agreement: Agreement) -> Option<Bytes> {
+        self.configure(env, Side::Caller);
+        self.join(env, agreement.path);
+        let told = self.caller_leg.session.local.clone();
+        if let Phase::Ringing(ring) = &mut self.phase {
+            ring.early = Some(told);
+        }
+        None
     }
 
     /// Writes the answer for the caller, and connects the two media legs.
@@ -342,9 +361,10 @@ impl Call {
         for early in branch.dialogs.iter().filter(|early| **early != dialog) {
             env.endpoint.end_dialog(*early);
         }
-        ring.give_up(env);
+        ring.give_up_because(env, &reason::elsewhere());
 
         branch.session.takes_info |= takes_info(response);
+        branch.session.packages = packages::taken_by(response);
         branch.session.timer.forget_min_se();
         branch.session.timer.handle_success(env.now, response);
         // Deviation: §13.2.1 wants the description of a provisional response again in the 2xx; gateways leave it out.
@@ -378,7 +398,7 @@ impl Call {
     }
 
     /// The description for the 2xx to the caller: our answer to its offer, or our offer when it made none.
-    fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
+    pub(super) fn accept_answer(&mut self, env: &mut Environment, early: Option<Bytes>) -> Option<Bytes> {
         let Phase::Talking { callee } = &mut self.phase else { return None };
         let (flow, theirs) = (callee.flow, callee.session.theirs.clone());
         if self.is_soundless() {
@@ -389,11 +409,18 @@ impl Call {
         let known = Formats::from(&remote);
         let Some(caller) = &self.caller_leg.session.remote else {
             callee.session.agreed = Some(known.clone());
-            self.caller_leg.awaiting_answer = true;
+            if core::mem::replace(&mut self.caller_leg.awaiting_answer, true) {
+                // It was offered something already, and answers that with its PRACK (`early`).
+                return Some(self.caller_leg.session.local.clone());
+            }
             let offered = known.offered_onward(transcodes(env), &Formats::default());
             return Some(self.caller_leg.session.offer(&offered, remote.ptime_ms));
         };
-        // What the caller was told early is what it speaks.
+        // What the caller was told early is what it speaks, and so is what it has answered to an early offer of ours.
+        let early = early.or_else(|| {
+            let has_answered = self.invitation.request.message.body().is_empty();
+            has_answered.then(|| self.caller_leg.session.local.clone())
+        });
         let told = early.as_ref().and(self.caller_leg.session.agreed.clone());
         let ours = told.unwrap_or_else(|| Formats::from(caller));
         let wishes = [Some(caller), Some(&remote)];
@@ -416,6 +443,8 @@ impl Call {
     pub(super) fn send_answer(&mut self, env: &mut Environment, body: &[u8]) {
         let mut response = self.response(env, Status::OK);
         write_abilities(&mut response);
+        let packages = self.leg_mut(Side::Callee).and_then(|leg| leg.session.packages.clone());
+        packages::write(packages.as_ref(), &mut response);
         self.caller_leg.session.timer.answer(env.now, &self.invitation.request.message, &mut response);
         sign_response(&mut response);
         response.body(SDP, body);
@@ -443,7 +472,7 @@ impl Call {
         // §16.7 step 5: a 6xx ends the search.
         if status.code() >= 600 || ring.branches.iter().all(|branch| branch.failed) {
             let best = ring.best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller);
-            ring.give_up(env);
+            ring.give_up_because(env, &reason::of(status));
             self.refuse_caller(env, best, EndedBy::Callee);
         }
     }
@@ -534,7 +563,7 @@ impl Call {
 
     /// Nobody answered in time, or no server was found.
     pub(super) fn handle_ring_timeout(&mut self, env: &mut Environment) {
-        if self.poll_timeout().is_none_or(|due| due > env.now) {
+        if self.patience().is_none_or(|due| due > env.now) {
             return;
         }
         match &mut self.phase {
@@ -547,16 +576,37 @@ impl Call {
                 ring.give_up(env);
                 self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
             }
-            Phase::Reserving | Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
+            Phase::Reserving => self.reserve_again(env),
+            Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
     }
 }
 
 impl Ring {
+    /// Whether the caller hears a phone that rings.
+    pub(super) const fn is_heard(&self) -> bool {
+        self.early.is_some()
+    }
+
+    /// What the caller was told while it rang.
+    pub(super) const fn take_early(&mut self) -> Option<Bytes> {
+        self.early.take()
+    }
+
+    /// The caller has got another answer.
+    pub(super) fn tell_early(&mut self, answer: Bytes) {
+        self.early = Some(answer);
+    }
+
     /// Cancels what still rings, and forgets the early dialogs.
     pub(super) fn give_up(&mut self, env: &mut Environment) {
+        self.give_up_because(env, b"");
+    }
+
+    /// The same with a Reason (RFC 3326 §2), unless that is empty.
+    pub(super) fn give_up_because(&mut self, env: &mut Environment, reason: &[u8]) {
         for branch in self.branches.iter_mut().filter(|branch| !branch.failed) {
-            env.endpoint.cancel(env.now, branch.transaction);
+            env.endpoint.cancel_because(env.now, branch.transaction, reason);
             for early in core::mem::take(&mut branch.dialogs) {
                 env.endpoint.end_dialog(early);
             }

@@ -5,7 +5,8 @@
 //! they were: so ringing, answer, end, and who takes whose place need no word of their own here. What a phone of several does
 //! is not told apart: a user has one dialog for each of its calls.
 //!
-//! Left out on purpose: parties behind peers, who are no users; on whose account a call is on hold.
+//! Left out on purpose: parties behind peers, who are no users; on whose account a call is on hold. Not yet: calls that the switch
+//! passes on as a proxy (`proxied`), whose users are shown as idle.
 
 use super::call::{Call, CallId, Ending, Phase, Side};
 use super::calls::Calls;

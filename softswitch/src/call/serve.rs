@@ -6,7 +6,7 @@
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
-use super::formats::{Formats, PTIME_MS};
+use super::formats::{Formats, PTIME_MS, decoded};
 use super::recording::{Announced, Recordings, Take};
 use super::speech::{About, Speakers};
 use crate::config::{Conference, Layout, Recording, Service};
@@ -58,6 +58,16 @@ impl Served {
     /// The room in which the caller hears us.
     pub(super) fn joined_in(&self) -> Option<RoomId> {
         self.room.filter(|_| self.attended)
+    }
+
+    /// Whether we understand what a party speaks who is not asked for anything else.
+    pub(super) fn understands(&self, spoken: &Formats) -> bool {
+        self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
+    }
+
+    /// A guest of a call between two others, in the room of which it is.
+    pub(super) fn guest(room: RoomId) -> Served {
+        Served { room: Some(room), ..Served::new(Service::Conference(Conference::default())) }
     }
 
     /// Before the caller has entered anywhere.
@@ -253,7 +263,9 @@ impl Rooms {
 impl Call {
     /// What the caller is given, if we serve it.
     pub(super) fn served_with_what(&self) -> Option<&Service> {
-        self.destination.service.as_ref().map(|served| &served.service)
+        // A guest of a call is in no conference that has a number.
+        let service = self.destination.service.as_ref().filter(|_| self.destination.joins.is_none());
+        service.map(|served| &served.service)
     }
 
     /// The port is there: the caller is answered.
@@ -275,7 +287,8 @@ impl Call {
         let (Some(mut remote), Some(agreed)) = (session.remote.clone(), session.agreed.as_ref()) else {
             return false;
         };
-        remote.codecs.retain(|codec| agreed.first() == Some(codec));
+        let spoken = agreed.first().map(|codec| codec.payload_type);
+        remote.codecs.retain(|codec| Some(codec.payload_type) == spoken);
         self.handle_acknowledged();
         self.serve_with(env, remote).is_some()
     }
@@ -304,6 +317,15 @@ impl Call {
     /// The answer to an offer of ours. Whether there is a codec in it.
     pub(super) fn serve_offered(&mut self, env: &mut Environment, answer: AudioOffer) -> bool {
         self.serve_with(env, answer).is_some()
+    }
+
+    /// The room that it is in has been opened anew.
+    pub(super) fn enter_again(&mut self, env: &mut Environment) {
+        let leg = self.media(Side::Caller).id;
+        let served = self.destination.service.as_ref();
+        if let Some((room, format)) = served.and_then(|served| served.room.zip(served.format)) {
+            env.media(Command::Join { room, leg, format, role: Role::Participant });
+        }
     }
 
     /// Tells a caller how many there are in the conference that it has come into, itself included.

@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub(super) events: Vec<TelephoneEvent>,
     /// Whether the party takes INFO.
     pub(super) takes_info: bool,
+    /// The packages of INFO that the party takes, as it says (RFC 6086 §4.1); `None`: it has said nothing.
+    pub(super) packages: Option<Bytes>,
     /// How long it lasts without a refresh.
     pub(super) timer: SessionTimer,
     /// How its keys travel, as the configuration has it.
@@ -96,6 +98,7 @@ impl Session {
             local: Bytes::new(),
             events: Vec::new(),
             takes_info: false,
+            packages: None,
             timer,
             dtmf,
         }

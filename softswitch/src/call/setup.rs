@@ -5,6 +5,7 @@ use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Tar
 use super::calls::Calls;
 use super::digits::takes_info;
 use super::locate::Located;
+use super::packages;
 use super::recording::Recorded;
 use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
@@ -60,6 +61,7 @@ impl Refused {
             service: None,
             refusal: Some(self.status),
             replaces: None,
+            joins: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             dtmf: config::Dtmf::default(),
@@ -78,6 +80,7 @@ impl Destination {
             service: None,
             refusal: None,
             replaces: Some(replaced),
+            joins: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             dtmf: config::Dtmf::default(),
@@ -108,13 +111,15 @@ impl Calls {
                 Ok(_) | Err(_) => read.map_err(refused_for)?,
             };
             let uri = request.message.uri().ok();
-            let destination =
-                match self.replaced_by(env, domain, &request.message).map_err(Refused::silent)? {
-                    Some(replaced) => Destination::replacing(replaced, &callee),
-                    None => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
-                        refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-                    })?,
-                };
+            let replaced = self.replaced_by(env, domain, &request.message).map_err(Refused::silent)?;
+            let joined = self.joined_by(env, domain, caller, &request.message).map_err(Refused::silent)?;
+            let destination = match (replaced, joined) {
+                (Some(replaced), _) => Destination::replacing(replaced, &callee),
+                (None, Some(host)) => Destination::joining(host, &callee),
+                (None, None) => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
+                    refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+                })?,
+            };
             // What has no sound is for others: a service of ours has nothing for it.
             if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
                 return Err(Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec));
@@ -133,6 +138,7 @@ impl Calls {
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
+            call.caller_leg.session.packages = packages::taken_by(call.invite());
             call.destination.service = service;
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
@@ -214,7 +220,10 @@ impl Calls {
             streams: None,
             passing: None,
             referred: None,
+            guests: SmallVec::new(),
+            infos: Vec::new(),
             referring: None,
+            referred_by: None,
             renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
@@ -344,13 +353,14 @@ pub(super) fn route(
             let (latching, dtmf, ring_s) = (user.latching.clone(), user.dtmf, user.ring_s);
             let record = user.recording.always.then_some(user.recording.form);
             let user = callee.clone();
-            let (peer, service, refusal, replaces) = (None, None, None, None);
+            let (peer, service, refusal, replaces, joins) = (None, None, None, None, None);
             Ok(Destination {
                 targets,
                 peer,
                 service,
                 refusal,
                 replaces,
+                joins,
                 user,
                 latching,
                 dtmf,
@@ -364,6 +374,7 @@ pub(super) fn route(
             service: None,
             refusal: None,
             replaces: None,
+            joins: None,
             user: callee.clone(),
             latching: peer.latching.clone(),
             dtmf: peer.dtmf,
@@ -376,6 +387,7 @@ pub(super) fn route(
             service: Some(Served::new(service.clone())),
             refusal: None,
             replaces: None,
+            joins: None,
             user: callee.clone(),
             latching: config::Latching::default(),
             dtmf: config::Dtmf::default(),
@@ -401,7 +413,8 @@ pub(super) fn recorded(
 ) -> Recorded {
     let own = env.domain(domain).and_then(|domain| domain.users.get(caller)).map(|user| user.recording);
     let own = own.filter(|recording| recording.always).map(|recording| recording.form);
-    let is_served = destination.service.is_some() || destination.refusal.is_some();
+    let is_served =
+        destination.service.is_some() || destination.refusal.is_some() || destination.joins.is_some();
     Recorded::as_wanted(own.or(destination.record).filter(|_| !is_served))
 }
 

@@ -2,8 +2,8 @@
 //! on. So end transfers (`transfer`) and INVITEs that replace a dialog of ours (RFC 3891).
 //!
 //! Neither of the two who are brought together is asked for anything, so each goes on speaking as it did, and is converted for the
-//! other where it must be. Left out on purpose: other streams than the sound, which end with the call that is left; the
-//! replacement of early dialogs.
+//! other where it must be. Calls that ring are in `handover` and `pickup`. Left out on purpose: other streams than the sound, which
+//! end with the call that is left.
 
 use super::agreement::Agreement;
 use super::bridge::transcodes;
@@ -41,17 +41,18 @@ impl Call {
     /// The party on a side, as it would be in another call.
     pub(super) fn party(&self, side: Side) -> Option<Party> {
         let leg = match (&self.phase, side) {
-            (Phase::Talking { .. }, Side::Caller) => &self.caller_leg,
+            // A guest of a call may take the place of one of its parties (`join`).
+            (Phase::Talking { .. } | Phase::Served, Side::Caller) => &self.caller_leg,
             (Phase::Talking { callee }, Side::Callee) => callee,
             (
                 Phase::Locating
                 | Phase::Reserving
                 | Phase::Ringing(_)
                 | Phase::Refusing { .. }
-                | Phase::Served
                 | Phase::Ended,
                 _,
-            ) => return None,
+            )
+            | (Phase::Served, Side::Callee) => return None,
         };
         let (user, name) = match side {
             Side::Caller => (Bytes::copy_from_slice(self.caller.as_bytes()), self.caller_name.clone()),
@@ -135,6 +136,27 @@ impl Call {
         true
     }
 
+    /// Whether who has answered understands what somebody speaks who is not asked for anything else.
+    pub(super) fn is_understood_by(&self, env: &Environment, spoken: &Formats) -> bool {
+        if let Some(service) = &self.destination.service {
+            return service.understands(spoken);
+        }
+        let remote = match &self.phase {
+            Phase::Talking { callee } => callee.session.remote.as_ref(),
+            Phase::Locating
+            | Phase::Reserving
+            | Phase::Ringing(_)
+            | Phase::Refusing { .. }
+            | Phase::Served
+            | Phase::Ended => None,
+        };
+        remote.is_some_and(|remote| {
+            let known = Formats::from(remote);
+            let wishes = [None, Some(remote)];
+            Agreement::renewed(Side::Callee, spoken, &known, wishes, transcodes(env)).is_some()
+        })
+    }
+
     /// The description for the 2xx to the caller who has taken the place of another one: `None` when the callee, who is not
     /// asked, would not be understood.
     fn answer_replacing(&mut self, env: &mut Environment) -> Option<Bytes> {
@@ -170,6 +192,9 @@ impl Calls {
         let dialog = env.endpoint.dialog_named(&named).ok_or(gone)?;
         let owner = env.endpoint.dialog(dialog).and_then(|dialog| super::call::call_of(dialog.owner()));
         let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
+        if call.domain == domain && call.rings_in(dialog) {
+            return Ok(Some(Replaced { call: id, side: Side::Callee }));
+        }
         let side = call.side_of(dialog).filter(|_| call.domain == domain).ok_or(gone)?;
         match call.phase {
             Phase::Talking { .. } if named.early_only => Err(Status::BUSY_HERE),
@@ -224,6 +249,9 @@ impl Calls {
         call.caller_leg.session.port = call.media(Side::Caller).port;
         call.destination.replaces = None;
         let staying = side.other();
+        if self.table.get(from).is_some_and(|call| matches!(call.phase, Phase::Ringing(_))) {
+            return self.pick_up(env, id, from);
+        }
         let is_free = self.table.get_mut(from).is_some_and(|call| {
             // Who is being transferred belongs to the call that was made for it.
             call.party(staying).is_some() && call.referring.is_none() && !call.is_changing()
@@ -235,8 +263,12 @@ impl Calls {
             }
             return;
         }
+        let wanted = self.table.get(from).and_then(|call| call.recorded.wish());
         if !self.move_party(env, (from, staying), (id, Side::Callee)) {
             return;
+        }
+        if let Some(call) = self.table.get_mut(id) {
+            call.recorded.want_too(wanted);
         }
         let answer = self.table.get_mut(id).and_then(|call| call.answer_replacing(env));
         self.leave_behind(env, from, staying, true);

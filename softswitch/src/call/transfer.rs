@@ -5,11 +5,14 @@
 //! until then the partner stays where it is, or, when the phone hangs up, waits in the new call. When nobody answers, the phone
 //! has its partner still, or is called back.
 //!
-//! The phone hears of it by NOTIFY in its dialog (§2.4.4), unless it does not want to (RFC 4488), also after its BYE. Only users
+//! The call that Refer-To names may ring yet (`handover`). Who answers must be understood by the partner; else it is as if nobody had
+//! answered. The phone hears of it by NOTIFY in its dialog (§2.4.4), unless it does not want to (RFC 4488), also after its BYE. Only users
 //! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of calls that we serve.
 
 use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
 use super::calls::{Calls, answer};
+use super::reason;
+use super::recall::Recalling;
 use super::setup;
 use super::takeover::Party;
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
@@ -20,7 +23,7 @@ use media::LegId;
 use serde::{Deserialize, Serialize};
 use sip_stack::dialog::DialogId;
 use sip_stack::endpoint::Request;
-use sip_stack::header::{HeaderName, ReferTo, Replaces};
+use sip_stack::header::{HeaderName, Join, ReferTo, Replaces};
 use sip_stack::message::{Method, Status, Uri};
 use sip_stack::session::Referral;
 use sip_stack::transaction::TransactionId;
@@ -43,6 +46,8 @@ pub(super) struct Referred {
     pub(super) is_given_up: bool,
     /// Our BYE to that one.
     bye: Option<TransactionId>,
+    /// The phone is being called back.
+    pub(super) recalling: Option<Recalling>,
 }
 
 /// The phone that wants to hear what became of its REFER.
@@ -56,7 +61,56 @@ pub(super) struct News {
     has_left: bool,
 }
 
+/// The call that a Refer-To names.
+enum Other {
+    /// It is up, and the phone is on that side.
+    Up(CallId, Side),
+    /// It rings, and the phone is its caller.
+    Rings(CallId),
+}
+
+impl Referred {
+    /// For a call in the name of a partner, who is with `phone` yet.
+    pub(super) fn of(
+        env: &Environment,
+        registrar: &Registrar,
+        (domain, phone): (crate::config::DomainId, &Party),
+        holder: (CallId, Side),
+        news: News,
+    ) -> Referred {
+        let own = env.uri_host(domain, &phone.leg.flow);
+        let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
+        let recall = Uri::parse(&own).ok().and_then(|uri| {
+            let destination = setup::route(
+                env,
+                registrar,
+                domain,
+                &Named::number(uri.user_unescaped()?.into_owned().into()),
+            )
+            .ok()?;
+            (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
+        });
+        // RFC 3323 §4.1.1.3
+        let anonymous = &b"sip:anonymous@anonymous.invalid"[..];
+        let by = [&b"<"[..], if phone.is_anonymous { anonymous } else { &own[..] }, b">"].concat().into();
+        Referred {
+            news,
+            holder: Some(holder),
+            recall,
+            by,
+            is_answered: false,
+            is_given_up: false,
+            bye: None,
+            recalling: None,
+        }
+    }
+}
+
 impl News {
+    const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow) -> News {
+        News { referral, dialog, flow, last: None, has_left: false }
+    }
+
     /// Tells what the call has come to (RFC 3515 §2.4.5).
     pub(super) fn tell(&mut self, env: &mut Environment, status: Status) {
         let Some(dialog) = self.dialog else { return };
@@ -94,15 +148,11 @@ impl Call {
             }
             return self.finish(env, status, by);
         }
-        let has_port = self.media(Side::Callee).port != 0;
-        let recall = self.referred.as_mut().and_then(|referred| referred.recall.take()).filter(|_| has_port);
-        if let Some(recall) = recall {
-            self.abandon_location(env);
-            self.destination = *recall;
-            self.callee = self.destination.user.clone();
-            return self.ring(env);
+        if let Some(recall) = referred.recall.take() {
+            referred.recalling = Some(Recalling::default());
+            return self.recall(env, *recall);
         }
-        let bye = self.hang_up(env, Side::Caller);
+        let bye = self.hang_up_because(env, Side::Caller, &reason::of(status));
         if let Some(referred) = &mut self.referred {
             referred.bye = bye;
         }
@@ -119,6 +169,12 @@ impl Call {
         if let Some(referred) = &mut self.referred {
             referred.recall = None;
         }
+    }
+
+    /// Whether the caller is somebody who waits in this call already, until another one answers.
+    pub(super) fn has_waiting_caller(&self) -> bool {
+        let waits = self.referred.as_ref().is_some_and(|referred| referred.holder.is_none());
+        waits && matches!(self.phase, Phase::Locating | Phase::Reserving | Phase::Ringing(_))
     }
 
     /// The one who was to be the caller has hung up.
@@ -151,48 +207,82 @@ impl Calls {
         }
         let Some(leg) = call.leg_mut(side) else { return };
         let (dialog, flow) = (Some(leg.dialog), leg.flow);
-        let mut news = News { referral, dialog, flow, last: None, has_left: false };
+        let mut news = News::of(referral, dialog, flow);
         let transaction = accept(env, request, &referral);
         match target.replaces() {
-            Some(named) => {
-                let status = match Replaces::parse(&named) {
-                    Ok(named) => self.bring_together(env, (id, side), &named, &mut news),
-                    Err(_) => Status::BAD_REQUEST,
-                };
-                news.tell(env, status);
+            Some(named) => match Replaces::parse(&named) {
+                Ok(named) => match self.find_other(env, (id, side), &named) {
+                    Ok(Other::Up(second, seat)) => {
+                        self.bring_together(env, (id, side), (second, seat), &mut news);
+                    }
+                    Ok(Other::Rings(second)) => {
+                        self.hand_over(env, registrar, (id, side), second, (request, transaction), news);
+                    }
+                    Err(status) => news.tell(env, status),
+                },
+                Err(_) => news.tell(env, Status::BAD_REQUEST),
+            },
+            None => {
+                let destination = self.destination_of(env, registrar, (id, side), &target);
+                self.call_for(env, registrar, (id, side), (request, transaction), destination, news);
             }
-            None => self.call_for(env, registrar, (id, side), (request, transaction, &target), news),
         }
     }
 
-    /// An attended transfer: what it has come to, if the phone has not been told.
+    /// The other call of the phone that a Refer-To names.
+    fn find_other(
+        &mut self,
+        env: &Environment,
+        (id, side): (CallId, Side),
+        named: &Replaces<'_>,
+    ) -> Result<Other, Status> {
+        let dialog = env.endpoint.dialog_named(named);
+        let owner = dialog.and_then(|dialog| call_of(env.endpoint.dialog(dialog)?.owner()));
+        let (Some(dialog), Some(second)) = (dialog, owner.filter(|second| *second != id)) else {
+            return Err(Status::CALL_DOES_NOT_EXIST);
+        };
+        let domain = self.table.get(id).map(|call| call.domain);
+        let Some(other) = self.table.get_mut(second).filter(|other| Some(other.domain) == domain) else {
+            return Err(Status::CALL_DOES_NOT_EXIST);
+        };
+        let seat = other.side_of(dialog).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        match other.phase {
+            // RFC 3891 §3
+            Phase::Talking { .. } if named.early_only => return Err(Status::BUSY_HERE),
+            Phase::Talking { .. } => {}
+            Phase::Ringing(_) | Phase::Locating if other.referred.is_none() => {
+                // What is offered beside the sound is the phone's own.
+                let is_plain = other.streams.is_none();
+                return if is_plain { Ok(Other::Rings(second)) } else { Err(Status::NOT_ACCEPTABLE_HERE) };
+            }
+            Phase::Ringing(_)
+            | Phase::Locating
+            | Phase::Reserving
+            | Phase::Refusing { .. }
+            | Phase::Served
+            | Phase::Ended => return Err(Status::TEMPORARILY_UNAVAILABLE),
+        }
+        if other.is_changing() || other.referring.is_some() {
+            return Err(Status::REQUEST_PENDING);
+        }
+        if !self.understand(env, (id, side.other()), (second, seat.other())) {
+            return Err(Status::NOT_ACCEPTABLE_HERE);
+        }
+        Ok(Other::Up(second, seat))
+    }
+
+    /// An attended transfer. What either call was to be recorded as, the new one is.
     fn bring_together(
         &mut self,
         env: &mut Environment,
         (id, side): (CallId, Side),
-        named: &Replaces<'_>,
+        (second, seat): (CallId, Side),
         news: &mut News,
-    ) -> Status {
-        let dialog = env.endpoint.dialog_named(named);
-        let owner = dialog.and_then(|dialog| call_of(env.endpoint.dialog(dialog)?.owner()));
-        let (Some(dialog), Some(second)) = (dialog, owner.filter(|second| *second != id)) else {
-            return Status::CALL_DOES_NOT_EXIST;
-        };
-        let domain = self.table.get(id).map(|call| call.domain);
-        let Some(other) = self.table.get_mut(second).filter(|other| Some(other.domain) == domain) else {
-            return Status::CALL_DOES_NOT_EXIST;
-        };
-        let Some(seat) = other.side_of(dialog) else { return Status::CALL_DOES_NOT_EXIST };
-        if !matches!(other.phase, Phase::Talking { .. }) {
-            return Status::TEMPORARILY_UNAVAILABLE;
-        }
-        if other.is_changing() || other.referring.is_some() {
-            return Status::REQUEST_PENDING;
-        }
-        if !self.understand(env, (id, side.other()), (second, seat.other())) {
-            return Status::NOT_ACCEPTABLE_HERE;
-        }
+    ) {
         news.tell(env, Status::OK);
+        let first = self.table.get(id);
+        let by = first.and_then(|call| call.party(side)).map(|phone| phone.user);
+        let wanted = first.and_then(|call| call.recorded.wish());
         // Whoever sat there is the phone itself, in its other call.
         if let Some(other) = self.table.get_mut(second) {
             let left = other.media(seat).id;
@@ -200,6 +290,8 @@ impl Calls {
             self.remember_byes(bye);
             self.move_party(env, (id, side.other()), (second, seat));
             if let Some(other) = self.table.get_mut(second) {
+                other.referred_by = by.map(|user| String::from_utf8_lossy(&user).into());
+                other.recorded.want_too(wanted);
                 other.join_unchanged(env);
             }
             self.adopted.remove(&left);
@@ -207,15 +299,41 @@ impl Calls {
         }
         self.leave_behind(env, id, side.other(), true);
         self.settle(env, Some(second));
-        Status::OK
     }
 
     /// Whether two parties of two calls would understand each other as they speak now.
-    fn understand(&self, env: &Environment, one: (CallId, Side), other: (CallId, Side)) -> bool {
+    pub(super) fn understand(&self, env: &Environment, one: (CallId, Side), other: (CallId, Side)) -> bool {
         let agreed = |(id, side)| self.table.get(id)?.agreed(side);
         let (Some(one), Some(other)) = (agreed(one), agreed(other)) else { return false };
         let transcode = super::bridge::transcodes(env);
         super::agreement::Agreement::unchanged(one, other, [None, None], transcode).is_some()
+    }
+
+    /// Whom a Refer-To names: the number and what it leads to. With a Join it is a call that goes on (RFC 3911).
+    fn destination_of(
+        &self,
+        env: &Environment,
+        registrar: &Registrar,
+        (id, side): (CallId, Side),
+        target: &ReferTo<'_>,
+    ) -> Result<(Bytes, Destination), Status> {
+        let call = self.table.get(id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let uri = target.request_uri();
+        let dialled = Uri::parse(&uri).ok();
+        let number = dialled
+            .and_then(|uri| uri.user_unescaped())
+            .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
+        if let Some(named) = target.join() {
+            let named = Join::parse(&named).map_err(|_| Status::BAD_REQUEST)?;
+            let user = call.party(side).ok_or(Status::CALL_DOES_NOT_EXIST)?.user;
+            let user = core::str::from_utf8(&user).map_err(|_| Status::FORBIDDEN)?;
+            let host = self.named_host(env, call.domain, user, &named)?;
+            // Nobody joins the call that it is in.
+            let host = Some(host).filter(|host| *host != id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+            return Ok((number.clone(), Destination::joining(host, &number)));
+        }
+        let destination = setup::destination(env, registrar, call.domain, dialled.as_ref());
+        destination.map(|destination| (number, destination)).map_err(|refused| refused.status)
     }
 
     /// A blind transfer: somebody is called in the name of the phone's partner.
@@ -224,7 +342,8 @@ impl Calls {
         env: &mut Environment,
         registrar: &Registrar,
         (id, side): (CallId, Side),
-        (request, transaction, target): (&Request, TransactionId, &ReferTo<'_>),
+        (request, transaction): (&Request, TransactionId),
+        destination: Result<(Bytes, Destination), Status>,
         mut news: News,
     ) {
         if self.table.len() >= env.config.limits.calls as usize {
@@ -233,35 +352,13 @@ impl Calls {
         let Some(call) = self.table.get(id) else { return };
         let domain = call.domain;
         let (Some(party), Some(phone)) = (call.party(side.other()), call.party(side)) else { return };
-        let uri = target.request_uri();
-        let dialled = Uri::parse(&uri).ok();
-        let number = dialled
-            .and_then(|uri| uri.user_unescaped())
-            .map_or_else(Bytes::new, |user| Bytes::copy_from_slice(&user));
-        let destination = match setup::destination(env, registrar, domain, dialled.as_ref()) {
+        let (number, destination) = match destination {
             Ok(destination) => destination,
-            Err(refused) => return news.tell(env, refused.status),
+            Err(status) => return news.tell(env, status),
         };
-        let own = env.uri_host(domain, &phone.leg.flow);
-        let is_anonymous = phone.is_anonymous;
-        let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
-        let recall = Uri::parse(&own).ok().and_then(|uri| {
-            let destination = setup::route(
-                env,
-                registrar,
-                domain,
-                &Named::number(uri.user_unescaped()?.into_owned().into()),
-            )
-            .ok()?;
-            (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
-        });
         news.tell(env, Status::TRYING);
-        // RFC 3323 §4.1.1.3
-        let anonymous = &b"sip:anonymous@anonymous.invalid"[..];
-        let by = [&b"<"[..], if is_anonymous { anonymous } else { &own[..] }, b">"].concat().into();
-        let holder = Some((id, side.other()));
-        let referred =
-            Referred { news, holder, recall, by, is_answered: false, is_given_up: false, bye: None };
+        let holder = (id, side.other());
+        let referred = Referred::of(env, registrar, (domain, &phone), holder, news);
         let language = self.table.get(id).map(|call| call.language.clone()).unwrap_or_default();
         let new = self.open_referred(
             env,
@@ -270,7 +367,7 @@ impl Calls {
             party,
             (request, transaction),
             (number, destination),
-            referred,
+            (referred, &phone),
         );
         if let Some(call) = self.table.get_mut(id) {
             call.referring = Some((new, side));
@@ -287,7 +384,7 @@ impl Calls {
         party: Party,
         (request, transaction): (&Request, TransactionId),
         (callee, mut destination): (Bytes, Destination),
-        referred: Referred,
+        (referred, phone): (Referred, &Party),
     ) -> CallId {
         let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
         let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
@@ -321,7 +418,10 @@ impl Calls {
             passing: None,
             renewal: None,
             referred: Some(Box::new(referred)),
+            guests: Default::default(),
+            infos: Vec::new(),
             referring: None,
+            referred_by: Some(String::from_utf8_lossy(&phone.user).into()),
             recorded,
             speech: Default::default(),
             language,
@@ -339,8 +439,19 @@ impl Calls {
     }
 
     fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+        let host = self.table.get(id).and_then(|call| call.destination.joins);
+        let joined = host.map(|host| self.open_to(env, host, id));
         if let Some(call) = self.table.get_mut(id) {
             call.announce(env);
+            match joined {
+                Some(Ok(served)) => call.destination.service = Some(served),
+                Some(Err(status)) => {
+                    call.phase = Phase::Ended;
+                    call.fail_referral(env, status, EndedBy::Switch);
+                    return self.settle(env, Some(id));
+                }
+                None => {}
+            }
             if call.destination.service.is_some() {
                 if let Some(referred) = &mut call.referred {
                     referred.is_answered = true;
@@ -352,6 +463,7 @@ impl Calls {
                 call.reserve(env);
             }
         }
+        self.settle(env, host);
         self.settle(env, Some(id));
     }
 
@@ -402,11 +514,21 @@ impl Calls {
         }
     }
 
-    /// Somebody has answered: the phone's partner is the caller now, and the phone is out of it.
+    /// Somebody has answered: the phone's partner is the caller now, and the phone is out of it. Who answers in nothing that
+    /// the partner understands is hung up on, as if it had refused.
     fn complete_referral(&mut self, env: &mut Environment, id: CallId) {
-        let holder = self.table.get_mut(id).and_then(|call| call.referred.as_mut()?.holder.take());
-        if let Some((holder, side)) = holder
-            && !self.move_party(env, (holder, side), (id, Side::Caller))
+        let holder = self.table.get(id).and_then(|call| call.referred.as_ref()?.holder);
+        let partner = holder.unwrap_or((id, Side::Caller));
+        let spoken = self.table.get(partner.0).and_then(|call| call.agreed(partner.1)).cloned();
+        let Some(call) = self.table.get_mut(id) else { return };
+        if !spoken.is_some_and(|spoken| call.is_understood_by(env, &spoken)) {
+            return self.refuse_answered(env, id);
+        }
+        if let Some(referred) = &mut call.referred {
+            referred.holder = None;
+        }
+        if let Some(holder) = holder
+            && !self.move_party(env, holder, (id, Side::Caller))
         {
             return self.end(env, id, Status::SERVER_INTERNAL_ERROR);
         }
@@ -424,6 +546,21 @@ impl Calls {
         if !understood {
             self.end(env, id, status);
         }
+    }
+
+    /// Who has answered cannot be understood: the partner stays where it is, or the phone is called back.
+    fn refuse_answered(&mut self, env: &mut Environment, id: CallId) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let status = Status::NOT_ACCEPTABLE_HERE;
+        let bye = call.hang_up_because(env, Side::Callee, &reason::of(status));
+        if call.destination.service.is_some() {
+            // Its room is left with the call.
+            call.forget_recall();
+        }
+        call.phase = Phase::Ended;
+        call.fail_referral(env, status, EndedBy::Switch);
+        self.remember_byes(bye);
+        self.settle(env, Some(id));
     }
 }
 

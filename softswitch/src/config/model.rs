@@ -214,6 +214,8 @@ pub struct Domain {
     pub nat: Nat,
     /// Where a call to a phone goes.
     pub contact: ContactPolicy,
+    /// Whether users may join calls of others (RFC 3911), and so hear what is said.
+    pub join: bool,
     /// How calls between its users are carried.
     pub mode: Mode,
     /// Users by the user part of their address of record (case-sensitive, RFC 3261 §19.1.4).

@@ -19,6 +19,7 @@ const NONCE_LIFETIME: Key = Key { name: "nonce_lifetime_s", expected: "a whole n
 const NAT: Key = Key { name: "nat", expected: "\"auto\" or \"off\"", example: "\"auto\"" };
 const CONTACT: Key =
     Key { name: "contact", expected: "\"auto\", \"as-sent\" or \"source\"", example: "\"auto\"" };
+const JOIN: Key = Key { name: "join", expected: "true or false", example: "true" };
 pub(super) const MODE: Key =
     Key { name: "mode", expected: "\"anchored\" or \"proxy\"", example: "\"proxy\"" };
 const MIN_EXPIRES: Key = Key { name: "min_expires_s", expected: "a whole number", example: "60" };
@@ -118,6 +119,7 @@ fn empty_domain(name: &str) -> Domain {
         registration: Registration::default(),
         nat: Nat::default(),
         contact: ContactPolicy::default(),
+        join: false,
         mode: Mode::default(),
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
@@ -149,6 +151,9 @@ fn resolve_domain(mut section: Section<'_>, faults: &Faults) -> Option<Located<D
     }
     if let Some(contact) = section.parsed(CONTACT, parse_contact) {
         domain.contact = contact.value;
+    }
+    if let Some(join) = section.flag(JOIN) {
+        domain.join = join.value;
     }
     if let Some(mode) = section.parsed(MODE, parse_mode) {
         domain.mode = mode.value;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) const ALLOW: &[u8] =
     b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH";
 /// The extensions of sessions that we know (RFC 3261 §20.37).
-pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, norefersub";
+pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, join, norefersub";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
 const PRODUCT: &[u8] = concat!("softswitch/", env!("CARGO_PKG_VERSION")).as_bytes();
 

@@ -284,7 +284,9 @@ impl Switch {
             endpoint::Event::Response { transaction, owner, dialog, response } => {
                 calls.handle_response(env, transaction, owner, dialog, &response);
             }
-            endpoint::Event::Cancelled { transaction, owner } => calls.handle_cancel(env, owner, transaction),
+            endpoint::Event::Cancelled { transaction, owner, cancel } => {
+                calls.handle_cancel(env, owner, transaction, &cancel);
+            }
             endpoint::Event::Acknowledged { dialog, owner, ack } => {
                 calls.handle_ack(env, owner, dialog, Some(&ack));
             }

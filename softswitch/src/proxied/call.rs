@@ -149,6 +149,7 @@ impl Call {
             caller_media: MediaFigures::default(),
             callee_media: MediaFigures::default(),
             recordings: Vec::new(),
+            referred_by: None,
         }));
     }
 }

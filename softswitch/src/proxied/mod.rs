@@ -3,7 +3,7 @@
 //! by the Record-Route of the first request, REFER and INVITE with Replaces included.
 //!
 //! The switch keeps a record of each call and nothing else: the call does not depend on it. It sees the 2xx, each request and each
-//! answer that passes, and so the BYE. Of a dialog that ends unseen it knows by time alone: [`call`] says when.
+//! answer that passes, and so the BYE. Of a dialog that ends unseen it knows by time alone: `call` says when.
 //!
 //! Left out on purpose: peers that are given by name or reached over TLS (the configuration refuses them), our own assertion of who
 //! calls (RFC 3325 §5), the wishes of Request-Disposition (RFC 3841), tokens that outlive a restart: a request within a dialog from

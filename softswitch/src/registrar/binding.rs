@@ -37,6 +37,8 @@ pub struct Binding {
     pub call_id: Bytes,
     /// CSeq number of the last REGISTER.
     pub cseq: u32,
+    /// What tells the last REGISTER from others with its CSeq number; zero after a restart.
+    pub identity: u64,
     /// Where the REGISTER came from and in; once its connection is gone, where another can be opened to.
     pub flow: Flow,
     /// Whether the flow is a connection that the phone has opened, and that has not ended.

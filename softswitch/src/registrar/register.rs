@@ -76,7 +76,7 @@ impl Registrar {
         let path = path(message, trusted)?;
         let outbound = outbound(message, contacts.as_slice(), &path)?;
         let wishes = match contacts {
-            Contacts::Star if message.expires() == Ok(Some(0)) => self.everything(id, request),
+            Contacts::Star if message.expires() == Ok(Some(0)) => self.everything(env, id, request),
             Contacts::Star => return Err(Refusal::Malformed),
             Contacts::List(list) if list.is_empty() => return Ok(Outcome { id, outbound: false }),
             Contacts::List(list) if list.iter().any(|contact| is_own(env, domain, user, contact)) => {
@@ -86,7 +86,9 @@ impl Registrar {
                 let user_agent = message.header(HeaderName::UserAgent).unwrap_or_default();
                 let user_agent = self.user_agents.share(user_agent);
                 let known = id.and_then(|id| self.table.get(id));
-                let asking = Asking { now: env.now, request, limits, known, user_agent, path, outbound };
+                let identity = request.identity(&env.endpoint);
+                let asking =
+                    Asking { now: env.now, request, identity, limits, known, user_agent, path, outbound };
                 asking.wishes(&list)?
             }
         };
@@ -110,11 +112,12 @@ impl Registrar {
     }
 
     /// `Contact: *` with Expires 0: every binding, removed (§10.2.2).
-    fn everything(&self, id: Option<Id<AddressOfRecord>>, request: &Request) -> Wishes {
+    fn everything(&self, env: &Environment, id: Option<Id<AddressOfRecord>>, request: &Request) -> Wishes {
         let Some(aor) = id.and_then(|id| self.table.get(id)) else { return Wishes::new() };
         let (call_id, cseq) = sequence(request);
-        let call_id = Bytes::copy_from_slice(call_id);
-        let removed = |binding: &Binding| Binding { call_id: call_id.clone(), cseq, ..binding.clone() };
+        let (call_id, identity) = (Bytes::copy_from_slice(call_id), request.identity(&env.endpoint));
+        let removed =
+            |binding: &Binding| Binding { call_id: call_id.clone(), cseq, identity, ..binding.clone() };
         aor.bindings.iter().map(|binding| (removed(binding), 0)).collect()
     }
 
@@ -123,16 +126,24 @@ impl Registrar {
         self.highest_cseq(id, wish).is_some_and(|highest| highest >= wish.cseq)
     }
 
-    /// A copy of a REGISTER after which another of the same Call-ID was carried out.
+    /// A copy of a REGISTER after which another of the same Call-ID was carried out, or before which one of the same number was,
+    /// so that it was refused itself.
     fn was_overtaken(&self, id: Id<AddressOfRecord>, wish: &Binding) -> bool {
-        self.highest_cseq(id, wish).is_some_and(|highest| highest > wish.cseq)
+        self.concerned(id, wish).any(|known| {
+            known.cseq > wish.cseq || (known.cseq == wish.cseq && known.identity != wish.identity)
+        })
     }
 
     /// The highest CSeq of the Call-ID of `wish` that changed what `wish` is about.
     fn highest_cseq(&self, id: Id<AddressOfRecord>, wish: &Binding) -> Option<u32> {
+        self.concerned(id, wish).map(|known| known.cseq).max()
+    }
+
+    /// What `wish` is about and a REGISTER of its Call-ID has changed last.
+    fn concerned(&self, id: Id<AddressOfRecord>, wish: &Binding) -> impl Iterator<Item = &Binding> {
         let bindings = self.table.get(id).into_iter().flat_map(|aor| &aor.bindings);
-        let concerned = bindings.filter(|known| known.is_same_as(wish) || known.is_left_behind_by(wish));
-        concerned.filter(|known| known.call_id == wish.call_id).map(|known| known.cseq).max()
+        let same_call = bindings.filter(|known| known.call_id == wish.call_id);
+        same_call.filter(|known| known.is_same_as(wish) || known.is_left_behind_by(wish))
     }
 
     /// Removes the contacts that a phone had before and does not name any more.

@@ -243,6 +243,7 @@ impl Registrar {
             expires_at,
             call_id: stored.call_id.clone(),
             cseq: stored.cseq,
+            identity: 0,
             flow: Flow { listener, transport, local, peer: source },
             connected: false,
             instance: stored.instance.clone(),

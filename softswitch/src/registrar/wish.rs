@@ -48,6 +48,8 @@ pub(super) type Wishes = SmallVec<[(Binding, u32); 1]>;
 pub(super) struct Asking<'a> {
     pub(super) now: Time,
     pub(super) request: &'a Request,
+    /// See [`Request::identity`].
+    pub(super) identity: u64,
     pub(super) limits: Registration,
     /// The user's bindings so far.
     pub(super) known: Option<&'a AddressOfRecord>,
@@ -100,6 +102,7 @@ impl Asking<'_> {
             expires_at: self.now + Duration::from_secs(u64::from(lifetime_s)),
             call_id: kept(known.map(|known| &known.call_id), call_id),
             cseq,
+            identity: self.identity,
             flow: self.request.flow,
             connected: self.request.flow.transport.is_reliable(),
             instance: instance

@@ -154,6 +154,8 @@ pub struct CallRecord {
     pub callee_media: MediaFigures,
     /// The files into which it was recorded, or the conference that it was in.
     pub recordings: Vec<Arc<str>>,
+    /// The user whose transfer (RFC 3515) made the call, or brought its two parties together.
+    pub referred_by: Option<Box<str>>,
 }
 
 /// Whose act ended a call.

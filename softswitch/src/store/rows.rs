@@ -381,6 +381,7 @@ impl Table for CallRecord {
         "callee_reported_r_factor",
         "callee_reported_mos_tenths",
         "recordings",
+        "referred_by",
     ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -397,7 +398,7 @@ impl Table for CallRecord {
         let sides = [&self.caller_media, &self.callee_media];
         let query = sides.into_iter().fold(query, |query, media| bind_media(media, query));
         let query = sides.into_iter().fold(query, |query, media| bind_quality(media, query));
-        query.bind(self.recordings.join("\n"))
+        query.bind(self.recordings.join("\n")).bind(self.referred_by.as_deref())
     }
 
     fn read(row: &Columns<'_>) -> Option<CallRecord> {
@@ -415,6 +416,7 @@ impl Table for CallRecord {
             callee_media: read_media("callee", row)?,
             // One to a line: there is no line end in a path of ours.
             recordings: row.text::<String>("recordings")?.lines().map(Into::into).collect(),
+            referred_by: row.optional_text("referred_by")?,
         })
     }
 }

@@ -86,5 +86,6 @@ pub(super) fn record(id: &str) -> CallRecord {
             ..MediaFigures::default()
         },
         recordings: vec!["/calls/2027-01-15T08-00-03Z-call-1-caller.wav".into(), "/calls/1.wav".into()],
+        referred_by: Some("1003".into()),
     }
 }

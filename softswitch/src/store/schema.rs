@@ -142,6 +142,10 @@ pub(super) const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 
     PRAGMA user_version = 6;
+", "
+    ALTER TABLE calls ADD COLUMN referred_by TEXT;
+
+    PRAGMA user_version = 7;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -125,6 +125,139 @@ fn an_update_with_an_offer_is_answered_at_once() {
     assert_eq!(code(&refused), 488);
 }
 
+/// A phone that rings and plays, for a caller that acknowledges what it is told.
+fn heard() -> (Stage, Message) {
+    let mut stage = Stage::new(1);
+    stage.headers = "Supported: 100rel\r\n".into();
+    stage.invite(&sdp("m=audio 4000 RTP/AVP 0 8\r\n"));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "183 Session Progress", &sdp(PCMU));
+    (stage, invite)
+}
+
+fn rseq(stage: &mut Stage, status: u16) -> u32 {
+    stage.response_to_caller(status).rseq().ok().flatten().expect("it is reliable")
+}
+
+#[test]
+fn an_offer_in_a_prack_is_answered_in_its_response() {
+    let (mut stage, invite) = heard();
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    let held = sdp("m=audio 4000 RTP/AVP 0\r\na=sendonly\r\n");
+    let answer = stage.caller_asks("PRACK", &rack, &held);
+    assert_eq!(code(&answer), 200);
+    assert!(stage::body(&answer).contains("a=recvonly"), "{}", stage::body(&answer));
+    assert!(!stage.configured_caller().receive);
+    stage.reply(&invite, "200 OK", "");
+    let ok = stage.response_to_caller(200);
+    assert!(stage::body(&ok).contains("a=recvonly"), "what was said last: {}", stage::body(&ok));
+    stage.ack("");
+    assert_eq!(stage.switch.calls(), 1);
+}
+
+#[test]
+fn an_offer_in_a_prack_that_the_phone_would_not_understand_is_refused_and_changes_nothing() {
+    let (mut stage, _) = heard();
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    assert_eq!(code(&stage.caller_asks("PRACK", &rack, &sdp("m=audio 4000 RTP/AVP 18\r\n"))), 488);
+    assert!(stage.relays().is_empty());
+}
+
+#[test]
+fn a_caller_that_offers_nothing_answers_our_offer_with_its_prack() {
+    for insists in [false, true] {
+        let mut stage = Stage::new(1);
+        let supported = if insists { "Require" } else { "Supported" };
+        stage.headers = format!("{supported}: 100rel\r\n");
+        stage.invite("");
+        let invite = stage.sent_to(CALLEE, Method::Invite);
+        // Who insists is offered something with the first response, others when the phone has named its codecs.
+        let early = if insists { String::new() } else { sdp("m=audio 4002 RTP/AVP 8\r\n") };
+        stage.reply(&invite, "183 Session Progress", &early);
+        let progress = stage.response_to_caller(183);
+        let offer = stage::body(&progress);
+        assert!(offer.contains("m=audio"), "{offer}");
+        let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+        stage.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 8\r\n"));
+        let ours = sdp("m=audio 4000 RTP/AVP 8\r\n");
+        assert_eq!(code(&stage.caller_asks("PRACK", &rack, &ours)), 200);
+        assert_eq!(stage::body(&stage.response_to_caller(200)), offer, "the 2xx says what was said");
+        assert_eq!(stage.relays().len(), 1, "insists: {insists}");
+        stage.ack("");
+        assert_eq!(stage.switch.calls(), 1);
+        assert!(!stage.is_sent_to(CALLER, Method::Bye));
+    }
+}
+
+#[test]
+fn an_answer_that_came_with_a_prack_while_it_rang_connects_when_the_phone_answers() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: 100rel\r\n".into();
+    stage.invite("");
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    stage.caller_asks("PRACK", &rack, &sdp(PCMU));
+    assert!(stage.relays().is_empty());
+    stage.reply(&invite, "183 Session Progress", &sdp(PCMU));
+    assert_eq!(stage.relays().len(), 1, "it is heard now");
+    assert_eq!(stage::body(&stage.response_to_caller(183)), "", "and told nothing more");
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    stage.caller_asks("PRACK", &rack, "");
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    stage.response_to_caller(200);
+    assert_eq!(stage.relays().len(), 1);
+    stage.ack("");
+    assert_eq!(stage.switch.calls(), 1);
+}
+
+#[test]
+fn a_prack_without_the_answer_that_it_owes_ends_the_call() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Require: 100rel\r\n".into();
+    stage.invite("");
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    stage.caller_asks("PRACK", &rack, "");
+    stage.response_to_caller(500);
+    stage.sent_to(CALLEE, Method::Cancel);
+}
+
+#[test]
+fn an_update_with_an_offer_before_the_answer_changes_what_was_answered_reliably() {
+    let (mut stage, invite) = heard();
+    let rack = format!("RAck: {} 1 INVITE\r\n", rseq(&mut stage, 183));
+    stage.caller_asks("PRACK", &rack, "");
+    let moved = sdp("m=audio 4444 RTP/AVP 0\r\n");
+    let answer = stage.caller_asks("UPDATE", "", &moved);
+    assert_eq!(code(&answer), 200);
+    assert!(stage::body(&answer).contains("m=audio"));
+    assert_eq!(stage.configured_caller().remote, Some("127.0.0.1:4444".parse().unwrap()));
+    // The phone that rings may do the same.
+    stage.callee_asks(&invite, "UPDATE", "", &sdp("m=audio 4555 RTP/AVP 0\r\n"));
+    let answer = stage.response_to(CALLEE);
+    assert_eq!(code(&answer), 200);
+    assert!(stage::body(&answer).contains("m=audio"));
+    assert_eq!(stage.configured(1).remote, Some("127.0.0.1:4555".parse().unwrap()));
+    stage.reply(&invite, "200 OK", "");
+    stage.response_to_caller(200);
+    stage.ack("");
+    assert_eq!(stage.switch.calls(), 1);
+}
+
+#[test]
+fn an_update_of_a_phone_that_rings_is_a_refresh_or_waits_for_the_answer() {
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.callee_asks(&invite, "UPDATE", "", "");
+    assert_eq!(code(&stage.response_to(CALLEE)), 200);
+    stage.callee_asks(&invite, "UPDATE", "", &sdp(PCMU));
+    assert_eq!(code(&stage.response_to(CALLEE)), 500, "our offer is not answered");
+}
+
 #[test]
 fn an_update_with_an_offer_before_the_answer_is_refused_for_a_while() {
     let mut stage = Stage::new(1);
@@ -238,8 +371,8 @@ fn a_caller_that_insists_gets_every_provisional_response_reliably_and_a_silent_o
 }
 
 #[test]
-fn a_caller_that_insists_and_offers_nothing_hears_of_the_answer_alone() {
-    let mut stage = Stage::new(1);
+fn a_caller_that_insists_and_offers_nothing_hears_of_the_answer_alone_where_nothing_is_transcoded() {
+    let mut stage = Stage::with("[media]\ntranscode = false\n", "1001", 1);
     stage.headers = "Require: 100rel\r\n".into();
     stage.invite("");
     let invite = stage.sent_to(CALLEE, Method::Invite);
@@ -267,6 +400,106 @@ fn the_reason_of_a_bye_reaches_the_other_side() {
     let bye = stage.sent_to(CALLEE, Method::Bye);
     let reason = bye.reasons().next().expect("a reason");
     assert_eq!((reason.protocol, reason.cause()), (&b"Q.850"[..], Some(16)));
+}
+
+#[test]
+fn phones_that_did_not_win_hear_that_another_one_has_answered() {
+    let mut stage = Stage::new(2);
+    stage.invite(&sdp(PCMU));
+    let invites = stage.all_sent_to_callee(Method::Invite);
+    for invite in &invites {
+        stage.reply(invite, "180 Ringing", "");
+    }
+    stage.reply(&invites[0], "200 OK", &sdp(PCMU));
+    let cancels = stage.all_sent_to_callee(Method::Cancel);
+    let [cancel] = &cancels[..] else { panic!("one is cancelled, not {}", cancels.len()) };
+    assert!(cancel.reasons().any(|reason| reason.is_sip(200)));
+}
+
+#[test]
+fn the_reason_of_a_cancel_waits_for_a_provisional_response_with_it() {
+    let mut stage = Stage::new(2);
+    stage.invite(&sdp(PCMU));
+    let invites = stage.all_sent_to_callee(Method::Invite);
+    stage.reply(&invites[0], "200 OK", &sdp(PCMU));
+    assert!(stage.all_sent_to_callee(Method::Cancel).is_empty(), "RFC 3261 §9.1");
+    stage.reply(&invites[1], "180 Ringing", "");
+    assert!(stage.all_sent_to_callee(Method::Cancel)[0].reasons().any(|reason| reason.is_sip(200)));
+}
+
+#[test]
+fn the_reasons_of_a_caller_that_gives_up_reach_the_phones() {
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.cancel_with("Reason: SIP;cause=600;text=\"a, b\", Q.850;cause=17\r\n");
+    let cancel = stage.sent_to(CALLEE, Method::Cancel);
+    let causes: Vec<_> = cancel.reasons().map(|reason| reason.cause()).collect();
+    assert_eq!(causes, [Some(600), Some(17)]);
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.cancel();
+    assert_eq!(stage.sent_to(CALLEE, Method::Cancel).reasons().count(), 0, "it gave none");
+}
+
+#[test]
+fn whom_the_switch_hangs_up_on_hears_why() {
+    let (mut stage, _) = answered("Supported: timer\r\nSession-Expires: 600\r\n", "");
+    let (bye, _) = stage.wait_for_sent(CALLER, Method::Bye);
+    assert!(bye.reasons().any(|reason| reason.is_sip(408)), "nobody has refreshed the session");
+    assert!(stage.sent_to(CALLEE, Method::Bye).reasons().any(|reason| reason.is_sip(408)));
+}
+
+#[test]
+fn an_info_with_a_package_that_the_other_side_takes_is_passed_on_and_so_is_its_answer() {
+    let (mut stage, answer) = answered("Recv-Info: foo\r\n", "Recv-Info: bar;x=1, baz\r\n");
+    assert_eq!(answer.header(HeaderName::RecvInfo), Some(&b"bar;x=1, baz"[..]));
+    let sent = stage.ask_info(
+        "Info-Package: BAR\r\nContent-Type: text/x\r\nContent-Disposition: Info-Package\r\n",
+        "hello",
+    );
+    assert_eq!(sent, None, "the answer is that of the other side");
+    let info = stage.sent_to(CALLEE, Method::Info);
+    assert_eq!(info.header(HeaderName::InfoPackage), Some(&b"BAR"[..]));
+    assert_eq!(info.header(HeaderName::ContentDisposition), Some(&b"Info-Package"[..]));
+    assert_eq!((info.header(HeaderName::ContentType), info.body()), (Some(&b"text/x"[..]), &b"hello"[..]));
+    stage.reply_with(&info, "b", "469 Bad Info Package", "Recv-Info: other\r\n", "");
+    let refusal = stage.response_to_caller(469);
+    assert_eq!(refusal.header(HeaderName::RecvInfo), Some(&b"other"[..]));
+}
+
+#[test]
+fn each_side_hears_which_packages_the_other_one_takes_and_no_other_is_passed_on() {
+    let mut stage = Stage::new(1);
+    stage.headers = "Recv-Info: foo\r\n".into();
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    assert_eq!(invite.header(HeaderName::RecvInfo), Some(&b"foo"[..]));
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    let answer = stage.response_to_caller(200);
+    assert_eq!(answer.header(HeaderName::RecvInfo), None, "the phone knows nothing of packages");
+    stage.ack("");
+    let refused = stage.info("Info-Package: foo\r\n", "");
+    assert_eq!(code(&refused), 469, "that is the caller's own");
+    assert_eq!(refused.header(HeaderName::RecvInfo), Some(&b""[..]));
+    stage.callee_asks(&invite, "INFO", "Info-Package: foo\r\n", "");
+    stage.sent_to(CALLER, Method::Info);
+}
+
+#[test]
+fn infos_that_nobody_answers_are_answered_when_the_call_ends_and_are_not_more_than_four() {
+    let (mut stage, _) = answered("", "Recv-Info: bar\r\n");
+    for _ in 0..4 {
+        assert_eq!(stage.ask_info("Info-Package: bar\r\n", ""), None);
+    }
+    assert_eq!(code(&stage.info("Info-Package: bar\r\n", "")), 500);
+    stage.bye();
+    let ended = stage.responses_to(CALLER).iter().filter(|answer| code(answer) == 481).count();
+    assert_eq!(ended, 4);
+    leaves_nothing(stage);
 }
 
 #[test]

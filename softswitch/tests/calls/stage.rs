@@ -28,10 +28,14 @@ pub(crate) struct Stage {
     challenge: Vec<u8>,
     count: u32,
     cseq: u32,
+    /// The number of the caller's last INVITE.
+    invited: u32,
     /// The branch of the caller's last INVITE.
     branch: String,
     /// The media legs that the switch asked for last.
     legs: Vec<LegId>,
+    /// Who the caller says that it is.
+    pub(crate) user: String,
     /// Whom the caller calls.
     pub(crate) number: String,
     /// To of the caller's dialog, once the switch has answered.
@@ -70,8 +74,10 @@ impl Stage {
             challenge: Vec::new(),
             count: 0,
             cseq: 0,
+            invited: 0,
             branch: String::new(),
             legs: Vec::new(),
+            user: "1000".into(),
             number: number.into(),
             to: format!("<sip:{number}@127.0.0.1:5060>"),
             headers: String::new(),
@@ -207,17 +213,19 @@ impl Stage {
 
     fn caller_sends(&mut self, method: &str, cseq: u32, to: &str, body: &str) {
         let uri = &format!("sip:{}@127.0.0.1:5060", self.number);
+        let user = self.user.clone();
         let credentials =
-            if method == "INVITE" { self.credentials(method, "1000", uri) } else { String::new() };
+            if method == "INVITE" { self.credentials(method, &user, uri) } else { String::new() };
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let branch = format!("z9hG4bK{method}{}", self.now.0);
         let more = if method == "INVITE" { self.headers.clone() } else { String::new() };
         if method == "INVITE" {
             self.branch.clone_from(&branch);
+            self.invited = cseq;
         }
         self.feed(CALLER, format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={branch}\r\nMax-Forwards: 70\r\n\
-             From: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
+             From: <sip:{user}@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:1000@127.0.0.1:{CALLER}>\r\n{credentials}{more}{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
@@ -246,22 +254,33 @@ impl Stage {
 
     /// The caller gives up.
     pub(crate) fn cancel(&mut self) {
-        self.send_cancel(&format!("<sip:{}@127.0.0.1:5060>", self.number), 1);
+        self.cancel_with("");
+    }
+
+    /// The same with further header lines.
+    pub(crate) fn cancel_with(&mut self, headers: &str) {
+        self.send_cancel(&format!("<sip:{}@127.0.0.1:5060>", self.number), 1, headers);
     }
 
     /// The caller gives up its last INVITE within the dialog.
     pub(crate) fn cancel_last(&mut self) {
         let (to, cseq) = (self.to.clone(), self.cseq);
-        self.send_cancel(&to, cseq);
+        self.send_cancel(&to, cseq, "");
     }
 
-    fn send_cancel(&mut self, to: &str, cseq: u32) {
+    /// The caller gives up its last INVITE, whether or not it has been answered.
+    pub(crate) fn cancel_invite(&mut self) {
+        let (to, cseq) = (format!("<sip:{}@127.0.0.1:5060>", self.number), self.invited);
+        self.send_cancel(&to, cseq, "");
+    }
+
+    fn send_cancel(&mut self, to: &str, cseq: u32, headers: &str) {
         self.feed(
             CALLER,
             format!(
                 "CANCEL sip:{}@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLER};branch={}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:1000@127.0.0.1:5060>;tag=a\r\nTo: {to}\r\n\
-             Call-ID: call\r\nCSeq: {cseq} CANCEL\r\nContent-Length: 0\r\n\r\n",
+             Call-ID: call\r\nCSeq: {cseq} CANCEL\r\n{headers}Content-Length: 0\r\n\r\n",
                 self.number, self.branch,
             ),
         );
@@ -400,6 +419,18 @@ impl Stage {
         self.caller_sends("ACK", cseq, &to, body);
     }
 
+    /// The caller acknowledges this 2xx.
+    pub(crate) fn ack_of(&mut self, answer: &Message) {
+        let (to, cseq) = (text(answer, HeaderName::To), answer.cseq().expect("a number").number);
+        self.caller_sends("ACK", cseq, &to, "");
+    }
+
+    /// The caller hangs up in the dialog of this 2xx.
+    pub(crate) fn bye_of(&mut self, answer: &Message) {
+        self.to = text(answer, HeaderName::To);
+        self.bye();
+    }
+
     /// The caller's INVITE within the dialog, which may be answered later.
     pub(crate) fn ask(&mut self, body: &str) {
         self.cseq += 1;
@@ -416,6 +447,11 @@ impl Stage {
 
     /// The caller's INFO within the dialog, with further header lines, and what it is answered.
     pub(crate) fn info(&mut self, headers: &str, body: &str) -> Message {
+        self.ask_info(headers, body).expect("the INFO is answered")
+    }
+
+    /// The same, which may be answered later.
+    pub(crate) fn ask_info(&mut self, headers: &str, body: &str) -> Option<Message> {
         self.cseq += 1;
         let (to, cseq, number) = (self.to.clone(), self.cseq, self.number.clone());
         self.feed(CALLER, format!(
@@ -424,8 +460,17 @@ impl Stage {
              {headers}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ));
-        let answer = self.messages_to(CALLER..=CALLER).into_iter().find(|message| message.status().is_some());
-        answer.expect("the INFO is answered")
+        self.responses_to(CALLER).into_iter().next()
+    }
+
+    /// The responses that the last step sent to a party.
+    pub(crate) fn responses_to(&self, port: u16) -> Vec<Message> {
+        self.messages_to(port..=port).into_iter().filter(|message| message.status().is_some()).collect()
+    }
+
+    /// The first of them.
+    pub(crate) fn response_to(&self, port: u16) -> Message {
+        self.responses_to(port).into_iter().next().expect("it is answered")
     }
 
     /// A request of the caller within its dialog, with further header lines, and what it is answered.
@@ -448,14 +493,31 @@ impl Stage {
 
     /// A request of a callee within the dialog of an INVITE that it has answered.
     pub(crate) fn callee_sends(&mut self, invite: &Message, method: &str, headers: &str) {
+        self.callee_asks(invite, method, headers, "");
+    }
+
+    /// The same of another phone than the first, at the port of its INVITE.
+    pub(crate) fn third_sends(&mut self, invite: &Message, method: &str) {
+        let port = invite.uri().ok().and_then(|uri| uri.port).unwrap_or(CALLEE);
+        self.asks(port, invite, method, "", "");
+    }
+
+    /// The same with a description.
+    pub(crate) fn callee_asks(&mut self, invite: &Message, method: &str, headers: &str, body: &str) {
+        self.asks(CALLEE, invite, method, headers, body);
+    }
+
+    fn asks(&mut self, port: u16, invite: &Message, method: &str, headers: &str, body: &str) {
         self.cseq += 1;
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let [from, to, call_id] =
             [HeaderName::From, HeaderName::To, HeaderName::CallId].map(|name| text(invite, name));
         let cseq = self.cseq;
-        self.feed(CALLEE, format!(
-            "{method} sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{CALLEE};branch=z9hG4bKc{cseq}\r\n\
+        self.feed(port, format!(
+            "{method} sip:x@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKc{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: {to};tag=b\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
-             {headers}Content-Length: 0\r\n\r\n"
+             {headers}{content}Content-Length: {}\r\n\r\n{body}",
+            body.len(),
         ));
     }
 

@@ -4,14 +4,14 @@ use crate::stage::{CALLEE, CALLER, Stage, body, sdp};
 use media::{Command, LegId};
 use sip_stack::message::{Message, Method};
 
-const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
-const OTHER: &str = "m=audio 4020 RTP/AVP 0\r\n";
+pub(crate) const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
+pub(crate) const OTHER: &str = "m=audio 4020 RTP/AVP 0\r\n";
 /// A third user, whose phone is at this port.
-const THIRD: u16 = 7005;
-const THIRD_USER: &str = "[[users]]\nfrom = 1002\nto = 1002\npassword = \"secret\"\n";
+pub(crate) const THIRD: u16 = 7005;
+pub(crate) const THIRD_USER: &str = "[[users]]\nfrom = 1002\nto = 1002\npassword = \"secret\"\n";
 
 /// 1000 talks with 1001; 1002 is registered.
-fn talking() -> (Stage, Message, [LegId; 2]) {
+pub(crate) fn talking() -> (Stage, Message, [LegId; 2]) {
     let mut stage = Stage::with(THIRD_USER, "1001", 1);
     stage.register("1002", THIRD);
     stage.register("1000", CALLER);
@@ -24,12 +24,12 @@ fn talking() -> (Stage, Message, [LegId; 2]) {
     (stage, invite, legs)
 }
 
-fn code(message: &Message) -> u16 {
+pub(crate) fn code(message: &Message) -> u16 {
     message.status().map_or(0, |status| status.code())
 }
 
 /// The status lines of the news that the last step sent to the caller.
-fn news(stage: &Stage) -> Vec<(String, bool)> {
+pub(crate) fn news(stage: &Stage) -> Vec<(String, bool)> {
     let read = |notify: &Message| {
         assert!(notify.event().expect("of a package").is("refer"));
         let state = notify.subscription_state().expect("a state");
@@ -38,11 +38,11 @@ fn news(stage: &Stage) -> Vec<(String, bool)> {
     stage.all_sent_to(CALLER, Method::Notify).iter().map(read).collect()
 }
 
-fn line(status: &str, is_last: bool) -> Vec<(String, bool)> {
+pub(crate) fn line(status: &str, is_last: bool) -> Vec<(String, bool)> {
     vec![(format!("SIP/2.0 {status}"), is_last)]
 }
 
-fn related(stage: &Stage) -> Vec<[LegId; 2]> {
+pub(crate) fn related(stage: &Stage) -> Vec<[LegId; 2]> {
     let legs = |command: &Command| match command {
         Command::Relay { a, b, .. } => [*a, *b],
         other => panic!("{other:?}"),
@@ -50,7 +50,7 @@ fn related(stage: &Stage) -> Vec<[LegId; 2]> {
     stage.relays().iter().map(legs).collect()
 }
 
-fn refer(stage: &mut Stage, headers: &str) -> Message {
+pub(crate) fn refer(stage: &mut Stage, headers: &str) -> Message {
     stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1:5060>\r\n{headers}"), "")
 }
 

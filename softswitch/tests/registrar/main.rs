@@ -1,5 +1,7 @@
 //! The registrar as a phone sees it: REGISTER against the pure switch, in virtual time (RFC 3261 §10.3, RFC 7616).
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
 mod calls;
 mod flows;
 mod gruu;
@@ -251,6 +253,24 @@ fn a_cseq_that_is_not_higher_within_one_call_id_changes_nothing() {
     let response = phone.register("Contact: <sip:1001@192.0.2.7:5070>;expires=0\r\n");
     assert_eq!(response.status().unwrap().code(), 500);
     assert!(stored(&phone.outputs).is_empty());
+}
+
+#[test]
+fn a_copy_of_a_register_that_was_out_of_order_is_refused_like_it() {
+    for headers in
+        ["Contact: <sip:1001@192.0.2.7:5070>;expires=0\r\n", "Contact: *\r\nExpires: 0\r\n", CONTACT]
+    {
+        let mut phone = Phone::new("1001", "secret");
+        phone.call_id("fixed");
+        // The first one is challenged, so it has two numbers.
+        phone.register(CONTACT);
+        phone.reuse_cseq();
+        let response = phone.register(headers);
+        assert_eq!(response.status().unwrap().code(), 500, "{headers}");
+        let again = phone.repeat();
+        assert_eq!(response.bytes(), again.bytes(), "{headers}");
+        assert!(stored(&phone.outputs).is_empty());
+    }
 }
 
 #[test]

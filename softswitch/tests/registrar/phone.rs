@@ -146,6 +146,11 @@ impl Phone {
         self.cseq = 0;
     }
 
+    /// The next REGISTER has the number of the last one.
+    pub(crate) fn reuse_cseq(&mut self) {
+        self.cseq -= 1;
+    }
+
     pub(crate) fn reuse_count(&mut self) {
         self.count -= 1;
     }

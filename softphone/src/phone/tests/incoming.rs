@@ -77,6 +77,33 @@ fn a_caller_who_cancels_ends_the_ringing_with_487() {
 }
 
 #[test]
+fn a_cancel_that_says_so_tells_that_another_phone_has_the_call_and_it_was_not_missed() {
+    for (reason, ending, missed) in [
+        ("SIP;cause=200;text=\"Call completed elsewhere\"", Ending::Elsewhere, false),
+        ("Q.850;cause=26, SIP ;cause=200", Ending::Elsewhere, false),
+        ("Q.850;cause=200", Ending::Theirs, true),
+        ("SIP;cause=600", Ending::Theirs, true),
+    ] {
+        let mut rig = rung();
+        let mut cancel = request("CANCEL", 1, None, b"");
+        cancel.header(HeaderName::Reason, reason.as_bytes());
+        let cancel = String::from_utf8(cancel.finish().to_vec()).unwrap();
+        rig.receive(cancel.replace("-CANCEL-1", "-INVITE-1").into());
+        assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending }), "{reason}");
+        assert_eq!(rig.phone.call_log().next().unwrap().is_missed(), missed, "{reason}");
+    }
+}
+
+#[test]
+fn an_info_with_a_package_is_refused_with_the_empty_list_of_those_we_take() {
+    let (mut rig, tag) = called();
+    let mut info = request("INFO", 2, Some(&tag), b"");
+    info.header(HeaderName::InfoPackage, b"foo");
+    rig.receive(info.finish());
+    assert_eq!((status(&rig), rig.last().header(HeaderName::RecvInfo)), (469, Some(&b""[..])));
+}
+
+#[test]
 fn a_caller_may_end_its_early_dialog_with_bye() {
     let mut rig = rung();
     let tag = our_tag(&rig);

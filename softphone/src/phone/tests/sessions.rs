@@ -168,3 +168,36 @@ fn a_caller_that_insists_and_acknowledges_nothing_is_refused() {
     assert!(rig.sent.iter().any(|sent| sent.status() == Some(Status::SERVER_INTERNAL_ERROR)));
     assert_eq!(rig.events.last(), Some(&Event::Ended { call: CALL, ending: Ending::Failed(Reason::Lost) }));
 }
+
+#[test]
+fn an_update_before_the_answer_changes_what_a_reliable_response_has_answered() {
+    let ringing = |rig: &mut Rig, reliable: bool| {
+        rig.answer(Method::Invite, 183, |writer| {
+            if reliable {
+                writer.header(HeaderName::Require, b"100rel");
+                writer.header(HeaderName::RSeq, b"5");
+            }
+            with_sdp(sdp(4_000, "sendrecv"))(writer);
+        });
+    };
+    for (reliable, code) in [(true, 200), (false, 491)] {
+        let mut rig = calling();
+        let invite = rig.last();
+        ringing(&mut rig, reliable);
+        let mut update = Writer::request(Method::Update, b"sip:1001@192.0.2.1:5060");
+        update.header(HeaderName::Via, b"SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-update");
+        update.header(HeaderName::From, b"<sip:1002@a.example>;tag=peer");
+        update.header(HeaderName::To, invite.header(HeaderName::From).unwrap());
+        update.header(HeaderName::CallId, invite.call_id().unwrap());
+        update.cseq(1, Method::Update);
+        contact(&mut update);
+        update.body(b"application/sdp", &sdp(4_100, "sendrecv"));
+        rig.receive(update.finish());
+        assert_eq!(status(&rig), code);
+        let moved = rig.media.iter().any(|command| {
+            matches!(command,
+            MediaCommand::Start { stream, .. } if stream.remote == Some(([192, 0, 2, 9], 4_100).into()))
+        });
+        assert_eq!(moved, reliable);
+    }
+}

@@ -81,6 +81,74 @@ fn an_attended_transfer_names_the_other_call_as_its_peer_knows_it() {
     assert_eq!(Some(named.from_tag), invite.from().unwrap().tag());
 }
 
+/// In a call of the peer's, with one of ours to 1003 that rings: its INVITE.
+fn calling_beside() -> (Rig, Message) {
+    let (mut rig, _) = called();
+    rig.command(Command::Call { account: AccountId::FIRST, target: "1003".into() });
+    let is_it =
+        |sent: &&Message| sent.method() == Some(Method::Invite) && sent.uri().unwrap().user == Some(b"1003");
+    let invite = rig.sent.iter().rev().find(is_it).cloned().unwrap();
+    (rig, invite)
+}
+
+/// What the peer answers the INVITE to 1003.
+fn respond(rig: &mut Rig, invite: &Message, status: Status) {
+    let mut writer = response(invite, status, None, Some(b"other"), flow().local);
+    contact(&mut writer);
+    rig.receive(writer.finish());
+}
+
+#[test]
+fn a_call_that_rings_is_given_to_the_other_side_of_another_one_and_is_over_here() {
+    let (mut rig, invite) = calling_beside();
+    let other = CallId(2);
+    let command = Command::TransferTo { call: CALL, other };
+    assert!(rig.phone.handle_input(rig.now, Input::Command(command.clone())).is_err(), "nobody rings yet");
+    respond(&mut rig, &invite, Status::RINGING);
+    rig.command(command);
+    let refer = rig.sent.iter().rev().find(|sent| sent.method() == Some(Method::Refer)).cloned().unwrap();
+    let target = refer.refer_to().unwrap();
+    let named = target.replaces().unwrap();
+    let named = Replaces::parse(&named).unwrap();
+    assert_eq!((named.call_id, named.to_tag), (invite.call_id().unwrap(), &b"other"[..]));
+    respond(&mut rig, &invite, Status::REQUEST_TERMINATED);
+    assert_eq!(rig.events.last(), Some(&Event::Ended { call: other, ending: Ending::Ours }));
+    assert_eq!(rig.phone.calls(), 1);
+}
+
+#[test]
+fn two_calls_become_one_by_a_refer_with_join() {
+    let (mut rig, invite) = calling_beside();
+    let other = CallId(2);
+    let mut ok = response(&invite, Status::OK, None, Some(b"other"), flow().local);
+    with_sdp(sdp(4_002, "sendrecv"))(&mut ok);
+    rig.receive(ok.finish());
+    rig.command(Command::Merge { call: CALL, other });
+    let refer = rig.sent.iter().rev().find(|sent| sent.method() == Some(Method::Refer)).cloned().unwrap();
+    assert_eq!(refer.call_id().unwrap(), invite.call_id().unwrap(), "in the second call");
+    let target = refer.refer_to().unwrap();
+    let named = target.join().unwrap();
+    let named = Replaces::parse(&named).unwrap();
+    assert_eq!((named.call_id, named.to_tag), (&b"theirs"[..], &b"peer"[..]), "the first one");
+    let command = Command::Merge { call: CALL, other: CALL };
+    assert!(rig.phone.handle_input(rig.now, Input::Command(command)).is_err());
+}
+
+#[test]
+fn an_invite_that_replaces_a_call_of_ours_that_rings_cancels_it() {
+    let (mut rig, invite) = calling_beside();
+    respond(&mut rig, &invite, Status::RINGING);
+    let tag = invite.from().unwrap().tag().unwrap().to_vec();
+    let mut writer = request("INVITE", 70, None, &sdp(4_010, "sendrecv"));
+    let call_id = invite.call_id().unwrap();
+    let named = Replaces { call_id, to_tag: &tag, from_tag: b"other", early_only: true };
+    writer.header(HeaderName::Replaces, &named.value());
+    rig.receive(writer.finish());
+    assert!(rig.events.contains(&Event::Connected { call: CallId(3) }));
+    assert!(rig.events.contains(&Event::Ended { call: CallId(2), ending: Ending::Theirs }));
+    assert_eq!(rig.last().method(), Some(Method::Cancel));
+}
+
 #[test]
 fn a_call_that_is_not_up_is_not_transferred() {
     let mut rig = calling();

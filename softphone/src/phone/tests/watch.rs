@@ -135,6 +135,13 @@ fn a_document_that_is_missing_is_asked_for() {
     let refresh = super::watch::subscribe(&rig, "dialog");
     assert!(refresh.to().unwrap().tag().is_some());
     assert_eq!(refresh.expires(), Ok(Some(600)));
+    // A server whose numbers never fit is not asked without end.
+    answer(&mut rig, &refresh, 200, granted);
+    notify(&mut rig, &subscribe, 3, ACTIVE, (DIALOGS, &dialogs(9, "partial", RINGS)));
+    assert_eq!(count(&rig, Method::Subscribe), before + 1);
+    rig.wait(Duration::from_secs(30));
+    notify(&mut rig, &subscribe, 4, ACTIVE, (DIALOGS, &dialogs(20, "partial", RINGS)));
+    assert_eq!(count(&rig, Method::Subscribe), before + 2);
 }
 
 #[test]
@@ -300,6 +307,17 @@ fn who_leaves_ends_what_it_watches_and_nothing_is_left() {
 }
 
 #[test]
+fn who_leaves_while_the_registration_has_failed_ends_what_it_watches() {
+    let mut rig = watching();
+    let first = lamp(&mut rig, &dialogs(0, "full", RINGS));
+    rig.command(Command::Register);
+    rig.answer(Method::Register, 503, |writer| _ = writer.number(HeaderName::RetryAfter, 30));
+    rig.command(Command::Unregister);
+    let last = subscribe(&rig, "dialog");
+    assert_eq!((last.call_id(), last.expires()), (first.call_id(), Ok(Some(0))));
+}
+
+#[test]
 fn who_leaves_while_it_registers_watches_nothing() {
     let mut rig = Rig::new();
     watch(&mut rig, "1002");
@@ -431,4 +449,19 @@ fn what_is_published_survives_a_registration_that_fails_for_a_while() {
     rig.answer(Method::Register, 200, granted);
     let refresh = published(&mut rig, "two");
     assert_eq!((refresh.header(HeaderName::SipIfMatch), refresh.body()), (Some(&b"one"[..]), &b""[..]));
+}
+
+#[test]
+fn presence_that_is_no_longer_wanted_is_removed_though_the_account_stays() {
+    let mut rig = Rig::new();
+    rig.command(Command::PublishPresence { account: ACCOUNT, wanted: true });
+    rig.command(Command::Register);
+    rig.answer(Method::Register, 200, granted);
+    published(&mut rig, "one");
+    rig.command(Command::PublishPresence { account: ACCOUNT, wanted: false });
+    let last = published(&mut rig, "none");
+    assert_eq!((last.expires(), last.header(HeaderName::SipIfMatch)), (Ok(Some(0)), Some(&b"one"[..])));
+    let before = count(&rig, Method::Publish);
+    rig.wait(Duration::from_secs(900));
+    assert_eq!(count(&rig, Method::Publish), before);
 }

@@ -200,12 +200,12 @@ impl Phone {
 
     /// The account is to be registered no longer: what it watches ends, and what it has published is removed.
     pub(super) fn end_watching(&mut self, now: Time, account: AccountId) {
-        if core::mem::replace(&mut self.identity_mut(account).0.watching, false) {
-            for id in self.watches.of_account(account) {
-                self.subscribe(now, id, false);
-            }
-            self.publish_changes(now);
+        // Also while it is paused: a subscription goes on then.
+        self.pause_watching(account);
+        for id in self.watches.of_account(account) {
+            self.subscribe(now, id, false);
         }
+        self.publish_changes(now);
     }
 
     /// The registration was lost, or is made anew on the user's wish: what is watched is looked after when it is there again.

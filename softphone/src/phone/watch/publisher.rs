@@ -99,10 +99,12 @@ impl Phone {
         let accounts: Vec<AccountId> = self.watches.publishers.keys().copied().collect();
         for account in accounts {
             let availability = self.own_availability(account);
-            let given = self.watches.publishers.get(&account).and_then(|publisher| publisher.given);
-            // While the registration is looked after, what is published stays.
-            let is_paused = availability.is_none() && self.identity(account).registration.is_wanted();
-            if availability != given && !is_paused {
+            let Some(publisher) = self.watches.publishers.get(&account) else { continue };
+            // While the registration is looked after, what is published stays; not so when the user wants nothing published.
+            let is_paused = publisher.is_kept
+                && availability.is_none()
+                && self.identity(account).registration.is_wanted();
+            if availability != publisher.given && !is_paused {
                 self.publish(now, account, availability);
             }
         }

@@ -5,6 +5,7 @@ use super::{Owner, WatchId};
 use crate::phone::identity::Identity;
 use crate::phone::{AccountId, Event, Phone, Reason};
 use bytes::Bytes;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject};
@@ -36,10 +37,15 @@ pub(in crate::phone) struct Watch {
     asking: Vec<Asking>,
     /// What was told in each dialog.
     told: Vec<(DialogId, Told)>,
+    /// When the whole was asked for last because a document was missing.
+    refetched: Option<Time>,
     /// What the user knows.
     shown: Shown,
     fault: Option<Reason>,
 }
+
+/// The whole is not asked for more often than that because of documents that are missing.
+const REFETCH: Duration = Duration::from_secs(30);
 
 /// A SUBSCRIBE that is out.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -92,6 +98,7 @@ impl Watch {
             is_over: true,
             asking: Vec::new(),
             told: Vec::new(),
+            refetched: None,
             shown: Shown::Mailbox(None),
             fault: None,
         };
@@ -330,9 +337,19 @@ impl Phone {
         }
         self.endpoint.respond(now, transaction, status, response.finish());
         self.drain_watch(now, id, None, Attempt::default());
-        if order == Order::Gap {
+        if order == Order::Gap && self.may_refetch(now, id) {
             self.feed_watch(now, id, Input::Refetch(dialog), Attempt::default());
         }
+    }
+
+    /// Whether a gap is a reason to ask for the whole: to a server whose numbers never fit that would be said again and again.
+    fn may_refetch(&mut self, now: Time, id: WatchId) -> bool {
+        let Some(watch) = self.watches.all.get_mut(&id) else { return false };
+        let may = watch.refetched.is_none_or(|at| now.since(at) >= REFETCH);
+        if may {
+            watch.refetched = Some(now);
+        }
+        may
     }
 
     fn feed_watch(&mut self, now: Time, id: WatchId, input: Input<'_>, attempt: Attempt) {
