@@ -12,6 +12,7 @@ use sip_stack::event::{Action, Change, Notice, Notifier};
 use sip_stack::message::{Method, Status};
 use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
+use sip_stack::transport::Flow;
 
 /// Distinguishes the owners of dialogs and transactions from those of calls, as far as they do not get; that it is one of ours the
 /// watcher itself tells. The bit above is [`sip_stack::transaction::FORWARDING`].
@@ -28,6 +29,8 @@ pub(crate) struct Watcher {
     pub(super) user: Box<str>,
     /// The last change of the topic that it was told.
     pub(super) heard: u64,
+    /// Over which connection it was heard last.
+    pub(super) connection: Option<Flow>,
     /// The NOTIFY that is out.
     pub(super) notify: Option<TransactionId>,
     pub(super) armed: Option<Armed>,
