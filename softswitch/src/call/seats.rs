@@ -11,7 +11,7 @@
 use super::call::{Call, CallId, Ending, Phase, Side};
 use super::calls::Calls;
 use crate::config::{DomainId, Service};
-use crate::core::environment::Environment;
+use crate::core::environment::{Environment, brief};
 use crate::store::EndedBy;
 use media::LegId;
 use serde::{Deserialize, Serialize};
@@ -161,7 +161,7 @@ impl Call {
 
     fn seen(&self, env: &Environment, seat: Seat) -> Seen {
         let name_of = |user: &str| env.domain(self.domain)?.users.get(user)?.display_name.clone();
-        let party = match seat.place {
+        let mut party = match seat.place {
             Place::Caller => {
                 let user: Box<str> = String::from_utf8_lossy(&self.destination.user).into();
                 Named { display: name_of(&user), user: Some(user) }
@@ -172,6 +172,7 @@ impl Call {
                 display: name_of(&self.caller).or_else(|| unquoted(&self.caller_name)),
             },
         };
+        party.display = party.display.map(|name| brief(&name).into());
         let since: Time = self.answered.unwrap_or(self.started);
         Seen {
             number: number_of(self.number, seat.place),

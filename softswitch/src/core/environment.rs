@@ -235,6 +235,11 @@ pub(crate) fn sign_request(writer: &mut Writer) {
     writer.header(HeaderName::UserAgent, PRODUCT);
 }
 
+/// The first 64 characters of a text that others are shown.
+pub(crate) fn brief(text: &str) -> &str {
+    text.char_indices().nth(64).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+}
+
 /// Caller-supplied text in the user part of a URI: everything outside `unreserved` (RFC 3261 §25.1) is escaped.
 pub(crate) fn escape_user(user: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -18,6 +18,9 @@ use sip_stack::transport::Flow;
 /// watcher itself tells. The bit above is [`sip_stack::transaction::FORWARDING`].
 const OWNED: u64 = 1 << 62;
 
+/// Octets of a NOTIFY at most, some less than those of a datagram. Documents are shorter (`bodies`), so that only a route set reaches it.
+const LARGEST: usize = 60_000;
+
 /// One subscription.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Watcher {
@@ -105,26 +108,33 @@ impl Subscriptions {
         action: Action,
         sheets: &mut Sheets,
     ) {
-        match action {
-            Action::None => {}
-            Action::Notify(notice) => {
-                if self.notify(env, id, notice, sheets).is_none() {
-                    return self.forget(env, id);
-                }
-            }
+        let unsent = match action {
+            Action::None => false,
+            Action::Notify(notice) => match self.notify(env, id, notice, sheets) {
+                Some(was_sent) => !was_sent,
+                None => return self.forget(env, id),
+            },
             Action::Over => return self.forget(env, id),
+        };
+        // The phone is not lost: it is as if it had said so.
+        let too_large = Change::Answered { status: Status::MESSAGE_TOO_LARGE, retry_after: None };
+        if unsent
+            && let Some(watcher) = self.watchers.get_mut(id)
+            && watcher.notifier.handle_change(env.now, too_large) == Action::Over
+        {
+            return self.forget(env, id);
         }
         self.arm(id);
     }
 
-    /// Sends a NOTIFY in the dialog of the subscription.
+    /// Sends a NOTIFY in the dialog of the subscription. Whether it could be, as far as its size goes; `None`: there is no dialog.
     fn notify(
         &mut self,
         env: &mut Environment,
         id: Id<Watcher>,
         notice: Notice,
         sheets: &mut Sheets,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let watcher = self.watchers.get(id)?;
         let subject = self.subjects.get(watcher.subject)?;
         let flow = env.endpoint.dialog(watcher.dialog).map(Dialog::flow)?;
@@ -144,12 +154,15 @@ impl Subscriptions {
             let document = sheets.document(&host, told, compose)?;
             draft.writer.body(package.content_type().as_bytes(), &document.body(notice.version));
         }
+        if draft.writer.octets() > LARGEST {
+            return Some(false);
+        }
         let transaction = env.endpoint.request(env.now, draft, owner_of(id));
         let watcher = self.watchers.get_mut(id)?;
         watcher.notify = Some(transaction);
         if notice.has_state {
             watcher.heard = changes;
         }
-        Some(())
+        Some(true)
     }
 }

@@ -147,6 +147,23 @@ fn a_subscription_ends_with_the_connection_it_was_heard_over_last() {
 }
 
 #[test]
+fn a_notify_that_is_too_large_is_not_sent_and_loses_no_subscriber() {
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    let route = "a".repeat(60_000);
+    let fields =
+        format!("Event: dialog\r\nExpires: 600\r\nRecord-Route: <sip:127.0.0.1:7001;lr;x={route}>\r\n");
+    let (answer, _) = world.subscribe_with("1001", "1000", &fields);
+    assert_eq!(answer.status().unwrap().code(), 200);
+    world.pass(40_000);
+    world.call(port_of("1000"), "1002", "");
+    world.pass(40_000);
+    assert!(world.is_quiet());
+    assert_eq!(world.switch.holdings().subscriptions, 1);
+    world.pass(600_000);
+    assert_eq!(world.switch.holdings().subscriptions, 0);
+}
+
+#[test]
 fn a_phone_that_comes_from_another_port_is_told_there() {
     let mut world = World::new("", &["1000", "1001"]);
     let (mut dialog, _) = world.watch("1001", "1000", "dialog");
