@@ -39,7 +39,7 @@ impl Line {
             (None, Stage::Early) => DialogState::Early,
             (None, Stage::Confirmed) => DialogState::Confirmed,
         };
-        let mut dialog = Dialog::new(format!("{:x}", seen.number), state);
+        let mut dialog = Dialog::new(format!("{:x}", seen.alias), state);
         dialog.direction = Some(match seen.place {
             Place::Caller | Place::Member => Direction::Initiator,
             Place::Callee => Direction::Recipient,

@@ -41,7 +41,7 @@ pub(super) fn compose(
         users.retain(|_, user| user.state == PartState::Full);
     }
     let state = if is_full { PartState::Full } else { PartState::Partial };
-    let count = u32::try_from(members.live().count()).unwrap_or(u32::MAX);
+    let count = u32::try_from(members.count()).unwrap_or(u32::MAX);
     let body = fitting(users.len(), |most| {
         let info = ConferenceInfo {
             entity: uri(Some(number), host).into(),
@@ -64,12 +64,12 @@ pub(super) fn compose(
 fn entity(member: &Seen, host: &str) -> String {
     match &member.party.user {
         Some(user) => uri(Some(user), host),
-        None => format!("sip:anonymous-{:x}@anonymous.invalid", member.number),
+        None => format!("sip:anonymous-{:x}@anonymous.invalid", member.alias),
     }
 }
 
 fn device(member: &Seen) -> Endpoint {
-    let mut device = Endpoint::new(format!("call:{:x}", member.number), PartState::Full);
+    let mut device = Endpoint::new(format!("call:{:x}", member.alias), PartState::Full);
     device.status = Some(EndpointStatus::Connected);
     device.joining_method = Some(JoiningMethod::DialedIn);
     device.joined_at = Some(moment(member.since_unix_ms).into());
