@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// The methods we serve (RFC 3261 §20.5).
 pub(crate) const ALLOW: &[u8] =
-    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH";
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, PUBLISH";
 /// The extensions of sessions that we know (RFC 3261 §20.37).
 pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, join, norefersub";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
