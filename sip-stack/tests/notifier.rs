@@ -173,7 +173,9 @@ fn another_failure_of_a_notify_is_made_good() {
     let refused = |retry_after| Change::Answered { status: Status::SERVER_INTERNAL_ERROR, retry_after };
     let mut notifier = active();
     notifier.handle_change(after(2_000), Change::State);
-    assert_eq!(notifier.handle_change(after(2_001), refused(None)), Action::None);
+    let forbidden = Change::Answered { status: Status::FORBIDDEN, retry_after: None };
+    assert_eq!(notifier.handle_change(after(2_001), forbidden), Action::None);
+    assert_eq!(notifier.poll_timeout(), Some(after(600_000)), "it would be refused again");
     assert_eq!(
         notifier.handle_change(after(9_000), Change::State),
         notify(2, true, true),
@@ -183,6 +185,25 @@ fn another_failure_of_a_notify_is_made_good() {
     assert_eq!(notifier.handle_change(after(9_001), refused(retry_after)), Action::None);
     assert_eq!(notifier.poll_timeout(), Some(after(19_001)));
     assert_eq!(notifier.handle_timeout(after(19_001)), notify(3, true, true));
+}
+
+#[test]
+fn what_a_subscriber_could_not_take_is_told_once_more_after_ten_seconds() {
+    for status in [Status::SERVER_INTERNAL_ERROR, Status::SERVICE_UNAVAILABLE] {
+        let refused = Change::Answered { status, retry_after: None };
+        let mut notifier = active();
+        for (version, start) in [(1, 2_000), (3, 100_000)] {
+            assert_eq!(
+                notifier.handle_change(after(start), Change::State),
+                notify(version, version > 1, true)
+            );
+            assert_eq!(notifier.handle_change(after(start + 1), refused), Action::None);
+            assert_eq!(notifier.poll_timeout(), Some(after(start + 10_001)));
+            assert_eq!(notifier.handle_timeout(after(start + 10_001)), notify(version + 1, true, true));
+            assert_eq!(notifier.handle_change(after(start + 10_002), refused), Action::None);
+            assert_eq!(notifier.poll_timeout(), Some(after(600_000)), "once");
+        }
+    }
 }
 
 proptest! {

@@ -63,6 +63,8 @@ impl<T> Default for Publications<T> {
 impl<T> Publications<T> {
     /// Takes a PUBLISH for `package`; `read` makes of a body what is kept of it. Either all of it is done or nothing.
     ///
+    /// What ends at this moment goes without a word: whoever tells others calls [`Publications::expire`] first.
+    ///
     /// # Errors
     /// [`Refusal`]; `read` says no: 400.
     pub fn publish(

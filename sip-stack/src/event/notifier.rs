@@ -9,6 +9,7 @@
 //! | ended by either side, or by time | a last NOTIFY, `terminated` with the reason (§4.2.1.4) |
 //! | a NOTIFY is not answered in time, or with 481 and its like | the subscription is gone (§4.2.2) |
 //! | it is answered with another failure | the state is told anew after Retry-After, or whole with the next change |
+//! | with 500 or 503 without Retry-After | besides, it is told anew after ten seconds, once |
 //!
 //! There may be a hundred thousand, so there is no queue: each input returns the one [`Action`] it leads to. Bodies, dialogs and
 //! transactions are the user's. Left out on purpose: who may subscribe.
@@ -89,6 +90,9 @@ enum State {
     Terminated { reason: Reason, retry_after_s: Option<u32>, told: bool, has_state: bool },
 }
 
+/// How long after a failure that may pass a NOTIFY is sent again.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// One subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Notifier {
@@ -102,6 +106,8 @@ pub struct Notifier {
     owed: Owed,
     /// The last NOTIFY was refused: whatever comes next is told in full.
     missed: bool,
+    /// And it was sent again, though nobody had asked for that.
+    repeated: bool,
     not_before: Time,
 }
 
@@ -119,6 +125,7 @@ impl Notifier {
             waiting: false,
             owed: Owed::Nothing,
             missed: false,
+            repeated: false,
             not_before: now,
         };
         let action = notifier.handle_change(now, Change::Refreshed { expires_s });
@@ -170,12 +177,13 @@ impl Notifier {
                 if told || ends_subscription(status) {
                     return Action::Over;
                 }
-                if !status.is_success() {
-                    self.missed = true;
-                    if let Some(retry_after) = retry_after {
-                        self.owed = Owed::Everything;
-                        self.not_before = self.not_before.max(now + retry_after);
-                    }
+                let may_pass = matches!(status, Status::SERVER_INTERNAL_ERROR | Status::SERVICE_UNAVAILABLE);
+                let repeats = may_pass && !self.repeated && retry_after.is_none();
+                self.missed = !status.is_success();
+                self.repeated = repeats;
+                if let Some(pause) = retry_after.or(repeats.then_some(AGAIN)).filter(|_| self.missed) {
+                    self.owed = Owed::Everything;
+                    self.not_before = self.not_before.max(now + pause);
                 }
             }
         }

@@ -177,6 +177,8 @@ pub struct Call {
     pub(super) caller: Box<str>,
     /// The caller does not want to be known (RFC 3323).
     pub(super) anonymous: bool,
+    /// Nor does the callee: it called somebody so, and was transferred.
+    pub(super) callee_anonymous: bool,
     /// The caller's display name, quoted, or empty.
     pub(super) caller_name: Bytes,
     /// What was dialled: the user part of the Request-URI, unescaped.

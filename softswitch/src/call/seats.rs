@@ -5,13 +5,16 @@
 //! they were: so ringing, answer, end, and who takes whose place need no word of their own here. What a phone of several does
 //! is not told apart: a user has one dialog for each of its calls.
 //!
+//! If either of two does not want to be known (RFC 3323), neither is told to those who watch the other one, nor can a watcher of both tell
+//! that they are in one call, but by the moment: what names a seat in documents is hashed with a key of ours.
+//!
 //! Left out on purpose: parties behind peers, who are no users; on whose account a call is on hold. Not yet: calls that the switch
 //! passes on as a proxy (`proxied`), whose users are shown as idle.
 
 use super::call::{Call, CallId, Ending, Phase, Side};
 use super::calls::Calls;
 use crate::config::{DomainId, Service};
-use crate::core::environment::Environment;
+use crate::core::environment::{Environment, brief};
 use crate::store::EndedBy;
 use media::LegId;
 use serde::{Deserialize, Serialize};
@@ -81,6 +84,8 @@ pub(crate) struct Over {
 pub(crate) struct Seen {
     /// What names the seat for ever.
     pub(crate) number: u64,
+    /// What names it in documents: tells nothing of its call.
+    pub(crate) alias: u64,
     pub(crate) place: Place,
     pub(crate) stage: Stage,
     /// The other party; for a member, itself.
@@ -161,20 +166,25 @@ impl Call {
 
     fn seen(&self, env: &Environment, seat: Seat) -> Seen {
         let name_of = |user: &str| env.domain(self.domain)?.users.get(user)?.display_name.clone();
-        let party = match seat.place {
+        let mut party = match seat.place {
+            Place::Caller | Place::Callee | Place::Member if self.anonymous || self.callee_anonymous => {
+                Named { user: None, display: None }
+            }
             Place::Caller => {
                 let user: Box<str> = String::from_utf8_lossy(&self.destination.user).into();
                 Named { display: name_of(&user), user: Some(user) }
             }
-            Place::Callee | Place::Member if self.anonymous => Named { user: None, display: None },
             Place::Callee | Place::Member => Named {
                 user: Some(self.caller.clone()),
                 display: name_of(&self.caller).or_else(|| unquoted(&self.caller_name)),
             },
         };
+        party.display = party.display.map(|name| brief(&name).into());
         let since: Time = self.answered.unwrap_or(self.started);
+        let number = number_of(self.number, seat.place);
         Seen {
-            number: number_of(self.number, seat.place),
+            number,
+            alias: env.endpoint.hasher().hash(&[b"seat", &number.to_be_bytes()]) as u64,
             place: seat.place,
             stage: seat.stage,
             party,
@@ -228,11 +238,20 @@ impl Calls {
     }
 
     /// The seats of a subject.
-    pub(crate) fn seen(&self, env: &Environment, subject: u128) -> Vec<Seen> {
+    pub(crate) fn seen(&self, env: &Environment, subject: u128) -> impl Iterator<Item = Seen> {
+        self.seats_of(subject).map(|(call, seat)| call.seen(env, *seat))
+    }
+
+    fn seats_of(&self, subject: u128) -> impl Iterator<Item = (&Call, &Seat)> {
         let all =
             (subject, Id::from_u64(0), Place::Caller)..=(subject, Id::from_u64(u64::MAX), Place::Member);
-        let seats = self.seats.range(all);
-        seats.filter_map(|(_, call, place)| self.seen_at(env, subject, *call, *place)).collect()
+        self.seats.range(all).filter_map(|(subject, call, place)| self.seat_at(*subject, *call, *place))
+    }
+
+    fn seat_at(&self, subject: u128, call: CallId, place: Place) -> Option<(&Call, &Seat)> {
+        let call = self.table.get(call)?;
+        let seat = call.seats.iter().find(|seat| seat.subject == subject && seat.place == place)?;
+        Some((call, seat))
     }
 
     /// One seat of a subject, if it is still so.
@@ -243,16 +262,12 @@ impl Calls {
         call: CallId,
         place: Place,
     ) -> Option<Seen> {
-        let call = self.table.get(call)?;
-        let seat = call.seats.iter().find(|seat| seat.subject == subject && seat.place == place)?;
-        Some(call.seen(env, *seat))
+        self.seat_at(subject, call, place).map(|(call, seat)| call.seen(env, *seat))
     }
 
     /// Whether a user talks with somebody.
-    pub(crate) fn is_talking(&self, env: &Environment, subject: u128) -> bool {
-        self.seen(env, subject)
-            .iter()
-            .any(|seat| seat.stage == Stage::Confirmed && seat.place != Place::Member)
+    pub(crate) fn is_talking(&self, subject: u128) -> bool {
+        self.seats_of(subject).any(|(_, seat)| seat.stage == Stage::Confirmed && seat.place != Place::Member)
     }
 
     /// Whether anybody wants to hear news of seats.

@@ -193,6 +193,7 @@ impl Calls {
             id: None,
             number: 0,
             anonymous,
+            callee_anonymous: false,
             domain,
             domain_name,
             caller: caller.into(),

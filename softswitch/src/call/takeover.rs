@@ -58,7 +58,10 @@ impl Call {
             Side::Caller => (Bytes::copy_from_slice(self.caller.as_bytes()), self.caller_name.clone()),
             Side::Callee => (self.destination.user.clone(), Bytes::new()),
         };
-        let is_anonymous = self.anonymous && side == Side::Caller;
+        let is_anonymous = match side {
+            Side::Caller => self.anonymous,
+            Side::Callee => self.callee_anonymous,
+        };
         Some(Party { leg: leg.clone(), media: self.media(side).clone(), user, name, is_anonymous })
     }
 
@@ -92,6 +95,7 @@ impl Call {
                 self.phase = Phase::Talking { callee: leg };
                 self.callee = user.clone();
                 self.destination.user = user;
+                self.callee_anonymous = is_anonymous;
             }
         }
         self.leave_bridge(env);

@@ -398,6 +398,7 @@ impl Calls {
             id: None,
             number: 0,
             anonymous: party.is_anonymous,
+            callee_anonymous: false,
             domain,
             domain_name: name.clone(),
             caller,

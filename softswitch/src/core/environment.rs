@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// The methods we serve (RFC 3261 §20.5).
 pub(crate) const ALLOW: &[u8] =
-    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH";
+    b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, PRACK, UPDATE, REFER, MESSAGE, SUBSCRIBE, PUBLISH";
 /// The extensions of sessions that we know (RFC 3261 §20.37).
 pub(crate) const SUPPORTED: &[u8] = b"100rel, timer, replaces, join, norefersub";
 /// User-Agent and Server (RFC 3261 §20.35, §20.41).
@@ -233,6 +233,11 @@ pub(crate) fn understands(tag: &[u8]) -> bool {
 /// Adds what every request of ours carries.
 pub(crate) fn sign_request(writer: &mut Writer) {
     writer.header(HeaderName::UserAgent, PRODUCT);
+}
+
+/// The first 64 characters of a text that others are shown.
+pub(crate) fn brief(text: &str) -> &str {
+    text.char_indices().nth(64).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }
 
 /// Caller-supplied text in the user part of a URI: everything outside `unreserved` (RFC 3261 §25.1) is escaped.

@@ -146,7 +146,10 @@ impl Switch {
             Input::Unsent { transaction } => {
                 self.env.endpoint.handle_input(now, endpoint::Input::Unsent { transaction });
             }
-            Input::Disconnected { flow } => self.registrar.flow_lost(&mut self.env, &flow),
+            Input::Disconnected { flow } => {
+                self.registrar.flow_lost(&mut self.env, &flow);
+                self.subscriptions.flow_lost(&mut self.env, &flow);
+            }
             Input::Backlog { delay_us } => self.env.handle_backlog(delay_us),
             Input::Resolved { query, answer } => {
                 let answer = resolve::Input::Answer { query, answer };

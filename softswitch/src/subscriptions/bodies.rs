@@ -2,6 +2,21 @@
 
 use bytes::Bytes;
 
+/// Octets of a document at most: with the head of its NOTIFY it fits into a datagram.
+const LARGEST: usize = 48 * 1_024;
+
+/// Composes a document of up to so many rows. Of one that would be too large the last ones are left out.
+pub(super) fn fitting(rows: usize, mut compose: impl FnMut(usize) -> Bytes) -> Bytes {
+    let mut rows = rows;
+    loop {
+        let body = compose(rows);
+        if body.len() <= LARGEST || rows == 0 {
+            return body;
+        }
+        rows /= 2;
+    }
+}
+
 /// A document without its version.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
@@ -91,6 +106,14 @@ mod tests {
             assert_eq!((read.version, &*read.entity), (version, entity));
             assert_eq!(&*read.dialogs[0].id, " version=\"0\"");
         }
+    }
+
+    #[test]
+    fn a_document_that_would_be_too_large_has_fewer_rows() {
+        let compose = |rows: usize| Bytes::from(vec![b'x'; 100 + rows * 1_000]);
+        assert_eq!(fitting(40, compose), compose(40));
+        assert_eq!(fitting(128, compose), compose(32));
+        assert_eq!(fitting(1, |rows| vec![0; 1 + rows * 100_000].into()).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The bindings of a user, for itself (RFC 3680). What has happened to a contact is what differs from the state before.
 
-use super::bodies::Document;
+use super::bodies::{Document, fitting};
 use super::ledger::Ledger;
 use super::subject::uri;
 use crate::core::environment::Environment;
@@ -79,21 +79,25 @@ pub(super) fn compose(
     (since, is_full): (u64, bool),
 ) -> Document {
     let (is_full, rows) = contacts.told(since, is_full, FEW);
-    let told = rows.into_iter().map(|(name, is_over, bound)| {
+    let contact_of = |(name, is_over, bound): &(u64, bool, &Bound)| {
         let mut contact = Contact::new(format!("{name:x}"), bound.uri.clone(), bound.event);
-        contact.expires_s = (!is_over).then(|| bound.expires_at.since(now).as_secs());
+        contact.expires_s = (!*is_over).then(|| bound.expires_at.since(now).as_secs());
         contact.q = (bound.q != 1_000).then_some(bound.q);
         contact.call_id = Some(bound.call_id.clone());
         contact.cseq = Some(bound.cseq);
         contact
-    });
+    };
     let state = match (contacts.live().next().is_some(), contacts.changes()) {
         (true, _) => RegistrationState::Active,
         (false, 0) => RegistrationState::Init,
         (false, _) => RegistrationState::Terminated,
     };
-    let aor = uri(Some(user), host).into();
-    let registration = Registration { aor, id: "1".into(), state, contacts: told.collect() };
-    let state = if is_full { DocumentState::Full } else { DocumentState::Partial };
-    Document::versioned(RegInfo { version: 0, state, registrations: vec![registration] }.compose())
+    let document_state = if is_full { DocumentState::Full } else { DocumentState::Partial };
+    let body = fitting(rows.len(), |count| {
+        let contacts = rows.iter().take(count).map(contact_of).collect();
+        let aor = uri(Some(user), host).into();
+        let registration = Registration { aor, id: "1".into(), state, contacts };
+        RegInfo { version: 0, state: document_state, registrations: vec![registration] }.compose()
+    });
+    Document::versioned(body)
 }

@@ -2,7 +2,7 @@
 //!
 //! Left out on purpose: Call-ID and tags of a dialog. With them a watcher could take a call over (RFC 3891).
 
-use super::bodies::Document;
+use super::bodies::{Document, fitting};
 use super::ledger::Ledger;
 use super::subject::uri;
 use crate::call::{Over, Place, Seen, Stage};
@@ -39,7 +39,7 @@ impl Line {
             (None, Stage::Early) => DialogState::Early,
             (None, Stage::Confirmed) => DialogState::Confirmed,
         };
-        let mut dialog = Dialog::new(format!("{:x}", seen.number), state);
+        let mut dialog = Dialog::new(format!("{:x}", seen.alias), state);
         dialog.direction = Some(match seen.place {
             Place::Caller | Place::Member => Direction::Initiator,
             Place::Callee => Direction::Recipient,
@@ -64,7 +64,9 @@ pub(super) fn compose(
 ) -> Document {
     let (is_full, rows) = lines.told(since, is_full, FEW);
     let state = if is_full { DocumentState::Full } else { DocumentState::Partial };
-    let dialogs = rows.into_iter().map(|(_, _, line)| line.dialog(host)).collect();
-    let info = DialogInfo { version: 0, state, entity: uri(Some(user), host).into(), dialogs };
-    Document::versioned(info.compose())
+    let body = fitting(rows.len(), |count| {
+        let dialogs = rows.iter().take(count).map(|(_, _, line)| line.dialog(host)).collect();
+        DialogInfo { version: 0, state, entity: uri(Some(user), host).into(), dialogs }.compose()
+    });
+    Document::versioned(body)
 }

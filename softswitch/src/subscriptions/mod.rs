@@ -16,8 +16,8 @@
 //! restart a refresh is answered 481, and the phone subscribes anew.
 //!
 //! Bounds: `limits.subscriptions` of all (503), `limits.subscriptions_per_user` of those who subscribe (403), `PUBLICATIONS` of a
-//! user (the one that would end first goes), `LARGEST` octets each (413), `ROWS` calls, contacts or members in a document
-//! (further ones are left out).
+//! user (the one that would end first goes), `LARGEST` octets each (413), `ROWS` calls, contacts or members in a document, and so
+//! many octets of it that its NOTIFY fits into a datagram (further rows are left out).
 //!
 //! Deviation: RFC 3261 §18.1.1 wants a request of more than 1,300 octets to leave over a stream. A phone that subscribed over UDP is
 //! told over UDP, in fragments if need be: it has no listener for a stream that we knew of.

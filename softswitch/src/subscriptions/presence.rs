@@ -7,8 +7,9 @@
 //! | has published | what it has published: the tuples of all devices, those whose contact has the highest priority first, of those alike the one published last; and what the person does, that published last first |
 //! | is in a call that was answered | besides, a person that is `on-the-phone` |
 
-use super::bodies::Document;
+use super::bodies::{Document, fitting};
 use super::subject::uri;
+use crate::core::environment::brief;
 use core::cmp::Reverse;
 use sip_stack::event::body::presence::{Activity, Basic, Contact, Person, Presence, Tuple};
 
@@ -46,17 +47,35 @@ pub(super) fn compose<'a>(
         let activities = vec![Activity::OnThePhone];
         composed.persons.push(Person { id: "switch".into(), activities, ..Person::default() });
     }
-    Document::plain(composed.compose())
+    let whole = 2 * composed.tuples.len().max(composed.persons.len());
+    Document::plain(fitting(whole, |rows| {
+        if rows < whole {
+            // Comments go first.
+            composed.notes.clear();
+            composed.tuples.iter_mut().for_each(|tuple| tuple.notes.clear());
+            composed.persons.iter_mut().for_each(|person| person.notes.clear());
+        }
+        composed.tuples.truncate(rows);
+        composed.persons.truncate(rows);
+        composed.compose()
+    }))
 }
 
 /// Adds what one device has published; ids are those of the device and its place, so that no two are alike.
 fn take(composed: &mut Presence, presence: &Presence, place: usize) {
     let own = |id: &str| format!("p{place}-{id}").into();
-    composed.tuples.extend(presence.tuples.iter().map(|tuple| Tuple { id: own(&tuple.id), ..tuple.clone() }));
-    composed
-        .persons
-        .extend(presence.persons.iter().map(|person| Person { id: own(&person.id), ..person.clone() }));
-    composed.notes.extend(presence.notes.iter().cloned());
+    let cut = |notes: &[Box<str>]| notes.iter().map(|note| brief(note).into()).collect::<Vec<_>>();
+    composed.tuples.extend(presence.tuples.iter().map(|tuple| Tuple {
+        id: own(&tuple.id),
+        notes: cut(&tuple.notes),
+        ..tuple.clone()
+    }));
+    composed.persons.extend(presence.persons.iter().map(|person| Person {
+        id: own(&person.id),
+        notes: cut(&person.notes),
+        ..person.clone()
+    }));
+    composed.notes.extend(cut(&presence.notes));
 }
 
 #[cfg(test)]
@@ -95,6 +114,24 @@ mod tests {
         let alike = [device(Basic::Open, None), device(Basic::Closed, None)];
         assert_eq!(&*composed(REACHED, &alike).tuples[0].id, "p0-t");
         assert_eq!(composed(REACHED, &alike).tuples[0].basic, Some(Basic::Closed));
+    }
+
+    #[test]
+    fn what_is_told_fits_into_a_datagram_whatever_is_published() {
+        let notes = vec!["\"".repeat(4_096).into(); 128];
+        let tuple = |place: usize| Tuple {
+            id: format!("t{place}").into(),
+            contact: Some(Contact { uri: "<".repeat(800).into(), priority: Some(1_000) }),
+            notes: notes.clone(),
+            ..device(Basic::Open, None).tuples.remove(0)
+        };
+        let published = Presence { tuples: (0..20).map(tuple).collect(), notes, ..Presence::default() };
+        let body = compose(REACHED, [published].iter(), "1001", "h").body(0);
+        assert!(body.len() < 50_000, "{}", body.len());
+        let told = Presence::parse(&body).unwrap();
+        assert_eq!((told.basic(), told.tuples.len(), told.notes.len()), (Some(Basic::Open), 10, 0));
+        let short = Presence { notes: vec!["n".repeat(100).into()], ..Presence::default() };
+        assert_eq!(composed(REACHED, &[short]).notes[0].len(), 64);
     }
 
     #[test]

@@ -29,8 +29,10 @@ impl Subscriptions {
         let terms = (Package::Presence, PUBLISHED, BOUNDS);
         let (now, random) = (env.now, env.endpoint.random());
         let read = |body: &[u8]| Presence::parse(body).ok();
+        let expired = subject.published.expire(now);
         let published = subject.published.publish(now, &request.message, terms, random, read);
         self.arm_expiry(id);
+        let is_changed = expired || published.as_ref().is_ok_and(|accepted| accepted.is_changed);
         match published {
             Ok(accepted) => {
                 let transaction = env.endpoint.accept(env.now, request, 0);
@@ -38,11 +40,11 @@ impl Subscriptions {
                 accepted.write(&mut response);
                 sign_response(&mut response);
                 env.endpoint.respond(env.now, transaction, Status::OK, response.finish());
-                if accepted.is_changed {
-                    self.tell(env, id, Package::Presence);
-                }
             }
             Err(refusal) => refuse_by(env, request, refusal, PUBLISHED),
+        }
+        if is_changed {
+            self.tell(env, id, Package::Presence);
         }
         self.drop_if_idle(env, id);
     }

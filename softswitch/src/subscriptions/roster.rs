@@ -2,7 +2,7 @@
 //!
 //! Left out on purpose: who speaks and who is muted, which changes faster than it could be told.
 
-use super::bodies::Document;
+use super::bodies::{Document, fitting};
 use super::ledger::Ledger;
 use super::subject::uri;
 use crate::call::Seen;
@@ -41,32 +41,35 @@ pub(super) fn compose(
         users.retain(|_, user| user.state == PartState::Full);
     }
     let state = if is_full { PartState::Full } else { PartState::Partial };
-    let count = u32::try_from(members.live().count()).unwrap_or(u32::MAX);
-    let info = ConferenceInfo {
-        entity: uri(Some(number), host).into(),
-        state,
-        version: 0,
-        description: None,
-        conference_state: Some(ConferenceState {
-            user_count: Some(count),
-            active: Some(count > 0),
-            locked: None,
-        }),
-        users: Some(Users { state, users: users.into_values().collect() }),
-    };
-    Document::versioned(info.compose())
+    let count = u32::try_from(members.count()).unwrap_or(u32::MAX);
+    let body = fitting(users.len(), |most| {
+        let info = ConferenceInfo {
+            entity: uri(Some(number), host).into(),
+            state,
+            version: 0,
+            description: None,
+            conference_state: Some(ConferenceState {
+                user_count: Some(count),
+                active: Some(count > 0),
+                locked: None,
+            }),
+            users: Some(Users { state, users: users.values().take(most).cloned().collect() }),
+        };
+        info.compose()
+    });
+    Document::versioned(body)
 }
 
 /// Members that do not want to be known are told apart all the same.
 fn entity(member: &Seen, host: &str) -> String {
     match &member.party.user {
         Some(user) => uri(Some(user), host),
-        None => format!("sip:anonymous-{:x}@anonymous.invalid", member.number),
+        None => format!("sip:anonymous-{:x}@anonymous.invalid", member.alias),
     }
 }
 
 fn device(member: &Seen) -> Endpoint {
-    let mut device = Endpoint::new(format!("call:{:x}", member.number), PartState::Full);
+    let mut device = Endpoint::new(format!("call:{:x}", member.alias), PartState::Full);
     device.status = Some(EndpointStatus::Connected);
     device.joining_method = Some(JoiningMethod::DialedIn);
     device.joined_at = Some(moment(member.since_unix_ms).into());

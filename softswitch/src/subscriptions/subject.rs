@@ -6,7 +6,7 @@ use super::ledger::Ledger;
 use super::lines::{self, Line};
 use super::presence::{self, Known};
 use super::watcher::Watcher;
-use super::{mailbox, roster};
+use super::{ROWS, mailbox, roster};
 use crate::call::{Calls, Place, Seen, subject_key};
 use crate::config::{DomainId, Mailbox};
 use crate::core::environment::{Environment, escape_user};
@@ -100,7 +100,7 @@ impl Topic {
         let matter = match package {
             Package::Dialog => {
                 let mut lines = Ledger::default();
-                let seats = calls.seen(env, key).into_iter().filter(|seen| seen.place != Place::Member);
+                let seats = calls.seen(env, key).filter(|seen| seen.place != Place::Member).take(ROWS);
                 seats.for_each(|seen| _ = lines.put(seen.number, Line::new(seen)));
                 Matter::Lines(lines)
             }
@@ -113,7 +113,7 @@ impl Topic {
             }
             Package::Conference => {
                 let mut members = Ledger::default();
-                let seats = calls.seen(env, key).into_iter().filter(|seen| seen.place == Place::Member);
+                let seats = calls.seen(env, key).filter(|seen| seen.place == Place::Member).take(ROWS);
                 seats.for_each(|seen| _ = members.put(seen.number, seen));
                 Matter::Roster(members)
             }
@@ -151,7 +151,7 @@ pub(super) fn known(
 ) -> Known {
     Known {
         is_registered: !bindings(env, registrar, domain, name).is_empty(),
-        is_talking: calls.is_talking(env, key),
+        is_talking: calls.is_talking(key),
     }
 }
 

@@ -67,9 +67,11 @@ impl Subscriptions {
             domain,
             user,
             heard,
+            connection: None,
             notify: None,
             armed: None,
         });
+        self.follow(env, id);
         self.perform(env, id, action, &mut Sheets::default());
     }
 
@@ -104,6 +106,7 @@ impl Subscriptions {
 
     /// A request within the dialog of a subscription.
     pub(crate) fn handle_request(&mut self, env: &mut Environment, id: Id<Watcher>, request: &Request) {
+        self.follow(env, id);
         let Some(watcher) = self.watchers.get(id) else { return };
         if request.message.method() != Some(Method::Subscribe) {
             let status = match request.message.method() {

@@ -8,9 +8,11 @@ use crate::config::DomainId;
 use crate::core::environment::Environment;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
+use sip_stack::dialog::Dialog;
 use sip_stack::event::{Change, Package};
 use sip_stack::table::{Id, KeyIndex, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
+use sip_stack::transport::Flow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All subscriptions, and what is published.
@@ -27,6 +29,9 @@ pub(crate) struct Subscriptions {
     /// When the first of what is published for a subject ends.
     #[serde(skip)]
     expiries: BTreeSet<(Time, Id<Subject>)>,
+    /// Whose watchers nothing but their connections lead to.
+    #[serde(skip)]
+    connections: BTreeSet<(Flow, Id<Watcher>)>,
 }
 
 impl Subscriptions {
@@ -65,6 +70,9 @@ impl Subscriptions {
     pub(super) fn forget(&mut self, env: &mut Environment, id: Id<Watcher>) {
         let Some(watcher) = self.watchers.remove(id) else { return };
         env.endpoint.end_dialog(watcher.dialog);
+        if let Some(flow) = watcher.connection {
+            self.connections.remove(&(flow, id));
+        }
         let owner = (watcher.domain, watcher.user);
         if let Some(count) = self.counts.get_mut(&owner) {
             *count -= 1;
@@ -80,6 +88,29 @@ impl Subscriptions {
             subject.topics.retain(|topic| !topic.watchers.is_empty());
         }
         self.drop_if_idle(env, watcher.subject);
+    }
+
+    /// Notes over which connection a watcher was heard last: requests in its dialog leave over that one alone.
+    pub(super) fn follow(&mut self, env: &Environment, id: Id<Watcher>) {
+        let Some(watcher) = self.watchers.get_mut(id) else { return };
+        let flow = env.endpoint.dialog(watcher.dialog).map(Dialog::flow);
+        let now = flow.filter(|flow| flow.transport.is_reliable());
+        let before = core::mem::replace(&mut watcher.connection, now);
+        if before != now {
+            if let Some(flow) = before {
+                self.connections.remove(&(flow, id));
+            }
+            self.connections.extend(now.map(|flow| (flow, id)));
+        }
+    }
+
+    /// A connection is lost, and with it the subscriptions over it: their phones subscribe anew.
+    pub(crate) fn flow_lost(&mut self, env: &mut Environment, flow: &Flow) {
+        let all = (*flow, Id::from_u64(0))..=(*flow, Id::from_u64(u64::MAX));
+        let lost: Vec<Id<Watcher>> = self.connections.range(all).map(|(_, id)| *id).collect();
+        for id in lost {
+            self.forget(env, id);
+        }
     }
 
     /// Forgets a subject that nobody watches and that publishes nothing.
@@ -173,6 +204,7 @@ impl Subscriptions {
             if let Some(armed) = watcher.armed {
                 self.timers.restore(armed, id);
             }
+            self.connections.extend(watcher.connection.map(|flow| (flow, id)));
             seats.push((id, watcher.subject, watcher.notifier.package()));
         }
         for (id, subject, package) in seats {

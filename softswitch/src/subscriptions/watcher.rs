@@ -12,10 +12,14 @@ use sip_stack::event::{Action, Change, Notice, Notifier};
 use sip_stack::message::{Method, Status};
 use sip_stack::table::Id;
 use sip_stack::transaction::{Armed, TransactionId};
+use sip_stack::transport::Flow;
 
 /// Distinguishes the owners of dialogs and transactions from those of calls, as far as they do not get; that it is one of ours the
 /// watcher itself tells. The bit above is [`sip_stack::transaction::FORWARDING`].
 const OWNED: u64 = 1 << 62;
+
+/// Octets of a NOTIFY at most, some less than those of a datagram. Documents are shorter (`bodies`), so that only a route set reaches it.
+const LARGEST: usize = 60_000;
 
 /// One subscription.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub(crate) struct Watcher {
     pub(super) user: Box<str>,
     /// The last change of the topic that it was told.
     pub(super) heard: u64,
+    /// Over which connection it was heard last.
+    pub(super) connection: Option<Flow>,
     /// The NOTIFY that is out.
     pub(super) notify: Option<TransactionId>,
     pub(super) armed: Option<Armed>,
@@ -102,26 +108,33 @@ impl Subscriptions {
         action: Action,
         sheets: &mut Sheets,
     ) {
-        match action {
-            Action::None => {}
-            Action::Notify(notice) => {
-                if self.notify(env, id, notice, sheets).is_none() {
-                    return self.forget(env, id);
-                }
-            }
+        let unsent = match action {
+            Action::None => false,
+            Action::Notify(notice) => match self.notify(env, id, notice, sheets) {
+                Some(was_sent) => !was_sent,
+                None => return self.forget(env, id),
+            },
             Action::Over => return self.forget(env, id),
+        };
+        // The phone is not lost: it is as if it had said so.
+        let too_large = Change::Answered { status: Status::MESSAGE_TOO_LARGE, retry_after: None };
+        if unsent
+            && let Some(watcher) = self.watchers.get_mut(id)
+            && watcher.notifier.handle_change(env.now, too_large) == Action::Over
+        {
+            return self.forget(env, id);
         }
         self.arm(id);
     }
 
-    /// Sends a NOTIFY in the dialog of the subscription.
+    /// Sends a NOTIFY in the dialog of the subscription. Whether it could be, as far as its size goes; `None`: there is no dialog.
     fn notify(
         &mut self,
         env: &mut Environment,
         id: Id<Watcher>,
         notice: Notice,
         sheets: &mut Sheets,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let watcher = self.watchers.get(id)?;
         let subject = self.subjects.get(watcher.subject)?;
         let flow = env.endpoint.dialog(watcher.dialog).map(Dialog::flow)?;
@@ -141,12 +154,15 @@ impl Subscriptions {
             let document = sheets.document(&host, told, compose)?;
             draft.writer.body(package.content_type().as_bytes(), &document.body(notice.version));
         }
+        if draft.writer.octets() > LARGEST {
+            return Some(false);
+        }
         let transaction = env.endpoint.request(env.now, draft, owner_of(id));
         let watcher = self.watchers.get_mut(id)?;
         watcher.notify = Some(transaction);
         if notice.has_state {
             watcher.heard = changes;
         }
-        Some(())
+        Some(true)
     }
 }

@@ -1,8 +1,8 @@
 //! The life of a subscription at the switch (RFC 6665 §4.2): who may subscribe, refresh, the end, failures, snapshots.
 
-use crate::world::{Manners, World, body, port_of, text};
+use crate::world::{Manners, World, body, flow, port_of, text};
 use sip_stack::header::HeaderName;
-use softswitch::core::Switch;
+use softswitch::core::{Input, Switch};
 
 fn state(notify: &sip_stack::message::Message) -> String {
     text(notify, HeaderName::SubscriptionState)
@@ -126,6 +126,41 @@ fn a_notify_that_is_refused_or_not_answered_ends_the_subscription() {
         assert_eq!(world.switch.holdings().subscriptions, 0);
         assert_eq!(world.switch.holdings().subjects, 0);
     }
+}
+
+#[test]
+fn a_subscription_ends_with_the_connection_it_was_heard_over_last() {
+    let mut world = World::new("", &["1000"]);
+    let (answer, mut dialog) = world.subscribe_from(7_803, "1000", "Event: dialog\r\nExpires: 600\r\n");
+    assert_eq!(answer.status().unwrap().code(), 200);
+    world.input(Input::Disconnected { flow: flow(7_804) });
+    dialog.port = 7_903;
+    assert_eq!(world.refresh(&dialog, "dialog", 600), 200);
+    world.input(Input::Disconnected { flow: flow(7_803) });
+    assert_eq!(world.switch.holdings().subscriptions, 1);
+    let head = world.switch.snapshot();
+    let parts: Vec<_> = core::iter::from_fn(|| world.switch.slice(3)).collect();
+    world.switch = Switch::restore(&head.0, parts).unwrap();
+    world.input(Input::Disconnected { flow: flow(7_903) });
+    let left = world.switch.holdings();
+    assert_eq!((left.subscriptions, left.subjects, left.dialogs), (0, 0, 0));
+}
+
+#[test]
+fn a_notify_that_is_too_large_is_not_sent_and_loses_no_subscriber() {
+    let mut world = World::new("", &["1000", "1001", "1002"]);
+    let route = "a".repeat(60_000);
+    let fields =
+        format!("Event: dialog\r\nExpires: 600\r\nRecord-Route: <sip:127.0.0.1:7001;lr;x={route}>\r\n");
+    let (answer, _) = world.subscribe_with("1001", "1000", &fields);
+    assert_eq!(answer.status().unwrap().code(), 200);
+    world.pass(40_000);
+    world.call(port_of("1000"), "1002", "");
+    world.pass(40_000);
+    assert!(world.is_quiet());
+    assert_eq!(world.switch.holdings().subscriptions, 1);
+    world.pass(600_000);
+    assert_eq!(world.switch.holdings().subscriptions, 0);
 }
 
 #[test]

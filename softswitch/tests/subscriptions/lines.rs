@@ -1,9 +1,11 @@
 //! Busy lamps: the calls of a user as its watchers see them (RFC 4235).
 
-use crate::world::{World, body, port_of};
+use crate::world::{World, body, port_of, text};
 use sip_stack::event::body::DocumentState;
 use sip_stack::event::body::dialog_info::{Dialog, DialogInfo, DialogState, Direction, Identity, StateEvent};
+use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn info(notify: &Message) -> DialogInfo {
     DialogInfo::parse(notify.body()).unwrap_or_else(|error| panic!("{error}: {}", body(notify)))
@@ -83,11 +85,16 @@ fn a_call_that_is_refused_cancelled_or_not_answered_goes_out() {
     let (mut world, caller) = ringing();
     line(&mut world, "1002");
     world.pass(2_000);
-    // An early dialog of the caller ends with BYE as with CANCEL.
-    let _ = caller;
+    world.cancel(&caller);
+    let over = line(&mut world, "1002");
+    assert_eq!((over.state, over.event), (DialogState::Terminated, Some(StateEvent::Cancelled)));
+    assert_eq!((world.ringing.len(), world.switch.calls()), (0, 0));
+
+    let (mut world, _) = ringing();
+    line(&mut world, "1002");
     world.pass(70_000);
     let over = line(&mut world, "1002");
-    assert_eq!(over.state, DialogState::Terminated);
+    assert_eq!((over.state, over.event), (DialogState::Terminated, Some(StateEvent::Rejected)));
     assert_eq!(world.switch.calls(), 0);
 }
 
@@ -112,6 +119,48 @@ fn who_does_not_want_to_be_known_is_not_told() {
     let notify = world.notified("1002");
     assert!(!body(&notify).contains("1000"), "{}", body(&notify));
     assert_eq!(remote(&info(&notify).dialogs[0]), "sip:anonymous@anonymous.invalid");
+}
+
+#[test]
+fn the_lamp_of_an_anonymous_caller_tells_neither_whom_it_calls_nor_which_lamp_is_of_the_same_call() {
+    let mut world = World::new("", &["1000", "1001", "1002", "1003"]);
+    world.watch("1002", "1001", "dialog");
+    world.watch("1003", "1000", "dialog");
+    world.pass(2_000);
+    let caller = world.call(port_of("1000"), "1001", "Privacy: id\r\n");
+    let [callee_id, caller_id] = ["1002", "1003"].map(|watcher| {
+        let shown = line(&mut world, watcher);
+        assert_eq!(remote(&shown), "sip:anonymous@anonymous.invalid");
+        u64::from_str_radix(&shown.id, 16).unwrap()
+    });
+    assert_ne!(callee_id >> 2, caller_id >> 2);
+    world.pass(2_000);
+    world.answer(BOB, caller);
+    while !world.is_quiet() {
+        let (_, notify) = world.notifies.pop_front().unwrap();
+        assert_eq!(remote(&info(&notify).dialogs[0]), "sip:anonymous@anonymous.invalid");
+    }
+}
+
+#[test]
+fn who_does_not_want_to_be_known_is_not_told_after_a_transfer_either() {
+    // 1000, anonymous, and 1003 have both called 1001, who brings the two together: 1000 takes the place of a callee.
+    let mut world = World::new("", &["1000", "1001", "1003"]);
+    let first = world.call(port_of("1000"), "1001", "Privacy: id\r\n");
+    let (_, first) = world.answer(BOB, first);
+    let second = world.call(port_of("1003"), "1001", "");
+    let (_, second) = world.answer(BOB, second);
+    let refer = format!("Refer-To: <sip:1003@127.0.0.1:5060?Replaces={}>\r\n", World::replaces(&second));
+    assert_eq!(world.send(&first, "REFER", &refer), 202);
+    for (watcher, whom) in [("1004", "1003"), ("1005", "1000")] {
+        let (_, now) = world.watch(watcher, whom, "dialog");
+        let dialogs = info(&now).dialogs;
+        assert_eq!(dialogs.len(), 1, "{}", body(&now));
+        assert_eq!(
+            (dialogs[0].state, remote(&dialogs[0])),
+            (DialogState::Confirmed, "sip:anonymous@anonymous.invalid")
+        );
+    }
 }
 
 #[test]
@@ -183,20 +232,24 @@ fn a_user_without_a_phone_has_no_calls() {
 
 #[test]
 fn a_display_name_is_told_and_cannot_break_the_document() {
-    let more = "[[user]]\nid = \"2000\"\npassword = \"secret\"\ndisplay_name = \"<A> & \\\"B\\\"\"\n";
-    let mut world = World::new(more, &["1001", "1002"]);
+    let name = "<A> & \"B\"/></dialog-info> ";
+    let long = format!("{name}{}", "\u{e9}".repeat(100));
+    let quoted = long.replace('"', "\\\"");
+    let more = format!("[[user]]\nid = \"1010\"\npassword = \"secret\"\ndisplay_name = \"{quoted}\"\n");
+    let mut world = World::new(&more, &["1010", "1001", "1002", "1003"]);
     world.watch("1002", "1001", "dialog");
-    world.pass(2_000);
-    world.call(port_of("1001"), "2000", "");
-    // 2000 has no phone, so there is no call; a call to a conference tells whom the caller has dialled.
-    assert!(world.is_quiet());
-    let mut world = World::new("", &["1000", "1001", "1002"]);
-    world.watch("1002", "1001", "dialog");
-    world.pass(2_000);
-    let named = "P-Preferred-Identity: \"x\" <sip:1000@127.0.0.1>\r\n";
-    world.call(port_of("1000"), "1001", named);
-    let Some(Identity { uri, .. }) = line(&mut world, "1002").remote.identity else { panic!() };
-    assert_eq!(&*uri, "sip:1000@127.0.0.1:5060");
+    world.watch("1003", "1010", "dialog");
+    for (caller, callee, watcher) in [("1010", "1001", "1002"), ("1001", "1010", "1002")] {
+        world.pass(2_000);
+        world.notifies.clear();
+        let call = world.call(port_of(caller), callee, "");
+        let Some(Identity { uri, display }) = line(&mut world, watcher).remote.identity else { panic!() };
+        assert_eq!(&*uri, "sip:1010@127.0.0.1:5060");
+        let shown = display.unwrap();
+        assert!(shown.starts_with(name) && shown.chars().count() == 64, "{shown}");
+        world.pass(2_000);
+        world.cancel(&call);
+    }
 }
 
 #[test]
@@ -257,15 +310,25 @@ fn a_blind_transfer_lights_the_lamp_of_the_target() {
 fn five_hundred_watchers_are_told_of_each_change_and_each_has_its_version() {
     let limits = "[limits]\nsubscriptions_per_user = 600\n";
     let mut world = World::new(limits, &["1000", "1001", "1002"]);
-    for _ in 0..500 {
-        world.watch("1002", "1001", "dialog");
+    let mut versions = BTreeMap::new();
+    for number in 0..500_u32 {
+        let (dialog, first) = world.watch("1002", "1001", "dialog");
+        let refreshes = number % 3;
+        for _ in 0..refreshes {
+            assert_eq!(world.refresh(&dialog, "dialog", 3_600), 200);
+            world.notified("1002");
+        }
+        versions.insert(text(&first, HeaderName::CallId), refreshes + 1);
     }
     world.pass(2_000);
     world.call(port_of("1000"), "1001", "");
     assert_eq!(world.notifies.len(), 500);
-    let mut bodies: Vec<Vec<u8>> =
-        world.notifies.drain(..).map(|(_, notify)| notify.body().to_vec()).collect();
-    bodies.dedup();
-    assert_eq!(bodies.len(), 1);
-    assert_eq!(DialogInfo::parse(&bodies[0]).unwrap().version, 1);
+    let mut told = BTreeSet::new();
+    for (_, notify) in world.notifies.drain(..) {
+        let mut info = info(&notify);
+        assert_eq!(versions.remove(&text(&notify, HeaderName::CallId)), Some(info.version));
+        info.version = 0;
+        told.insert(info.compose());
+    }
+    assert_eq!((told.len(), versions.len()), (1, 0), "all are told the same");
 }

@@ -82,6 +82,19 @@ fn what_is_published_is_told_until_it_is_removed_or_ends() {
 }
 
 #[test]
+fn what_ends_in_the_moment_of_another_publish_is_told() {
+    let (mut world, _) = watched(&["1000", "1001"]);
+    tag(&world.publish("1001", "Expires: 60\r\n", &pidf("closed", "0.8")));
+    assert_eq!(presence(&world.notified("1000")).basic(), Some(Basic::Closed));
+    world.pass(59_900);
+    // The PUBLISH comes before the timer.
+    world.now.0 += 200_000_000;
+    let late = world.publish("1001", "SIP-If-Match: gone\r\n", &pidf("closed", "1"));
+    assert_eq!(late.status().unwrap().code(), 412);
+    assert_eq!(presence(&world.notified("1000")).tuples[0].id.as_ref(), "switch");
+}
+
+#[test]
 fn the_device_with_the_highest_priority_is_believed() {
     let (mut world, _) = watched(&["1000", "1001"]);
     world.publish("1001", "", &pidf("closed", "0.9"));

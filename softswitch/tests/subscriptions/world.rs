@@ -1,5 +1,5 @@
 //! Phones of users 1000 to 1009 as far as a switch sees them: they register, watch, publish, call each other, and answer by themselves
-//! what has only one answer. Time is virtual, messages arrive at once.
+//! what has only one answer. Those at ports from 7800 on speak TCP. Time is virtual, messages arrive at once.
 
 use media::{Command, Report};
 use sip_stack::Time;
@@ -220,9 +220,10 @@ impl World {
             self.feed(
                 port,
                 format!(
-                    "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+                    "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{} 127.0.0.1:{port};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
                      From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {n} {method}\r\n\
                      Contact: <sip:{user}@127.0.0.1:{port}>\r\n{credentials}{more}Content-Length: {}\r\n\r\n{content}",
+                    flow(port).transport.name(),
                     content.len()
                 ),
             );
@@ -279,11 +280,15 @@ impl World {
     }
 
     pub(crate) fn subscribe_with(&mut self, user: &str, whom: &str, fields: &str) -> (Message, Dialog) {
+        self.subscribe_from(port_of(user), whom, fields)
+    }
+
+    pub(crate) fn subscribe_from(&mut self, port: u16, whom: &str, fields: &str) -> (Message, Dialog) {
         let uri = format!("sip:{whom}@127.0.0.1:5060");
-        let answer = self.ask(port_of(user), "SUBSCRIBE", &uri, None, fields, "");
+        let answer = self.ask(port, "SUBSCRIBE", &uri, None, fields, "");
         let uri = answer.contact().ok().flatten().map(|contact| contact.uri.text.to_vec());
         let dialog = Dialog {
-            port: port_of(user),
+            port,
             from: text(&answer, HeaderName::From),
             to: text(&answer, HeaderName::To),
             call_id: text(&answer, HeaderName::CallId),
@@ -387,6 +392,19 @@ impl World {
         );
     }
 
+    /// The caller gives up, and has asked for nothing since its INVITE.
+    pub(crate) fn cancel(&mut self, caller: &Dialog) {
+        let Dialog { port, from, call_id, uri, .. } = caller.clone();
+        let n = self.cseq;
+        self.feed(
+            port,
+            format!(
+                "CANCEL {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+                 From: {from}\r\nTo: <{uri}>\r\nCall-ID: {call_id}\r\nCSeq: {n} CANCEL\r\nContent-Length: 0\r\n\r\n"
+            ),
+        );
+    }
+
     /// A phone that rings refuses.
     pub(crate) fn refuse(&mut self, port: u16, status: &str) {
         let place = self.ringing.iter().position(|(at, _)| *at == port).unwrap();
@@ -406,10 +424,10 @@ impl World {
     }
 }
 
-fn flow(port: u16) -> Flow {
+pub(crate) fn flow(port: u16) -> Flow {
     Flow {
         listener: ListenerId(0),
-        transport: Transport::Udp,
+        transport: if port < 7_800 { Transport::Udp } else { Transport::Tcp },
         local: SocketAddr::from(([127, 0, 0, 1], 5060)),
         peer: SocketAddr::from(([127, 0, 0, 1], port)),
     }
