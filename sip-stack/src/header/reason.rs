@@ -1,7 +1,8 @@
 //! Reason: why a request is sent, or what a provisional response knows (RFC 3326 §2).
 
+use super::HeaderName;
 use super::name_addr::unquote;
-use crate::message::{Offence, Params, grammar, quoted};
+use crate::message::{Message, Offence, Params, grammar, quoted};
 use std::borrow::Cow;
 
 /// One reason.
@@ -51,6 +52,14 @@ pub fn sip_reason(cause: u16, text: &str) -> Vec<u8> {
     let mut value = format!("SIP;cause={cause};text=").into_bytes();
     value.extend(quoted(text.as_bytes()));
     value
+}
+
+/// All that a message gives, as one value to be passed on; empty when it gives none, or more than 512 octets.
+pub fn all_of(message: &Message) -> Vec<u8> {
+    const LONGEST: usize = 512;
+    let reasons: Vec<&[u8]> = message.list(HeaderName::Reason).collect();
+    let value = reasons.join(&b", "[..]);
+    if value.len() > LONGEST { Vec::new() } else { value }
 }
 
 #[cfg(test)]

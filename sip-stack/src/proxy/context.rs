@@ -17,6 +17,7 @@ use super::target::{Target, ordered};
 use super::validate::max_breadth;
 use super::{Event, Work};
 use crate::endpoint::Request;
+use crate::header::reason::sip_reason;
 use crate::message::{Message, Method, Status};
 use crate::time::Time;
 use crate::transaction::{Armed, TransactionId};
@@ -217,7 +218,8 @@ impl Context {
         if is_first {
             let status = response.status().unwrap_or(Status::OK);
             work.endpoint.respond(work.now, self.server, status, bytes);
-            self.cancel_branches(work);
+            // Phones that did not win show no missed call (RFC 3326 §3.1).
+            self.cancel_branches(work, &sip_reason(Status::OK.code(), "Call completed elsewhere"));
         } else if self.is_invite {
             // The server transaction may be over by now (§16.7 step 9).
             work.endpoint.send_on(self.reply_to, bytes);
@@ -264,7 +266,7 @@ impl Context {
             search.failures.add(status, response);
             if status.code() >= 600 {
                 search.waiting.clear();
-                self.cancel_branches(work);
+                self.cancel_branches(work, &sip_reason(status.code(), status.reason()));
             }
         }
         self.ask_next(work);
@@ -284,23 +286,23 @@ impl Context {
         branch.target.take()
     }
 
-    /// The caller gave up (§16.10), or the user.
-    pub(super) fn cancel(&mut self, work: &mut Work<'_>) {
+    /// The caller gave up (§16.10), or the user; what was said of why is passed on (RFC 3326 §2).
+    pub(super) fn cancel(&mut self, work: &mut Work<'_>, reason: &[u8]) {
         let Some(search) = &mut self.search else { return };
         search.waiting.clear();
         search.given_up = Some(GivenUp::ByCaller);
-        self.cancel_branches(work);
+        self.cancel_branches(work, reason);
         self.conclude(work);
     }
 
-    fn cancel_branches(&mut self, work: &mut Work<'_>) {
+    fn cancel_branches(&mut self, work: &mut Work<'_>, reason: &[u8]) {
         if !self.is_invite {
             // §9.1
             return;
         }
         for branch in self.branches.iter_mut().filter(|branch| branch.progress == Progress::Asked) {
             branch.progress = Progress::Cancelled;
-            work.endpoint.cancel(work.now, branch.transaction);
+            work.endpoint.cancel_because(work.now, branch.transaction, reason);
         }
     }
 
@@ -311,9 +313,9 @@ impl Context {
             if search.given_up.is_none() && search.end_at <= now {
                 search.given_up = Some(GivenUp::Expired);
                 search.waiting.clear();
-                self.cancel_branches(work);
+                self.cancel_branches(work, b"");
             } else if self.is_invite && search.next_at <= now && !search.waiting.is_empty() {
-                self.cancel_branches(work);
+                self.cancel_branches(work, b"");
                 self.ask_next(work);
             }
         }

@@ -39,6 +39,7 @@ pub use target::{Hop, MAX_TARGETS, Target};
 pub use validate::Refusal;
 
 use crate::endpoint::{self, Endpoint, Request};
+use crate::header::reason;
 use crate::message::{Message, Status};
 use crate::table::{Id, LoadError, Table};
 use crate::time::Time;
@@ -116,7 +117,7 @@ impl Proxy {
             E::TransportFailed { transaction, owner } => {
                 (*owner, What::Failed(*transaction, Status::SERVICE_UNAVAILABLE))
             }
-            E::Cancelled { owner, .. } => (*owner, What::Cancelled),
+            E::Cancelled { owner, cancel, .. } => (*owner, What::Cancelled(cancel)),
             E::Request(_) | E::Passing(_) | E::Acknowledged { .. } | E::Unacknowledged { .. } => {
                 return false;
             }
@@ -127,7 +128,7 @@ impl Proxy {
         self.with(now, endpoint, Id::from_u64(owner & !FORWARDING), |context, work| match what {
             What::Response(transaction, response) => context.on_response(work, transaction, response),
             What::Failed(transaction, status) => context.on_lost(work, transaction, status),
-            What::Cancelled => context.cancel(work),
+            What::Cancelled(cancel) => context.cancel(work, &reason::all_of(cancel)),
         });
         true
     }
@@ -158,7 +159,7 @@ impl Proxy {
     pub fn cancel_all(&mut self, now: Time, endpoint: &mut Endpoint) {
         let all: Vec<_> = self.contexts.iter().map(|(id, _)| id).collect();
         for id in all {
-            self.with(now, endpoint, id, |context, work| context.cancel(work));
+            self.with(now, endpoint, id, |context, work| context.cancel(work, b""));
         }
     }
 
@@ -166,7 +167,7 @@ impl Proxy {
     pub fn cancel(&mut self, now: Time, endpoint: &mut Endpoint, owner: u64) {
         let of_owner = self.contexts.iter().find(|(_, context)| context.owner == owner).map(|(id, _)| id);
         if let Some(id) = of_owner {
-            self.with(now, endpoint, id, |context, work| context.cancel(work));
+            self.with(now, endpoint, id, |context, work| context.cancel(work, b""));
         }
     }
 
@@ -223,7 +224,7 @@ impl Proxy {
 enum What<'a> {
     Response(TransactionId, &'a Message),
     Failed(TransactionId, Status),
-    Cancelled,
+    Cancelled(&'a Message),
 }
 
 /// What a context works with.

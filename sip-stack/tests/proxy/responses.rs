@@ -44,8 +44,20 @@ fn a_6xx_cancels_the_others_and_passes_when_they_have_ended() {
     stage.answer(first, 180, "x", "");
     let refused = stage.answer(second, 603, "y", "");
     assert_eq!((to(&refused, 11), to(&refused, CALLER)), (vec!["CANCEL".to_owned()], vec![]));
+    assert!(only(&refused, 11, "CANCEL").1.reasons().any(|reason| reason.is_sip(603)));
     let ended = stage.answer(first, 487, "x", "");
     assert_eq!((to(&ended, CALLER), to(&ended, 13)), (vec!["603".to_owned()], vec![]));
+    stage.rest();
+}
+
+#[test]
+fn a_phone_that_did_not_win_hears_that_another_one_has() {
+    let (mut stage, sent) = invited(vec![target(11, 1000), target(12, 1000)]);
+    let (first, second) = (only(&sent, 11, "INVITE"), only(&sent, 12, "INVITE"));
+    stage.answer(first, 180, "x", "");
+    let sent = stage.answer(second, 200, "y", "Contact: <sip:phone@192.0.2.12>");
+    assert!(only(&sent, 11, "CANCEL").1.reasons().any(|reason| reason.is_sip(200)));
+    stage.answer(first, 487, "x", "");
     stage.rest();
 }
 
@@ -91,6 +103,7 @@ fn a_cancel_is_answered_and_cancels_all_who_have_answered_something() {
     let cancelled = stage.receive(CALLER, of_invite(Method::Cancel));
     assert_eq!(to(&cancelled, CALLER), ["200"]);
     let (_, cancel) = only(&cancelled, 11, "CANCEL");
+    assert_eq!(cancel.reasons().count(), 0);
     assert_eq!(cancel.via().unwrap().branch, first.1.via().unwrap().branch);
     // §9.1: the other one is told as soon as it has said anything.
     assert_eq!(to(&cancelled, 12), [""; 0]);
