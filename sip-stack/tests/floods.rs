@@ -71,7 +71,7 @@ fn an_invite_without_contact_creates_no_dialog() {
 }
 
 #[test]
-fn an_invite_of_ours_creates_sixteen_dialogs_at_most() {
+fn an_invite_of_ours_creates_sixteen_dialogs_at_most_and_as_many_for_answers() {
     let mut endpoint = Endpoint::new([1; 32]);
     let heading = Heading {
         method: Method::Invite,
@@ -88,17 +88,24 @@ fn an_invite_of_ours_creates_sixteen_dialogs_at_most() {
     let Some(Output::Transmit(invite)) = endpoint.poll_output() else { panic!("the INVITE leaves") };
     let invite = Message::parse(invite.bytes).unwrap();
     let field = |name| String::from_utf8_lossy(invite.header(name).unwrap()).into_owned();
-    for fork in 0..100 {
-        let ringing = format!(
-            "SIP/2.0 180 Ringing\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag={fork}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+    let answer = |status: &str, fork: u32| {
+        format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag={fork}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
              Contact: <sip:b@192.0.2.2>\r\nContent-Length: 0\r\n\r\n",
             field(HeaderName::Via),
             field(HeaderName::From),
             field(HeaderName::To),
             field(HeaderName::CallId),
             field(HeaderName::CSeq),
-        );
-        feed(&mut endpoint, &ringing);
+        )
+    };
+    for fork in 0..100 {
+        feed(&mut endpoint, &answer("180 Ringing", fork));
     }
     assert_eq!(endpoint.dialogs(), 16);
+    // Whoever answers in the end has to hear an ACK.
+    let (_, events) = feed(&mut endpoint, &answer("200 OK", 100));
+    assert!(matches!(&events[..], [Event::Response { dialog: Some(_), .. }]), "{events:?}");
+    (101..200).for_each(|fork| _ = feed(&mut endpoint, &answer("200 OK", fork)));
+    assert_eq!(endpoint.dialogs(), 32);
 }

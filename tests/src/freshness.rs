@@ -35,7 +35,7 @@ impl fmt::Display for Stale {
                 write!(f, "{} is older than {}", program.display(), source.display())?;
             }
         }
-        f.write_str("; build it first (`cargo build --release`, or run `./dev test`)")
+        f.write_str("; build it first (`cargo build --workspace --bins`, or run `./dev test`)")
     }
 }
 

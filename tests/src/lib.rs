@@ -55,3 +55,15 @@ pub fn corpus(folder: &str) -> Vec<Vec<u8>> {
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
+
+/// A program of ours, as `./dev test` builds it: with the checks of the dev profile, or, where `LIVE_PROFILE` is `release`, as users have it.
+///
+/// # Panics
+/// When it is missing or older than its sources: a test of it would prove nothing.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let profile = std::env::var("LIVE_PROFILE").unwrap_or_else(|_| "debug".to_owned());
+    let binary = target().join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    freshness::check(&binary).unwrap_or_else(|stale| panic!("{stale}"));
+    binary
+}

@@ -1,4 +1,4 @@
-//! Our own phone as a program: the release build of `softphone`, headless or for one call.
+//! Our own phone as a program: `softphone`, headless or for one call.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::audio::Audio;
-use crate::freshness;
 use crate::ports::Ports;
 use crate::process::Program;
 use crate::switch::PASSWORD;
@@ -63,7 +62,7 @@ impl Softphone {
         let text = format!("[phone]\nports = [{first}, {}]\n", first + MEDIA_PORTS - 1);
         fs::write(&config, text).expect("the folder of the test is writable");
         let server = task.server.to_string();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(crate::program("softphone"));
         command.env("SOFTPHONE_PASSWORD", PASSWORD).args(what).arg("--config").arg(config);
         command.args(["--server", &server, "--user", task.user, "--codecs", task.codecs]);
         command.arg("--play").arg(task.says).arg("--record").arg(&recording).args(task.options);
@@ -114,7 +113,7 @@ impl Headless {
         let first = ports.udp(MEDIA_PORTS);
         let text = format!("[phone]\nports = [{first}, {}]\n", first + MEDIA_PORTS - 1);
         fs::write(&config, text).expect("the folder of the test is writable");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(crate::program("softphone"));
         command.env("SOFTPHONE_PASSWORD", PASSWORD).arg("run").arg("--config").arg(config);
         command.args(["--server", &server.to_string(), "--user", user]);
         let program = Program::start(&format!("headless softphone {user}"), &mut command);
@@ -145,16 +144,4 @@ impl Headless {
         self.program.tell("quit");
         assert!(self.program.finish().success(), "it left in order");
     }
-}
-
-/// The release build of the phone.
-///
-/// # Panics
-/// When it must not be tested.
-fn binary() -> PathBuf {
-    let binary = crate::target().join("release").join(format!("softphone{}", std::env::consts::EXE_SUFFIX));
-    if let Err(stale) = freshness::check(&binary) {
-        panic!("{stale}");
-    }
-    binary
 }

@@ -1,4 +1,4 @@
-//! The switch under test: the release program, on ports of its own, with a configuration and a data folder of its own.
+//! The switch under test, on ports of its own, with a configuration and a data folder of its own.
 //!
 //! Its users are 1000 to 1999 with the password `secret`; 1900 to 1999 ring for two seconds only; 8XXX goes to a
 //! static peer. With `SWITCH_ADDRESS=host:port` in the environment the tests talk to a server that is already running
@@ -13,7 +13,6 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::freshness;
 use crate::ports::Ports;
 use crate::process::Program;
 
@@ -220,15 +219,13 @@ impl Switch {
     }
 }
 
-/// The release build of the switch.
+/// The switch.
 ///
 /// # Panics
-/// When it is missing or older than its sources: a test of it would prove nothing.
+/// As [`crate::program`].
 #[must_use]
 pub fn binary() -> PathBuf {
-    let binary = crate::target().join("release").join(format!("softswitch{}", std::env::consts::EXE_SUFFIX));
-    freshness::check(&binary).unwrap_or_else(|stale| panic!("{stale}"));
-    binary
+    crate::program("softswitch")
 }
 
 fn command(binary: &Path, config: &Path, folder: &Path) -> Command {

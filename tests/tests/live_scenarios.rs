@@ -1,4 +1,4 @@
-//! The files of `scenarios/` live: our phones with real sockets against the release build of the switch.
+//! The files of `scenarios/` live: our phones with real sockets against the switch as a program.
 //!
 //! Each has a switch of its own with the configuration of the file. A claim may take five times as long as it says, because
 //! other tests keep the machine busy; what is told is what the phones saw and heard.
@@ -109,6 +109,7 @@ live! {
     hold
     keys_as_tones
     lossy_network
+    merge
     message
     no_answer
     presence
@@ -117,6 +118,7 @@ live! {
     transfer_blind
     transfer_by_callee
     transfer_fails
+    transfer_ringing
     transfer_to_conference
     two_devices
     unknown_number

@@ -1,4 +1,4 @@
-//! A small swarm live: real sockets of twenty phones against the release build of the switch.
+//! A small swarm live: real sockets of twenty phones against the switch as a program.
 //!
 //! How long anything takes is not judged: other tests keep the machine busy.
 

@@ -371,7 +371,7 @@ impl Transactions {
     }
 
     /// The dialog that `response` to our INVITE creates (RFC 3261 §12.1.2), with the Contact of that INVITE. `None`
-    /// beyond sixteen of them.
+    /// beyond sixteen of them; a 2xx finds room for sixteen more, for it has to be acknowledged whatever rang before it.
     pub(crate) fn client_dialog(
         &mut self,
         id: TransactionId,
@@ -379,7 +379,9 @@ impl Transactions {
         response: &Message,
     ) -> Option<Dialog> {
         let entry = self.table.get_mut(id)?;
-        if entry.forks == FORKS {
+        let is_success = response.status().is_some_and(|status| status.is_success());
+        let bound = if is_success { 2 * FORKS } else { FORKS };
+        if entry.forks >= bound {
             return None;
         }
         entry.forks += 1;

@@ -62,7 +62,7 @@ fn a_segment_replays_byte_for_byte() {
 #[test]
 fn every_segment_replays_alone_though_its_snapshot_was_written_during_traffic() {
     let mut driver = Driver::new(tight(), Memory::default());
-    storm(&mut driver, 200);
+    storm(&mut driver, 100);
     assert_eq!(driver.abandoned, 0);
     let segments = driver.finish();
     assert!(segments.len() > 3, "{} segments", segments.len());
@@ -74,7 +74,7 @@ fn every_segment_replays_alone_though_its_snapshot_was_written_during_traffic() 
         let last_slice = kinds.iter().rposition(|kind| *kind == Kind::Slice).unwrap_or(0);
         interleaved += kinds[..last_slice].iter().filter(|kind| **kind == Kind::Input).count();
     }
-    assert!(interleaved > 20, "only {interleaved} inputs came between slices");
+    assert!(interleaved > 10, "only {interleaved} inputs came between slices");
 }
 
 #[test]
