@@ -5,7 +5,7 @@
 //! | with state | cookie, 16 random characters, `.`, 16 digits of the hash by which a loop is seen |
 //! | without state | cookie, 16 digits of the hash of the branch that came, `.`, the flow that the response goes back on |
 
-use super::token;
+use super::token::{self, Place};
 use crate::header::{HeaderName, MAGIC_COOKIE, Via};
 use crate::message::Message;
 use crate::transaction::KeyHasher;
@@ -51,7 +51,7 @@ pub(super) fn with_state(random: &[u8; 16], loop_hash: &[u8; 16]) -> Vec<u8> {
 /// The branch of a request that is sent without state: the same for each copy of it, and for its ACK and CANCEL.
 pub(super) fn without_state(hasher: &KeyHasher, request: &Message, back: &Flow) -> Option<Vec<u8>> {
     let hash = came_with(hasher, request, 0)?;
-    let token = token::seal(hasher, &hash, back);
+    let token = token::seal(hasher, Place::Via, [&hash, b""], back);
     Some([MAGIC_COOKIE, &hash, b".", token.as_bytes()].concat())
 }
 
@@ -62,7 +62,7 @@ pub(super) fn way_back(hasher: &KeyHasher, response: &Message) -> Option<Flow> {
     let token = rest.strip_prefix(b".")?;
     // §16.11: it equals the one that the next Via leads to.
     (came_with(hasher, response, 1)? == *hash).then_some(())?;
-    token::open(hasher, hash, token)
+    token::open(hasher, Place::Via, [hash, b""], token)
 }
 
 /// The hash of what tells the transactions of the hop before us apart: the branch in the Via at that place, and where that is no

@@ -5,7 +5,7 @@
 //! both, and the second is the side that it goes to; so nothing has to be kept or asked of the DNS, transports and addresses may
 //! differ between the sides (RFC 5658 §3), and phones behind translators are reached over the flow they have opened.
 
-use super::token;
+use super::token::{self, Place};
 use crate::header::NameAddr;
 use crate::message::{Mandatory, Message, Uri};
 use crate::transaction::KeyHasher;
@@ -23,7 +23,7 @@ pub(super) struct Way<'a> {
     pub(super) uri: &'a [u8],
     /// Route values, with their brackets.
     pub(super) routes: SmallVec<[&'a [u8]; 4]>,
-    /// The flow in the last of our own routes.
+    /// The flow in the last of our own routes, where that leads to the side which the request is not from.
     pub(super) flow: Option<Flow>,
 }
 
@@ -31,18 +31,16 @@ impl<'a> Way<'a> {
     /// Takes ourselves out of Request-URI and Route (§16.4): the routes that we have recorded, and the first `own` ones
     /// ([`own_routes`]).
     pub(super) fn of(hasher: &KeyHasher, request: &'a Message, own: usize) -> Way<'a> {
-        let call_id = request.call_id().unwrap_or_default();
-        let recorded = |uri: &Uri<'_>| {
-            let token = uri.user?.strip_prefix(MARK)?;
-            token::open(hasher, call_id, token)
-        };
+        let sides = Sides::of(request);
+        let recorded = |uri: &Uri<'_>| sides.open(hasher, uri.user?.strip_prefix(MARK)?);
+        let in_uri = request.uri().ok().as_ref().and_then(recorded);
         let mut way = Way {
             uri: request.request_uri(),
             routes: request.list(crate::header::HeaderName::Route).collect(),
-            flow: request.uri().ok().as_ref().and_then(recorded),
+            flow: None,
         };
         // A strict router before us: what it took from us is the Request-URI, and the real one is the last Route.
-        if way.flow.is_some()
+        if in_uri.is_some()
             && let Some(last) = way.routes.pop()
         {
             way.uri = NameAddr::parse(last).map_or(way.uri, |last| last.uri.text);
@@ -52,11 +50,12 @@ impl<'a> Way<'a> {
             .iter()
             .enumerate()
             .map_while(|(place, route)| {
-                let flow = NameAddr::parse(route).ok().and_then(|route| recorded(&route.uri));
-                (flow.is_some() || place < own).then_some(flow)
+                let recorded = NameAddr::parse(route).ok().and_then(|route| recorded(&route.uri));
+                (recorded.is_some() || place < own).then_some(recorded)
             })
-            .collect::<SmallVec<[Option<Flow>; 4]>>();
-        way.flow = own.iter().rev().flatten().next().copied().or(way.flow);
+            .collect::<SmallVec<[Option<Recorded>; 4]>>();
+        let last = own.iter().rev().flatten().next().copied().or(in_uri);
+        way.flow = last.filter(|last| last.is_far_side).map(|last| last.flow);
         way.routes.drain(..own.len());
         way
     }
@@ -75,14 +74,56 @@ impl<'a> Way<'a> {
     }
 }
 
+/// A route that we have recorded.
+#[derive(Clone, Copy)]
+struct Recorded {
+    flow: Flow,
+    /// It leads to the side that the request is not from.
+    is_far_side: bool,
+}
+
+/// What tells the sides of a dialog apart: the caller's tag, which the route is bound to, is in From or in To.
+struct Sides<'a> {
+    call_id: &'a [u8],
+    from_tag: &'a [u8],
+    to_tag: &'a [u8],
+}
+
+impl<'a> Sides<'a> {
+    fn of(request: &'a Message) -> Sides<'a> {
+        Sides {
+            call_id: request.call_id().unwrap_or_default(),
+            from_tag: caller_tag(request),
+            to_tag: request.to().ok().and_then(|to| to.tag()).unwrap_or_default(),
+        }
+    }
+
+    fn open(&self, hasher: &KeyHasher, token: &[u8]) -> Option<Recorded> {
+        let kinds = [
+            (Place::ToCallee, self.from_tag, true),
+            (Place::ToCaller, self.to_tag, true),
+            (Place::ToCaller, self.from_tag, false),
+            (Place::ToCallee, self.to_tag, false),
+        ];
+        kinds.into_iter().find_map(|(place, tag, is_far_side)| {
+            let flow = token::open(hasher, place, [self.call_id, tag], token)?;
+            Some(Recorded { flow, is_far_side })
+        })
+    }
+}
+
+fn caller_tag(request: &Message) -> &[u8] {
+    request.from().ok().and_then(|from| from.tag()).unwrap_or_default()
+}
+
 /// How many Route values at the front mean us, though we have not recorded them: such as that of a phone that is told of us as its
 /// proxy.
 pub fn own_routes(request: &Message, is_ours: impl Fn(&Uri<'_>) -> bool) -> usize {
     request.route().map_while(Result::ok).take_while(|route| is_ours(&route.uri)).count()
 }
 
-/// Where a request goes that comes by the route that we have recorded; `None` for any other. Within a dialog alone: a token
-/// opens no other call.
+/// Where a request goes that comes by the route that we have recorded; `None` for any other. Within a dialog alone, and to the far
+/// side alone: a token opens no other call, and leads nobody back to itself.
 pub(super) fn recorded_way(hasher: &KeyHasher, request: &Message, fields: &Mandatory<'_>) -> Option<Flow> {
     fields.to.tag()?;
     let uri = request.request_uri();
@@ -106,7 +147,8 @@ pub(super) fn record_route(
     let call_id = request.call_id().unwrap_or_default();
     let is_secure = |uri: &[u8]| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
     let secure = is_secure(target) || is_secure(request.request_uri());
-    [(down, down_host), (up, up_host)].map(|(flow, host)| {
+    let sides = [(Place::ToCallee, down, down_host), (Place::ToCaller, up, up_host)];
+    sides.map(|(place, flow, host)| {
         let scheme: &[u8] = if secure { b"<sips:~" } else { b"<sip:~" };
         let transport: &[u8] = match (flow.transport, secure) {
             (Transport::Udp, _) | (Transport::Tcp | Transport::Tls, true) => b"",
@@ -116,7 +158,7 @@ pub(super) fn record_route(
             (Transport::Wss, true) => b";transport=ws",
             (Transport::Wss, false) => b";transport=wss",
         };
-        let token = token::seal(hasher, call_id, flow);
+        let token = token::seal(hasher, place, [call_id, caller_tag(request)], flow);
         [scheme, token.as_bytes(), b"@", host, transport, b";lr>"].concat().into()
     })
 }
@@ -137,6 +179,13 @@ mod tests {
             local: ([192, 0, 2, 1], 5060).into(),
             peer: ([192, 0, 2, peer], 5060).into(),
         }
+    }
+
+    /// The same, from the callee.
+    fn of_callee(uri: &str, routes: &[&str]) -> Message {
+        let text = String::from_utf8(request(uri, routes).bytes().to_vec()).unwrap();
+        let text = text.replace("From: <sip:a@h>;tag=1", "From: <sip:b@h>;tag=2");
+        Message::parse(text.replace("To: <sip:b@h>;tag=2", "To: <sip:a@h>;tag=1").into()).unwrap()
     }
 
     fn request(uri: &str, routes: &[&str]) -> Message {
@@ -171,7 +220,7 @@ mod tests {
         let of_caller = request("sip:b@192.0.2.8", &[&up, &down, "<sip:next;lr>"]);
         let way = Way::of(&hasher(), &of_caller, 0);
         assert_eq!(parts(&way), ("sip:b@192.0.2.8", vec!["<sip:next;lr>"], Some(flow(8))));
-        let of_callee = request("sip:a@192.0.2.7", &[&format!("{down}, {up}")]);
+        let of_callee = of_callee("sip:a@192.0.2.7", &[&format!("{down}, {up}")]);
         let way = Way::of(&hasher(), &of_callee, 0);
         assert_eq!(parts(&way), ("sip:a@192.0.2.7", vec![], Some(flow(7))));
         assert_eq!(recorded_way(&hasher(), &of_callee, &of_callee.validate().unwrap()), Some(flow(7)));
@@ -200,6 +249,19 @@ mod tests {
         let text = String::from_utf8(other.bytes().to_vec()).unwrap();
         for changed in [text.replace("Call-ID: c", "Call-ID: d"), text.replace(";tag=2", "")] {
             let message = Message::parse(changed.into()).unwrap();
+            assert_eq!(recorded_way(&hasher(), &message, &message.validate().unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn a_recorded_route_leads_nobody_back_to_itself() {
+        let [up, down] = recorded();
+        for routes in [vec![&*up], vec![&*down, &*up], vec![&*up, &*down, &*up]] {
+            let message = request("sip:a@192.0.2.7", &routes);
+            assert_eq!(recorded_way(&hasher(), &message, &message.validate().unwrap()), None);
+        }
+        for routes in [vec![&*down], vec![&*up, &*down]] {
+            let message = of_callee("sip:b@192.0.2.8", &routes);
             assert_eq!(recorded_way(&hasher(), &message, &message.validate().unwrap()), None);
         }
     }

@@ -1,8 +1,9 @@
 //! A flow as text that only we can write: what our Record-Route and Via say of where the next message has to go, so that
 //! nothing needs to be kept for it (RFC 3261 §16.6 step 4, §16.11; RFC 5626 §5.2 calls it a flow token).
 //!
-//! It is bound to what it is written into, so that it opens nothing else: in a Record-Route to the Call-ID. Left out on purpose:
-//! keeping it from being read (both ends know each other's addresses from SDP), and the zone of a link-local address.
+//! It is bound to what it is written into, so that it opens nothing else: in a Record-Route to Call-ID, the caller's tag and the side
+//! that it leads to. Left out on purpose: an end (whether the call lives is the user's to know, see [`super::Passing`]), keeping it
+//! from being read (both ends know each other's addresses from SDP), and the zone of a link-local address.
 
 use crate::transaction::KeyHasher;
 use crate::transport::{Flow, ListenerId, Transport};
@@ -18,8 +19,29 @@ const TAG: usize = 8;
 const LOCAL_IS_IPV6: u8 = 0x10;
 const PEER_IS_IPV6: u8 = 0x20;
 
+/// What a token is written into. One kind does not open as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Our Via in what passes: the way of the response.
+    Via,
+    /// Our Record-Route: the way to who called.
+    ToCaller,
+    /// Our Record-Route: the way to who was called.
+    ToCallee,
+}
+
+impl Place {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Place::Via => b"flow token in via",
+            Place::ToCaller => b"flow token to caller",
+            Place::ToCallee => b"flow token to callee",
+        }
+    }
+}
+
 /// `flow` for a place that is known by `bound_to`.
-pub(super) fn seal(hasher: &KeyHasher, bound_to: &[u8], flow: &Flow) -> String {
+pub(super) fn seal(hasher: &KeyHasher, place: Place, bound_to: [&[u8]; 2], flow: &Flow) -> String {
     let mut octets = Octets::from_slice(&flow.listener.0.to_be_bytes());
     let ipv6 = |address: SocketAddr, bit| if address.is_ipv6() { bit } else { 0 };
     let transport = match flow.transport {
@@ -37,18 +59,18 @@ pub(super) fn seal(hasher: &KeyHasher, bound_to: &[u8], flow: &Flow) -> String {
         }
         octets.extend_from_slice(&address.port().to_be_bytes());
     }
-    let tag = tag(hasher, bound_to, &octets);
+    let tag = tag(hasher, place, bound_to, &octets);
     octets.extend_from_slice(&tag);
     URL_SAFE_NO_PAD.encode(&octets)
 }
 
 /// The flow that [`seal`] wrote for the same place; `None` for anything else.
-pub(super) fn open(hasher: &KeyHasher, bound_to: &[u8], text: &[u8]) -> Option<Flow> {
+pub(super) fn open(hasher: &KeyHasher, place: Place, bound_to: [&[u8]; 2], text: &[u8]) -> Option<Flow> {
     // Two IPv6 addresses are the longest.
     let mut octets = [0; 60];
     let length = URL_SAFE_NO_PAD.decode_slice(text, &mut octets).ok()?;
     let (octets, sent) = octets.get(..length)?.split_at_checked(length.checked_sub(TAG)?)?;
-    if tag(hasher, bound_to, octets) != *sent {
+    if tag(hasher, place, bound_to, octets) != *sent {
         return None;
     }
     let (listener, rest) = octets.split_first_chunk::<2>()?;
@@ -78,13 +100,15 @@ fn address(octets: &[u8], is_ipv6: bool) -> Option<(SocketAddr, &[u8])> {
     Some((SocketAddr::new(ip, u16::from_be_bytes(*port)), rest))
 }
 
-fn tag(hasher: &KeyHasher, bound_to: &[u8], octets: &[u8]) -> [u8; TAG] {
-    ((hasher.hash(&[b"flow token", bound_to, octets]) >> 64) as u64).to_be_bytes()
+fn tag(hasher: &KeyHasher, place: Place, [first, second]: [&[u8]; 2], octets: &[u8]) -> [u8; TAG] {
+    ((hasher.hash(&[place.label(), first, second, octets]) >> 64) as u64).to_be_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CALL: [&[u8]; 2] = [b"call", b"tag"];
 
     fn flow(local: &str, peer: &str, transport: Transport) -> Flow {
         Flow {
@@ -106,25 +130,39 @@ mod tests {
             ("10.0.0.1:5060", "10.0.0.2:2", Transport::Tcp),
         ] {
             let flow = flow(local, peer, transport);
-            let text = seal(&hasher, b"call", &flow);
+            let text = seal(&hasher, Place::Via, CALL, &flow);
             assert!(crate::message::is_token(text.as_bytes()), "{text}");
-            assert_eq!(open(&hasher, b"call", text.as_bytes()), Some(flow));
+            assert_eq!(open(&hasher, Place::Via, CALL, text.as_bytes()), Some(flow));
         }
     }
 
     #[test]
     fn a_text_of_others_or_for_another_place_opens_nothing() {
         let hasher = KeyHasher::new([7; 16]);
-        let text = seal(&hasher, b"call", &flow("192.0.2.1:5060", "192.0.2.2:5060", Transport::Udp));
-        assert_eq!(open(&hasher, b"other call", text.as_bytes()), None);
-        assert_eq!(open(&KeyHasher::new([8; 16]), b"call", text.as_bytes()), None);
+        let text = seal(&hasher, Place::Via, CALL, &flow("192.0.2.1:5060", "192.0.2.2:5060", Transport::Udp));
+        assert_eq!(open(&hasher, Place::Via, [b"call", b"other"], text.as_bytes()), None);
+        assert_eq!(open(&KeyHasher::new([8; 16]), Place::Via, CALL, text.as_bytes()), None);
         for at in 0..text.len() {
             let mut forged = text.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(open(&hasher, b"call", &forged), None, "{at}");
+            assert_eq!(open(&hasher, Place::Via, CALL, &forged), None, "{at}");
         }
         for junk in [&b""[..], b"A", b"\xff", &[b'A'; 200]] {
-            assert_eq!(open(&hasher, b"call", junk), None);
+            assert_eq!(open(&hasher, Place::Via, CALL, junk), None);
+        }
+    }
+
+    #[test]
+    fn a_token_of_one_place_opens_in_no_other() {
+        let hasher = KeyHasher::new([7; 16]);
+        let flow = flow("192.0.2.1:5060", "192.0.2.2:5060", Transport::Udp);
+        let places = [Place::Via, Place::ToCaller, Place::ToCallee];
+        for written in places {
+            let text = seal(&hasher, written, CALL, &flow);
+            for read in places {
+                let opened = open(&hasher, read, CALL, text.as_bytes());
+                assert_eq!(opened.is_some(), written == read, "{written:?} {read:?}");
+            }
         }
     }
 }
