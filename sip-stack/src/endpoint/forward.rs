@@ -56,7 +56,7 @@ impl Endpoint {
     }
 
     /// 64·T1 of this endpoint.
-    pub(crate) fn transaction_time(&self) -> core::time::Duration {
+    pub fn transaction_time(&self) -> core::time::Duration {
         self.transactions.timing().transaction()
     }
 

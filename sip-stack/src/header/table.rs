@@ -97,6 +97,7 @@ headers! {
     ReferTo = "Refer-To" / "r",
     ReferredBy = "Referred-By" / "b",
     RejectContact = "Reject-Contact" / "j",
+    RemotePartyId = "Remote-Party-ID",
     Replaces = "Replaces",
     ReplyTo = "Reply-To",
     RequestDisposition = "Request-Disposition" / "d",

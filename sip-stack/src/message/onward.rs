@@ -67,8 +67,8 @@ impl Message {
         writer.finish_with(self.body())
     }
 
-    /// The response without its topmost Via (§16.7 step 3), with `more` fields of other responses (step 7). `None` when it has
-    /// no other Via: then it was for us.
+    /// The response without its topmost Via (§16.7 step 3) and what its sender says of who it is ([`is_identity`]), with `more`
+    /// fields of other responses (step 7). `None` when it has no other Via: then it was for us.
     pub(crate) fn without_top_via(&self, more: &[(HeaderName, Bytes)]) -> Option<Bytes> {
         self.list(HeaderName::Via).nth(1)?;
         let added: usize = more.iter().map(|(name, value)| name.as_bytes().len() + value.len() + 4).sum();
@@ -79,6 +79,9 @@ impl Message {
         let mut has_length = false;
         for line in self.lines() {
             has_length |= line.name == Some(HeaderName::ContentLength);
+            if line.name.is_some_and(is_identity) {
+                continue;
+            }
             if removed || line.name != Some(HeaderName::Via) {
                 writer.raw_line(line.raw);
                 continue;
@@ -121,6 +124,12 @@ impl Message {
         };
         if before.ends_with(b"\n") { before.len() } else { section.len() }
     }
+}
+
+/// Whether a field says who its sender is: what only those may say who are believed (RFC 3325 §5, §9.2; Remote-Party-ID is the older
+/// field for the same).
+pub(crate) const fn is_identity(name: HeaderName) -> bool {
+    matches!(name, HeaderName::PAssertedIdentity | HeaderName::PPreferredIdentity | HeaderName::RemotePartyId)
 }
 
 /// A header field with its line as it came.

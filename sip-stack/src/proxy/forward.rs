@@ -8,7 +8,7 @@ use super::validate::hops_left;
 use crate::auth::Credentials;
 use crate::endpoint::Request;
 use crate::header::HeaderName;
-use crate::message::onward::Onward;
+use crate::message::onward::{Onward, is_identity};
 use crate::message::{Method, Uri};
 use crate::transaction::TransactionId;
 use bytes::Bytes;
@@ -30,9 +30,10 @@ pub struct Forwarding {
     pub each: Duration,
     /// When nobody is asked any more.
     pub all: Duration,
-    /// The realm whose Proxy-Authorization was for us and goes no further (§22.3); empty: none.
+    /// The realm whose credentials were for us and go no further (§22.3); empty: none.
     pub realm: Bytes,
-    /// Whether the caller may assert who it is (RFC 3325 §5); otherwise what it asserts is left out.
+    /// Whether the caller may assert who it is (RFC 3325 §5); otherwise what it says of that beside From is left out. What those
+    /// say who answer is left out always.
     pub is_trusted: bool,
 }
 
@@ -40,14 +41,17 @@ impl Forwarding {
     /// Whether a field was for us, or is not to be believed.
     fn consumes(&self, name: HeaderName, value: &[u8]) -> bool {
         match name {
-            HeaderName::ProxyAuthorization => {
-                !self.realm.is_empty()
-                    && Credentials::parse(value).is_ok_and(|sent| sent.realm == self.realm[..])
-            }
-            HeaderName::PAssertedIdentity => !self.is_trusted,
-            _ => false,
+            name if is_identity(name) => !self.is_trusted,
+            name => !self.realm.is_empty() && is_for_realm(name, value, |realm| *realm == self.realm[..]),
         }
     }
+}
+
+/// Whether a field has credentials for one of those realms: whoever got them could use them (§22.3). Either field: phones
+/// send those of their registration along.
+pub(super) fn is_for_realm(name: HeaderName, value: &[u8], is_ours: impl Fn(&[u8]) -> bool) -> bool {
+    matches!(name, HeaderName::ProxyAuthorization | HeaderName::Authorization)
+        && Credentials::parse(value).is_ok_and(|sent| is_ours(&sent.realm.unquoted()))
 }
 
 impl Work<'_> {

@@ -32,7 +32,7 @@ mod validate;
 
 pub use context::Context;
 pub use forward::Forwarding;
-pub use pass::{Passing, pass};
+pub use pass::{Passing, pass, refuse};
 pub(crate) use pass::{passing_request, passing_response};
 pub use route::own_routes;
 pub use target::{Hop, MAX_TARGETS, Target};

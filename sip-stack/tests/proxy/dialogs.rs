@@ -132,3 +132,61 @@ fn a_callee_that_has_moved_to_another_port_of_its_host_is_found() {
     let flow = stage.receive(CALLER, moved);
     assert_eq!(to(&flow, 11), ["BYE"]);
 }
+
+fn credentials(name: &str, realm: &str) -> String {
+    format!(
+        "{name}: Digest username=\"a\", realm=\"{realm}\", nonce=\"n\", uri=\"sip:b@h\", \
+         response=\"00000000000000000000000000000000\"\r\n"
+    )
+}
+
+#[test]
+fn credentials_for_us_do_not_pass_in_any_request() {
+    let (mut stage, answer) = established();
+    let mut headers = String::new();
+    for name in ["Proxy-Authorization", "Authorization"] {
+        headers += &credentials(name, "example.com");
+        headers += &credentials(name, "other");
+    }
+    for method in ["ACK", "BYE", "INVITE", "CANCEL"] {
+        let sent = stage.receive(CALLER, within(&answer, true, method, method, &headers));
+        let (_, passed) = only(&sent, 11, method);
+        for name in [HeaderName::ProxyAuthorization, HeaderName::Authorization] {
+            let left: Vec<_> = passed.headers(name).map(String::from_utf8_lossy).collect();
+            assert!(left.len() == 1 && left[0].contains("\"other\""), "{method} {left:?}");
+        }
+    }
+}
+
+const IDENTITIES: &str = "P-Asserted-Identity: <sip:boss@h>\r\nP-Preferred-Identity: <sip:boss@h>\r\n\
+                          Remote-Party-ID: <sip:boss@h>;party=calling\r\n";
+
+#[test]
+fn what_a_phone_says_of_who_it_is_passes_neither_in_requests_nor_in_responses() {
+    let (mut stage, answer) = established();
+    let sent = stage.receive(CALLER, within(&answer, true, "UPDATE", "u", IDENTITIES));
+    let (_, update) = only(&sent, 11, "UPDATE");
+    let back = stage.receive(11, answer_to(update, 200, "", IDENTITIES));
+    let (mut ringing, sent) = invited(vec![target(11, 1000)]);
+    let invite = only(&sent, 11, "INVITE").clone();
+    let progress = ringing.answer(&invite, 183, "bob", IDENTITIES);
+    let failure = ringing.answer(&invite, 486, "bob", IDENTITIES);
+    for message in [
+        update,
+        &only(&back, CALLER, "200").1,
+        &only(&progress, CALLER, "183").1,
+        &only(&failure, CALLER, "486").1,
+    ] {
+        assert!(!String::from_utf8_lossy(message.bytes()).contains("boss"), "{message:?}");
+    }
+}
+
+#[test]
+fn nobody_reaches_itself_by_the_route_of_its_call() {
+    let (mut stage, answer) = established();
+    let text = within(&answer, true, "BYE", "b", "");
+    let routes: Vec<_> = answer.list(HeaderName::RecordRoute).map(String::from_utf8_lossy).collect();
+    let forged = text.replace(&format!("{}, {}", routes[1], routes[0]), &routes[1]);
+    assert_ne!(forged, text);
+    assert_eq!(to(&stage.receive(CALLER, forged), CALLER), ["481"]);
+}

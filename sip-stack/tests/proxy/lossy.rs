@@ -331,7 +331,9 @@ impl World {
                 };
                 self.proxy.forward(self.now, &mut self.endpoint, request, forwarding);
             }
-            Event::Passing(passing) => pass(&mut self.endpoint, &passing, HOST).unwrap(),
+            Event::Passing(passing) => {
+                pass(&mut self.endpoint, &passing, HOST, |_| false).unwrap();
+            }
             other => panic!("{other:?}"),
         }
     }

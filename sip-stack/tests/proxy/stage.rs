@@ -172,7 +172,9 @@ impl Stage {
                 self.proxy.forward(self.now, &mut self.endpoint, request, forwarding);
             }
             Event::Passing(passing) => {
-                if let Err(refusal) = pass(&mut self.endpoint, &passing, HOST) {
+                if let Err(refusal) =
+                    pass(&mut self.endpoint, &passing, HOST, |realm| realm == b"example.com")
+                {
                     self.refused.push(refusal);
                 }
             }

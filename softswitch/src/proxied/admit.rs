@@ -13,7 +13,8 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status, Uri};
 use sip_stack::proxy::{Forwarding, Hop, Proxy, Target, own_routes};
 use sip_stack::resolve::Host;
-use sip_stack::transport::Transport;
+use sip_stack::transaction::KeyHasher;
+use sip_stack::transport::{Flow, Transport};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
@@ -76,7 +77,9 @@ impl Proxied {
         caller: &str,
         number: impl FnOnce() -> u64,
     ) {
-        let destination = match self.admit(env, registrar, &request, &called, caller) {
+        let own_routes = own_routes(&request.message, |uri| is_ours(env, &request, uri));
+        let admitted = self.admit(env, registrar, &request, (&called, caller), own_routes);
+        let destination = match admitted {
             Ok(destination) => destination,
             Err((status, reason)) => return refuse(env, &request, called.callee, status, reason),
         };
@@ -95,13 +98,17 @@ impl Proxied {
             dialogs: SmallVec::new(),
             silent_at: None,
             has_timer: false,
+            caller_flow: request.flow,
+            callee_flows: destination.flows(),
+            byes: SmallVec::new(),
+            forget_at: None,
             armed: None,
         };
         let forwarding = Forwarding {
             owner: 0,
             targets: destination.targets,
             record_route: Some(env.sent_by(&request.flow).into()),
-            own_routes: own_routes(message, |uri| is_ours(env, &request, uri)),
+            own_routes,
             each: EACH,
             all: destination.rings,
             realm: Bytes::copy_from_slice(call.domain.as_bytes()),
@@ -117,8 +124,8 @@ impl Proxied {
         env: &Environment,
         registrar: &Registrar,
         request: &Request,
-        called: &Called,
-        caller: &str,
+        (called, caller): (&Called, &str),
+        own_routes: usize,
     ) -> Result<Destination, (Status, Option<Refusal>)> {
         let Called { domain, callee, device } = called;
         let domain = *domain;
@@ -127,6 +134,18 @@ impl Proxied {
         }
         if !is_caller(env, &request.message, domain, caller) {
             return Err((Status::FORBIDDEN, None));
+        }
+        // Where a call goes the dial plan and the registrations say, and not whoever calls.
+        if request.message.list(HeaderName::Route).count() > own_routes {
+            return Err((Status::FORBIDDEN, None));
+        }
+        let hasher = env.endpoint.hasher();
+        if self.is_up(hasher, &request.message) {
+            // As §8.2.2.2 has it: two calls of one name could not be told apart.
+            return Err((Status::LOOP_DETECTED, None));
+        }
+        if self.has_enough(hasher, &domain_name(env, domain), caller) {
+            return Err((Status::BUSY_HERE, None));
         }
         let target = env.domain(domain).and_then(|domain| domain.route(callee));
         match target.ok_or((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))? {
@@ -149,6 +168,27 @@ impl Proxied {
             // `Called` has looked.
             config::Target::Service(_) => Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber))),
         }
+    }
+}
+
+impl Proxied {
+    /// Whether there is a call of the INVITE's Call-ID and From tag that is not over.
+    fn is_up(&self, hasher: &KeyHasher, invite: &Message) -> bool {
+        let call_id = invite.call_id().unwrap_or_default();
+        let tag = invite.from().ok().and_then(|from| from.tag()).unwrap_or_default();
+        let known = self.known(hasher, call_id, tag);
+        known.and_then(|id| self.calls.get(id)).is_some_and(Call::is_live)
+    }
+}
+
+impl Destination {
+    /// Every flow that it may be reached over.
+    fn flows(&self) -> Box<[Flow]> {
+        let mut flows: Vec<_> =
+            self.targets.iter().flat_map(|target| target.ways.iter().map(|hop| hop.flow)).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        flows.into()
     }
 }
 
@@ -193,6 +233,9 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, status: Statu
     let mut response = env.endpoint.response(request, status, None);
     if status == Status::SERVICE_UNAVAILABLE {
         response.number(HeaderName::RetryAfter, env.retry_after_s(request));
+    }
+    if status == Status::BUSY_HERE {
+        response.header(HeaderName::Warning, b"399 softswitch \"too many calls of this user at once\"");
     }
     sign_response(&mut response);
     env.endpoint.respond(env.now, transaction, status, response.finish());

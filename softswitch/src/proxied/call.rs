@@ -3,11 +3,17 @@
 //! | the call | ends |
 //! |---|---|
 //! | rings | with its final failure; nobody rings for longer than `ring_s` of who is called, and Timer C (RFC 3261 §16.8) |
-//! | was answered | with the BYE of its last dialog, whatever is answered to that |
+//! | was answered | when the BYE of its last dialog is answered by the other side (2xx, 481, 408), or by nobody for 64·T1 |
 //! | was answered, and its session timer (RFC 4028 §9), seen in the 2xx of INVITE and UPDATE, runs out | then, with 408 |
 //! | was answered without a session timer | when nothing of it has passed for 12 hours, with 408 |
+//!
+//! What one party alone can send moves nothing: a BYE that never reaches the other side, or that it sends in the other's name,
+//! or a response of its own. Which side a message is of its tags say; that it is of that side, its address. A party whose address
+//! changes within a call is not believed: then the call ends by its timer.
+//!
+//! For 64·T1 after its end a call is still known, so that ACK and BYE that come again find their way.
 
-use super::key;
+use super::{caller_key, key};
 use crate::core::Event;
 use crate::core::environment::Environment;
 use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
@@ -17,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::{Armed, KeyHasher};
+use sip_stack::transport::Flow;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -24,7 +31,10 @@ use std::sync::Arc;
 /// message, and short enough that what is left behind does not fill the table.
 const SILENCE: Duration = Duration::from_secs(12 * 3_600);
 
-/// Answers of one call, from several phones, whose BYE is waited for.
+/// The bounds of what a session timer is believed to say.
+const SHORTEST: Duration = Duration::from_secs(90);
+
+/// Answers of one call, from several phones, whose BYE is waited for; and BYEs of one side that are waited on for an answer.
 const DIALOGS: usize = 16;
 
 /// One call.
@@ -44,17 +54,43 @@ pub(super) struct Call {
     pub(super) silent_at: Option<Time>,
     /// The session has a timer.
     pub(super) has_timer: bool,
+    /// How the caller is reached.
+    pub(super) caller_flow: Flow,
+    /// How those are reached who were asked.
+    pub(super) callee_flows: Box<[Flow]>,
+    /// BYEs that nobody has answered yet.
+    pub(super) byes: SmallVec<[Bye; 0]>,
+    /// It is over, and is forgotten then.
+    pub(super) forget_at: Option<Time>,
     pub(super) armed: Option<Armed>,
 }
 
+/// A BYE on its way.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Bye {
+    by: Side,
+    number: u32,
+    /// The callee's tag.
+    dialog: Bytes,
+    /// When it is over without an answer; `None` if the BYE did not go where the other side is known to be.
+    due: Option<Time>,
+}
+
 /// One of the two parties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Side {
     Caller,
     Callee,
 }
 
 impl Side {
+    pub(super) const fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+
     pub(super) const fn ended_by(self) -> EndedBy {
         match self {
             Side::Caller => EndedBy::Caller,
@@ -72,6 +108,37 @@ pub(super) struct End {
 impl Call {
     pub(super) fn key(&self, hasher: &KeyHasher) -> u128 {
         key(hasher, &self.call_id, &self.caller_tag)
+    }
+
+    pub(super) fn caller_key(&self, hasher: &KeyHasher) -> u128 {
+        caller_key(hasher, &self.domain, &self.caller)
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.forget_at.is_none()
+    }
+
+    fn flows(&self, side: Side) -> &[Flow] {
+        match side {
+            Side::Caller => core::slice::from_ref(&self.caller_flow),
+            Side::Callee => &self.callee_flows,
+        }
+    }
+
+    fn is_at(&self, side: Side, flow: &Flow) -> bool {
+        self.flows(side).iter().any(|own| own.peer == flow.peer)
+    }
+
+    /// Whether a request of that side may go from one flow to another: to the other side, and not from there. Phones behind one proxy
+    /// have one flow.
+    pub(super) fn may_pass(&self, side: Side, from: &Flow, to: &Flow) -> bool {
+        self.flows(side.other()).contains(to) && (self.is_at(side, from) || !self.is_at(side.other(), from))
+    }
+
+    /// Whether the address says that a message is of that side: its host, and where both sides are at one host the port too.
+    fn is_from(&self, side: Side, from: &Flow) -> bool {
+        let is_host_of = |side| self.flows(side).iter().any(|flow| flow.peer.ip() == from.peer.ip());
+        self.is_at(side, from) || (is_host_of(side) && !is_host_of(side.other()))
     }
 
     /// A 2xx to the INVITE went to the caller, or went again.
@@ -93,31 +160,85 @@ impl Call {
         }
     }
 
-    /// A response to one: a 2xx to INVITE and UPDATE says for how long the session goes on (RFC 4028 §7.2).
-    pub(super) fn on_response(&mut self, now: Time, response: &Message) {
-        let refreshes =
-            response.cseq().is_ok_and(|cseq| cseq.method == Method::Invite || cseq.method == Method::Update);
-        if self.answered.is_some() && refreshes && response.status().is_some_and(Status::is_success) {
-            self.refresh(now, response);
+    /// A response to a request of `side`: a 2xx to INVITE and UPDATE says for how long the session goes on (RFC 4028 §7.2), one to
+    /// BYE whether its dialog is over. Returns whether that was the last of the call.
+    pub(super) fn on_response(&mut self, now: Time, response: &Message, side: Side, from: &Flow) -> bool {
+        let (Some(status), Ok(cseq)) = (response.status(), response.cseq()) else { return false };
+        if self.answered.is_none() || !self.is_from(side.other(), from) {
+            return false;
         }
+        match cseq.method {
+            Method::Invite | Method::Update if status.is_success() => self.refresh(now, response),
+            Method::Bye if !status.is_provisional() => {
+                let dialog = callee_tag(response, side).unwrap_or_default();
+                return self.on_bye_answered(side, cseq.number, dialog, status);
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn on_bye_answered(&mut self, side: Side, number: u32, dialog: &[u8], status: Status) -> bool {
+        let is_it = |bye: &Bye| bye.by == side && bye.number == number && bye.dialog == dialog;
+        let Some(index) = self.byes.iter().position(is_it) else { return false };
+        let bye = self.byes.remove(index);
+        // §15.1.1. After anything else the dialog goes on: the other side has not taken it for over.
+        let ends =
+            status.is_success() || matches!(status, Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT);
+        ends && self.end_dialog(&bye.dialog)
+    }
+
+    fn end_dialog(&mut self, tag: &[u8]) -> bool {
+        self.dialogs.retain(|known| known != tag);
+        self.byes.retain(|bye| bye.dialog != tag);
+        self.dialogs.is_empty()
+    }
+
+    /// The side whose BYE nobody has answered for so long that its dialog is over, if that was the last.
+    pub(super) fn expire_bye(&mut self, now: Time) -> Option<Side> {
+        let is_due = |bye: &Bye| bye.due.is_some_and(|due| due <= now);
+        while let Some(index) = self.byes.iter().position(is_due) {
+            let Bye { by, dialog, .. } = self.byes.remove(index);
+            if self.end_dialog(&dialog) {
+                return Some(by);
+            }
+        }
+        None
     }
 
     fn refresh(&mut self, now: Time, response: &Message) {
         let expires = response.session_expires().ok().flatten();
         self.has_timer = expires.is_some();
-        let lasts = expires.map_or(SILENCE, |expires| Duration::from_secs(u64::from(expires.seconds)));
+        let lasts = expires.map_or(SILENCE, |expires| {
+            Duration::from_secs(u64::from(expires.seconds)).clamp(SHORTEST, SILENCE)
+        });
         self.silent_at = Some(now + lasts);
     }
 
-    /// A BYE of that side: whether it was the last dialog of the call.
-    pub(super) fn on_bye(&mut self, bye: &Message, side: Side) -> bool {
-        let address = match side {
-            Side::Caller => bye.to(),
-            Side::Callee => bye.from(),
-        };
-        let tag = address.ok().and_then(|address| address.tag());
-        self.dialogs.retain(|known| Some(&known[..]) != tag);
-        self.answered.is_some() && self.dialogs.is_empty()
+    /// A BYE of that side came from one flow and went on to another; `due` is when it has got no answer.
+    pub(super) fn on_bye(&mut self, bye: &Message, side: Side, [from, to]: [&Flow; 2], due: Time) {
+        let (Some(tag), Ok(cseq)) = (callee_tag(bye, side), bye.cseq()) else { return };
+        let is_again = |known: &Bye| known.by == side && known.number == cseq.number && known.dialog == tag;
+        if !self.is_from(side, from)
+            || !self.dialogs.iter().any(|known| known == tag)
+            || self.byes.iter().any(is_again)
+        {
+            return;
+        }
+        // Beyond the bound the first of that side makes room: nobody takes it from the other.
+        let of_side = |known: &Bye| known.by == side;
+        if self.byes.iter().filter(|known| of_side(known)).count() >= DIALOGS
+            && let Some(first) = self.byes.iter().position(of_side)
+        {
+            self.byes.remove(first);
+        }
+        let arrives = self.flows(side.other()).contains(to);
+        self.byes.push(Bye {
+            by: side,
+            number: cseq.number,
+            dialog: Bytes::copy_from_slice(tag),
+            due: arrives.then_some(due),
+        });
     }
 
     /// Nothing has been heard of it for as long as that may be.
@@ -126,7 +247,10 @@ impl Call {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.silent_at
+        if self.forget_at.is_some() {
+            return self.forget_at;
+        }
+        self.byes.iter().filter_map(|bye| bye.due).chain(self.silent_at).min()
     }
 
     pub(super) fn write_record(&self, env: &mut Environment, end: End) {
@@ -152,4 +276,13 @@ impl Call {
             referred_by: None,
         }));
     }
+}
+
+/// The callee's tag in a message of the dialog: in a request of `side`, or in a response to one.
+fn callee_tag(message: &Message, side: Side) -> Option<&[u8]> {
+    let address = match side {
+        Side::Caller => message.to(),
+        Side::Callee => message.from(),
+    };
+    address.ok()?.tag()
 }

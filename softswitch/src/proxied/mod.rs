@@ -2,8 +2,8 @@
 //! way. Who may call, who is meant and where those phones are the switch decides as for other calls; what follows in the dialog passes
 //! by the Record-Route of the first request, REFER and INVITE with Replaces included.
 //!
-//! The switch keeps a record of each call and nothing else: the call does not depend on it. It sees the 2xx, each request and each
-//! answer that passes, and so the BYE. Of a dialog that ends unseen it knows by time alone: `call` says when.
+//! The switch keeps a record of each call. It sees the 2xx, each request and each answer that passes, and so the BYE. Of a dialog that
+//! ends unseen it knows by time alone: `call` says when. A request passes only while its call is known (`passing`).
 //!
 //! Left out on purpose: peers that are given by name or reached over TLS (the configuration refuses them), our own assertion of who
 //! calls (RFC 3325 §5), the wishes of Request-Disposition (RFC 3841), tokens that outlive a restart: a request within a dialog from
@@ -11,9 +11,10 @@
 
 mod admit;
 mod call;
+mod passing;
 
 pub(crate) use admit::{Called, is_refused};
-use call::{Call, End, Side};
+use call::{Call, End};
 
 use crate::core::Event;
 use crate::core::environment::Environment;
@@ -22,11 +23,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::endpoint;
-use sip_stack::message::{Message, Method, Status};
-use sip_stack::proxy::{self, Passing, Proxy, pass};
+use sip_stack::message::{Message, Status};
+use sip_stack::proxy::{self, Proxy};
 use sip_stack::table::{Id, KeyIndex, LoadError, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Calls of one user at once: more than phones have lines, and few enough that one account does not fill the switch.
+const CALLS_OF_USER: u32 = 64;
+
+/// Calls that are over and still known; those that end beyond are forgotten at once.
+const ENDED: usize = 65_536;
 
 /// Every such call. Their bound is that of all calls (`limits.calls`).
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,12 +45,18 @@ pub(crate) struct Proxied {
     #[serde(skip)]
     index: KeyIndex<Call>,
     timers: TimerQueue<Call>,
+    /// Calls that are over and still known.
+    #[serde(skip)]
+    ended: usize,
+    /// How many of the others each caller has, by a key of its name.
+    #[serde(skip)]
+    of_callers: BTreeMap<u128, u32>,
 }
 
 impl Proxied {
     /// Calls that are up or ring.
     pub(crate) fn calls(&self) -> usize {
-        self.calls.len()
+        self.calls.len() - self.ended
     }
 
     /// Requests that are being forwarded, or were a moment ago.
@@ -72,7 +86,15 @@ impl Proxied {
                 continue;
             };
             call.armed = None;
-            if call.is_silent(env.now) {
+            if !call.is_live() {
+                if call.poll_timeout().is_some_and(|due| due <= env.now) {
+                    self.forget(env, id);
+                } else {
+                    self.arm(id);
+                }
+            } else if let Some(side) = call.expire_bye(env.now) {
+                self.end(env, id, End { status: Status::OK, by: side.ended_by() });
+            } else if call.is_silent(env.now) {
                 self.end(env, id, End { status: Status::REQUEST_TIMEOUT, by: EndedBy::Switch });
             } else {
                 self.arm(id);
@@ -89,8 +111,8 @@ impl Proxied {
     pub(crate) fn shut_down(&mut self, env: &mut Environment) {
         self.proxy.cancel_all(env.now, &mut env.endpoint);
         self.drain(env);
-        let answered: Vec<_> =
-            self.calls.iter().filter(|(_, call)| call.answered.is_some()).map(|(id, _)| id).collect();
+        let answered = self.calls.iter().filter(|(_, call)| call.is_live() && call.answered.is_some());
+        let answered: Vec<_> = answered.map(|(id, _)| id).collect();
         for id in answered {
             self.end(env, id, End { status: Status::OK, by: EndedBy::Switch });
         }
@@ -110,7 +132,7 @@ impl Proxied {
                         _ => EndedBy::Callee,
                     };
                     let id = Id::from_u64(owner);
-                    if self.calls.get(id).is_some_and(|call| call.answered.is_none()) {
+                    if self.calls.get(id).is_some_and(|call| call.is_live() && call.answered.is_none()) {
                         self.end(env, id, End { status, by });
                     }
                 }
@@ -120,7 +142,7 @@ impl Proxied {
 
     fn on_answer(&mut self, env: &mut Environment, id: Id<Call>, response: &Message) {
         let now = env.now;
-        let Some(call) = self.calls.get_mut(id) else { return };
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.is_live()) else { return };
         let is_first = call.answered.is_none();
         call.on_answer(now, response);
         if is_first {
@@ -130,37 +152,24 @@ impl Proxied {
         self.arm(id);
     }
 
-    /// A message within a dialog: it goes on, and the record learns what there is to learn.
-    fn on_passing(&mut self, env: &mut Environment, passing: &Passing) {
-        let sent_by = env.sent_by(&passing.to);
-        if pass(&mut env.endpoint, passing, &sent_by).is_err() {
-            return;
-        }
-        let message = &passing.message;
-        let Some((id, side)) = self.find(env.endpoint.hasher(), message) else { return };
-        let Some(call) = self.calls.get_mut(id) else { return };
-        if message.is_request() {
-            call.on_request(env.now, message);
-        } else {
-            call.on_response(env.now, message);
-        }
-        if message.method() == Some(Method::Bye) && call.on_bye(message, side) {
-            self.end(env, id, End { status: Status::OK, by: side.ended_by() });
-        } else {
-            self.arm(id);
-        }
+    /// The call of that Call-ID and caller's tag, up or over.
+    fn known(&self, hasher: &KeyHasher, call_id: &[u8], caller_tag: &[u8]) -> Option<Id<Call>> {
+        self.index.get(key(hasher, call_id, caller_tag))
     }
 
-    /// The call that a message within a dialog is of, and who sent it: if a response, who sent its request.
-    fn find(&self, hasher: &KeyHasher, message: &Message) -> Option<(Id<Call>, Side)> {
-        let call_id = message.call_id().ok()?;
-        let tag = |address: Option<&[u8]>| self.index.get(key(hasher, call_id, address?));
-        let caller = tag(message.from().ok()?.tag()).map(|id| (id, Side::Caller));
-        caller.or_else(|| tag(message.to().ok()?.tag()).map(|id| (id, Side::Callee)))
+    /// Whether a caller has as many calls as one may have.
+    fn has_enough(&self, hasher: &KeyHasher, domain: &str, caller: &str) -> bool {
+        self.of_callers.get(&caller_key(hasher, domain, caller)).is_some_and(|calls| *calls >= CALLS_OF_USER)
     }
 
     fn insert(&mut self, env: &mut Environment, call: Call) -> Id<Call> {
-        let key = call.key(env.endpoint.hasher());
+        let hasher = env.endpoint.hasher();
+        let key = call.key(hasher);
+        *self.of_callers.entry(call.caller_key(hasher)).or_default() += 1;
+        // After a refusal the caller may ask again under the same names (RFC 3261 §8.1.3.5).
+        if let Some(over) = self.index.get(key) {
+            self.forget(env, over);
+        }
         let (number, domain) = (call.number, call.domain.clone());
         let (caller, callee) = (Bytes::copy_from_slice(call.caller.as_bytes()), call.callee.clone());
         env.event(Event::CallStarted { call: number, domain, caller, callee });
@@ -169,11 +178,33 @@ impl Proxied {
         id
     }
 
-    /// The call is over, or given up for over: its record is written.
+    /// The call is over, or given up for over: its record is written. It is known a while longer.
     fn end(&mut self, env: &mut Environment, id: Id<Call>, end: End) {
-        let Some(call) = self.calls.remove(id) else { return };
-        self.index.remove(call.key(env.endpoint.hasher()), id);
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.is_live()) else { return };
+        call.forget_at = Some(env.now + env.endpoint.transaction_time());
+        call.byes.clear();
         call.write_record(env, end);
+        let caller = call.caller_key(env.endpoint.hasher());
+        if let Some(calls) = self.of_callers.get_mut(&caller) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.of_callers.remove(&caller);
+            }
+        }
+        self.ended += 1;
+        if self.ended > ENDED {
+            self.forget(env, id);
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// Forgets a call that is over.
+    fn forget(&mut self, env: &Environment, id: Id<Call>) {
+        if let Some(call) = self.calls.remove(id) {
+            self.index.remove(call.key(env.endpoint.hasher()), id);
+            self.ended -= usize::from(!call.is_live());
+        }
     }
 
     fn arm(&mut self, id: Id<Call>) {
@@ -208,6 +239,11 @@ impl Proxied {
         self.proxy.rebuild();
         for (id, call) in self.calls.iter() {
             self.index.insert(call.key(hasher), id);
+            if call.is_live() {
+                *self.of_callers.entry(call.caller_key(hasher)).or_default() += 1;
+            } else {
+                self.ended += 1;
+            }
             if let Some(armed) = call.armed {
                 self.timers.restore(armed, id);
             }
@@ -217,6 +253,10 @@ impl Proxied {
 
 fn key(hasher: &KeyHasher, call_id: &[u8], caller_tag: &[u8]) -> u128 {
     hasher.hash(&[b"proxied call", call_id, caller_tag])
+}
+
+fn caller_key(hasher: &KeyHasher, domain: &str, caller: &str) -> u128 {
+    hasher.hash(&[b"caller of proxied calls", domain.as_bytes(), caller.as_bytes()])
 }
 
 /// The name of a domain, empty once it is gone.

@@ -8,6 +8,7 @@ mod gruu;
 mod memory;
 mod path;
 mod phone;
+mod proxied;
 
 use phone::{Phone, contacts};
 use sip_stack::transport::Transport;

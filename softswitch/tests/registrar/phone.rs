@@ -54,6 +54,8 @@ pub(crate) struct Phone {
     branch: u32,
     call_id: Option<String>,
     digest_uri: Option<String>,
+    /// Further lines of its INVITEs.
+    pub(crate) invite_headers: String,
     /// Vias of proxies.
     vias: String,
     flow: Flow,
@@ -83,6 +85,7 @@ impl Phone {
             branch: 0,
             call_id: None,
             digest_uri: None,
+            invite_headers: String::new(),
             vias: String::new(),
             flow: flow(Transport::Udp, "192.0.2.7:5070"),
             last: Bytes::new(),
@@ -271,11 +274,13 @@ impl Phone {
     fn invite(&mut self, uri: &str, credentials: &str) -> Message {
         self.branch += 1;
         let branch = self.branch;
+        let call_id = self.call_id.as_deref().unwrap_or("call");
+        let headers = &self.invite_headers;
         self.deliver(
             format!(
                 "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK{branch}\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:1002@a.example>;tag=2\r\nTo: <sip:1001@a.example>\r\n\
-                 Call-ID: call\r\nCSeq: {branch} INVITE\r\nContact: <sip:1002@192.0.2.66:5060>\r\n{credentials}\
+                 Call-ID: {call_id}\r\nCSeq: {branch} INVITE\r\nContact: <sip:1002@192.0.2.66:5060>\r\n{headers}{credentials}\
                  Content-Length: 0\r\n\r\n"
             )
             .into(),
@@ -313,7 +318,7 @@ impl Phone {
     }
 }
 
-fn flow(transport: Transport, peer: &str) -> Flow {
+pub(crate) fn flow(transport: Transport, peer: &str) -> Flow {
     let (listener, port) = match transport {
         Transport::Udp => (0, 5060),
         Transport::Tcp | Transport::Tls => (1, 5060),

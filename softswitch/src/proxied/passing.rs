@@ -1,0 +1,78 @@
+//! What passes within the dialog of a call, without state (RFC 3261 §16.11): it goes on while the call is known, and the record learns
+//! what there is to learn.
+//!
+//! | request | passes |
+//! |---|---|
+//! | of a call that is up or rings | from either side to the other |
+//! | of a call that ended less than 64·T1 ago | ACK and BYE, which may come again, and NOTIFY, whose subscription (of REFER) outlives the call (RFC 5057 §4.2) |
+//! | of any other | never: 481, and an ACK is dropped |
+//!
+//! A response passes by our Via, which nobody can have who did not get the request.
+
+use super::call::{Call, End, Side};
+use super::{Proxied, key};
+use crate::core::environment::Environment;
+use sip_stack::message::{Message, Method, Status};
+use sip_stack::proxy::{Passing, pass, refuse};
+use sip_stack::table::Id;
+use sip_stack::transaction::KeyHasher;
+
+impl Proxied {
+    /// A message within a dialog.
+    pub(super) fn on_passing(&mut self, env: &mut Environment, passing: &Passing) {
+        let message = &passing.message;
+        let found = self.find(env.endpoint.hasher(), message);
+        if message.is_request() {
+            let found = found.filter(|(id, side)| self.may_pass(*id, *side, passing));
+            let Some((id, side)) = found else {
+                return refuse(&mut env.endpoint, passing, Status::CALL_DOES_NOT_EXIST);
+            };
+            self.on_request(env, passing, id, side);
+        } else {
+            let sent_by = env.sent_by(&passing.to);
+            let passed = pass(&mut env.endpoint, passing, &sent_by, |_| false);
+            if let (Ok(_), Some((id, side))) = (passed, found) {
+                self.on_response(env, passing, id, side);
+            }
+        }
+    }
+
+    fn may_pass(&self, id: Id<Call>, side: Side, passing: &Passing) -> bool {
+        let outlives = |method| matches!(method, Method::Ack | Method::Bye | Method::Notify);
+        self.calls.get(id).is_some_and(|call| {
+            (call.is_live() || passing.message.method().is_some_and(outlives))
+                && call.may_pass(side, &passing.from, &passing.to)
+        })
+    }
+
+    fn on_request(&mut self, env: &mut Environment, passing: &Passing, id: Id<Call>, side: Side) {
+        let sent_by = env.sent_by(&passing.to);
+        let config = env.config.clone();
+        let is_ours = |realm: &[u8]| config.domain_of_host(realm).is_some();
+        let Ok(went) = pass(&mut env.endpoint, passing, &sent_by, is_ours) else { return };
+        let due = env.now + env.endpoint.transaction_time();
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.is_live()) else { return };
+        call.on_request(env.now, &passing.message);
+        if passing.message.method() == Some(Method::Bye) {
+            call.on_bye(&passing.message, side, [&passing.from, &went], due);
+        }
+        self.arm(id);
+    }
+
+    fn on_response(&mut self, env: &mut Environment, passing: &Passing, id: Id<Call>, side: Side) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.is_live()) else { return };
+        if call.on_response(env.now, &passing.message, side, &passing.from) {
+            self.end(env, id, End { status: Status::OK, by: side.ended_by() });
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// The call that a message within a dialog is of, and who sent it: if a response, who sent its request.
+    fn find(&self, hasher: &KeyHasher, message: &Message) -> Option<(Id<Call>, Side)> {
+        let call_id = message.call_id().ok()?;
+        let tag = |tag: Option<&[u8]>| self.index.get(key(hasher, call_id, tag.unwrap_or_default()));
+        let caller = tag(message.from().ok()?.tag()).map(|id| (id, Side::Caller));
+        caller.or_else(|| tag(message.to().ok()?.tag()).map(|id| (id, Side::Callee)))
+    }
+}
