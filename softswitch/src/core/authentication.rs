@@ -180,7 +180,7 @@ impl Authenticator {
                 && domain.digest.contains(&credentials.algorithm)
                 && !credentials.nonce.raw().is_empty()
             {
-                let in_domain = is_of_domain(config, id, request, &credentials.uri.unquoted());
+                let in_domain = is_of_domain(asking, config, id, request, &credentials.uri.unquoted());
                 return if in_domain {
                     self.verify(env, domain, request, &credentials)
                 } else {
@@ -227,7 +227,18 @@ impl Authenticator {
 
 /// Whether the digest-uri names something in the domain. RFC 3261 §22.4 point 6: where it differs from the Request-URI,
 /// which a proxy may have changed, that is not necessarily a failure; some clients always write the server here.
-fn is_of_domain(config: &Config, id: DomainId, request: &Request, digest_uri: &[u8]) -> bool {
-    digest_uri == request.message.request_uri()
-        || Uri::parse(digest_uri).is_ok_and(|uri| config.domain_of_host(uri.host) == Some(id))
+///
+/// Where we are the proxy of a call it names who is called: its credentials are for nobody else.
+fn is_of_domain(asking: Asking, config: &Config, id: DomainId, request: &Request, digest_uri: &[u8]) -> bool {
+    let message = &request.message;
+    if digest_uri == message.request_uri() {
+        return true;
+    }
+    let Ok(uri) = Uri::parse(digest_uri) else { return false };
+    let is_who_is_meant = || message.uri().is_ok_and(|meant| meant.user_unescaped() == uri.user_unescaped());
+    config.domain_of_host(uri.host) == Some(id)
+        && match asking {
+            Asking::UserAgent => true,
+            Asking::Proxy => is_who_is_meant(),
+        }
 }
