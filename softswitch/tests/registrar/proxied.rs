@@ -276,7 +276,7 @@ fn a_user_has_64_calls_at_once_and_no_more() {
         phone.asked_for("sip:1001@a.example");
         assert_eq!(phone.invites().len(), 1);
     }
-    phone.call_id("one more");
+    phone.call_id("one-more");
     let refused = phone.asked_for("sip:1001@a.example");
     assert_eq!(code(&refused), 486);
     assert!(refused.header(HeaderName::Warning).is_some());
