@@ -228,14 +228,16 @@ impl Authenticator {
 /// Whether the digest-uri names something in the domain. RFC 3261 §22.4 point 6: where it differs from the Request-URI,
 /// which a proxy may have changed, that is not necessarily a failure; some clients always write the server here.
 ///
-/// Where we are the proxy of a call it names who is called: its credentials are for nobody else.
+/// Where we are the proxy of a call it names who is called, if it names anybody: the credentials are for nobody else.
 fn is_of_domain(asking: Asking, config: &Config, id: DomainId, request: &Request, digest_uri: &[u8]) -> bool {
     let message = &request.message;
     if digest_uri == message.request_uri() {
         return true;
     }
     let Ok(uri) = Uri::parse(digest_uri) else { return false };
-    let is_who_is_meant = || message.uri().is_ok_and(|meant| meant.user_unescaped() == uri.user_unescaped());
+    let is_who_is_meant = || {
+        uri.user.is_none() || message.uri().is_ok_and(|meant| meant.user_unescaped() == uri.user_unescaped())
+    };
     config.domain_of_host(uri.host) == Some(id)
         && match asking {
             Asking::UserAgent => true,
