@@ -3,6 +3,7 @@
 //! Programs on the local socket are served here, and signals that ask the program to end.
 
 use super::account::AccountOptions;
+#[cfg(unix)]
 use super::events::object;
 use super::lines::{Request, read};
 #[cfg(unix)]

@@ -39,20 +39,20 @@ pub type CallId = Id<Call>;
 
 /// The two parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Caller,
     Callee,
 }
 
 impl Side {
-    pub(super) const fn other(self) -> Side {
+    pub(crate) const fn other(self) -> Side {
         match self {
             Side::Caller => Side::Callee,
             Side::Callee => Side::Caller,
         }
     }
 
-    pub(super) const fn ended_by(self) -> EndedBy {
+    pub(crate) const fn ended_by(self) -> EndedBy {
         match self {
             Side::Caller => EndedBy::Caller,
             Side::Callee => EndedBy::Callee,

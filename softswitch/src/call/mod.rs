@@ -36,6 +36,7 @@ mod takeover;
 mod transfer;
 mod waiting;
 
+pub(crate) use call::Side;
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
 pub(crate) use seats::{Over, Place, SeatNews, Seen, Stage, subject_key};

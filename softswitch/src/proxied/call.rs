@@ -14,6 +14,7 @@
 //! For 64·T1 after its end a call is still known, so that ACK and BYE that come again find their way.
 
 use super::{caller_key, key};
+use crate::call::Side;
 use crate::core::Event;
 use crate::core::environment::Environment;
 use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
@@ -74,29 +75,6 @@ pub(super) struct Bye {
     dialog: Bytes,
     /// When it is over without an answer; `None` if the BYE did not go where the other side is known to be.
     due: Option<Time>,
-}
-
-/// One of the two parties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Side {
-    Caller,
-    Callee,
-}
-
-impl Side {
-    pub(super) const fn other(self) -> Side {
-        match self {
-            Side::Caller => Side::Callee,
-            Side::Callee => Side::Caller,
-        }
-    }
-
-    pub(super) const fn ended_by(self) -> EndedBy {
-        match self {
-            Side::Caller => EndedBy::Caller,
-            Side::Callee => EndedBy::Callee,
-        }
-    }
 }
 
 /// How a call ended.

@@ -9,8 +9,9 @@
 //!
 //! A response passes by our Via, which nobody can have who did not get the request.
 
-use super::call::{Call, End, Side};
+use super::call::{Call, End};
 use super::{Proxied, key};
+use crate::call::Side;
 use crate::core::environment::Environment;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::proxy::{Passing, pass, refuse};
