@@ -15,3 +15,4 @@ pub mod proxied;
 pub mod registrar;
 pub mod store;
 pub mod subscriptions;
+pub mod trunks;

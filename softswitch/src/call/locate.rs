@@ -80,30 +80,22 @@ impl Located {
 }
 
 impl Calls {
-    /// Hands what the resolver found to the calls that asked; whether it had anything to tell.
-    pub(crate) fn drain_locations(&mut self, env: &mut Environment) -> bool {
-        let mut any = false;
-        while let Some(output) = env.resolver.poll_output() {
-            any = true;
-            match output {
-                resolve::Output::Query(query) => env.push(Output::Resolve(query)),
-                resolve::Output::Target { id, target } => {
-                    let id = call_at(id);
-                    if let Some(call) = self.table.get_mut(id) {
-                        call.handle_target(env, &target);
-                    }
-                    self.settle(env, Some(id));
-                }
-                resolve::Output::Exhausted { id, reason } => {
-                    let id = call_at(id);
-                    if let Some(call) = self.table.get_mut(id) {
-                        call.handle_exhausted(env, reason);
-                    }
-                    self.settle(env, Some(id));
-                }
-            }
+    /// A server that the resolver found for a call.
+    pub(crate) fn handle_target(&mut self, env: &mut Environment, id: LocationId, target: &resolve::Target) {
+        let id = call_at(id);
+        if let Some(call) = self.table.get_mut(id) {
+            call.handle_target(env, target);
         }
-        any
+        self.settle(env, Some(id));
+    }
+
+    /// There is no further server for a call.
+    pub(crate) fn handle_exhausted(&mut self, env: &mut Environment, id: LocationId, reason: Exhausted) {
+        let id = call_at(id);
+        if let Some(call) = self.table.get_mut(id) {
+            call.handle_exhausted(env, reason);
+        }
+        self.settle(env, Some(id));
     }
 }
 

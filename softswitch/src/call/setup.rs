@@ -257,12 +257,13 @@ impl Call {
     /// What the caller offers beside its sound.
     fn find_streams(&mut self, sound: Option<&AudioOffer>) {
         let message = &self.invitation.request.message;
+        let has_others = SessionDescription::media_lines(message.body()) > usize::from(sound.is_some());
+        if !has_others || self.destination.is_served() {
+            return;
+        }
         let Ok(offer) = SessionDescription::parse(message.body()) else { return };
         let sound = sound.map(|sound| sound.media_index);
-        self.streams = (offer.media.len() > usize::from(sound.is_some()) && !self.destination.is_served())
-            .then(|| Streams::find(&offer, sound, self.number))
-            .flatten()
-            .map(Box::new);
+        self.streams = Streams::find(&offer, sound, self.number).map(Box::new);
         if self.streams.is_some() {
             self.caller_leg.session.theirs = Bytes::copy_from_slice(message.body());
         }
@@ -368,6 +369,9 @@ pub(super) fn route(
                 ring_s,
                 record,
             })
+        }
+        config::Target::Peer { id, .. } if env.dead_peers.contains(&(domain, id.into())) => {
+            Err(Refused::told(Status::SERVER_TIME_OUT, Refusal::PeerDead))
         }
         config::Target::Peer { peer, record, .. } => Ok(Destination {
             targets: SmallVec::new(),

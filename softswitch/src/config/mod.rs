@@ -21,6 +21,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trunk;
 mod watching;
 mod words;
 
@@ -31,4 +32,5 @@ pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, pa
 pub use pattern::Pattern;
 pub(crate) use prompts::parse_language;
 pub use resolve::parse;
+pub use trunk::{Account, Registering, Trunk};
 pub(crate) use words::{container_word, parse_container};

@@ -6,6 +6,7 @@
 
 use super::network::{Network, canonical};
 use super::pattern::Pattern;
+use super::trunk::Trunk;
 pub use super::watching::{Mailbox, WatchedBy};
 use media::dsp::Conditioning;
 use media::tap::Container;
@@ -411,6 +412,8 @@ pub struct Peer {
     pub latching: Latching,
     /// How keys reach it and come from it.
     pub dtmf: Dtmf,
+    /// What the switch is to it.
+    pub trunk: Trunk,
 }
 
 impl Peer {

@@ -10,6 +10,7 @@ use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
+use super::trunk::resolve_trunk;
 use super::watching::resolve_watched_by;
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::resolve::Host;
@@ -305,6 +306,7 @@ pub(super) fn resolve_peers(
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
+        let trunk = resolve_trunk(&mut section, faults);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -314,7 +316,9 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain.peers.insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf });
+        domain
+            .peers
+            .insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf, trunk });
     }
 }
 

@@ -8,13 +8,14 @@ use crate::store::StoreOp;
 use crate::subscriptions::ALLOW_EVENTS;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip_stack::decimal::put_socket_address;
 use sip_stack::header::HeaderName;
 use sip_stack::message::Writer;
 use sip_stack::random::Random;
 use sip_stack::resolve::{Families, Resolver, Settings};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use sip_stack::{Endpoint, Time};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub(crate) struct Environment {
     /// What can be said, as the configuration has it.
     #[serde(skip)]
     pub(crate) library: Arc<Library>,
+    /// Peers that do not answer OPTIONS.
+    pub(crate) dead_peers: BTreeSet<(DomainId, Box<str>)>,
     /// No new calls: the switch is about to stop.
     pub(crate) stopping: bool,
     #[serde(skip)]
@@ -67,6 +70,7 @@ impl Environment {
             resolver: Resolver::new(settings, lots),
             interfaces: Interfaces::default(),
             overload: Overload::default(),
+            dead_peers: BTreeSet::new(),
             stopping: false,
             outputs: VecDeque::new(),
         };
@@ -135,7 +139,11 @@ impl Environment {
                     format!("{}:{port}", advertise.host).into_bytes()
                 }
             }
-            None => SocketAddr::new(flow.local.ip().to_canonical(), bound).to_string().into_bytes(),
+            None => {
+                let mut text = Vec::with_capacity(24);
+                put_socket_address(&mut text, SocketAddr::new(flow.local.ip().to_canonical(), bound));
+                text
+            }
         }
     }
 

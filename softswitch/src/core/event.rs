@@ -7,6 +7,7 @@ use bytes::Bytes;
 use media::source::SoundFault;
 use media::tap::{RecordingFault, RecordingFigures};
 use serde::{Deserialize, Serialize};
+use sip_stack::registration::Failure;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -152,6 +153,47 @@ pub enum Event {
         /// The contact URI.
         contact: Bytes,
     },
+    /// A peer has taken our registration, for the first time or after it had failed.
+    PeerRegistered {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+        /// For how long; it is refreshed before.
+        expires_s: u32,
+    },
+    /// We are no longer registered at a peer, as we wished.
+    PeerUnregistered {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
+    /// A peer did not take our registration, or could not be asked.
+    PeerRegistrationFailed {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+        /// Why.
+        failure: Failure,
+        /// When it is tried again; `None`: not before the configuration changes.
+        retry_s: Option<u64>,
+    },
+    /// A peer does not answer any more.
+    PeerDown {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
+    /// A peer answers again.
+    PeerUp {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
     /// A user has as many subscriptions as one may have, and wanted another one.
     SubscriptionRefused {
         /// The SIP domain.
@@ -223,6 +265,8 @@ pub enum Refusal {
     NotRegistered,
     /// The peer's name leads to no server that we can send to.
     PeerNotFound,
+    /// The peer does not answer OPTIONS.
+    PeerDead,
     /// The switch is stopping.
     Stopping,
     /// No media port could be had.

@@ -10,6 +10,7 @@ use crate::nat::KeepAlives;
 use crate::proxied::Proxied;
 use crate::registrar::Registrar;
 use crate::subscriptions::Subscriptions;
+use crate::trunks::Trunks;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
 use sip_stack::{Time, endpoint, resolve};
@@ -99,6 +100,8 @@ pub struct Holdings {
     pub locations: usize,
     /// Phones that are asked whether they live, or did not answer the last time.
     pub kept_alive: usize,
+    /// Peers that the switch registers at, or asks whether they live.
+    pub trunks: usize,
 }
 
 /// The PBX without its I/O.
@@ -111,6 +114,7 @@ pub struct Switch {
     pub(super) messages: Messages,
     pub(super) subscriptions: Subscriptions,
     pub(super) proxied: Proxied,
+    pub(super) trunks: Trunks,
     keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
@@ -131,6 +135,7 @@ impl Switch {
             messages: Messages::default(),
             subscriptions: Subscriptions::default(),
             proxied: Proxied::default(),
+            trunks: Trunks::default(),
             keep_alives: KeepAlives::default(),
             slicing: false,
         }
@@ -169,10 +174,13 @@ impl Switch {
                 self.env.endpoint.hold_no_more(now);
                 self.calls.shut_down(&mut self.env);
                 self.proxied.shut_down(&mut self.env);
+                self.trunks.shut_down(&mut self.env);
             }
         }
         self.drain();
         self.keep_alives.schedule(&mut self.env, &self.registrar);
+        self.trunks.schedule(&mut self.env);
+        self.drain_locations();
     }
 
     /// Fires every timer that is due.
@@ -185,6 +193,7 @@ impl Switch {
         self.calls.handle_timeout(&mut self.env);
         self.subscriptions.handle_timeout(&mut self.env);
         self.proxied.handle_timeout(&mut self.env);
+        self.trunks.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
         self.env.handle_overload_timeout();
         self.drain();
@@ -205,14 +214,15 @@ impl Switch {
             self.calls.poll_timeout(),
             self.subscriptions.poll_timeout(),
             self.proxied.poll_timeout(),
+            self.trunks.poll_timeout(),
             self.keep_alives.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether no call is up and no BYE unanswered: after [`Input::Shutdown`], whether it may stop.
+    /// Whether no call is up, no BYE unanswered and no registration of ours being taken back: after [`Input::Shutdown`], whether it may stop.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_idle() && self.proxied.calls() == 0
+        self.calls.is_idle() && self.proxied.calls() == 0 && self.trunks.is_idle()
     }
 
     /// Calls that are up, ringing ones included.
@@ -237,6 +247,7 @@ impl Switch {
             connections: self.registrar.connections(),
             locations: self.env.resolver.locations(),
             kept_alive: self.keep_alives.phones(),
+            trunks: self.trunks.lines(),
         }
     }
 
@@ -246,6 +257,7 @@ impl Switch {
         self.env.meet_neighbours();
         self.env.reread_prompts();
         self.registrar.reconfigure(&mut self.env, &before);
+        self.trunks.reconfigure(&mut self.env);
         self.subscriptions.reconfigure(&mut self.env);
         self.env.event(Event::Configured { users });
     }
@@ -253,10 +265,29 @@ impl Switch {
     /// Hands the news of endpoint and resolver to their owners until there are no more.
     fn drain(&mut self) {
         self.drain_endpoint();
-        while self.calls.drain_locations(&mut self.env) {
+        self.drain_locations();
+        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
             self.drain_endpoint();
         }
-        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
+    }
+
+    /// Hands what the resolver found to whoever asked.
+    fn drain_locations(&mut self) {
+        while let Some(output) = self.env.resolver.poll_output() {
+            let (env, calls, trunks) = (&mut self.env, &mut self.calls, &mut self.trunks);
+            match output {
+                resolve::Output::Query(query) => env.push(Output::Resolve(query)),
+                resolve::Output::Target { id, target } => {
+                    if !trunks.handle_target(env, id, &target) {
+                        calls.handle_target(env, id, &target);
+                    }
+                }
+                resolve::Output::Exhausted { id, reason } => {
+                    if !trunks.handle_exhausted(env, id) {
+                        calls.handle_exhausted(env, id, reason);
+                    }
+                }
+            }
             self.drain_endpoint();
         }
     }
@@ -277,6 +308,7 @@ impl Switch {
             || self.messages.handle_event(env, &event)
             || self.subscriptions.handle_event(env, &event)
             || self.proxied.handle_event(env, &event)
+            || self.trunks.handle_event(env, &event)
         {
             return;
         }
