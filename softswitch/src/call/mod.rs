@@ -25,6 +25,7 @@ mod refresh;
 mod refusing;
 mod renewal;
 mod reports;
+mod rights;
 mod ring;
 mod seats;
 mod serve;

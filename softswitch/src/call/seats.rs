@@ -16,7 +16,6 @@ use super::calls::Calls;
 use crate::config::{DomainId, Service};
 use crate::core::environment::{Environment, brief};
 use crate::store::EndedBy;
-use media::LegId;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::event::body::dialog_info::StateEvent;
@@ -55,8 +54,8 @@ pub(crate) struct Seat {
     subject: u128,
     place: Place,
     stage: Stage,
-    /// The other party: another one may take its place.
-    other: LegId,
+    /// Names the other party as it is shown: another one may take its place.
+    other: u64,
 }
 
 /// Something has happened on a seat.
@@ -117,8 +116,7 @@ impl Call {
         let Some(domain) = env.domain(self.domain).filter(|_| self.ending.is_none()) else { return seats };
         let mut sit = |name: &str, place, stage| {
             let subject = subject_key(env.endpoint.hasher(), self.domain, name);
-            let other = if place == Place::Callee { Side::Caller } else { Side::Callee };
-            seats.push(Seat { subject, place, stage, other: self.media(other).id });
+            seats.push(Seat { subject, place, stage, other: self.shown_as(env, place) });
         };
         let [caller, callee] = self.stages();
         if let Some(stage) = caller.filter(|_| !self.caller_leg.is_peer && !self.is_held_elsewhere()) {
@@ -151,8 +149,18 @@ impl Call {
         }
     }
 
+    /// What the other party of a seat is shown as, in a number.
+    fn shown_as(&self, env: &Environment, place: Place) -> u64 {
+        let user = match place {
+            Place::Caller => &*self.destination.user,
+            Place::Callee | Place::Member => self.caller.as_bytes(),
+        };
+        let hidden = [u8::from(self.anonymous || self.callee_anonymous)];
+        env.endpoint.hasher().hash(&[b"party", user, &hidden]) as u64
+    }
+
     /// Whether a user of ours is called, as far as it is not a peer or the switch itself.
-    fn calls_user(&self) -> bool {
+    pub(super) fn calls_user(&self) -> bool {
         match &self.phase {
             Phase::Talking { callee } => !callee.is_peer,
             Phase::Locating
@@ -246,6 +254,11 @@ impl Calls {
         let all =
             (subject, Id::from_u64(0), Place::Caller)..=(subject, Id::from_u64(u64::MAX), Place::Member);
         self.seats.range(all).filter_map(|(subject, call, place)| self.seat_at(*subject, *call, *place))
+    }
+
+    /// The calls that a subject takes part in, and as what.
+    pub(super) fn partners_of(&self, subject: u128) -> impl Iterator<Item = (&Call, Place)> {
+        self.seats_of(subject).map(|(call, seat)| (call, seat.place))
     }
 
     fn seat_at(&self, subject: u128, call: CallId, place: Place) -> Option<(&Call, &Seat)> {
