@@ -12,7 +12,8 @@
 //! [`Notifier`](sip_stack::event::Notifier) and a dialog. A change reaches every watcher of the topic with one body, which is
 //! composed once for all who have been told the same before. Nothing is kept for what nobody watches.
 //!
-//! A user may watch whoever allows it (`watched_by`); messages and bindings are its own affair. Subscriptions are not stored: after a
+//! A user may watch whoever allows it (`watched_by`), and only who allows it is named to it in documents about others (`discretion`);
+//! messages and bindings are its own affair. Subscriptions are not stored: after a
 //! restart a refresh is answered 481, and the phone subscribes anew.
 //!
 //! Bounds: `limits.subscriptions` of all (503), `limits.subscriptions_per_user` of those who subscribe (403), `PUBLICATIONS` of a
@@ -27,6 +28,7 @@
 
 mod bodies;
 mod contacts;
+mod discretion;
 mod ledger;
 mod lines;
 mod mailbox;

@@ -100,44 +100,72 @@ impl Subscriptions {
         }
     }
 
-    /// Another configuration is in force: ends subscriptions of and to those who are gone or may not watch any more, and tells of
-    /// mailboxes.
+    /// Another configuration is in force.
     pub(crate) fn reconfigure(&mut self, env: &mut Environment) {
-        let mut ends = Vec::new();
-        let mut gone = Vec::new();
-        let mut counted = Vec::new();
-        for (id, subject) in self.subjects.iter() {
-            let domain = env.domain(subject.domain);
-            if domain.is_none_or(|domain| !domain.users.contains_key(&subject.name)) {
-                gone.push(id);
-            }
-            for topic in &subject.topics {
-                let package = topic.package();
-                let is_there = domain.is_some_and(|domain| exists(domain, package, &subject.name));
-                let may_watch = |watcher: &Watcher| {
-                    watcher.domain == subject.domain
-                        && domain
-                            .is_some_and(|domain| may_watch(domain, package, &subject.name, &watcher.user))
+        self.end_what_is_not_allowed(env);
+        self.show_others(env);
+        self.count_mailboxes(env);
+        self.drop_published(env);
+    }
+
+    /// Ends subscriptions of and to those who are gone or may not watch any more.
+    fn end_what_is_not_allowed(&mut self, env: &mut Environment) {
+        let topics = self.subjects.iter().flat_map(|(_, subject)| {
+            subject
+                .topics
+                .iter()
+                .flat_map(move |topic| topic.watchers.iter().map(move |id| (subject, topic, *id)))
+        });
+        let ends: Vec<(Id<Watcher>, Reason)> = topics
+            .filter_map(|(subject, topic, id)| {
+                let (domain, package) = (env.domain(subject.domain), topic.package());
+                let Some(domain) = domain.filter(|domain| exists(domain, package, &subject.name)) else {
+                    return Some((id, Reason::NoResource));
                 };
-                for watcher in &topic.watchers {
-                    if !is_there {
-                        ends.push((*watcher, Reason::NoResource));
-                    } else if self.watchers.get(*watcher).is_none_or(|watcher| !may_watch(watcher)) {
-                        ends.push((*watcher, Reason::Rejected));
-                    }
-                }
-                let now = counts(env, subject.domain, &subject.name);
-                if let Matter::Mailbox(before) = topic.matter
-                    && before != now
-                {
-                    counted.push((id, now));
-                }
-            }
-        }
+                let may_watch = self.watchers.get(id).is_some_and(|watcher| {
+                    watcher.domain == subject.domain
+                        && may_watch(domain, package, &subject.name, &watcher.user)
+                });
+                (!may_watch).then_some((id, Reason::Rejected))
+            })
+            .collect();
         for (watcher, reason) in ends {
             let ended = Change::Ended { reason, retry_after_s: None };
             self.change(env, watcher, ended, &mut Sheets::default());
         }
+    }
+
+    /// Tells anew where others may be known than before.
+    fn show_others(&mut self, env: &mut Environment) {
+        let topics = self.subjects.iter().flat_map(|(id, subject)| {
+            let domain = env.domain(subject.domain);
+            let others = subject.topics.iter().filter(move |topic| topic.shows_others_now(domain));
+            others.map(move |topic| (id, topic.package()))
+        });
+        let shown: Changed = topics.collect();
+        for (id, package) in shown {
+            let subject = self.subjects.get_mut(id);
+            if let Some(topic) = subject.and_then(|subject| subject.topic_mut(package)) {
+                topic.begin_anew();
+            }
+            self.tell(env, id, package);
+        }
+    }
+
+    /// Tells of mailboxes that the operator has counted anew.
+    fn count_mailboxes(&mut self, env: &mut Environment) {
+        let counted = self.subjects.iter().filter_map(|(id, subject)| {
+            let now = counts(env, subject.domain, &subject.name);
+            match subject.topic(Package::MessageSummary)?.matter {
+                Matter::Mailbox(before) if before != now => Some((id, now)),
+                Matter::Mailbox(_)
+                | Matter::Lines(_)
+                | Matter::Presence(_)
+                | Matter::Contacts(_)
+                | Matter::Roster(_) => None,
+            }
+        });
+        let counted: Vec<_> = counted.collect();
         for (id, now) in counted {
             let subject = self.subjects.get_mut(id);
             if let Some(topic) = subject.and_then(|subject| subject.topic_mut(Package::MessageSummary)) {
@@ -145,6 +173,15 @@ impl Subscriptions {
                 self.tell(env, id, Package::MessageSummary);
             }
         }
+    }
+
+    /// Forgets what users have published who are gone.
+    fn drop_published(&mut self, env: &Environment) {
+        let is_gone = |subject: &Subject| {
+            env.domain(subject.domain).is_none_or(|domain| !domain.users.contains_key(&subject.name))
+        };
+        let gone = self.subjects.iter().filter(|(_, subject)| is_gone(subject));
+        let gone: Vec<Id<Subject>> = gone.map(|(id, _)| id).collect();
         for id in gone {
             if let Some(subject) = self.subjects.get_mut(id) {
                 subject.published = Default::default();

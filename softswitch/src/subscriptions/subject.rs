@@ -2,11 +2,12 @@
 
 use super::bodies::Document;
 use super::contacts::{self, Bound};
+use super::discretion::{Discretion, Hidden};
 use super::ledger::Ledger;
 use super::lines::{self, Line};
 use super::presence::{self, Known};
 use super::watcher::Watcher;
-use super::{ROWS, mailbox, roster};
+use super::{mailbox, roster};
 use crate::call::{Calls, Place, Seen, subject_key};
 use crate::config::{DomainId, Mailbox};
 use crate::core::environment::{Environment, escape_user};
@@ -35,6 +36,7 @@ pub(crate) struct Subject {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) matter: Matter,
+    pub(super) discretion: Discretion,
     /// Rebuilt from the watchers.
     #[serde(skip)]
     pub(super) watchers: BTreeSet<Id<Watcher>>,
@@ -76,14 +78,15 @@ impl Subject {
         now: Time,
         host: &str,
         told: (u64, bool),
+        hidden: &Hidden,
     ) -> Option<Document> {
         let name = &*self.name;
         Some(match &self.topic(package)?.matter {
-            Matter::Lines(lines) => lines::compose(lines, name, host, told),
+            Matter::Lines(lines) => lines::compose(lines, name, host, told, hidden),
             Matter::Presence(known) => presence::compose(*known, self.published.iter(), name, host),
             Matter::Mailbox(counts) => mailbox::compose(*counts, name, host),
             Matter::Contacts(contacts) => contacts::compose(contacts, now, name, host, told),
-            Matter::Roster(members) => roster::compose(members, name, host, told),
+            Matter::Roster(members) => roster::compose(members, name, host, told, hidden),
         })
     }
 }
@@ -100,7 +103,7 @@ impl Topic {
         let matter = match package {
             Package::Dialog => {
                 let mut lines = Ledger::default();
-                let seats = calls.seen(env, key).filter(|seen| seen.place != Place::Member).take(ROWS);
+                let seats = calls.seen(env, key).filter(|seen| seen.place != Place::Member);
                 seats.for_each(|seen| _ = lines.put(seen.number, Line::new(seen)));
                 Matter::Lines(lines)
             }
@@ -113,12 +116,15 @@ impl Topic {
             }
             Package::Conference => {
                 let mut members = Ledger::default();
-                let seats = calls.seen(env, key).filter(|seen| seen.place == Place::Member).take(ROWS);
+                let seats = calls.seen(env, key).filter(|seen| seen.place == Place::Member);
                 seats.for_each(|seen| _ = members.put(seen.number, seen));
                 Matter::Roster(members)
             }
         };
-        Topic { matter, watchers: BTreeSet::new() }
+        let (discretion, watchers) = (Discretion::default(), BTreeSet::new());
+        let mut topic = Topic { matter, discretion, watchers };
+        topic.look_at_discretion(env.domain(domain));
+        topic
     }
 
     pub(super) const fn package(&self) -> Package {

@@ -346,6 +346,15 @@ impl World {
         }
     }
 
+    /// The caller has heard that it rings: its dialog is there.
+    pub(crate) fn hears_ringing(&mut self, caller: &mut Dialog) {
+        let is_it = |(to, response): &(u16, Message)| {
+            *to == caller.port && response.status().is_some_and(|status| status.code() == 180)
+        };
+        let place = self.responses.iter().position(is_it).expect("it rings");
+        caller.to = text(&self.responses.remove(place).1, HeaderName::To);
+    }
+
     /// A phone that rings answers; the caller acknowledges. The dialogs of both.
     pub(crate) fn answer(&mut self, port: u16, mut caller: Dialog) -> (Dialog, Dialog) {
         let place = self.ringing.iter().position(|(at, _)| *at == port).unwrap();
