@@ -7,6 +7,7 @@ use softphone::scenario::{Report, Scenario, read};
 use softswitch::core::Input;
 use softswitch::store::EndedBy;
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tests::root;
 use tests::sim::scene::{self, await_connected, await_event, await_ringing, dial, registered};
@@ -252,4 +253,41 @@ fn phones_transfer_calls_among_themselves() {
     let report =
         stage::play(&proxied("transfer_blind"), 1, Faults::NONE).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(report.failure.is_none(), "{report}");
+}
+
+/// The phone is somewhere else from now on, and registers there, as behind a translator that has forgotten it.
+fn moves(world: &mut World, phone: PhoneId) {
+    world.run_for(Duration::from_secs(1));
+    let to = SocketAddr::from(([10, 0, 9, 9], 5060));
+    world.phones[phone.0].address = to;
+    world.command(phone, Command::Register).unwrap();
+    world.run_for(Duration::from_secs(2));
+}
+
+#[test]
+fn a_party_that_has_moved_and_is_registered_there_ends_its_call() {
+    for by_caller in [true, false] {
+        let mut world = world();
+        let sides = talking(&mut world);
+        let (phone, call) = sides[usize::from(!by_caller)];
+        moves(&mut world, phone);
+        world.command(phone, Command::HangUp { call }).unwrap();
+        world.run_for(Duration::from_secs(5));
+        let [record] = &world.database.records[..] else { panic!("{}", world.trace.story()) };
+        let ended_by = if by_caller { EndedBy::Caller } else { EndedBy::Callee };
+        assert_eq!((record.status, record.ended_by), (200, ended_by));
+    }
+}
+
+#[test]
+fn who_has_moved_is_found_where_it_was_heard_last() {
+    let mut world = world();
+    let [(caller, call), (callee, theirs)] = talking(&mut world);
+    moves(&mut world, callee);
+    world.command(callee, Command::Hold { call: theirs }).unwrap();
+    world.run_for(Duration::from_secs(2));
+    world.command(caller, Command::HangUp { call }).unwrap();
+    assert_eq!(ended(&mut world, callee, theirs), Ending::Theirs);
+    scene::assert_all_over(&mut world);
+    assert_eq!(world.database.records.len(), 1);
 }

@@ -276,7 +276,7 @@ impl Switch {
         if self.keep_alives.handle_event(env, &event)
             || self.messages.handle_event(env, &event)
             || self.subscriptions.handle_event(env, &event)
-            || self.proxied.handle_event(env, &event)
+            || self.proxied.handle_event(env, &self.registrar, &event)
         {
             return;
         }

@@ -100,6 +100,7 @@ impl Proxied {
             has_timer: false,
             caller_flow: request.flow,
             callee_flows: destination.flows(),
+            moved: [None; 2],
             byes: SmallVec::new(),
             forget_at: None,
             armed: None,

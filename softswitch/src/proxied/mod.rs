@@ -18,6 +18,7 @@ use call::{Call, End};
 
 use crate::core::Event;
 use crate::core::environment::Environment;
+use crate::registrar::Registrar;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,9 +66,14 @@ impl Proxied {
     }
 
     /// Takes an event of the endpoint. Returns whether it was about a forwarded request.
-    pub(crate) fn handle_event(&mut self, env: &mut Environment, event: &endpoint::Event) -> bool {
+    pub(crate) fn handle_event(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        event: &endpoint::Event,
+    ) -> bool {
         if let endpoint::Event::Passing(passing) = event {
-            self.on_passing(env, passing);
+            self.on_passing(env, registrar, passing);
             return true;
         }
         let taken = self.proxy.handle_event(env.now, &mut env.endpoint, event);

@@ -13,22 +13,32 @@ use super::call::{Call, End};
 use super::{Proxied, key};
 use crate::call::Side;
 use crate::core::environment::Environment;
+use crate::registrar::{Binding, Registrar};
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::proxy::{Passing, pass, refuse};
 use sip_stack::table::Id;
 use sip_stack::transaction::KeyHasher;
+use sip_stack::transport::Flow;
 
 impl Proxied {
     /// A message within a dialog.
-    pub(super) fn on_passing(&mut self, env: &mut Environment, passing: &Passing) {
+    pub(super) fn on_passing(&mut self, env: &mut Environment, registrar: &Registrar, passing: &Passing) {
         let message = &passing.message;
         let found = self.find(env.endpoint.hasher(), message);
         if message.is_request() {
+            if let Some((id, side)) = found {
+                self.look_whether_moved(env, registrar, &passing.from, (id, side));
+            }
             let found = found.filter(|(id, side)| self.may_pass(*id, *side, passing));
             let Some((id, side)) = found else {
                 return refuse(&mut env.endpoint, passing, Status::CALL_DOES_NOT_EXIST);
             };
-            self.on_request(env, passing, id, side);
+            let to = self.calls.get(id).map_or(passing.to, |call| call.leads_to(side, passing.to));
+            if to == passing.to {
+                self.on_request(env, passing, id, side);
+            } else {
+                self.on_request(env, &Passing { to, ..passing.clone() }, id, side);
+            }
         } else {
             let sent_by = env.sent_by(&passing.to);
             let passed = pass(&mut env.endpoint, passing, &sent_by, |_| false);
@@ -44,6 +54,34 @@ impl Proxied {
             (call.is_live() || passing.message.method().is_some_and(outlives))
                 && call.may_pass(side, &passing.from, &passing.to)
         })
+    }
+
+    /// A party that is heard from another address than before, and whose user is registered there, has moved.
+    fn look_whether_moved(
+        &mut self,
+        env: &Environment,
+        registrar: &Registrar,
+        from: &Flow,
+        (id, side): (Id<Call>, Side),
+    ) {
+        let is_elsewhere =
+            |call: &&Call| !call.is_at(side, from) && !call.is_at(side.other(), from) && call.is_live();
+        let Some(call) = self.calls.get(id).filter(is_elsewhere) else { return };
+        let Some(domain) = env.config.domain_named(&call.domain) else { return };
+        let user = match side {
+            Side::Caller => Some(&*call.caller),
+            Side::Callee => {
+                env.domain(domain).and_then(|domain| domain.user(&call.callee)).map(|(user, _)| user)
+            }
+        };
+        let aor = user.and_then(|user| registrar.find(env, domain, user));
+        let is_there =
+            |binding: &Binding| (binding.flow.transport, binding.flow.peer) == (from.transport, from.peer);
+        if aor.is_some_and(|aor| aor.bindings.iter().any(is_there))
+            && let Some(call) = self.calls.get_mut(id)
+        {
+            call.move_to(side, *from);
+        }
     }
 
     fn on_request(&mut self, env: &mut Environment, passing: &Passing, id: Id<Call>, side: Side) {
