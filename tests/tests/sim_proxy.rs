@@ -217,7 +217,8 @@ fn proxied(name: &str) -> Scenario {
 #[test]
 fn flows_between_two_phones_are_the_same_when_the_switch_is_their_proxy() {
     // Not `codecs`, which needs somebody to translate, nor `session_timer`, which shows the switch's own.
-    const FLOWS: [&str; 11] = [
+    const FLOWS: [&str; 13] = [
+        "blf",
         "busy",
         "call_ended_by_the_callee",
         "call_ended_by_the_caller",
@@ -228,6 +229,7 @@ fn flows_between_two_phones_are_the_same_when_the_switch_is_their_proxy() {
         "hold",
         "lossy_network",
         "message",
+        "presence",
         "two_devices",
     ];
     let mut failed = Vec::new();
@@ -290,4 +292,34 @@ fn who_has_moved_is_found_where_it_was_heard_last() {
     assert_eq!(ended(&mut world, callee, theirs), Ending::Theirs);
     scene::assert_all_over(&mut world);
     assert_eq!(world.database.records.len(), 1);
+}
+
+/// A call is up, the switch is killed and comes back; what follows in the dialog passes, for so many hours after the beginning.
+fn after_a_restart(hours: u64) -> (World, [(PhoneId, CallId); 2]) {
+    let mut world = world();
+    let sides = talking(&mut world);
+    world.run_for(Duration::from_secs(hours * 3_600 + 1));
+    world.restart_switch();
+    world.run_for(Duration::from_secs(1));
+    (world, sides)
+}
+
+#[test]
+fn calls_from_before_a_restart_go_on_and_end_for_both() {
+    let (mut world, [(caller, call), (callee, theirs)]) = after_a_restart(0);
+    world.command(callee, Command::Hold { call: theirs }).unwrap();
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(world.switch.calls(), 0, "nothing is known of it");
+    world.command(caller, Command::HangUp { call }).unwrap();
+    assert_eq!(ended(&mut world, callee, theirs), Ending::Theirs);
+    assert!(world.run_to_rest(scene::LONG), "{}", world.trace.story());
+    assert!(world.database.records.is_empty());
+}
+
+#[test]
+fn routes_from_before_a_restart_lead_nowhere_after_twelve_hours() {
+    let (mut world, [(caller, call), (callee, theirs)]) = after_a_restart(13);
+    world.command(caller, Command::HangUp { call }).unwrap();
+    world.run_for(Duration::from_secs(5));
+    assert!(world.phone(callee).endings(theirs).is_empty(), "{}", world.trace.story());
 }

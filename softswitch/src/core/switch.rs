@@ -136,6 +136,12 @@ impl Switch {
         }
     }
 
+    /// Gives the routes that are recorded in calls passing through a key that outlives this run: then requests of calls from before a
+    /// restart still pass. To be called before the first input.
+    pub fn keep_routes(&mut self, key: [u8; 16]) {
+        self.env.endpoint.set_route_key(key);
+    }
+
     /// Takes one input. Outputs follow from [`Switch::poll_output`] until it is `None`.
     pub fn handle_input(&mut self, now: Time, input: Input) {
         self.env.now = now;
@@ -157,7 +163,10 @@ impl Switch {
                 let _taken = self.env.resolver.handle_input(now, answer);
             }
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
-            Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
+            Input::WallClock { unix_ms } => {
+                self.env.set_wall_clock(unix_ms);
+                self.proxied.begin(&self.env);
+            }
             Input::Interfaces(interfaces) => {
                 self.env.interfaces = interfaces;
                 self.registrar.readdress(&self.env);
@@ -256,7 +265,12 @@ impl Switch {
         while self.calls.drain_locations(&mut self.env) {
             self.drain_endpoint();
         }
-        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
+        while self.subscriptions.attend(
+            &mut self.env,
+            &mut self.calls,
+            &mut self.proxied,
+            &mut self.registrar,
+        ) {
             self.drain_endpoint();
         }
     }

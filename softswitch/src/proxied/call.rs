@@ -15,7 +15,7 @@
 //! For 64·T1 after its end a call is still known, so that ACK and BYE that come again find their way.
 
 use super::{caller_key, key};
-use crate::call::Side;
+use crate::call::{Seat, Side};
 use crate::core::Event;
 use crate::core::environment::Environment;
 use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
@@ -64,6 +64,14 @@ pub(super) struct Call {
     pub(super) moved: [Option<Flow>; 2],
     /// BYEs that nobody has answered yet.
     pub(super) byes: SmallVec<[Bye; 0]>,
+    /// A phone has said that it rings.
+    pub(super) rings: bool,
+    /// One of the two does not want to be known (RFC 3323).
+    pub(super) is_anonymous: bool,
+    /// Who takes part, for those who watch it.
+    pub(super) seats: SmallVec<[Seat; 2]>,
+    /// How it has ended, if it has.
+    pub(super) end: Option<End>,
     /// It is over, and is forgotten then.
     pub(super) forget_at: Option<Time>,
     pub(super) armed: Option<Armed>,
@@ -81,6 +89,7 @@ pub(super) struct Bye {
 }
 
 /// How a call ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) status: Status,
     pub(super) by: EndedBy,
@@ -147,6 +156,7 @@ impl Call {
     /// A 2xx to the INVITE went to the caller, or went again.
     pub(super) fn on_answer(&mut self, now: Time, response: &Message) {
         self.answered.get_or_insert(now);
+        self.is_anonymous |= response.privacy().hides_caller();
         if let Some(tag) = response.to().ok().and_then(|to| to.tag())
             && !self.dialogs.iter().any(|known| known == tag)
             && self.dialogs.len() < DIALOGS

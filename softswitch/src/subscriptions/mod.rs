@@ -2,10 +2,10 @@
 //!
 //! | package | subject | where the state comes from |
 //! |---|---|---|
-//! | `dialog` (RFC 4235) | a user | the seats of its calls (`call/seats.rs`) |
+//! | `dialog` (RFC 4235) | a user | the seats of its calls (`call/seats.rs`, `proxied/seats.rs`) |
 //! | `presence` (RFC 3856) | a user | whether it is registered, whether it talks, and what its devices have published |
-//! | `message-summary` (RFC 3842) | a user, itself | the counts that the operator has set |
-//! | `reg` (RFC 3680) | a user, itself | its bindings |
+//! | `message-summary` (RFC 3842) | a user, itself | the counts that the operator has set, and those that peers tell (`peers`) |
+//! | `reg` (RFC 3680) | a user, itself, and for trusted peers | its bindings |
 //! | `conference` (RFC 4575) | the number of a conference | who is in it |
 //!
 //! A *subject* has a *topic* for each package that somebody watches, and a topic its *watchers*: one subscription each, with a
@@ -33,6 +33,7 @@ mod ledger;
 mod lines;
 mod mailbox;
 mod news;
+mod peers;
 mod presence;
 mod publish;
 mod roster;
@@ -41,6 +42,8 @@ mod subscribe;
 mod table;
 mod watcher;
 
+pub(crate) use peers::is_mailbox_news;
+pub(crate) use subject::Sources;
 pub(crate) use table::Subscriptions;
 
 use sip_stack::event::Package;

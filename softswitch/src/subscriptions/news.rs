@@ -3,12 +3,13 @@
 use super::bodies::Sheets;
 use super::contacts;
 use super::lines::Line;
-use super::subject::{Matter, Subject, bindings, counts, known};
+use super::subject::{Matter, Sources, Subject, bindings, known};
 use super::table::Subscriptions;
 use super::watcher::Watcher;
 use crate::call::{Calls, Place, SeatNews, subject_key};
-use crate::config::{Domain, Service, Target};
+use crate::config::{Domain, DomainId, Service, Target};
 use crate::core::environment::Environment;
+use crate::proxied::Proxied;
 use crate::registrar::Registrar;
 use sip_stack::event::{Change, Package, Reason};
 use sip_stack::table::Id;
@@ -23,15 +24,19 @@ impl Subscriptions {
         &mut self,
         env: &mut Environment,
         calls: &mut Calls,
+        proxied: &mut Proxied,
         registrar: &mut Registrar,
     ) -> bool {
-        let (seats, bound) = (calls.take_news(), registrar.take_news());
+        let (mut seats, bound) = (calls.take_news(), registrar.take_news());
+        seats.extend(proxied.take_news());
         let is_watched = !self.subjects.is_empty();
         calls.set_watched(is_watched);
+        proxied.set_watched(is_watched);
         registrar.set_watched(is_watched);
+        let sources = Sources { calls, proxied, registrar };
         let mut changed = Changed::new();
         for news in seats {
-            self.take_seat_news(env, (calls, registrar), &news, &mut changed);
+            self.take_seat_news(env, sources, &news, &mut changed);
         }
         for (domain, user) in bound {
             let Some(id) = self.subject(subject_key(env.endpoint.hasher(), domain, &user)) else { continue };
@@ -43,7 +48,7 @@ impl Subscriptions {
             {
                 changed.insert((id, Package::Registration));
             }
-            self.look_at_presence(env, (calls, registrar), id, &mut changed);
+            self.look_at_presence(env, sources, id, &mut changed);
         }
         let told = !changed.is_empty();
         for (id, package) in changed {
@@ -55,13 +60,13 @@ impl Subscriptions {
     fn take_seat_news(
         &mut self,
         env: &Environment,
-        (calls, registrar): (&Calls, &Registrar),
+        sources: Sources<'_>,
         news: &SeatNews,
         changed: &mut Changed,
     ) {
-        let SeatNews { subject: key, call, number, place, over } = *news;
+        let SeatNews { subject: key, number, place, over, .. } = *news;
         let Some(id) = self.subject(key) else { return };
-        let seen = calls.seen_at(env, key, call, place);
+        let seen = sources.seen_at(env, news);
         let package = if place == Place::Member { Package::Conference } else { Package::Dialog };
         let topic = self.subjects.get_mut(id).and_then(|subject| subject.topic_mut(package));
         let news = match (topic.map(|topic| &mut topic.matter), seen) {
@@ -74,13 +79,13 @@ impl Subscriptions {
         if news {
             changed.insert((id, package));
         }
-        self.look_at_presence(env, (calls, registrar), id, changed);
+        self.look_at_presence(env, sources, id, changed);
     }
 
     fn look_at_presence(
         &mut self,
         env: &Environment,
-        sources: (&Calls, &Registrar),
+        sources: Sources<'_>,
         id: Id<Subject>,
         changed: &mut Changed,
     ) {
@@ -123,8 +128,10 @@ impl Subscriptions {
                     return Some((id, Reason::NoResource));
                 };
                 let may_watch = self.watchers.get(id).is_some_and(|watcher| {
+                    let peer = watcher.peer.as_ref().and_then(|peer| domain.peers.get(peer));
                     watcher.domain == subject.domain
-                        && may_watch(domain, package, &subject.name, &watcher.user)
+                        && (may_watch(domain, package, &subject.name, &watcher.user)
+                            || (package == Package::Registration && peer.is_some_and(|peer| peer.trusted)))
                 });
                 (!may_watch).then_some((id, Reason::Rejected))
             })
@@ -152,12 +159,29 @@ impl Subscriptions {
         }
     }
 
+    /// Tells of the mailbox of a user, if it has changed.
+    pub(super) fn count_mailbox(&mut self, env: &mut Environment, domain: DomainId, name: &str) {
+        let now = self.messages_of(env, domain, name);
+        let Some(id) = self.subject(subject_key(env.endpoint.hasher(), domain, name)) else { return };
+        let subject = self.subjects.get_mut(id);
+        if let Some(topic) = subject.and_then(|subject| subject.topic_mut(Package::MessageSummary))
+            && let Matter::Mailbox(before) = &mut topic.matter
+            && core::mem::replace(before, now) != now
+        {
+            self.tell(env, id, Package::MessageSummary);
+        }
+    }
+
     /// Tells of mailboxes that the operator has counted anew.
     fn count_mailboxes(&mut self, env: &mut Environment) {
-        let counted = self.subjects.iter().filter_map(|(id, subject)| {
-            let now = counts(env, subject.domain, &subject.name);
+        self.relayed.retain(|(domain, peer), _| {
+            let peer = env.domain(*domain).and_then(|domain| domain.peers.get(peer));
+            peer.is_some_and(|peer| peer.mailbox_of.is_some())
+        });
+        let counted = self.subjects.iter().filter_map(|(_, subject)| {
+            let now = self.messages_of(env, subject.domain, &subject.name);
             match subject.topic(Package::MessageSummary)?.matter {
-                Matter::Mailbox(before) if before != now => Some((id, now)),
+                Matter::Mailbox(before) if before != now => Some((subject.domain, subject.name.clone())),
                 Matter::Mailbox(_)
                 | Matter::Lines(_)
                 | Matter::Presence(_)
@@ -166,12 +190,8 @@ impl Subscriptions {
             }
         });
         let counted: Vec<_> = counted.collect();
-        for (id, now) in counted {
-            let subject = self.subjects.get_mut(id);
-            if let Some(topic) = subject.and_then(|subject| subject.topic_mut(Package::MessageSummary)) {
-                topic.matter = Matter::Mailbox(now);
-                self.tell(env, id, Package::MessageSummary);
-            }
+        for (domain, name) in counted {
+            self.count_mailbox(env, domain, &name);
         }
     }
 

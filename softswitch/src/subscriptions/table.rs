@@ -4,7 +4,7 @@ use super::bodies::Sheets;
 use super::subject::Subject;
 use super::watcher::Watcher;
 use crate::call::subject_key;
-use crate::config::DomainId;
+use crate::config::{DomainId, Mailbox};
 use crate::core::environment::Environment;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -23,6 +23,8 @@ pub(crate) struct Subscriptions {
     #[serde(skip)]
     index: KeyIndex<Subject>,
     timers: TimerQueue<Watcher>,
+    /// What peers have told of the mailboxes that they have for users.
+    pub(super) relayed: BTreeMap<(DomainId, Box<str>), Mailbox>,
     /// Subscriptions of each user.
     #[serde(skip)]
     counts: BTreeMap<(DomainId, Box<str>), u32>,

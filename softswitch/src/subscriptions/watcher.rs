@@ -30,6 +30,8 @@ pub(crate) struct Watcher {
     pub(super) domain: DomainId,
     /// The user who has subscribed.
     pub(super) user: Box<str>,
+    /// The trusted peer that it has subscribed through.
+    pub(super) peer: Option<Box<str>>,
     /// The last change of the topic that it was told.
     pub(super) heard: u64,
     /// Over which connection it was heard last.

@@ -28,6 +28,8 @@ pub const SWITCH: SocketAddr = SocketAddr::new(SWITCH_IP, 5060);
 const SWITCH_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The wall clock when the world begins.
 const EPOCH_UNIX_MS: u64 = 1_800_000_000_000;
+/// The key of routes outlives a restart of the switch.
+const ROUTE_KEY: [u8; 16] = [9; 16];
 const MINUTE: Duration = Duration::from_secs(60);
 /// Milliseconds of speech in a packet.
 const PACKET: Duration = Duration::from_millis(20);
@@ -89,7 +91,8 @@ impl World {
         let config = parse(config);
         let network = Network::new(next_seed(), faults);
         let media = MediaPlane::new(next_seed(), SWITCH_IP);
-        let switch = Switch::new(next_seed(), config.clone());
+        let mut switch = Switch::new(next_seed(), config.clone());
+        switch.keep_routes(ROUTE_KEY);
         let mut world = World {
             now: Time::from_millis(1_000),
             switch,
@@ -196,6 +199,7 @@ impl World {
     pub fn restart_switch(&mut self) {
         self.trace.note(self.now, "the switch is restarted".to_owned(), &[]);
         self.switch = Switch::new(seed_of(self.random.next_u64()), self.config.clone());
+        self.switch.keep_routes(ROUTE_KEY);
         self.media = MediaPlane::new(seed_of(self.random.next_u64()), SWITCH_IP);
         self.shadow = None;
         if let Some(model) = &mut self.model {
