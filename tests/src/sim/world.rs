@@ -9,6 +9,7 @@ use super::shadow::{Deed, Shadow};
 use super::trace::Trace;
 use crate::model::Model;
 use crate::model::sabotage::Saboteur;
+use crate::model::tape::Moment;
 use sip_stack::Time;
 use sip_stack::random::Random;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
@@ -66,6 +67,8 @@ pub struct World {
     pub shadow: Option<Shadow>,
     /// Datagrams for addresses that nobody in the world has, where somebody beside it takes them.
     pub visitors: Option<Vec<Datagram>>,
+    /// What leaves and arrives, when it is to be kept.
+    pub tape: Option<Vec<Moment>>,
     /// The reference model, when it is to look on.
     pub model: Option<Model>,
     /// A fault, if one is planted.
@@ -104,6 +107,7 @@ impl World {
             log: None,
             shadow: None,
             visitors: None,
+            tape: None,
             model: None,
             saboteur: None,
             arrived: 0,
@@ -332,6 +336,9 @@ impl World {
     }
 
     fn leave(&mut self, datagram: &Datagram) {
+        if let Some(tape) = &mut self.tape {
+            tape.push(Moment { at: self.now, arrives: false, datagram: datagram.clone() });
+        }
         if let Some(model) = &mut self.model {
             model.sent(self.now, datagram);
         }
@@ -341,6 +348,9 @@ impl World {
     /// A datagram has arrived: whether its receiver hears it.
     fn arrive(&mut self, datagram: &Datagram) -> bool {
         self.arrived += usize::from(datagram.bytes.first().is_some_and(u8::is_ascii_uppercase));
+        if let Some(tape) = &mut self.tape {
+            tape.push(Moment { at: self.now, arrives: true, datagram: datagram.clone() });
+        }
         if let Some(model) = &mut self.model {
             model.delivered(self.now, datagram);
         }
