@@ -25,6 +25,7 @@ mod refresh;
 mod refusing;
 mod renewal;
 mod reports;
+mod rights;
 mod ring;
 mod seats;
 mod serve;
@@ -39,4 +40,6 @@ mod waiting;
 pub(crate) use call::Side;
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
-pub(crate) use seats::{Over, Place, SeatNews, Seen, Stage, subject_key};
+pub(crate) use seats::{
+    Named, Over, Place, Seat, SeatNews, SeatedIn, Seen, Stage, number_of, shown_as, subject_key,
+};

@@ -111,7 +111,8 @@ impl Calls {
                 Ok(_) | Err(_) => read.map_err(refused_for)?,
             };
             let uri = request.message.uri().ok();
-            let replaced = self.replaced_by(env, domain, &request.message).map_err(Refused::silent)?;
+            let replaced =
+                self.replaced_by(env, domain, caller, &request.message).map_err(Refused::silent)?;
             let joined = self.joined_by(env, domain, caller, &request.message).map_err(Refused::silent)?;
             let destination = match (replaced, joined) {
                 (Some(replaced), _) => Destination::replacing(replaced, &callee),

@@ -241,11 +241,16 @@ impl Calls {
         let (Some(dialog), Some(second)) = (dialog, owner.filter(|second| *second != id)) else {
             return Err(Status::CALL_DOES_NOT_EXIST);
         };
-        let domain = self.table.get(id).map(|call| call.domain);
-        let Some(other) = self.table.get_mut(second).filter(|other| Some(other.domain) == domain) else {
-            return Err(Status::CALL_DOES_NOT_EXIST);
-        };
-        let seat = other.side_of(dialog).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let first = self.table.get(id);
+        let domain = first.map(|call| call.domain);
+        let phone = first.and_then(|call| call.party(side)).map(|phone| phone.user);
+        let other = self.table.get(second).filter(|other| Some(other.domain) == domain);
+        let seat = other.and_then(|other| other.side_of(dialog)).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let phone = phone.as_deref().and_then(|phone| core::str::from_utf8(phone).ok());
+        if !phone.is_some_and(|phone| self.may_replace(env, phone, (second, seat))) {
+            return Err(Status::FORBIDDEN);
+        }
+        let Some(other) = self.table.get_mut(second) else { return Err(Status::CALL_DOES_NOT_EXIST) };
         match other.phase {
             // RFC 3891 §3
             Phase::Talking { .. } if named.early_only => return Err(Status::BUSY_HERE),

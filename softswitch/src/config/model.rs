@@ -408,6 +408,8 @@ pub struct Peer {
     pub overload_control: bool,
     /// Whether it is told who calls, also when the caller does not want to be known (RFC 3325).
     pub trusted: bool,
+    /// The user whose messages its mailbox has: what it tells of that is told to the user's phones (RFC 3842).
+    pub mailbox_of: Option<Box<str>>,
     /// From where its media may come.
     pub latching: Latching,
     /// How keys reach it and come from it.

@@ -58,6 +58,7 @@ const ADDRESS: Key = Key {
     expected: "an IP address or a host name, with or without a port",
     example: "\"sip.example.com\"",
 };
+const MAILBOX_OF: Key = Key { name: "mailbox_of", expected: "the id of a user", example: "\"1000\"" };
 const TRUSTED: Key = Key { name: "trusted", expected: "true or false", example: "true" };
 const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
 /// How long a user's phones ring when the file does not say.
@@ -303,6 +304,7 @@ pub(super) fn resolve_peers(
             note_unreachable(section.line, transport, &address.value.0, listeners, faults);
         }
         let trusted = section.flag(TRUSTED).is_some_and(|flag| flag.value);
+        let mailbox_of = section.parsed(MAILBOX_OF, parse_id).map(|user| user.value);
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
@@ -316,9 +318,9 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain
-            .peers
-            .insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf, trunk });
+        let peer =
+            Peer { host, port, transport, overload_control, trusted, mailbox_of, latching, dtmf, trunk };
+        domain.peers.insert(id, peer);
     }
 }
 

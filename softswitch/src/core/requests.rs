@@ -7,7 +7,7 @@ use super::switch::Switch;
 use crate::config::DomainId;
 use crate::proxied::{self, Called};
 use crate::registrar;
-use crate::subscriptions::ALLOW_EVENTS;
+use crate::subscriptions::{ALLOW_EVENTS, Sources, is_mailbox_news};
 use sip_stack::endpoint::Request;
 use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Method, Status, Uri};
@@ -42,6 +42,9 @@ impl Switch {
         if let Some(called) = Called::of(&self.env, &self.registrar, &request) {
             return self.forward(request, called);
         }
+        if is_mailbox_news(&request) {
+            return self.subscriptions.take_mailbox_news(&mut self.env, &request);
+        }
         let env = &mut self.env;
         let Asked { method, uri, domain } = match inspect(env, &request) {
             Ok(asked) => asked,
@@ -74,7 +77,8 @@ impl Switch {
                     }
                     Wanted::Call => self.calls.invite(env, &self.registrar, request, domain, &user.id),
                     Wanted::Subscription => {
-                        let sources = (&self.calls, &self.registrar);
+                        let (calls, proxied, registrar) = (&self.calls, &self.proxied, &self.registrar);
+                        let sources = Sources { calls, proxied, registrar };
                         self.subscriptions.subscribe(env, sources, &request, domain, &user.id);
                     }
                     Wanted::Publication => self.subscriptions.publish(env, &request, domain, &user.id),

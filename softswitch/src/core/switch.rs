@@ -141,6 +141,12 @@ impl Switch {
         }
     }
 
+    /// Gives the routes that are recorded in calls passing through a key that outlives this run: then requests of calls from before a
+    /// restart still pass. To be called before the first input.
+    pub fn keep_routes(&mut self, key: [u8; 16]) {
+        self.env.endpoint.set_route_key(key);
+    }
+
     /// Takes one input. Outputs follow from [`Switch::poll_output`] until it is `None`.
     pub fn handle_input(&mut self, now: Time, input: Input) {
         self.env.now = now;
@@ -162,7 +168,10 @@ impl Switch {
                 let _taken = self.env.resolver.handle_input(now, answer);
             }
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
-            Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
+            Input::WallClock { unix_ms } => {
+                self.env.set_wall_clock(unix_ms);
+                self.proxied.begin(&self.env);
+            }
             Input::Interfaces(interfaces) => {
                 self.env.interfaces = interfaces;
                 self.registrar.readdress(&self.env);
@@ -266,7 +275,12 @@ impl Switch {
     fn drain(&mut self) {
         self.drain_endpoint();
         self.drain_locations();
-        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
+        while self.subscriptions.attend(
+            &mut self.env,
+            &mut self.calls,
+            &mut self.proxied,
+            &mut self.registrar,
+        ) {
             self.drain_endpoint();
         }
     }
@@ -307,7 +321,7 @@ impl Switch {
         if self.keep_alives.handle_event(env, &event)
             || self.messages.handle_event(env, &event)
             || self.subscriptions.handle_event(env, &event)
-            || self.proxied.handle_event(env, &event)
+            || self.proxied.handle_event(env, &self.registrar, &event)
             || self.trunks.handle_event(env, &event)
         {
             return;

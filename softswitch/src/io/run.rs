@@ -57,6 +57,8 @@ pub struct Setup {
     pub bindings: Vec<StoredBinding>,
     /// Where the scenario log goes, and the key that seals it.
     pub log: Option<(LogPlace, Key)>,
+    /// Authenticates the routes that are recorded in calls passing through.
+    pub route_key: [u8; 16],
     /// Where every SIP message is printed, if anywhere.
     pub trace: Option<Lines>,
     /// Reads the configuration again; the error is for the operator.
@@ -278,7 +280,7 @@ struct Loop {
 
 impl Loop {
     fn start(setup: Setup) -> Result<(Loop, Ready), RunError> {
-        let Setup { loaded: Loaded { config, tls }, store, bindings, log, trace, reload } = setup;
+        let Setup { loaded: Loaded { config, tls }, store, bindings, log, route_key, trace, reload } = setup;
         let poll = Poll::new().map_err(refused("a poll"))?;
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
@@ -288,7 +290,8 @@ impl Loop {
         let control =
             control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
-        let switch = Switch::new(random::bytes()?, config);
+        let mut switch = Switch::new(random::bytes()?, config);
+        switch.keep_routes(route_key);
         let now = clock::now();
         let datagrams = sip.addresses().into_iter().map(|address| (Transport::Udp, address));
         let listening: Vec<_> = datagrams.chain(connections.addresses()).collect();

@@ -1,7 +1,7 @@
 //! An INVITE that is to be forwarded: whom it means, whether it may, and to which phones it goes (RFC 3261 §16.3–§16.6).
 
 use super::call::Call;
-use super::{Proxied, domain_name};
+use super::{Proxied, domain_name, stamp};
 use crate::config::{self, Domain, DomainId, Mode};
 use crate::core::environment::{Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
@@ -100,6 +100,11 @@ impl Proxied {
             has_timer: false,
             caller_flow: request.flow,
             callee_flows: destination.flows(),
+            moved: [None; 2],
+            rings: false,
+            is_anonymous: message.privacy().hides_caller() || is_anonymous(message),
+            seats: SmallVec::new(),
+            end: None,
             byes: SmallVec::new(),
             forget_at: None,
             armed: None,
@@ -108,6 +113,7 @@ impl Proxied {
             owner: 0,
             targets: destination.targets,
             record_route: Some(env.sent_by(&request.flow).into()),
+            stamp: Some(stamp(env)),
             own_routes,
             each: EACH,
             all: destination.rings,
@@ -195,11 +201,16 @@ impl Destination {
 /// Whether From says who the caller is, or that nobody shall know: nothing is written anew in it.
 fn is_caller(env: &Environment, invite: &Message, domain: DomainId, caller: &str) -> bool {
     let Ok(from) = invite.from() else { return false };
-    if from.uri.host.eq_ignore_ascii_case(ANONYMOUS) {
+    if is_anonymous(invite) {
         return true;
     }
     env.config.domain_of_host(from.uri.host) == Some(domain)
         && from.uri.user_unescaped().is_some_and(|user| *user == *caller.as_bytes())
+}
+
+/// Whether From says that nobody shall know who calls.
+fn is_anonymous(invite: &Message) -> bool {
+    invite.from().is_ok_and(|from| from.uri.host.eq_ignore_ascii_case(ANONYMOUS))
 }
 
 /// Whether a Route value means the switch: one of its domains, or the address at which the request came.

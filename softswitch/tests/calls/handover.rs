@@ -348,7 +348,12 @@ fn a_peer_may_not_transfer_after_it_was_transferred_itself() {
 
 /// 1000 calls 1001, who rings; 1002 sends an INVITE with this offer that names that phone's dialog. The INVITE to 1001.
 fn picked_up(offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
-    let mut stage = Stage::with(THIRD_USER, "1001", 1);
+    picked_up_of("", offer, tag)
+}
+
+/// The same with further keys of 1000 and 1001.
+fn picked_up_of(keys: &str, offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
+    let mut stage = Stage::with(&format!("{keys}{THIRD_USER}"), "1001", 1);
     stage.invite(&sdp(PCMU));
     let invite = stage.sent_to(CALLEE, Method::Invite);
     stage.reply(&invite, "180 Ringing", "");
@@ -399,4 +404,16 @@ fn a_phone_that_rings_on_is_not_disturbed_by_who_could_not_pick_the_call_up() {
     stage.response_to_caller(200);
     let (mut stage, _, _) = picked_up(OTHER, "x");
     stage.response_to_caller(481);
+}
+
+#[test]
+fn who_may_not_watch_a_user_does_not_pick_its_calls_up() {
+    let (mut stage, invite, _) = picked_up_of("watched_by = [\"1003\"]\n", OTHER, "b");
+    stage.response_to_caller(403);
+    assert!(!stage.is_sent_to(CALLEE, Method::Cancel));
+    stage.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    stage.response_to_caller(200);
+    let (mut stage, ..) = picked_up_of("watched_by = [\"1002\"]\n", OTHER, "b");
+    stage.open_media();
+    stage.sent_to(CALLEE, Method::Cancel);
 }
