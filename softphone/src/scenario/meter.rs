@@ -88,6 +88,12 @@ impl Meter {
         self.frames.iter().filter(|frame| !frame.silent).count() <= STRAY
     }
 
+    /// Whether something is there that no phone says, for half of the time at least.
+    pub(super) fn hears_music(&self) -> bool {
+        let sounds = self.frames.iter().filter(|frame| !frame.silent).count();
+        sounds >= HEARD && self.tones.iter().all(|hertz| !self.hears(*hertz))
+    }
+
     fn loud(&self, hertz: u32) -> usize {
         let Some(place) = self.tones.iter().position(|tone| *tone == hertz) else { return 0 };
         let level = |frame: &&Frame| frame.levels.get(place).is_some_and(|level| *level >= LOUD_DBM0);

@@ -16,6 +16,8 @@ use super::streams::Streams;
 use super::takeover::Replaced;
 use super::transfer::Referred;
 use crate::config::{DomainId, Dtmf, Latching, Recording};
+use crate::core::Event;
+use crate::core::command::CommandId;
 use crate::core::environment::Environment;
 use crate::registrar::Way;
 use crate::store::EndedBy;
@@ -211,6 +213,8 @@ pub struct Call {
     pub(super) recorded: Recorded,
     /// What is said to it.
     pub(super) speech: Speech,
+    /// Who hears music, because the other one holds it.
+    pub(super) music: Option<Side>,
     /// The language it is spoken to in.
     pub(super) language: Box<str>,
     pub(super) started: Time,
@@ -219,12 +223,19 @@ pub struct Call {
     /// What those have been told who watch its users.
     pub(super) seats: SmallVec<[Seat; 2]>,
     pub(super) armed: Option<Armed>,
+    /// The command that has made it.
+    pub(super) command: Option<CommandId>,
 }
 
 impl Call {
     /// The number that transactions and dialogs of this call carry as their owner; zero is nobody.
     pub(super) fn owner(&self) -> u64 {
         self.id.map_or(0, owner_of)
+    }
+
+    /// Tells an event of the call: it came of the command that is being obeyed, else of the one that has made the call.
+    pub(super) fn tell(&self, env: &mut Environment, event: Event) {
+        env.event_of(env.command().or(self.command), event);
     }
 
     pub(super) fn media(&self, side: Side) -> &MediaLeg {

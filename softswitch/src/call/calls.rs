@@ -25,6 +25,9 @@ pub(crate) struct Calls {
     timers: TimerQueue<Call>,
     /// Calls so far.
     pub(super) opened: u64,
+    /// Calls by their numbers.
+    #[serde(skip)]
+    pub(super) numbers: BTreeMap<u64, CallId>,
     pub(super) rooms: Rooms,
     pub(super) recordings: Recordings,
     pub(super) speakers: Speakers,
@@ -332,6 +335,7 @@ impl Calls {
             if let Some(armed) = call.armed {
                 self.timers.restore(armed, id);
             }
+            self.numbers.insert(call.number, id);
         }
         self.rebuild_seats();
     }
@@ -349,6 +353,7 @@ impl Calls {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
+                self.numbers.remove(&call.number);
                 for leg in &call.media {
                     if self.adopted.get(&leg.id).is_some_and(|(into, _)| *into == id) {
                         self.adopted.remove(&leg.id);
@@ -367,6 +372,8 @@ impl Calls {
             self.with_streams.insert(call.number, id);
         }
         if let Some(call) = self.table.get_mut(id) {
+            call.attend_mixing(env);
+            call.attend_hold(env);
             self.rooms.attend(env, &mut self.speakers, call);
             self.recordings.attend(env, call);
             self.rooms.record(env, &mut self.recordings, call);

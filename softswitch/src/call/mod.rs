@@ -6,11 +6,13 @@ mod bridge;
 #[allow(clippy::module_inception)]
 mod call;
 mod calls;
+mod command;
 mod digits;
 mod early;
 mod end;
 mod formats;
 mod handover;
+mod hold;
 mod identity;
 mod join;
 mod locate;

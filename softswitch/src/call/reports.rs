@@ -55,7 +55,8 @@ impl Calls {
             Report::RecordingBegan { recording, file } => self.handle_recording_began(env, recording, file),
             Report::RecordingLost { recording, lost_ms } => {
                 if let Some(call) = self.recordings.number_of(recording) {
-                    env.event(Event::RecordingLost { call, lost_ms });
+                    let (call, recording) = (env.call_ref(call), env.recording_ref(recording.0));
+                    env.event(Event::RecordingLost { call, recording, lost_ms });
                 }
             }
             Report::RecordingFailed { recording, fault, figures } => {
@@ -63,7 +64,8 @@ impl Calls {
             }
             Report::RecordingEnded { recording, figures } => {
                 if let Some(call) = self.recordings.end(recording) {
-                    env.event(Event::RecordingEnded { call, figures });
+                    let (call, recording) = (env.call_ref(call), env.recording_ref(recording.0));
+                    env.event(Event::RecordingEnded { call, recording, figures });
                 }
             }
         }

@@ -457,7 +457,8 @@ impl Call {
         self.answered = Some(env.now);
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
-        env.event(Event::CallAnswered { call: self.number, after_ms });
+        let call = env.call_ref(self.number);
+        self.tell(env, Event::CallAnswered { call, after_ms });
     }
 
     /// One of our INVITEs has failed; the last one decides.

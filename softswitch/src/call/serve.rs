@@ -60,6 +60,11 @@ impl Served {
         self.room.filter(|_| self.attended)
     }
 
+    /// Where the caller is mixed.
+    pub(super) const fn room(&self) -> Option<RoomId> {
+        self.room
+    }
+
     /// Whether we understand what a party speaks who is not asked for anything else.
     pub(super) fn understands(&self, spoken: &Formats) -> bool {
         self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
@@ -110,6 +115,13 @@ struct OpenRoom {
 }
 
 impl Rooms {
+    /// The conferences that are open.
+    pub(super) fn conferences(&self) -> impl Iterator<Item = (RoomId, &Arc<str>, &Bytes, Option<Arc<str>>)> {
+        self.numbers.iter().map(|((domain, number), room)| {
+            (*room, domain, number, self.open.get(room).and_then(|open| open.recorded.clone()))
+        })
+    }
+
     /// Rooms that are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()

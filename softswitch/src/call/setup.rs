@@ -228,12 +228,14 @@ impl Calls {
             renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
+            music: None,
             language,
             started: env.now,
             answered: None,
             ending: None,
             seats: SmallVec::new(),
             armed: None,
+            command: env.command(),
         });
         Some(id)
     }
@@ -243,6 +245,7 @@ impl Calls {
         self.opened += 1;
         let number = self.opened;
         let id = self.table.insert(Call { number, ..call });
+        self.numbers.insert(number, id);
         if let Some(call) = self.table.get_mut(id) {
             call.id = Some(id);
             let first = id.as_u64().wrapping_mul(2);
@@ -271,7 +274,8 @@ impl Call {
     pub(super) fn announce(&self, env: &mut Environment) {
         let domain = self.domain_name.clone();
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
-        env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
+        let call = env.call_ref(self.number);
+        self.tell(env, Event::CallStarted { call, domain, caller, callee: self.callee.clone() });
     }
 
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.

@@ -1,7 +1,10 @@
-//! What the switch reports about itself: the source of the log, later of every control interface.
+//! What the switch reports about itself: the one stream that the log and every control interface take their news from.
 //!
-//! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
+//! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]). As JSON an event is
+//! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
+use super::command::{CallRef, CommandId, RecordingRef};
+use super::text;
 use crate::store::MediaFigures;
 use bytes::Bytes;
 use media::source::SoundFault;
@@ -10,8 +13,22 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// An event in the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its number in this run of the switch: from 1 on, without gaps.
+    pub number: u64,
+    /// When, in Unix milliseconds.
+    pub unix_ms: u64,
+    /// The command that it came of.
+    pub command: Option<CommandId>,
+    /// What.
+    pub event: Event,
+}
+
 /// One thing worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A contact was bound to a user for the first time, or again after it had gone.
     Registered {
@@ -20,6 +37,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
         /// Where the REGISTER came from.
         source: SocketAddr,
@@ -33,6 +51,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
         /// Why.
         reason: Unbound,
@@ -42,39 +61,50 @@ pub enum Event {
         /// The SIP domain.
         domain: Arc<str>,
         /// The user name that was claimed.
+        #[serde(with = "text")]
         user: Bytes,
         /// Where the request came from.
         source: SocketAddr,
     },
     /// An INVITE became a call; its phones ring as soon as the media ports are there.
     CallStarted {
-        /// The number of the call, counted from 1 since the switch began.
-        call: u64,
+        /// The call.
+        call: CallRef,
         /// The SIP domain.
         domain: Arc<str>,
         /// Who calls.
+        #[serde(with = "text")]
         caller: Bytes,
         /// What was dialled.
+        #[serde(with = "text")]
         callee: Bytes,
     },
     /// The callee answered.
     CallAnswered {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// After so many milliseconds.
         after_ms: u64,
     },
     /// A party of the call went over to another call; this one ends.
     CallTransferred {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// The other call.
-        into: u64,
+        into: CallRef,
+    },
+    /// How far the transfer of a party of the call has come: what a phone that transfers hears by NOTIFY (RFC 3515 §2.4.5). A final
+    /// status is the last.
+    TransferProgressed {
+        /// The call.
+        call: CallRef,
+        /// 100, 180, or how it ended.
+        status: u16,
     },
     /// The call is over.
     CallEnded {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// 200, or the final status of a call that was not answered.
         status: u16,
         /// Milliseconds between answer and end; zero when it was not answered.
@@ -85,6 +115,7 @@ pub enum Event {
         /// Who sent the INVITE.
         source: SocketAddr,
         /// What was dialled.
+        #[serde(with = "text")]
         callee: Bytes,
         /// Why.
         reason: Refusal,
@@ -92,28 +123,36 @@ pub enum Event {
     /// The recording of a call, or of the conference that it has opened, has begun a file.
     RecordingBegan {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// The file.
         file: Arc<str>,
     },
     /// Part of a recording is silence: the disk did not keep up.
     RecordingLost {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// How much, since this was told last.
         lost_ms: u64,
     },
     /// A recording is complete.
     RecordingEnded {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// What it has come to.
         figures: RecordingFigures,
     },
     /// A recording did not begin, or ended before its time; the call goes on.
     RecordingFailed {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// Why.
         fault: RecordingFault,
         /// What it has come to.
@@ -122,7 +161,7 @@ pub enum Event {
     /// A call was to be recorded and is not; the call goes on. Once for each reason.
     NotRecorded {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// Why.
         reason: Unrecorded,
     },
@@ -150,6 +189,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
     },
     /// A user has as many subscriptions as one may have, and wanted another one.
@@ -162,7 +202,7 @@ pub enum Event {
     /// What was measured of the media of an answered call that is over; with its record, a moment after its end.
     CallMeasured {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// Between the caller and us.
         caller: Box<MediaFigures>,
         /// Between the callee and us; all zero when we served the call ourselves.
@@ -173,10 +213,18 @@ pub enum Event {
         /// Users in it, of all domains.
         users: u64,
     },
+    /// The configuration was to be read again and cannot be used; the old one is in force.
+    NotConfigured {
+        /// Why, for the operator.
+        reason: Box<str>,
+    },
+    /// The switch ends its calls and stops.
+    Stopping,
 }
 
 /// Why a contact is no longer bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unbound {
     /// Nobody refreshed it.
     Expired,
@@ -188,6 +236,7 @@ pub enum Unbound {
 
 /// Why new work is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OverloadCause {
     /// Messages wait too long before they are read.
     Delay,
@@ -201,6 +250,7 @@ pub enum OverloadCause {
 
 /// Why a call is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unrecorded {
     /// Its sound is of a kind that is not decoded.
     NotDecoded,
@@ -214,6 +264,7 @@ pub enum Unrecorded {
 
 /// Why a call was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The domain is none of ours.
     UnknownDomain,
