@@ -12,7 +12,6 @@ use super::call::{Call, Phase, Side};
 use super::formats::{Formats, decoded};
 use crate::core::Unrecorded;
 use crate::core::environment::Environment;
-use media::mix::Role;
 use media::{AudioFormat, Command, RoomId};
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +136,7 @@ impl Call {
     pub(super) fn mix_alone(&mut self, env: &mut Environment, format: AudioFormat) {
         let (room, leg) = (self.room(), self.media(Side::Caller).id);
         env.media(Command::OpenRoom { room });
-        env.media(Command::Join { room, leg, format, role: Role::Participant });
+        env.media(Command::Join { room, leg, format, role: self.role(Side::Caller) });
         self.bridge.mixed = Some([format; 2]);
     }
 

@@ -1,8 +1,10 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
 use super::bridge::Bridge;
+use super::keys::Keys;
 use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
+use super::park::{Leaving, Parked};
 use super::passing::Passing;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -213,6 +215,14 @@ pub struct Call {
     pub(super) recorded: Recorded,
     /// What is said to it.
     pub(super) speech: Speech,
+    /// What a user has pressed of a code.
+    pub(super) keys: Option<Box<Keys>>,
+    /// It waits in a slot.
+    pub(super) parked: Option<Box<Parked>>,
+    /// A party is about to park the other one.
+    pub(super) parking: Option<Leaving>,
+    /// When it has lasted as long as it may.
+    pub(super) ends_by: Option<Time>,
     /// Who hears music, because the other one holds it.
     pub(super) music: Option<Side>,
     /// The language it is spoken to in.
@@ -326,10 +336,14 @@ impl Call {
             Phase::Ringing(_) | Phase::Locating | Phase::Refusing { .. } | Phase::Reserving => {
                 self.patience().into_iter().chain(self.refresh_deadline()).min()
             }
-            Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
+            Phase::Served => {
+                let over = self.served_until().into_iter().chain(self.ends_by);
+                over.chain(self.refresh_deadline()).min()
+            }
             Phase::Talking { .. } => {
                 let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
-                asked.chain(self.refresh_deadline()).min()
+                let over = self.ends_by.into_iter().chain(self.keys_deadline());
+                asked.chain(self.refresh_deadline()).chain(over).min()
             }
             Phase::Ended => None,
         }

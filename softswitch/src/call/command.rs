@@ -186,7 +186,7 @@ impl Calls {
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let news = News::silent(env, call);
         let wanted = Ok((number, destination));
-        let new = self.call_for(env, registrar, (id, side), (&request, transaction), wanted, news);
+        let new = self.call_for(env, Some(registrar), (id, side), (&request, transaction), wanted, news);
         new.ok_or(Refused::TooMany)
     }
 
@@ -219,7 +219,7 @@ impl Calls {
         Ok(())
     }
 
-    fn can_transfer(&mut self, id: CallId, side: Side) -> Result<(), Refused> {
+    pub(super) fn can_transfer(&mut self, id: CallId, side: Side) -> Result<(), Refused> {
         let call = self.table.get_mut(id).ok_or(Refused::UnknownCall)?;
         if !matches!(call.phase, Phase::Talking { .. }) || call.leg_mut(side).is_none() {
             return Err(Refused::WrongState);

@@ -15,7 +15,7 @@ use super::setup;
 use super::speech::About;
 use super::takeover::Replaced;
 use super::transfer::{News, Referred};
-use crate::config::{DomainId, Service, Sounds};
+use crate::config::{self, DomainId, Service, Sounds};
 use crate::core::command::Refused;
 use crate::core::environment::Environment;
 use crate::core::{Event, Parking};
@@ -24,14 +24,14 @@ use crate::registrar::{Named, Registrar};
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use sip_stack::Time;
 use sip_stack::message::Status;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// So often who parked a call is called.
 const RETURNS: u8 = 3;
 
-/// The slots in which somebody waits.
+/// The slots in which somebody waits, or is about to.
 pub(super) type Slotted = BTreeMap<(DomainId, u32), CallId>;
 
 /// A party that waits in a slot.
@@ -54,18 +54,41 @@ pub(super) struct Leaving {
     slot: u32,
 }
 
+impl Destination {
+    /// A slot.
+    fn parking(served: Served, number: &Bytes) -> Destination {
+        Destination {
+            targets: SmallVec::new(),
+            peer: None,
+            service: Some(served),
+            refusal: None,
+            replaces: None,
+            joins: None,
+            user: number.clone(),
+            latching: config::Latching::default(),
+            dtmf: config::Dtmf::default(),
+            ring_s: 0,
+            record: None,
+        }
+    }
+}
+
 impl Call {
-    /// The words for who parks have been said.
-    pub(super) fn handle_parked_said(&mut self) {
-        if let Some(leaving) = &mut self.parking {
-            self.parks_now = Some(*leaving);
+    /// The switch ends it: nobody waits on.
+    pub(super) fn forget_park(&mut self) {
+        if let Some(parked) = &mut self.parked {
+            parked.returns = RETURNS;
         }
     }
 
     /// A parked party hears music again, because who parked it does not answer; whether it is one.
     pub(super) fn waits_on(&mut self) -> bool {
-        let Some(parked) = self.parked.as_mut().filter(|parked| parked.returns < RETURNS) else { return false };
+        let Some(parked) = self.parked.as_mut().filter(|parked| parked.returns < RETURNS) else {
+            return false;
+        };
         parked.waits_on = true;
+        // It waits for nothing until the calls have seen to it.
+        self.phase = Phase::Reserving;
         true
     }
 }
@@ -80,7 +103,12 @@ impl Calls {
     }
 
     /// The place that a caller who dials the number of a slot takes: that beside who waits there.
-    pub(super) fn parked_under(&self, env: &Environment, domain: DomainId, number: &[u8]) -> Option<Replaced> {
+    pub(super) fn parked_under(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        number: &[u8],
+    ) -> Option<Replaced> {
         let call = *self.slots.get(&(domain, Calls::slot_of(env, domain, number)?))?;
         let waits = self.table.get(call).is_some_and(|call| matches!(call.phase, Phase::Served));
         waits.then_some(Replaced { call, side: Side::Callee })
@@ -105,65 +133,56 @@ impl Calls {
     pub(crate) fn park(
         &mut self,
         env: &mut Environment,
-        registrar: &Registrar,
         (id, side): (CallId, Side),
         wanted: Option<u32>,
     ) -> Result<u32, Refused> {
         self.can_transfer(id, side)?;
-        let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
-        let domain = call.domain;
-        let is_free = |slot: &u32| {
-            env.config.call_features.park_slots.all().contains(slot) && !self.slots.contains_key(&(domain, *slot))
-        };
+        let domain = self.table.get(id).ok_or(Refused::UnknownCall)?.domain;
+        let slots = env.config.call_features.park_slots.all();
         let slot = match wanted {
-            Some(slot) => Some(slot).filter(is_free).ok_or(Refused::Taken)?,
+            Some(slot) if slots.contains(&slot) && !self.slots.contains_key(&(domain, slot)) => slot,
+            Some(_) => return Err(Refused::Taken),
             None => self.free_slot(env, domain).ok_or(Refused::TooMany)?,
         };
+        let call = self.table.get_mut(id).ok_or(Refused::UnknownCall)?;
+        if call.parking.is_some() {
+            return Err(Refused::Pending);
+        }
         let waiting = Served::new(music(env));
         if !call.agreed(side.other()).is_some_and(|spoken| waiting.understands(spoken)) {
             return Err(Refused::NoCommonCodec);
         }
-        let digits = slot.to_string();
         let mut files = call.prompt(env, "feature/parked-at");
-        files.extend(call.words(env, What::Digits(&digits)));
-        let leaving = Leaving { side, slot };
-        let told = self.table.get_mut(id).is_some_and(|call| {
-            let told = call.can_be_mixed() && call.speech.add_to(Some(side), About::Park, files);
-            call.parking = told.then_some(leaving);
-            told
-        });
-        if told {
-            self.slots.insert((domain, slot), id);
-            self.settle(env, Some(id));
-            return Ok(slot);
+        files.extend(call.words(env, What::Digits(&slot.to_string())));
+        if call.can_be_mixed() {
+            // Without words it leaves at once.
+            let _is_told = call.speech.add_to(Some(side), About::Park, files);
         }
-        self.park_at(env, registrar, (id, side), slot, News::silent_of(env, self.table.get(id)))?;
+        call.parking = Some(Leaving { side, slot });
+        self.slots.insert((domain, slot), id);
+        self.settle(env, Some(id));
         Ok(slot)
     }
 
-    /// Parks the partner of a party under a slot that is free, and lets the party go.
+    /// Parks the partner of a party under a slot that nobody else is in, and lets the party go.
     pub(super) fn park_at(
         &mut self,
         env: &mut Environment,
-        registrar: &Registrar,
         (id, side): (CallId, Side),
         slot: u32,
-        news: Option<News>,
-    ) -> Result<(), Refused> {
-        let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
+        news: News,
+    ) {
+        let Some(call) = self.table.get(id) else { return };
         let (domain, by) = (call.domain, call.party(side).map(|party| party.user).unwrap_or_default());
-        let news = news.ok_or(Refused::UnknownCall)?;
         let number = Bytes::from(slot.to_string());
         let destination = Destination::parking(Served::new(music(env)), &number);
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
-        self.slots.remove(&(domain, slot));
         let wanted = Ok((number, destination));
-        let new = self.call_for(env, registrar, (id, side), (&request, transaction), wanted, news);
-        let new = new.filter(|new| self.table.get(*new).is_some_and(|call| matches!(call.phase, Phase::Served)));
-        let new = new.ok_or(Refused::NoCommonCodec)?;
+        let new = self.call_for(env, None, (id, side), (&request, transaction), wanted, news);
+        let waits = |call: &Call| matches!(call.phase, Phase::Served);
+        let Some(new) = new.filter(|new| self.table.get(*new).is_some_and(waits)) else { return };
         self.slots.insert((domain, slot), new);
         self.begin_waiting(env, new, Parked { slot, by, returns: 0, waits_on: false });
-        Ok(())
     }
 
     /// Somebody waits in a slot, for a while.
@@ -183,7 +202,9 @@ impl Calls {
     pub(super) fn return_parked(&mut self, env: &mut Environment, registrar: &Registrar, id: CallId) -> bool {
         let Some(call) = self.table.get_mut(id) else { return false };
         let domain = call.domain;
-        let Some(parked) = call.parked.as_mut().filter(|parked| parked.returns < RETURNS) else { return false };
+        let Some(parked) = call.parked.as_mut().filter(|parked| parked.returns < RETURNS) else {
+            return false;
+        };
         parked.returns += 1;
         let (slot, by) = (parked.slot, parked.by.clone());
         let to = setup::route(env, registrar, domain, &Named::number(by.clone())).ok();
@@ -210,9 +231,16 @@ impl Calls {
     }
 
     /// Sees to what has to be done of parking after something has happened to a call.
-    pub(super) fn attend_park(&mut self, env: &mut Environment, registrar_free: CallId) {
-        let id = registrar_free;
+    pub(super) fn attend_park(&mut self, env: &mut Environment, id: CallId) {
         let Some(call) = self.table.get_mut(id) else { return };
+        if let Some(leaving) = call.parking.take_if(|_| call.ending.is_some() || !call.speech.is_wanted()) {
+            self.slots.remove(&(call.domain, leaving.slot));
+            if call.ending.is_none() {
+                let news = News::silent(env, call);
+                self.park_at(env, (id, leaving.side), leaving.slot, news);
+            }
+            return;
+        }
         if call.ending.is_some() || matches!(call.phase, Phase::Talking { .. }) {
             let domain = call.domain;
             if let Some(parked) = call.parked.take() {
@@ -221,9 +249,6 @@ impl Calls {
                 let how = if is_retrieved { Parking::Retrieved } else { Parking::GivenUp };
                 let named = env.call_ref(call.number);
                 call.tell(env, Event::Parked { call: named, slot: parked.slot, by: parked.by, how });
-            } else if let Some(leaving) = call.parking.filter(|_| call.ending.is_some()) {
-                call.parking = None;
-                self.slots.remove(&(domain, leaving.slot));
             }
             return;
         }
@@ -237,7 +262,7 @@ impl Calls {
         call.destination = Destination::parking(served, &number);
         call.callee = number;
         if call.serve_moved(env) {
-            return self.begin_waiting(env, id, parked);
+            return self.begin_waiting(env, id, *parked);
         }
         self.end(env, id, Status::NOT_ACCEPTABLE_HERE);
     }
@@ -251,6 +276,3 @@ fn music(env: &Environment) -> Service {
     };
     Service::Music { folder: Sounds { path: "music".into(), files, line: 0 } }
 }
-
-/// When something is to happen in a parked call.
-pub(super) type WaitsUntil = Option<Time>;

@@ -344,7 +344,7 @@ impl Calls {
 
 impl Call {
     /// How the user on a side has its calls recorded when it asks for it, if it may.
-    fn form_on_request(&self, env: &Environment, side: Side) -> Option<Recording> {
+    pub(super) fn form_on_request(&self, env: &Environment, side: Side) -> Option<Recording> {
         let user = match side {
             Side::Caller => &self.caller,
             Side::Callee => core::str::from_utf8(&self.callee).ok()?,

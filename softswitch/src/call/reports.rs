@@ -6,8 +6,8 @@
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::streams::Streams;
-use crate::core::Event;
 use crate::core::environment::Environment;
+use crate::core::{Cut, Event};
 use media::{Command, LegId, LegPorts, Report};
 use sip_stack::message::Status;
 use sip_stack::table::Id;
@@ -155,7 +155,7 @@ impl Calls {
     fn handle_silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
         let Some((id, _)) = self.owner(leg) else { return };
         if self.table.get_mut(id).is_some_and(|call| call.handle_silence(leg, silent)) {
-            return self.end(env, id, Status::REQUEST_TIMEOUT);
+            return self.cut(env, id, Cut::Silent);
         }
         self.settle(env, Some(id));
     }

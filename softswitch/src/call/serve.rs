@@ -246,6 +246,17 @@ impl Rooms {
         self.open.get(&room)?.listener
     }
 
+    /// A call that goes on leaves the room in which something was played for it.
+    pub(super) fn vacate(&mut self, env: &mut Environment, served: &Served) {
+        let Some(room) = served.room else { return };
+        let Some(open) = self.open.get_mut(&room) else { return };
+        open.calls -= 1;
+        if open.calls == 0 {
+            self.open.remove(&room);
+            env.media(Command::CloseRoom { room });
+        }
+    }
+
     /// A call is over; the last one closes its room.
     pub(super) fn leave(&mut self, env: &mut Environment, speakers: &mut Speakers, call: Call) {
         let Some(served) = call.destination.service else { return };

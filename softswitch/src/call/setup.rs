@@ -34,7 +34,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    const fn told(status: Status, event: Refusal) -> Refused {
+    pub(super) const fn told(status: Status, event: Refusal) -> Refused {
         Refused { status, event: Some(event) }
     }
 
@@ -116,9 +116,12 @@ impl Calls {
             let destination = match (replaced, joined) {
                 (Some(replaced), _) => Destination::replacing(replaced, &callee),
                 (None, Some(host)) => Destination::joining(host, &callee),
-                (None, None) => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
-                    refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-                })?,
+                (None, None) => match self.dialled_code(env, domain, caller, &callee)? {
+                    Some(replaced) => Destination::replacing(replaced, &callee),
+                    None => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
+                        refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+                    })?,
+                },
             };
             // What has no sound is for others: a service of ours has nothing for it.
             if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
@@ -228,6 +231,10 @@ impl Calls {
             renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
+            keys: None,
+            parked: None,
+            parking: None,
+            ends_by: None,
             music: None,
             language,
             started: env.now,

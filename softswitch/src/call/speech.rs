@@ -62,13 +62,15 @@ pub(super) enum About {
     Refusal,
     /// What a command has asked for.
     Command,
+    /// The slot in which the partner will be: to who parks, who leaves then.
+    Park,
 }
 
 impl About {
     /// Whether a key of the caller ends it.
     const fn is_interruptible(self) -> bool {
         match self {
-            About::Conference | About::Refusal | About::Command => true,
+            About::Conference | About::Refusal | About::Command | About::Park => true,
             About::Recording => false,
         }
     }
@@ -198,7 +200,7 @@ impl Calls {
             let now = call.speech.now.as_ref().filter(|(known, ..)| *known == member);
             match now.map(|(.., sentence)| sentence.about) {
                 Some(About::Recording) => call.recorded.handle_unannounced(),
-                Some(About::Conference | About::Refusal | About::Command) | None => {}
+                Some(About::Conference | About::Refusal | About::Command | About::Park) | None => {}
             }
         }
     }
@@ -226,7 +228,7 @@ impl Call {
     /// A sentence is over.
     fn handle_said(&mut self, env: &Environment, about: About) {
         match about {
-            About::Conference | About::Command => {}
+            About::Conference | About::Command | About::Park => {}
             About::Recording => self.recorded.handle_announced(),
             About::Refusal => self.handle_refusal_said(env),
         }

@@ -80,7 +80,7 @@ impl Referred {
     /// For a call in the name of a partner, who is with `phone` yet.
     pub(super) fn of(
         env: &Environment,
-        registrar: &Registrar,
+        registrar: Option<&Registrar>,
         (domain, phone): (crate::config::DomainId, &Party),
         holder: (CallId, Side),
         news: News,
@@ -90,7 +90,7 @@ impl Referred {
         let recall = Uri::parse(&own).ok().and_then(|uri| {
             let destination = setup::route(
                 env,
-                registrar,
+                registrar?,
                 domain,
                 &Named::number(uri.user_unescaped()?.into_owned().into()),
             )
@@ -105,6 +105,22 @@ impl Referred {
             holder: Some(holder),
             recall,
             by,
+            is_answered: false,
+            is_given_up: false,
+            bye: None,
+            recalling: None,
+        }
+    }
+}
+
+impl Referred {
+    /// For a party that waits in this call already.
+    pub(super) fn returning(news: News) -> Referred {
+        Referred {
+            news,
+            holder: None,
+            recall: None,
+            by: Bytes::new(),
             is_answered: false,
             is_given_up: false,
             bye: None,
@@ -177,7 +193,12 @@ impl Call {
             }
             return self.finish(env, status, by);
         }
-        if let Some(recall) = referred.recall.take() {
+        let recall = referred.recall.take();
+        if self.waits_on() {
+            return;
+        }
+        let Some(referred) = &mut self.referred else { return };
+        if let Some(recall) = recall {
             referred.recalling = Some(Recalling::default());
             return self.recall(env, *recall);
         }
@@ -195,6 +216,7 @@ impl Call {
 
     /// The switch ends it: nobody is called back.
     pub(super) fn forget_recall(&mut self) {
+        self.forget_park();
         if let Some(referred) = &mut self.referred {
             referred.recall = None;
         }
@@ -252,8 +274,14 @@ impl Calls {
                 Err(_) => news.tell(env, Status::BAD_REQUEST),
             },
             None => {
+                if let Some(slot) = self.parked_by(env, id, &target) {
+                    return match slot {
+                        Some(slot) => self.park_at(env, (id, side), slot, news),
+                        None => news.tell(env, Status::BUSY_HERE),
+                    };
+                }
                 let destination = self.destination_of(env, registrar, (id, side), &target);
-                self.call_for(env, registrar, (id, side), (request, transaction), destination, news);
+                self.call_for(env, Some(registrar), (id, side), (request, transaction), destination, news);
             }
         }
     }
@@ -349,6 +377,17 @@ impl Calls {
         super::agreement::Agreement::unchanged(one, other, [None, None], transcode).is_some()
     }
 
+    /// The slot that a Refer-To parks under, if it is a number of that kind; the inner `None`: all are taken.
+    fn parked_by(&self, env: &Environment, id: CallId, target: &ReferTo<'_>) -> Option<Option<u32>> {
+        let domain = self.table.get(id)?.domain;
+        let uri = target.request_uri();
+        let dialled = Uri::parse(&uri).ok()?;
+        if target.join().is_some() || env.config.domain_of_host(dialled.host) != Some(domain) {
+            return None;
+        }
+        self.parks(env, domain, &dialled.user_unescaped()?)
+    }
+
     /// Whom a Refer-To names: the number and what it leads to. With a Join it is a call that goes on (RFC 3911).
     fn destination_of(
         &self,
@@ -380,7 +419,7 @@ impl Calls {
     pub(super) fn call_for(
         &mut self,
         env: &mut Environment,
-        registrar: &Registrar,
+        registrar: Option<&Registrar>,
         (id, side): (CallId, Side),
         (request, transaction): (&Request, TransactionId),
         destination: Result<(Bytes, Destination), Status>,
@@ -470,6 +509,10 @@ impl Calls {
             referred_by: Some(String::from_utf8_lossy(&phone.user).into()),
             recorded,
             speech: Default::default(),
+            keys: None,
+            parked: None,
+            parking: None,
+            ends_by: None,
             music: None,
             language,
             started: env.now,
@@ -581,6 +624,10 @@ impl Calls {
             return self.end(env, id, Status::SERVER_INTERNAL_ERROR);
         }
         let Some(call) = self.table.get_mut(id) else { return };
+        if holder.is_none() {
+            // Music is over for who has waited.
+            call.leave_bridge(env);
+        }
         let understood =
             if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
         call.note_answer(env);

@@ -199,6 +199,13 @@ pub(super) enum ControlAction {
         /// The same in the other call.
         with: LegRef,
     },
+    /// Park the partner of a party.
+    Park {
+        /// The party that parks: CALL.caller or CALL.callee.
+        leg: LegRef,
+        /// The slot; the first free one without it.
+        slot: Option<u32>,
+    },
     /// Begin to record a call.
     Record {
         /// The call.

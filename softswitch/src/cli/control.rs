@@ -50,6 +50,7 @@ fn command_of(action: &ControlAction) -> Command {
             Command::Transfer { leg: *leg, number: (&**number).into() }
         }
         ControlAction::Connect { leg, with } => Command::Connect { leg: *leg, with: *with },
+        ControlAction::Park { leg, slot } => Command::Park { leg: *leg, slot: *slot },
         ControlAction::Record { call, off } => {
             Command::Record { call: *call, on: !off, form: Recording::default() }
         }
@@ -220,7 +221,7 @@ fn plain(value: &Value) -> String {
 
 fn next_of(done: &Done) -> Option<u64> {
     match done {
-        Done::Accepted | Done::Call(_) => None,
+        Done::Accepted | Done::Call(_) | Done::Slot(_) => None,
         Done::Calls(Page { next, .. }) => *next,
         Done::Registrations(Page { next, .. }) => *next,
         Done::Rooms(Page { next, .. }) => *next,
@@ -231,6 +232,7 @@ fn next_of(done: &Done) -> Option<u64> {
 fn show(done: &Done) {
     match done {
         Done::Accepted => println!("done"),
+        Done::Slot(slot) => println!("slot {slot}"),
         Done::Call(call) => println!("call {call}"),
         Done::Calls(page) => page.rows.iter().for_each(|row| println!("{}", call(row))),
         Done::Registrations(page) => page.rows.iter().for_each(|row| println!("{}", binding(row))),

@@ -25,6 +25,16 @@ pub struct CallFeatures {
     pub pickup_group: Box<str>,
     /// Before a number: picks up what rings there.
     pub pickup: Box<str>,
+    /// Takes one's own call that is up over to the phone that dials it.
+    pub take_over: Box<str>,
+    /// Whether users command the switch with keys during calls.
+    pub keys: bool,
+    /// Before a number: sends the partner there.
+    pub key_transfer: Box<str>,
+    /// Parks the partner.
+    pub key_park: Box<str>,
+    /// Begins and ends the recording.
+    pub key_record: Box<str>,
     /// Calls end after so long.
     pub longest_call_s: Option<u32>,
 }
@@ -66,6 +76,11 @@ impl Default for CallFeatures {
             park_timeout_s: 60,
             pickup_group: "*8".into(),
             pickup: "**".into(),
+            take_over: "*9".into(),
+            keys: false,
+            key_transfer: "##".into(),
+            key_park: "#7".into(),
+            key_record: "#3".into(),
             longest_call_s: None,
         }
     }
@@ -89,6 +104,15 @@ const PICKUP_GROUP: Key = Key {
 };
 const PICKUP: Key =
     Key { name: "pickup", expected: "a number of digits, * and #, or \"\" for none", example: "\"**\"" };
+const TAKE_OVER: Key =
+    Key { name: "take_over", expected: "a number of digits, * and #, or \"\" for none", example: "\"*9\"" };
+const KEYS: Key = Key { name: "keys", expected: "true or false", example: "true" };
+const KEY_TRANSFER: Key =
+    Key { name: "key_transfer", expected: "digits, * and #, or \"\" for none", example: "\"##\"" };
+const KEY_PARK: Key =
+    Key { name: "key_park", expected: "digits, * and #, or \"\" for none", example: "\"#7\"" };
+const KEY_RECORD: Key =
+    Key { name: "key_record", expected: "digits, * and #, or \"\" for none", example: "\"#3\"" };
 const LONGEST_CALL: Key = Key { name: "longest_call_s", expected: "a whole number", example: "14400" };
 
 /// A code: keys, or none at all.
@@ -106,6 +130,7 @@ pub(super) fn resolve_call_features(section: &mut Section<'_>) -> CallFeatures {
     let folder = section.parsed(MUSIC_FOLDER, parse_path);
     features.music_folder =
         folder.map(|path| Sounds { path: path.value, files: Vec::new(), line: path.line });
+    features.keys = section.flag(KEYS).is_some_and(|flag| flag.value);
     if let Some(slots) = section.parsed(PARK_SLOTS, Slots::parse) {
         features.park_slots = slots.value;
     }
@@ -116,6 +141,10 @@ pub(super) fn resolve_call_features(section: &mut Section<'_>) -> CallFeatures {
         (PARK, &mut features.park),
         (PICKUP_GROUP, &mut features.pickup_group),
         (PICKUP, &mut features.pickup),
+        (TAKE_OVER, &mut features.take_over),
+        (KEY_TRANSFER, &mut features.key_transfer),
+        (KEY_PARK, &mut features.key_park),
+        (KEY_RECORD, &mut features.key_record),
     ] {
         if let Some(given) = section.parsed(key, parse_code) {
             *code = given.value;

@@ -101,6 +101,25 @@ pub enum Event {
         /// 100, 180, or how it ended.
         status: u16,
     },
+    /// Something has become of a party that waits in a slot.
+    Parked {
+        /// The call in which it waits.
+        call: CallRef,
+        /// The slot.
+        slot: u32,
+        /// Who parked it.
+        #[serde(with = "text")]
+        by: Bytes,
+        /// What.
+        how: Parking,
+    },
+    /// The switch ends a call that goes on.
+    CallCut {
+        /// The call.
+        call: CallRef,
+        /// Why.
+        cause: Cut,
+    },
     /// The call is over.
     CallEnded {
         /// The call.
@@ -222,6 +241,32 @@ pub enum Event {
     Stopping,
 }
 
+/// What becomes of a party that waits in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parking {
+    /// It waits.
+    Parked,
+    /// It has waited long: who parked it is called.
+    Returning,
+    /// Somebody has it.
+    Retrieved,
+    /// It has hung up, or nobody wanted it.
+    GivenUp,
+}
+
+/// Why the switch ends a call that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// It has lasted as long as calls may.
+    TooLong,
+    /// Neither party sends anything.
+    Silent,
+    /// A party does not answer the refresh of its session (RFC 4028).
+    NotRefreshed,
+}
+
 /// Why a contact is no longer bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -280,4 +325,6 @@ pub enum Refusal {
     NoMedia,
     /// Nothing in the offer that can be relayed.
     NoCommonCodec,
+    /// Nothing rings that the caller may pick up.
+    NothingToPickUp,
 }

@@ -16,7 +16,7 @@ mod switch;
 pub(crate) mod text;
 mod timestamp;
 
-pub use event::{Event, OverloadCause, Refusal, Told, Unbound, Unrecorded};
+pub use event::{Cut, Event, OverloadCause, Parking, Refusal, Told, Unbound, Unrecorded};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

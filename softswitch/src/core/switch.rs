@@ -189,7 +189,7 @@ impl Switch {
         self.drain();
         self.env.resolver.handle_timeout(now);
         self.registrar.handle_timeout(&mut self.env);
-        self.calls.handle_timeout(&mut self.env);
+        self.calls.handle_timeout(&mut self.env, &self.registrar);
         self.subscriptions.handle_timeout(&mut self.env);
         self.proxied.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);

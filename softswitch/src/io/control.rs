@@ -5,8 +5,8 @@
 //! after the other, so that a reload finds what was set before it; [`ERRANDS`] may wait, more are refused. Elsewhere than on Unix
 //! there is Ctrl-C alone.
 
-use crate::config::Config;
 use super::run::KeepMailbox;
+use crate::config::Config;
 use crate::store::StoredMailbox;
 use mio::Waker;
 use sip_stack::io::Tls;

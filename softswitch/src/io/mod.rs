@@ -25,4 +25,4 @@ pub(crate) use control_socket::SOCKET;
 pub use lines::{Lines, LinesThread};
 pub use log_file::{LogPlace, load_key, load_or_make_key};
 pub use prompts::{PromptsError, PromptsFound, load_prompts};
-pub use run::{Ready, RunError, Setup, run};
+pub use run::{KeepMailbox, Ready, RunError, Setup, run};

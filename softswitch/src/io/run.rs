@@ -342,9 +342,8 @@ impl Loop {
         let connections = start_connections(&config, tls, Arc::clone(&waker))?;
         let names = Names::new(&config.name_servers, Arc::new(wake(Arc::clone(&waker))));
         let media = start_media(&config, Arc::clone(&waker))?;
-        let (control, errands) =
-            control::listen(reload as Arc<Reload>, keep_mailbox, Arc::clone(&waker))
-                .map_err(refused("a thread for signals"))?;
+        let (control, errands) = control::listen(reload as Arc<Reload>, keep_mailbox, Arc::clone(&waker))
+            .map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
         let switch = Switch::new(random::bytes()?, config);
         let now = clock::now();

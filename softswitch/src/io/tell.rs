@@ -57,6 +57,8 @@ pub(super) fn event(told: &Told) {
         Event::SubscriptionRefused { domain, user } => {
             warn!(user = %address(domain, user), "too many subscriptions of one user");
         }
+        Event::Parked { call, slot, by, how } => info!(%call, slot, by = %Escaped(by), ?how, "parked"),
+        Event::CallCut { call, cause } => warn!(%call, ?cause, "call ended by the switch"),
         Event::TransferProgressed { call, status } => info!(%call, status, "transfer"),
         Event::NotConfigured { reason } => {
             error!("the configuration stays as it is:\n{}", Lines(reason.as_bytes()));

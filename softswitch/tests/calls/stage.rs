@@ -120,7 +120,7 @@ impl Stage {
     }
 
     /// The next timer fires.
-    fn fire(&mut self) {
+    pub(crate) fn fire(&mut self) {
         self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
         self.switch.handle_timeout(self.now);
         self.collect();

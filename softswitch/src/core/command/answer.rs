@@ -25,6 +25,8 @@ pub enum Done {
     Accepted,
     /// It has made this call.
     Call(CallRef),
+    /// The slot in which somebody waits.
+    Slot(u32),
     /// Calls.
     Calls(Page<CallView>),
     /// Bindings.
@@ -81,6 +83,9 @@ pub enum Refused {
     /// A field has a value that makes no sense.
     #[error("the {0:?} of the command makes no sense")]
     Senseless(Field),
+    /// The slot is taken, or none.
+    #[error("somebody waits in that slot already, or there is no such slot")]
+    Taken,
     /// The switch is about to stop.
     #[error("the switch is stopping")]
     Stopping,

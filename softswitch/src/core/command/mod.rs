@@ -66,6 +66,14 @@ pub enum Command {
         /// The same user in its other call.
         with: LegRef,
     },
+    /// Park the partner of a party, which is told the slot in words and leaves then.
+    Park {
+        /// The party that parks.
+        leg: LegRef,
+        /// The slot; the first free one without it.
+        #[serde(default)]
+        slot: Option<u32>,
+    },
     /// Begin or end the recording of a call.
     Record {
         /// The call.

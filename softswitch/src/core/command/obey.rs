@@ -42,6 +42,10 @@ impl Switch {
                     ((call(self, leg.call)?, leg.side.into()), (call(self, with.call)?, with.side.into()));
                 self.calls.connect_two(&mut self.env, &self.registrar, leg, with)?;
             }
+            Command::Park { leg, slot } => {
+                let leg = (call(self, leg.call)?, leg.side.into());
+                return self.calls.park(&mut self.env, leg, slot).map(Done::Slot);
+            }
             Command::Record { call: named, on, form } => {
                 let id = call(self, named)?;
                 self.calls.record(&mut self.env, id, on.then_some(form))?;
