@@ -8,7 +8,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::Message;
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softswitch::config;
-use softswitch::core::{Event, Input, Output, Switch};
+use softswitch::core::{Event, Input, Output, Switch, Told};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -113,7 +113,9 @@ impl Driver {
         self.now = self.now.max(due);
         self.switch.handle_timeout(self.now);
         self.collect();
-        let ended = |output: &&Output| matches!(output, Output::Event(Event::Unregistered { .. }));
+        let ended = |output: &&Output| {
+            matches!(output, Output::Event(Told { event: Event::Unregistered { .. }, .. }))
+        };
         self.outputs.iter().filter(ended).count()
     }
 

@@ -5,6 +5,7 @@
 pub mod call;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod core;
 pub mod io;
 pub mod log;

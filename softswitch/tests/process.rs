@@ -114,8 +114,13 @@ impl Running {
     }
 
     /// Stops it; what it still said on standard output and standard error.
-    fn stop(mut self) -> (String, String) {
+    fn stop(self) -> (String, String) {
         self.signal("-TERM");
+        self.ended()
+    }
+
+    /// The same of one that stops by itself.
+    fn ended(mut self) -> (String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.stdout.read_to_string(&mut out).expect("the system does what every system does");
         self.stderr.read_to_string(&mut err).expect("the system does what every system does");
@@ -258,6 +263,75 @@ fn messages_that_wait_are_told_to_a_phone_when_the_switch_reloads() {
     let listed = run(data.path(), &["mailbox", "list"]);
     assert_eq!(text(&listed.stdout), "1001\tdefault\t2/0 (0/0)\n");
     running.stop();
+}
+
+/// A client of the control socket.
+struct Client(BufReader<std::os::unix::net::UnixStream>);
+
+impl Client {
+    fn of(data: &Path) -> Client {
+        let stream = std::os::unix::net::UnixStream::connect(data.join("control.sock")).expect("it is there");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("the system does what every system does");
+        Client(BufReader::new(stream))
+    }
+
+    /// The next line that has `part` in it.
+    fn hears(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let length = self.0.read_line(&mut line).expect("a line in time");
+            assert!(length > 0, "{part:?} was not said");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    fn says(&mut self, line: &str) {
+        use std::io::Write;
+        writeln!(self.0.get_mut(), "{line}").expect("the switch listens");
+    }
+}
+
+#[test]
+fn a_program_commands_the_running_switch_and_follows_what_comes_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = tempfile::tempdir().unwrap();
+    let log = data.path().join("live.slog");
+    let running = Running::start(data.path(), &["--log", log.to_str().unwrap()]);
+    let mode = std::fs::metadata(data.path().join("control.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "its owner's alone");
+    let mut client = Client::of(data.path());
+    assert!(client.hears("hello").contains(r#""version":1"#));
+    client.says(r#"{"id":1,"follow":0}"#);
+    assert!(client.hears("following").contains(r#""id":1"#));
+    client.says(r#"{"id":2,"command":"reload"}"#);
+    let accepted = client.hears("answer");
+    let command = accepted.split(r#""command":""#).nth(1).and_then(|rest| rest.get(..16)).unwrap().to_owned();
+    assert!(accepted.contains(r#""id":2"#) && accepted.contains(r#""accepted":"done""#), "{accepted}");
+    assert!(client.hears(r#""configured":{"users":1}"#).contains(&command), "the event names the command");
+    std::fs::write(data.path().join("test.toml"), "[[listener]]\naddres = \"0.0.0.0:5060\"\n").unwrap();
+    client.says(r#"{"id":3,"command":"reload"}"#);
+    assert!(client.hears("not_configured").contains("test.toml:2:"));
+    let control = |words: &[&str]| run(data.path(), &[&["control"], words].concat());
+    let listed = control(&["calls"]);
+    assert!(listed.status.success() && listed.stdout.is_empty(), "{}", text(&listed.stderr));
+    let refused = control(&["hang-up", "0000000000000001"]);
+    assert_eq!((refused.status.code(), text(&refused.stderr).contains("no such call")), (Some(1), true));
+    let refused = control(&["--as", "1001", "reload"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("only the operator may"));
+    let shown = control(&["--json", "send", r#"{"trace":{"on":true}}"#]);
+    assert!(text(&shown.stdout).contains(r#""accepted":"done""#), "{}", text(&shown.stdout));
+    assert!(running.options(&phone()).starts_with("SIP/2.0 200 OK\r\n"));
+    assert!(text(&control(&["stop"]).stdout).contains("done"));
+    client.hears("stopping");
+    let (_, err) = running.ended();
+    assert!(err.contains(" in  UDP 127.0.0.1:"), "{err}");
+    assert!(!data.path().join("control.sock").exists());
+    let replayed = run(data.path(), &["replay", log.to_str().unwrap()]);
+    assert!(text(&replayed.stdout).ends_with(": identical\n"), "{}", text(&replayed.stderr));
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::Hears(phone, tone) => of(phone, &|actor| actor.meter.hears(*tone)),
         Fact::HearsOnly(phone, tones) => of(phone, &|actor| actor.meter.hears_only(tones)),
         Fact::HearsNothing(phone) => of(phone, &|actor| actor.meter.is_silent()),
+        Fact::HearsMusic(phone) => of(phone, &|actor| actor.meter.hears_music()),
         Fact::SwitchCalls(calls) => inside.is_some_and(|inside| inside.calls == *calls),
         Fact::Recorded(status, ended_by) => inside.and_then(|inside| inside.record).is_some_and(|record| {
             record.status == *status && ended_by.is_none_or(|ended_by| record.ended_by == ended_by)
@@ -71,6 +72,7 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::Hears(phone, tone) => actors.get(*phone).is_some_and(|actor| actor.meter.misses(*tone)),
         Fact::HearsOnly(..)
         | Fact::HearsNothing(_)
+        | Fact::HearsMusic(_)
         | Fact::Registered(_)
         | Fact::Rings(..)
         | Fact::HearsRinging(_)

@@ -88,6 +88,13 @@ impl Meter {
         self.frames.iter().filter(|frame| !frame.silent).count() <= STRAY
     }
 
+    /// Whether something is there for half of the time at least, and no tone of a phone all the time: there are such notes in music.
+    pub(super) fn hears_music(&self) -> bool {
+        let sounds = self.frames.iter().filter(|frame| !frame.silent).count();
+        let is_tone = |hertz: &u32| self.loud(*hertz) + STRAY >= self.frames.len();
+        sounds >= HEARD && !self.tones.iter().any(is_tone)
+    }
+
     fn loud(&self, hertz: u32) -> usize {
         let Some(place) = self.tones.iter().position(|tone| *tone == hertz) else { return 0 };
         let level = |frame: &&Frame| frame.levels.get(place).is_some_and(|level| *level >= LOUD_DBM0);

@@ -36,6 +36,7 @@ pub(super) enum Verb {
     Rings,
     HearsRinging,
     HearsNothing,
+    HearsMusic,
     HearsOnly,
     HearsEachOther,
     Hears,
@@ -59,7 +60,7 @@ pub(super) enum Verb {
 }
 
 /// Phrases as one phone does it and as several do; a longer one stands before those that it begins with.
-const PHRASES: [(&str, &str, Verb); 50] = [
+const PHRASES: [(&str, &str, Verb); 51] = [
     ("registers", "register", Verb::Registers),
     ("unregisters", "unregister", Verb::Unregisters),
     ("calls again", "call again", Verb::CallsAgain),
@@ -92,6 +93,7 @@ const PHRASES: [(&str, &str, Verb); 50] = [
     ("rings", "ring", Verb::Rings),
     ("hears ringing", "hear ringing", Verb::HearsRinging),
     ("hears nothing", "hear nothing", Verb::HearsNothing),
+    ("hears music", "hear music", Verb::HearsMusic),
     ("hears only", "hear only", Verb::HearsOnly),
     ("hears each other", "hear each other", Verb::HearsEachOther),
     ("hears", "hear", Verb::Hears),

@@ -207,6 +207,8 @@ pub enum Fact {
     HearsOnly(usize, Vec<u32>),
     /// It hears nothing at all.
     HearsNothing(usize),
+    /// It hears something that no phone says.
+    HearsMusic(usize),
     /// The switch has so many calls.
     SwitchCalls(usize),
     /// The last call record of the switch has this status, and this end.
@@ -303,6 +305,7 @@ impl Fact {
             Fact::Hears(_, tone) => vec![*tone],
             Fact::HearsOnly(_, tones) => tones.clone(),
             Fact::HearsNothing(_)
+            | Fact::HearsMusic(_)
             | Fact::Registered(_)
             | Fact::Rings(..)
             | Fact::HearsRinging(_)
@@ -350,14 +353,15 @@ impl Fact {
             | Fact::Messages(..)
             | Fact::Hears(..)
             | Fact::HearsOnly(..)
-            | Fact::HearsNothing(_) => false,
+            | Fact::HearsNothing(_)
+            | Fact::HearsMusic(_) => false,
         }
     }
 
     /// Whether it is about sound, which takes a moment longer to be told from no sound.
     pub(super) fn is_sound(&self) -> bool {
         match self {
-            Fact::Hears(..) | Fact::HearsOnly(..) | Fact::HearsNothing(_) => true,
+            Fact::Hears(..) | Fact::HearsOnly(..) | Fact::HearsNothing(_) | Fact::HearsMusic(_) => true,
             Fact::SwitchCalls(_)
             | Fact::Recorded(..)
             | Fact::Registered(_)

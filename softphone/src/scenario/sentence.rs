@@ -162,6 +162,7 @@ impl Cast {
             Verb::Rings
             | Verb::HearsRinging
             | Verb::HearsNothing
+            | Verb::HearsMusic
             | Verb::HearsOnly
             | Verb::HearsEachOther
             | Verb::Hears
@@ -199,6 +200,7 @@ impl Cast {
             Verb::Rings => Fact::Rings(phone, self.peer(words, "from")?),
             Verb::HearsRinging => Fact::HearsRinging(phone),
             Verb::HearsNothing => Fact::HearsNothing(phone),
+            Verb::HearsMusic => Fact::HearsMusic(phone),
             Verb::HearsOnly => Fact::HearsOnly(phone, self.tones(words)?),
             Verb::HearsEachOther => {
                 let tones = others().filter_map(|other| self.phones.get(*other));

@@ -12,7 +12,6 @@ use super::call::{Call, Phase, Side};
 use super::formats::{Formats, decoded};
 use crate::core::Unrecorded;
 use crate::core::environment::Environment;
-use media::mix::Role;
 use media::{AudioFormat, Command, RoomId};
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +81,7 @@ impl Call {
         let Some(path) = self.bridge.path.as_deref().cloned() else { return };
         let is_up = matches!(self.phase, Phase::Talking { .. });
         let is_recorded = self.recorded.is_wanted() && is_up;
-        let is_mixed = is_recorded || (is_up && !self.guests.is_empty());
+        let is_mixed = is_up && self.must_be_mixed(env);
         match (path, is_mixed.then(|| self.decoded()).flatten()) {
             (Path::Room(formats), _) | (Path::Relay { .. }, Some(formats)) => self.mix(env, formats),
             (Path::Relay { forward, backward }, None) => {
@@ -96,6 +95,24 @@ impl Call {
         }
     }
 
+    /// Whether somebody else than the two has to be heard, or hears them.
+    fn must_be_mixed(&self, env: &Environment) -> bool {
+        let is_heard = self.speech.is_wanted() || self.wants_music(env);
+        is_heard || self.recorded.is_wanted() || !self.guests.is_empty()
+    }
+
+    /// A relay is a room as long as it has to be.
+    pub(super) fn attend_mixing(&mut self, env: &mut Environment) {
+        let is_relay = matches!(self.bridge.path.as_deref(), Some(Path::Relay { .. }));
+        if !is_relay || !matches!(self.phase, Phase::Talking { .. }) || self.ending.is_some() {
+            return;
+        }
+        let must_be = self.must_be_mixed(env);
+        if must_be != self.bridge.mixed.is_some() && (!must_be || self.decoded().is_some()) {
+            self.connect(env);
+        }
+    }
+
     /// Both sides meet in the room of the call.
     fn mix(&mut self, env: &mut Environment, formats: [AudioFormat; 2]) {
         let legs = [Side::Caller, Side::Callee].map(|side| self.media(side).id);
@@ -105,10 +122,11 @@ impl Call {
             self.bridge.opened = true;
         }
         let before = self.bridge.mixed.map_or([None; 2], |formats| formats.map(Some));
-        for ((leg, format), before) in legs.into_iter().zip(formats).zip(before) {
+        let roles = [Side::Caller, Side::Callee].map(|side| self.role(side));
+        for (((leg, format), before), role) in legs.into_iter().zip(formats).zip(before).zip(roles) {
             // Who is spoken to as before keeps its seat.
             if before != Some(format) {
-                env.media(Command::Join { room, leg, format, role: Role::Participant });
+                env.media(Command::Join { room, leg, format, role });
             }
         }
         self.bridge.mixed = Some(formats);
@@ -118,7 +136,7 @@ impl Call {
     pub(super) fn mix_alone(&mut self, env: &mut Environment, format: AudioFormat) {
         let (room, leg) = (self.room(), self.media(Side::Caller).id);
         env.media(Command::OpenRoom { room });
-        env.media(Command::Join { room, leg, format, role: Role::Participant });
+        env.media(Command::Join { room, leg, format, role: self.role(Side::Caller) });
         self.bridge.mixed = Some([format; 2]);
     }
 
@@ -174,6 +192,7 @@ impl Call {
     pub(super) fn close_room(&mut self, env: &mut Environment) {
         if self.bridge.mixed.take().is_some() {
             env.media(Command::CloseRoom { room: self.room() });
+            self.music = None;
             self.recorded.handle_room_closed();
             self.speech.handle_room_closed();
         }

@@ -1,8 +1,10 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
 use super::bridge::Bridge;
+use super::keys::Keys;
 use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
+use super::park::{Leaving, Parked};
 use super::passing::Passing;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -16,6 +18,8 @@ use super::streams::Streams;
 use super::takeover::Replaced;
 use super::transfer::Referred;
 use crate::config::{DomainId, Dtmf, Latching, Recording};
+use crate::core::Event;
+use crate::core::command::CommandId;
 use crate::core::environment::Environment;
 use crate::registrar::Way;
 use crate::store::EndedBy;
@@ -211,6 +215,16 @@ pub struct Call {
     pub(super) recorded: Recorded,
     /// What is said to it.
     pub(super) speech: Speech,
+    /// What a user has pressed of a code.
+    pub(super) keys: Option<Box<Keys>>,
+    /// It waits in a slot.
+    pub(super) parked: Option<Box<Parked>>,
+    /// A party is about to park the other one.
+    pub(super) parking: Option<Leaving>,
+    /// When it has lasted as long as it may.
+    pub(super) ends_by: Option<Time>,
+    /// Who hears music, because the other one holds it.
+    pub(super) music: Option<Side>,
     /// The language it is spoken to in.
     pub(super) language: Box<str>,
     pub(super) started: Time,
@@ -219,12 +233,19 @@ pub struct Call {
     /// What those have been told who watch its users.
     pub(super) seats: SmallVec<[Seat; 2]>,
     pub(super) armed: Option<Armed>,
+    /// The command that has made it.
+    pub(super) command: Option<CommandId>,
 }
 
 impl Call {
     /// The number that transactions and dialogs of this call carry as their owner; zero is nobody.
     pub(super) fn owner(&self) -> u64 {
         self.id.map_or(0, owner_of)
+    }
+
+    /// Tells an event of the call: it came of the command that is being obeyed, else of the one that has made the call.
+    pub(super) fn tell(&self, env: &mut Environment, event: Event) {
+        env.event_of(env.command().or(self.command), event);
     }
 
     pub(super) fn media(&self, side: Side) -> &MediaLeg {
@@ -315,10 +336,14 @@ impl Call {
             Phase::Ringing(_) | Phase::Locating | Phase::Refusing { .. } | Phase::Reserving => {
                 self.patience().into_iter().chain(self.refresh_deadline()).min()
             }
-            Phase::Served => self.served_until().into_iter().chain(self.refresh_deadline()).min(),
+            Phase::Served => {
+                let over = self.served_until().into_iter().chain(self.ends_by);
+                over.chain(self.refresh_deadline()).min()
+            }
             Phase::Talking { .. } => {
                 let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());
-                asked.chain(self.refresh_deadline()).min()
+                let over = self.ends_by.into_iter().chain(self.keys_deadline());
+                asked.chain(self.refresh_deadline()).chain(over).min()
             }
             Phase::Ended => None,
         }

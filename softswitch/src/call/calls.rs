@@ -1,11 +1,13 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
 use super::call::{Call, CallId, Phase, Side, call_of};
+use super::park::Slotted;
 use super::recording::{self, Recordings};
 use super::seats::{SeatIndex, SeatNews};
 use super::serve::Rooms;
 use super::speech::Speakers;
 use crate::core::environment::{ALLOW, Environment, sign_request, sign_response};
+use crate::core::{Cut, Event};
 use crate::registrar::Registrar;
 use media::LegId;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,11 @@ pub(crate) struct Calls {
     timers: TimerQueue<Call>,
     /// Calls so far.
     pub(super) opened: u64,
+    /// Calls by their numbers.
+    #[serde(skip)]
+    pub(super) numbers: BTreeMap<u64, CallId>,
+    /// Where somebody is parked.
+    pub(super) slots: Slotted,
     pub(super) rooms: Rooms,
     pub(super) recordings: Recordings,
     pub(super) speakers: Speakers,
@@ -88,7 +95,7 @@ impl Calls {
             .and_then(|id| self.table.get_mut(id))
             .and_then(|call| call.handle_refresh_response(env, transaction, response));
         match (refreshed, id) {
-            (Some(true), Some(id)) => return self.end(env, id, Status::REQUEST_TIMEOUT),
+            (Some(true), Some(id)) => return self.cut(env, id, Cut::NotRefreshed),
             (Some(_), _) => return self.settle(env, id),
             (None, _) => {}
         }
@@ -156,7 +163,7 @@ impl Calls {
         if let Some(id) = id
             && self.table.get_mut(id).is_some_and(|call| call.handle_refresh_failure(transaction))
         {
-            return self.end(env, id, Status::REQUEST_TIMEOUT);
+            return self.cut(env, id, Cut::NotRefreshed);
         }
         if let Some(call) = id.and_then(|id| self.table.get_mut(id)) {
             if call.invitation.transaction == transaction && call.referred.is_none() {
@@ -289,6 +296,15 @@ impl Calls {
         self.settle(env, Some(id));
     }
 
+    /// The switch ends a call that goes on, and tells why.
+    pub(super) fn cut(&mut self, env: &mut Environment, id: CallId, cause: Cut) {
+        if let Some(call) = self.table.get(id) {
+            let named = env.call_ref(call.number);
+            call.tell(env, Event::CallCut { call: named, cause });
+        }
+        self.end(env, id, Status::REQUEST_TIMEOUT);
+    }
+
     /// Ends every call: the switch is about to stop.
     pub(crate) fn shut_down(&mut self, env: &mut Environment) {
         let ids: Vec<CallId> = self.table.iter().map(|(id, _)| id).collect();
@@ -297,7 +313,7 @@ impl Calls {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, env: &mut Environment) {
+    pub(crate) fn handle_timeout(&mut self, env: &mut Environment, registrar: &Registrar) {
         while let Some((armed, id)) = self.timers.pop_due(env.now) {
             if self.table.get(id).is_none_or(|call| call.armed != Some(armed)) {
                 continue;
@@ -307,16 +323,23 @@ impl Calls {
                 if matches!(call.phase, Phase::Served)
                     && call.served_until().is_some_and(|until| until <= env.now)
                 {
-                    self.end(env, id, Status::OK);
+                    if !self.return_parked(env, registrar, id) {
+                        self.end(env, id, Status::OK);
+                    }
+                    continue;
+                }
+                if call.ends_by.is_some_and(|by| by <= env.now) {
+                    self.cut(env, id, Cut::TooLong);
                     continue;
                 }
                 if call.handle_refresh_timeouts(env) {
-                    self.end(env, id, Status::REQUEST_TIMEOUT);
+                    self.cut(env, id, Cut::NotRefreshed);
                     continue;
                 }
                 call.handle_ring_timeout(env);
                 call.handle_passing_timeout(env);
                 call.handle_renewal_timeout(env);
+                self.attend_keys(env, registrar, id);
             }
             self.settle(env, Some(id));
         }
@@ -332,6 +355,7 @@ impl Calls {
             if let Some(armed) = call.armed {
                 self.timers.restore(armed, id);
             }
+            self.numbers.insert(call.number, id);
         }
         self.rebuild_seats();
     }
@@ -343,12 +367,14 @@ impl Calls {
         self.replace(env, id);
         self.join_in(env, id);
         self.attend_guests(env, id);
+        self.attend_park(env, id);
         self.attend_seats(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
+                self.numbers.remove(&call.number);
                 for leg in &call.media {
                     if self.adopted.get(&leg.id).is_some_and(|(into, _)| *into == id) {
                         self.adopted.remove(&leg.id);
@@ -367,6 +393,9 @@ impl Calls {
             self.with_streams.insert(call.number, id);
         }
         if let Some(call) = self.table.get_mut(id) {
+            call.attend_mixing(env);
+            call.attend_hold(env);
+            call.attend_waiting(env);
             self.rooms.attend(env, &mut self.speakers, call);
             self.recordings.attend(env, call);
             self.rooms.record(env, &mut self.recordings, call);

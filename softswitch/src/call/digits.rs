@@ -83,6 +83,7 @@ impl Call {
         env.endpoint.respond(env.now, transaction, status, response.finish());
         if let Ok(Info::Digit(digit)) = read {
             self.interrupt_speech(env);
+            self.handle_key(env, side, digit);
             self.press(env, side.other(), digit);
         }
     }
@@ -105,6 +106,7 @@ impl Call {
             self.interrupt_speech(env);
         }
         let Heard::Ended(digit) = heard else { return };
+        self.handle_key(env, side, digit);
         let other = side.other();
         if self.leg_mut(other).is_some_and(|leg| leg.session.outlet() == DigitOutlet::Nowhere) {
             self.send_info(env, other, &[digit]);

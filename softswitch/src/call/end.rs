@@ -169,7 +169,8 @@ impl Call {
             }
             let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
             let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
-            env.event(Event::CallEnded { call: self.number, status: status.code(), talked_ms });
+            let call = env.call_ref(self.number);
+            self.tell(env, Event::CallEnded { call, status: status.code(), talked_ms });
         }
         // A call that waits for its ports stays in Reserving, so that the report finds it; not one that has yet to ask for them.
         if !matches!(self.phase, Phase::Reserving) || self.recall_deadline().is_some() {
@@ -193,7 +194,8 @@ impl Call {
             [Side::Caller, Side::Callee].map(|side| figures(self.media(side).figures.as_deref()));
         if self.answered.is_some() {
             let (caller, callee) = (Box::new(caller_media), Box::new(callee_media));
-            env.event(Event::CallMeasured { call: self.number, caller, callee });
+            let call = env.call_ref(self.number);
+            self.tell(env, Event::CallMeasured { call, caller, callee });
         }
         env.store(StoreOp::from(CallRecord {
             id: format!("{started:x}-{tag}").into(),

@@ -40,7 +40,7 @@ impl Calls {
         ringing.language = language;
         ringing.change_caller(env, invitation, partner);
         ringing.referred =
-            Some(Box::new(Referred::of(env, registrar, (domain, &phone), (id, side.other()), news)));
+            Some(Box::new(Referred::of(env, Some(registrar), (domain, &phone), (id, side.other()), news)));
         if let Some(call) = self.table.get_mut(id) {
             call.referring = Some((second, side));
         }

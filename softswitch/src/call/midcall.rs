@@ -229,6 +229,7 @@ impl Call {
             Some(streams) if streams.replace_sound() => streams.are_silent(),
             Some(_) | None => self.media.iter().filter(|leg| leg.port != 0).all(|leg| leg.silent),
         };
-        is_up && silent && are_silent
+        // Who is on hold may be silent.
+        is_up && silent && are_silent && self.held().is_none()
     }
 }

@@ -77,7 +77,8 @@ impl Calls {
             (call.number, leg.session.remote.as_ref().and_then(|remote| remote.ptime_ms));
         self.adopted.insert(media.id, (from, Side::Callee));
         let Some(call) = self.table.get_mut(from) else { return };
-        env.event(Event::CallTransferred { call: number, into: call.number });
+        let into = env.call_ref(call.number);
+        env.event(Event::CallTransferred { call: env.call_ref(number), into });
         env.endpoint.set_owner(leg.dialog, call.owner());
         let early = match core::mem::replace(&mut call.phase, Phase::Talking { callee: leg }) {
             Phase::Ringing(mut ring) => {

@@ -17,6 +17,7 @@ use super::calls::Calls;
 use super::formats::decoded;
 use super::speech::About;
 use crate::config::{Layout, Recording};
+use crate::core::command::CommandId;
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Timestamp, Unrecorded};
 use media::dsp::SampleRate;
@@ -54,6 +55,8 @@ struct Running {
     number: u64,
     room: RoomId,
     file: Arc<str>,
+    /// That has asked for it.
+    command: Option<CommandId>,
 }
 
 /// What a recording is of, and how it is written.
@@ -123,7 +126,8 @@ impl Recordings {
         let file: Arc<str> = format!("{folder}{slash}{begun}-call-{number}{suffix}.{extension}").into();
         call.recorded.running.push(recording);
         call.recorded.files.push(Arc::clone(&file));
-        self.running.insert(recording, Running { call: id, number, room, file: Arc::clone(&file) });
+        let command = env.command();
+        self.running.insert(recording, Running { call: id, number, room, file: Arc::clone(&file), command });
         let format = RecordingFormat { container, rate: RECORDED };
         env.media(Command::Record { recording, room, what, whispers: false, file, format });
     }
@@ -304,7 +308,8 @@ impl Calls {
         {
             call.recorded.files.push(Arc::clone(&file));
         }
-        env.event(Event::RecordingBegan { call: running.number, file });
+        let (call, recording) = (env.call_ref(running.number), env.recording_ref(recording.0));
+        env.event_of(running.command, Event::RecordingBegan { call, recording, file });
     }
 
     /// A recording has not begun, or has ended before its time. The call goes on, undecoded where it can be.
@@ -316,8 +321,9 @@ impl Calls {
         figures: RecordingFigures,
     ) {
         let Some(running) = self.recordings.running.remove(&recording) else { return };
-        let Running { call: id, number, room, file } = running;
-        env.event(Event::RecordingFailed { call: number, fault, figures });
+        let Running { call: id, number, room, file, command } = running;
+        let (called, recorded) = (env.call_ref(number), env.recording_ref(recording.0));
+        env.event_of(command, Event::RecordingFailed { call: called, recording: recorded, fault, figures });
         let of_conference = self.rooms.handle_recording_failed(room, &file);
         let is_missing = figures.files == 0;
         if of_conference && is_missing {
@@ -338,7 +344,7 @@ impl Calls {
 
 impl Call {
     /// How the user on a side has its calls recorded when it asks for it, if it may.
-    fn form_on_request(&self, env: &Environment, side: Side) -> Option<Recording> {
+    pub(super) fn form_on_request(&self, env: &Environment, side: Side) -> Option<Recording> {
         let user = match side {
             Side::Caller => &self.caller,
             Side::Callee => core::str::from_utf8(&self.callee).ok()?,
@@ -400,7 +406,7 @@ impl Call {
     pub(super) fn tell_unrecorded(&mut self, env: &mut Environment, reason: Unrecorded) {
         if !self.recorded.told.contains(&reason) {
             self.recorded.told.push(reason);
-            env.event(Event::NotRecorded { call: self.number, reason });
+            env.event(Event::NotRecorded { call: env.call_ref(self.number), reason });
         }
     }
 

@@ -6,8 +6,8 @@
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::streams::Streams;
-use crate::core::Event;
 use crate::core::environment::Environment;
+use crate::core::{Cut, Event};
 use media::{Command, LegId, LegPorts, Report};
 use sip_stack::message::Status;
 use sip_stack::table::Id;
@@ -55,7 +55,8 @@ impl Calls {
             Report::RecordingBegan { recording, file } => self.handle_recording_began(env, recording, file),
             Report::RecordingLost { recording, lost_ms } => {
                 if let Some(call) = self.recordings.number_of(recording) {
-                    env.event(Event::RecordingLost { call, lost_ms });
+                    let (call, recording) = (env.call_ref(call), env.recording_ref(recording.0));
+                    env.event(Event::RecordingLost { call, recording, lost_ms });
                 }
             }
             Report::RecordingFailed { recording, fault, figures } => {
@@ -63,7 +64,8 @@ impl Calls {
             }
             Report::RecordingEnded { recording, figures } => {
                 if let Some(call) = self.recordings.end(recording) {
-                    env.event(Event::RecordingEnded { call, figures });
+                    let (call, recording) = (env.call_ref(call), env.recording_ref(recording.0));
+                    env.event(Event::RecordingEnded { call, recording, figures });
                 }
             }
         }
@@ -153,7 +155,7 @@ impl Calls {
     fn handle_silence(&mut self, env: &mut Environment, leg: LegId, silent: bool) {
         let Some((id, _)) = self.owner(leg) else { return };
         if self.table.get_mut(id).is_some_and(|call| call.handle_silence(leg, silent)) {
-            return self.end(env, id, Status::REQUEST_TIMEOUT);
+            return self.cut(env, id, Cut::Silent);
         }
         self.settle(env, Some(id));
     }

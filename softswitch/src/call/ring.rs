@@ -156,7 +156,7 @@ impl Call {
         packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
         self.assert_identity(&host, &mut draft.writer);
         self.pass_history(&mut draft.writer);
-        if let Some(referred) = &self.referred {
+        if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
         }
         timer.write_request(&mut draft.writer);
@@ -455,9 +455,12 @@ impl Call {
 
     pub(super) fn note_answer(&mut self, env: &mut Environment) {
         self.answered = Some(env.now);
+        let longest = env.config.call_features.longest_call_s;
+        self.ends_by = longest.map(|seconds| env.now + Duration::from_secs(seconds.into()));
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
-        env.event(Event::CallAnswered { call: self.number, after_ms });
+        let call = env.call_ref(self.number);
+        self.tell(env, Event::CallAnswered { call, after_ms });
     }
 
     /// One of our INVITEs has failed; the last one decides.

@@ -282,6 +282,14 @@ impl Calls {
         self.seats_of(subject).map(|(call, seat)| (call, seat.place))
     }
 
+    /// The calls in which a subject has that place.
+    pub(super) fn calls_of(&self, subject: u128, place: Place) -> impl Iterator<Item = (CallId, &Call)> {
+        let all =
+            (subject, Id::from_u64(0), Place::Caller)..=(subject, Id::from_u64(u64::MAX), Place::Member);
+        let found = self.seats.range(all).filter(move |(_, _, at)| *at == place);
+        found.filter_map(|(_, call, _)| Some((*call, self.table.get(*call)?)))
+    }
+
     fn seat_at(&self, subject: u128, call: CallId, place: Place) -> Option<(&Call, &Seat)> {
         let call = self.table.get(call)?;
         let seat = call.seats.iter().find(|seat| seat.subject == subject && seat.place == place)?;

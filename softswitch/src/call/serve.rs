@@ -60,6 +60,11 @@ impl Served {
         self.room.filter(|_| self.attended)
     }
 
+    /// Where the caller is mixed.
+    pub(super) const fn room(&self) -> Option<RoomId> {
+        self.room
+    }
+
     /// Whether we understand what a party speaks who is not asked for anything else.
     pub(super) fn understands(&self, spoken: &Formats) -> bool {
         self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
@@ -110,6 +115,13 @@ struct OpenRoom {
 }
 
 impl Rooms {
+    /// The conferences that are open.
+    pub(super) fn conferences(&self) -> impl Iterator<Item = (RoomId, &Arc<str>, &Bytes, Option<Arc<str>>)> {
+        self.numbers.iter().map(|((domain, number), room)| {
+            (*room, domain, number, self.open.get(room).and_then(|open| open.recorded.clone()))
+        })
+    }
+
     /// Rooms that are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -232,6 +244,17 @@ impl Rooms {
     /// The call for which something was played in a room.
     pub(super) fn listener(&self, room: RoomId) -> Option<CallId> {
         self.open.get(&room)?.listener
+    }
+
+    /// A call that goes on leaves the room in which something was played for it.
+    pub(super) fn vacate(&mut self, env: &mut Environment, served: &Served) {
+        let Some(room) = served.room else { return };
+        let Some(open) = self.open.get_mut(&room) else { return };
+        open.calls -= 1;
+        if open.calls == 0 {
+            self.open.remove(&room);
+            env.media(Command::CloseRoom { room });
+        }
     }
 
     /// A call is over; the last one closes its room.

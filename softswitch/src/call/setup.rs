@@ -34,7 +34,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    const fn told(status: Status, event: Refusal) -> Refused {
+    pub(super) const fn told(status: Status, event: Refusal) -> Refused {
         Refused { status, event: Some(event) }
     }
 
@@ -117,9 +117,12 @@ impl Calls {
             let destination = match (replaced, joined) {
                 (Some(replaced), _) => Destination::replacing(replaced, &callee),
                 (None, Some(host)) => Destination::joining(host, &callee),
-                (None, None) => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
-                    refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-                })?,
+                (None, None) => match self.dialled_code(env, domain, caller, &callee)? {
+                    Some(replaced) => Destination::replacing(replaced, &callee),
+                    None => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
+                        refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
+                    })?,
+                },
             };
             // What has no sound is for others: a service of ours has nothing for it.
             if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
@@ -229,12 +232,18 @@ impl Calls {
             renewal: None,
             recorded: Recorded::default(),
             speech: Speech::default(),
+            keys: None,
+            parked: None,
+            parking: None,
+            ends_by: None,
+            music: None,
             language,
             started: env.now,
             answered: None,
             ending: None,
             seats: SmallVec::new(),
             armed: None,
+            command: env.command(),
         });
         Some(id)
     }
@@ -244,6 +253,7 @@ impl Calls {
         self.opened += 1;
         let number = self.opened;
         let id = self.table.insert(Call { number, ..call });
+        self.numbers.insert(number, id);
         if let Some(call) = self.table.get_mut(id) {
             call.id = Some(id);
             let first = id.as_u64().wrapping_mul(2);
@@ -273,7 +283,8 @@ impl Call {
     pub(super) fn announce(&self, env: &mut Environment) {
         let domain = self.domain_name.clone();
         let caller = Bytes::copy_from_slice(self.caller.as_bytes());
-        env.event(Event::CallStarted { call: self.number, domain, caller, callee: self.callee.clone() });
+        let call = env.call_ref(self.number);
+        self.tell(env, Event::CallStarted { call, domain, caller, callee: self.callee.clone() });
     }
 
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.

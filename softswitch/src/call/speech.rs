@@ -47,6 +47,8 @@ pub(super) struct Speech {
 struct Sentence {
     files: Vec<Arc<str>>,
     about: About,
+    /// Who hears it, in a call of two; `None`: both.
+    to: Option<Side>,
 }
 
 /// What a sentence is about. That decides who hears it, and what follows.
@@ -58,13 +60,17 @@ pub(super) enum About {
     Recording,
     /// Why the call comes to nothing: to the caller, who is refused then.
     Refusal,
+    /// What a command has asked for.
+    Command,
+    /// The slot in which the partner will be: to who parks, who leaves then.
+    Park,
 }
 
 impl About {
     /// Whether a key of the caller ends it.
     const fn is_interruptible(self) -> bool {
         match self {
-            About::Conference | About::Refusal => true,
+            About::Conference | About::Refusal | About::Command | About::Park => true,
             About::Recording => false,
         }
     }
@@ -83,11 +89,10 @@ impl Speakers {
         let Some(sentence) = call.speech.waiting.pop_front() else { return };
         let member = self.next();
         self.speaking.insert(member, id);
-        let to = match (&call.phase, sentence.about) {
-            (Phase::Talking { .. }, _) => Audience::All,
-            (_, About::Conference | About::Recording | About::Refusal) => {
-                Audience::One(MemberId(call.media(Side::Caller).id.0))
-            }
+        let to = match (&call.phase, sentence.to) {
+            (Phase::Talking { .. }, None) => Audience::All,
+            (Phase::Talking { .. }, Some(side)) => Audience::One(MemberId(call.media(side).id.0)),
+            (_, _) => Audience::One(MemberId(call.media(Side::Caller).id.0)),
         };
         let source = Source::Files { files: sentence.files.clone(), loops: false };
         env.media(Command::Play { room, member, source, role: Role::Announce { to } });
@@ -115,6 +120,11 @@ impl Speakers {
 }
 
 impl Speech {
+    /// Whether something is said, or to be said.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.now.is_some() || !self.waiting.is_empty()
+    }
+
     /// Who speaks at the moment.
     pub(super) fn speaker(&self) -> Option<MemberId> {
         self.now.as_ref().map(|(member, ..)| *member)
@@ -122,9 +132,14 @@ impl Speech {
 
     /// Has a sentence said when those before it are over. Whether it will be: there may be no sound for it.
     pub(super) fn add(&mut self, about: About, files: Vec<Arc<str>>) -> bool {
+        self.add_to(None, about, files)
+    }
+
+    /// The same to one party of two.
+    pub(super) fn add_to(&mut self, to: Option<Side>, about: About, files: Vec<Arc<str>>) -> bool {
         let taken = !files.is_empty() && self.waiting.len() < WAITING;
         if taken {
-            self.waiting.push_back(Sentence { files, about });
+            self.waiting.push_back(Sentence { files, about, to });
         }
         taken
     }
@@ -185,7 +200,7 @@ impl Calls {
             let now = call.speech.now.as_ref().filter(|(known, ..)| *known == member);
             match now.map(|(.., sentence)| sentence.about) {
                 Some(About::Recording) => call.recorded.handle_unannounced(),
-                Some(About::Conference | About::Refusal) | None => {}
+                Some(About::Conference | About::Refusal | About::Command | About::Park) | None => {}
             }
         }
     }
@@ -213,7 +228,7 @@ impl Call {
     /// A sentence is over.
     fn handle_said(&mut self, env: &Environment, about: About) {
         match about {
-            About::Conference => {}
+            About::Conference | About::Command | About::Park => {}
             About::Recording => self.recorded.handle_announced(),
             About::Refusal => self.handle_refusal_said(env),
         }

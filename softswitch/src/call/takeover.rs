@@ -232,7 +232,8 @@ impl Calls {
         self.adopted.insert(leg, (into, seat));
         if let Some(call) = self.table.get_mut(from) {
             call.media_mut(side).port = 0;
-            env.event(Event::CallTransferred { call: call.number, into: number });
+            let (call, into) = (env.call_ref(call.number), env.call_ref(number));
+            env.event(Event::CallTransferred { call, into });
         }
         true
     }

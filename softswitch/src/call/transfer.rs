@@ -15,6 +15,8 @@ use super::reason;
 use super::recall::Recalling;
 use super::setup;
 use super::takeover::Party;
+use crate::core::Event;
+use crate::core::command::{CallRef, CommandId};
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
 use crate::registrar::{Named, Registrar};
 use crate::store::EndedBy;
@@ -53,16 +55,21 @@ pub(super) struct Referred {
 /// The phone that wants to hear what became of its REFER.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct News {
-    referral: Referral,
+    /// `None`: nobody has asked for them by REFER.
+    referral: Option<Referral>,
     dialog: Option<DialogId>,
     flow: Flow,
+    /// The call that somebody is transferred from.
+    call: CallRef,
+    /// The command that has asked for it.
+    command: Option<CommandId>,
     last: Option<Status>,
     /// It has hung up: the dialog lives for the news alone (RFC 5057 §4).
     has_left: bool,
 }
 
 /// The call that a Refer-To names.
-enum Other {
+pub(super) enum Other {
     /// It is up, and the phone is on that side.
     Up(CallId, Side),
     /// It rings, and the phone is its caller.
@@ -73,7 +80,7 @@ impl Referred {
     /// For a call in the name of a partner, who is with `phone` yet.
     pub(super) fn of(
         env: &Environment,
-        registrar: &Registrar,
+        registrar: Option<&Registrar>,
         (domain, phone): (crate::config::DomainId, &Party),
         holder: (CallId, Side),
         news: News,
@@ -83,7 +90,7 @@ impl Referred {
         let recall = Uri::parse(&own).ok().and_then(|uri| {
             let destination = setup::route(
                 env,
-                registrar,
+                registrar?,
                 domain,
                 &Named::number(uri.user_unescaped()?.into_owned().into()),
             )
@@ -106,23 +113,61 @@ impl Referred {
     }
 }
 
+impl Referred {
+    /// For a party that waits in this call already.
+    pub(super) fn returning(news: News) -> Referred {
+        Referred {
+            news,
+            holder: None,
+            recall: None,
+            by: Bytes::new(),
+            is_answered: false,
+            is_given_up: false,
+            bye: None,
+            recalling: None,
+        }
+    }
+}
+
 impl News {
-    const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow) -> News {
-        News { referral, dialog, flow, last: None, has_left: false }
+    const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
+        News { referral: Some(referral), dialog, flow, call, command: None, last: None, has_left: false }
+    }
+
+    /// For a transfer of a party of that call that no phone has asked for.
+    pub(super) fn silent(env: &Environment, call: &Call) -> News {
+        News {
+            referral: None,
+            dialog: None,
+            flow: call.caller_leg.flow,
+            call: env.call_ref(call.number),
+            command: env.command(),
+            last: None,
+            has_left: false,
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.dialog.is_some() && self.referral.as_ref().is_some_and(Referral::is_told)
     }
 
     /// Tells what the call has come to (RFC 3515 §2.4.5).
     pub(super) fn tell(&mut self, env: &mut Environment, status: Status) {
+        if self.last.is_some_and(|last| last.is_final() || last == status) {
+            return;
+        }
+        let (call, code) = (self.call, status.code());
+        env.event_of(self.command.or(env.command()), Event::TransferProgressed { call, status: code });
+        self.last = Some(status);
         let Some(dialog) = self.dialog else { return };
-        if self.referral.is_told() && self.last != Some(status) {
+        if let Some(referral) = self.referral.as_mut().filter(|referral| referral.is_told()) {
             let sent_by = env.sent_by(&self.flow);
             if let Some(mut draft) = env.endpoint.draft_in_dialog(dialog, Method::Notify, &sent_by) {
                 sign_request(&mut draft.writer);
-                self.referral.write_notify(env.now, status, &mut draft.writer);
+                referral.write_notify(env.now, status, &mut draft.writer);
                 env.endpoint.request(env.now, draft, 0);
             }
         }
-        self.last = Some(status);
         if status.is_final() {
             self.dialog = None;
             if self.has_left {
@@ -148,7 +193,12 @@ impl Call {
             }
             return self.finish(env, status, by);
         }
-        if let Some(recall) = referred.recall.take() {
+        let recall = referred.recall.take();
+        if self.waits_on() {
+            return;
+        }
+        let Some(referred) = &mut self.referred else { return };
+        if let Some(recall) = recall {
             referred.recalling = Some(Recalling::default());
             return self.recall(env, *recall);
         }
@@ -166,6 +216,7 @@ impl Call {
 
     /// The switch ends it: nobody is called back.
     pub(super) fn forget_recall(&mut self) {
+        self.forget_park();
         if let Some(referred) = &mut self.referred {
             referred.recall = None;
         }
@@ -207,7 +258,7 @@ impl Calls {
         }
         let Some(leg) = call.leg_mut(side) else { return };
         let (dialog, flow) = (Some(leg.dialog), leg.flow);
-        let mut news = News::of(referral, dialog, flow);
+        let mut news = News::of(referral, dialog, flow, env.call_ref(call.number));
         let transaction = accept(env, request, &referral);
         match target.replaces() {
             Some(named) => match Replaces::parse(&named) {
@@ -223,8 +274,14 @@ impl Calls {
                 Err(_) => news.tell(env, Status::BAD_REQUEST),
             },
             None => {
+                if let Some(slot) = self.parked_by(env, id, &target) {
+                    return match slot {
+                        Some(slot) => self.park_at(env, (id, side), slot, news),
+                        None => news.tell(env, Status::BUSY_HERE),
+                    };
+                }
                 let destination = self.destination_of(env, registrar, (id, side), &target);
-                self.call_for(env, registrar, (id, side), (request, transaction), destination, news);
+                self.call_for(env, Some(registrar), (id, side), (request, transaction), destination, news);
             }
         }
     }
@@ -241,6 +298,17 @@ impl Calls {
         let (Some(dialog), Some(second)) = (dialog, owner.filter(|second| *second != id)) else {
             return Err(Status::CALL_DOES_NOT_EXIST);
         };
+        self.other_call(env, (id, side), (second, dialog), named.early_only)
+    }
+
+    /// The same by the dialog in which the phone is there.
+    pub(super) fn other_call(
+        &mut self,
+        env: &Environment,
+        (id, side): (CallId, Side),
+        (second, dialog): (CallId, DialogId),
+        early_only: bool,
+    ) -> Result<Other, Status> {
         let first = self.table.get(id);
         let domain = first.map(|call| call.domain);
         let phone = first.and_then(|call| call.party(side)).map(|phone| phone.user);
@@ -253,7 +321,7 @@ impl Calls {
         let Some(other) = self.table.get_mut(second) else { return Err(Status::CALL_DOES_NOT_EXIST) };
         match other.phase {
             // RFC 3891 §3
-            Phase::Talking { .. } if named.early_only => return Err(Status::BUSY_HERE),
+            Phase::Talking { .. } if early_only => return Err(Status::BUSY_HERE),
             Phase::Talking { .. } => {}
             Phase::Ringing(_) | Phase::Locating if other.referred.is_none() => {
                 // What is offered beside the sound is the phone's own.
@@ -277,7 +345,7 @@ impl Calls {
     }
 
     /// An attended transfer. What either call was to be recorded as, the new one is.
-    fn bring_together(
+    pub(super) fn bring_together(
         &mut self,
         env: &mut Environment,
         (id, side): (CallId, Side),
@@ -314,6 +382,17 @@ impl Calls {
         super::agreement::Agreement::unchanged(one, other, [None, None], transcode).is_some()
     }
 
+    /// The slot that a Refer-To parks under, if it is a number of that kind; the inner `None`: all are taken.
+    fn parked_by(&self, env: &Environment, id: CallId, target: &ReferTo<'_>) -> Option<Option<u32>> {
+        let domain = self.table.get(id)?.domain;
+        let uri = target.request_uri();
+        let dialled = Uri::parse(&uri).ok()?;
+        if target.join().is_some() || env.config.domain_of_host(dialled.host) != Some(domain) {
+            return None;
+        }
+        self.parks(env, domain, &dialled.user_unescaped()?)
+    }
+
     /// Whom a Refer-To names: the number and what it leads to. With a Join it is a call that goes on (RFC 3911).
     fn destination_of(
         &self,
@@ -341,25 +420,29 @@ impl Calls {
         destination.map(|destination| (number, destination)).map_err(|refused| refused.status)
     }
 
-    /// A blind transfer: somebody is called in the name of the phone's partner.
-    fn call_for(
+    /// A blind transfer: somebody is called in the name of the phone's partner. The call that is made, if one is.
+    pub(super) fn call_for(
         &mut self,
         env: &mut Environment,
-        registrar: &Registrar,
+        registrar: Option<&Registrar>,
         (id, side): (CallId, Side),
         (request, transaction): (&Request, TransactionId),
         destination: Result<(Bytes, Destination), Status>,
         mut news: News,
-    ) {
+    ) -> Option<CallId> {
         if self.table.len() >= env.config.limits.calls as usize {
-            return news.tell(env, Status::SERVICE_UNAVAILABLE);
+            news.tell(env, Status::SERVICE_UNAVAILABLE);
+            return None;
         }
-        let Some(call) = self.table.get(id) else { return };
+        let call = self.table.get(id)?;
         let domain = call.domain;
-        let (Some(party), Some(phone)) = (call.party(side.other()), call.party(side)) else { return };
+        let (party, phone) = (call.party(side.other())?, call.party(side)?);
         let (number, destination) = match destination {
             Ok(destination) => destination,
-            Err(status) => return news.tell(env, status),
+            Err(status) => {
+                news.tell(env, status);
+                return None;
+            }
         };
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
@@ -378,6 +461,7 @@ impl Calls {
             call.referring = Some((new, side));
         }
         self.begin_referred(env, new);
+        Some(new)
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
@@ -430,12 +514,18 @@ impl Calls {
             referred_by: Some(String::from_utf8_lossy(&phone.user).into()),
             recorded,
             speech: Default::default(),
+            keys: None,
+            parked: None,
+            parking: None,
+            ends_by: None,
+            music: None,
             language,
             started: env.now,
             answered: None,
             ending: None,
             seats: SmallVec::new(),
             armed: None,
+            command: env.command(),
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
@@ -484,7 +574,7 @@ impl Calls {
         let keeps = self.table.get_mut(new).and_then(|call| call.referred.as_mut()).is_some_and(|referred| {
             referred.holder = None;
             referred.news.has_left = true;
-            referred.news.dialog.is_some() && referred.news.referral.is_told()
+            referred.news.is_told()
         });
         if let (Some(gone), false) = (gone, keeps) {
             env.endpoint.end_dialog(gone);
@@ -539,6 +629,10 @@ impl Calls {
             return self.end(env, id, Status::SERVER_INTERNAL_ERROR);
         }
         let Some(call) = self.table.get_mut(id) else { return };
+        if holder.is_none() {
+            // Music is over for who has waited.
+            call.leave_bridge(env);
+        }
         let understood =
             if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
         call.note_answer(env);

@@ -1,5 +1,6 @@
 //! The arguments of every command.
 
+use crate::core::command::{CallRef, LegRef, LegSide, UserRef};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub(super) enum Command {
     User(UserArguments),
     /// How many messages wait for users, kept in the database.
     Mailbox(MailboxArguments),
+    /// Commands to the switch that runs, and its events.
+    Control(ControlArguments),
 }
 
 /// Arguments of `run`.
@@ -157,6 +160,150 @@ pub(super) enum MailboxAction {
         #[command(flatten)]
         place: PlaceArguments,
     },
+}
+
+/// Arguments of `control`.
+#[derive(Args, Debug)]
+pub(super) struct ControlArguments {
+    /// The data directory of the switch that runs: its control socket is there.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) data: Option<PathBuf>,
+    /// Show the switch's own lines of JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// In the name of this user, with its rights; without it as the operator.
+    #[arg(long = "as", value_name = "USER@DOMAIN", global = true)]
+    pub(super) user: Option<UserRef>,
+    #[command(subcommand)]
+    pub(super) action: ControlAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ControlAction {
+    /// Show what there is.
+    #[command(flatten)]
+    List(Listing),
+    /// End a call, or send one party away.
+    HangUp {
+        /// The call, as it is listed.
+        call: CallRef,
+        /// caller or callee.
+        side: Option<LegSide>,
+    },
+    /// Send the partner of a party to a number.
+    Transfer(Transfers),
+    /// Bring the partners of a party in two calls together.
+    Connect {
+        /// The party in one call: CALL.caller or CALL.callee.
+        leg: LegRef,
+        /// The same in the other call.
+        with: LegRef,
+    },
+    /// Park the partner of a party.
+    Park {
+        /// The party that parks: CALL.caller or CALL.callee.
+        leg: LegRef,
+        /// The slot; the first free one without it.
+        slot: Option<u32>,
+    },
+    /// Begin to record a call.
+    Record {
+        /// The call.
+        call: CallRef,
+        /// End it.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Say a prompt in a call.
+    Say(Text),
+    /// Play a file in a call.
+    Play(Text),
+    /// Press keys for a party.
+    Digits(Keys),
+    /// Say how many messages wait for a user.
+    Mailbox(MailboxCounts),
+    /// Read the configuration again.
+    Reload,
+    /// End all calls and stop.
+    Stop,
+    /// Print every SIP message to the log.
+    Trace {
+        /// No more.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Follow the events.
+    Events {
+        /// From this number on, if it is still kept; without it from now on.
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<u64>,
+    },
+    /// Give a command in JSON.
+    Send {
+        /// The command (docs/control.md).
+        command: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Listing {
+    /// Calls.
+    Calls,
+    /// Who is registered.
+    Registrations,
+    /// Conferences.
+    Rooms,
+    /// Who watches whom.
+    Subscriptions,
+}
+
+/// A blind transfer.
+#[derive(Args, Debug)]
+pub(super) struct Transfers {
+    /// The party that transfers: CALL.caller or CALL.callee.
+    pub(super) leg: LegRef,
+    /// The number its partner is sent to.
+    pub(super) number: String,
+}
+
+/// What is heard in a call.
+#[derive(Args, Debug)]
+pub(super) struct Text {
+    /// The call.
+    pub(super) call: CallRef,
+    /// A prompt (call/please-hold), or a file.
+    pub(super) what: String,
+    /// Who hears it, caller or callee; both without it.
+    #[arg(long, value_name = "SIDE")]
+    pub(super) to: Option<LegSide>,
+}
+
+/// Keys.
+#[derive(Args, Debug)]
+pub(super) struct Keys {
+    /// The party that hears them: CALL.caller or CALL.callee.
+    pub(super) leg: LegRef,
+    /// 0-9, *, #, A-D.
+    pub(super) digits: String,
+}
+
+/// What is in a mailbox.
+#[derive(Args, Debug)]
+pub(super) struct MailboxCounts {
+    /// The user.
+    pub(super) user: UserRef,
+    /// Messages that were not heard yet.
+    #[arg(long, default_value_t = 0)]
+    pub(super) new: u32,
+    /// Messages that were heard.
+    #[arg(long, default_value_t = 0)]
+    pub(super) old: u32,
+    /// How many of the new ones are urgent.
+    #[arg(long, default_value_t = 0)]
+    pub(super) urgent_new: u32,
+    /// How many of the old ones are urgent.
+    #[arg(long, default_value_t = 0)]
+    pub(super) urgent_old: u32,
 }
 
 /// Settings of a user, as in the file.

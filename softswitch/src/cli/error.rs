@@ -88,6 +88,23 @@ pub enum CliError {
     /// No password, no key.
     #[error(transparent)]
     Random(#[from] NoRandomness),
+    /// Nobody listens at the control socket.
+    #[error("{}: {source}; is the switch running with this data directory? Name another one with --data", path.display())]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The switch has hung up.
+    #[error("the control socket: {0}")]
+    Control(std::io::Error),
+    /// A command that is none.
+    #[error("this is no command: {0}")]
+    Command(String),
+    /// The switch has refused a command.
+    #[error("{0}")]
+    Refused(Box<str>),
     /// The log cannot be written.
     #[error("the system gives no thread for the log: {0}")]
     Log(std::io::Error),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod control;
 mod error;
 mod first_start;
 mod logging;
@@ -29,6 +30,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Check(check)) => check::check(&check),
         Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
+        Some(Command::Control(control)) => control::control(&control),
         Some(Command::Mailbox(mailbox)) => mailbox::mailbox(&mailbox),
     }
 }

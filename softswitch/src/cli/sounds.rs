@@ -31,6 +31,14 @@ pub(super) fn find(config: &mut Config, data: &Path) -> Result<(), CliError> {
         config.recordings.as_deref().map_or_else(|| data.join(RECORDINGS), |folder| beside.join(folder));
     config.recordings = Some(text(&recordings));
     config.prompts.own = crate::io::load_prompts(config)?.own;
+    if let Some(folder) = &mut config.call_features.music_folder {
+        let path = beside.join(&*folder.path);
+        let files = all_of(&path).map_err(|source| {
+            let (file, line) = (config.file.clone(), folder.line);
+            CliError::Sound { file, line, path: path.clone(), source }
+        })?;
+        complete(folder, &files);
+    }
     let routes = config.domains.values_mut().flat_map(|domain| &mut domain.routes);
     for route in routes {
         let (sounds, list): (_, List) = match &mut route.to {

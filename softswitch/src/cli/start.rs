@@ -40,7 +40,13 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let trace = arguments.trace.then(|| lines.lines());
     let tls = io::load_tls(&config)?;
     let loaded = Loaded { config, tls };
-    let setup = Setup { loaded, store, bindings: kept.bindings, log, route_key, trace, reload };
+    let data = shown.data.clone();
+    let kept_in = data.clone();
+    let keep_mailbox = Arc::new(move |mailbox: &store::StoredMailbox| {
+        store::mailboxes_set(&kept_in, mailbox).map_err(|error| error.to_string())
+    });
+    let (bindings, lines) = (kept.bindings, lines.lines());
+    let setup = Setup { loaded, store, bindings, log, route_key, trace, lines, reload, keep_mailbox, data };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! [`parse`] is pure; reading the file is up to the caller. [`Config::merge_stored`] adds the users made by command.
 
 mod addresses;
+mod call_features;
 pub mod error;
 pub mod first;
 mod latching;
@@ -14,6 +15,7 @@ pub mod pattern;
 mod prompts;
 mod recording;
 pub mod resolve;
+mod rights;
 mod routes;
 mod stored;
 mod table;
@@ -25,6 +27,7 @@ mod trunk;
 mod watching;
 mod words;
 
+pub use call_features::{CallFeatures, Slots};
 pub use error::{ConfigError, ConfigErrors, Fault};
 pub use model::*;
 pub use network::Network;

@@ -4,10 +4,12 @@
 //! It holds no passwords; of a password only the digests of RFC 7616 §3.4.2 are kept. How the TOML file becomes a
 //! `Config` is in [`super::resolve`]; where the file lies and how it is read is not known here.
 
+use super::call_features::CallFeatures;
 use super::network::{Network, canonical};
 use super::pattern::Pattern;
 use super::trunk::Trunk;
 pub use super::watching::{Mailbox, WatchedBy};
+use crate::core::command::Rights;
 use media::dsp::Conditioning;
 use media::tap::Container;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,8 @@ pub struct Config {
     /// How often phones behind translators are asked whether they are there; half a minute by default, because
     /// translators forget a flow of UDP after a minute or two, some after half a minute (RFC 5626 §4.4.2).
     pub keep_alive_s: u32,
+    /// What users can do with calls.
+    pub call_features: CallFeatures,
     /// Who is asked for the addresses of peers given by name; nobody listed: those the system asks.
     pub name_servers: Vec<SocketAddr>,
 }
@@ -351,6 +355,12 @@ pub struct User {
     pub recording: UserRecording,
     /// Who may watch it.
     pub watched_by: WatchedBy,
+    /// The groups that it is in.
+    pub groups: Vec<Box<str>>,
+    /// What it may see and command.
+    pub rights: Rights,
+    /// Its calls are nobody else's business.
+    pub hidden: bool,
     /// Who made this user.
     pub origin: Origin,
 }

@@ -8,6 +8,7 @@ use super::model::{
 };
 use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
+use super::rights::{Standing, resolve_standing};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
 use super::trunk::resolve_trunk;
@@ -88,6 +89,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
+    let Standing { groups, rights, hidden } = resolve_standing(&mut section);
     section.finish();
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
         return;
@@ -95,8 +97,20 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     note_recorded(&id, line, recording, domain, faults);
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
-    let user =
-        User { credentials, display_name, ring_s, latching, dtmf, language, recording, watched_by, origin };
+    let user = User {
+        credentials,
+        display_name,
+        ring_s,
+        latching,
+        dtmf,
+        language,
+        recording,
+        watched_by,
+        groups,
+        rights,
+        hidden,
+        origin,
+    };
     add_user(domain, id, user, line, faults);
 }
 
@@ -141,6 +155,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
+    let standing = resolve_standing(&mut section);
     section.finish();
     let (Some(from), Some(to), Some(domain), Some(Some(password))) = (from, to, domain, password) else {
         return;
@@ -161,6 +176,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let latching = latching.clone();
         let origin = Origin::File { line };
         let (display_name, language, watched_by) = (None, language.clone(), watched_by.clone());
+        let Standing { groups, rights, hidden } = standing.clone();
         let user = User {
             credentials,
             display_name,
@@ -170,6 +186,9 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
             language,
             recording,
             watched_by,
+            groups,
+            rights,
+            hidden,
             origin,
         };
         // One fault tells enough about a block that overlaps another.

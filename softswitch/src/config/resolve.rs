@@ -3,6 +3,7 @@
 //! Nothing is read but the text: no other file, no environment, no name service.
 
 use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
+use super::call_features::{CallFeatures, resolve_call_features};
 use super::error::{ConfigErrors, Fault};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::objects::{resolve_peers, resolve_users};
@@ -48,6 +49,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_users(&mut root, &mut tenants, faults);
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
     resolve_routes(&mut root, &mut tenants, faults);
+    let call_features = root.table("features", "[features]").map(resolve_features).unwrap_or_default();
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let session_timer =
         root.table("session_timer", "[session_timer]").map(resolve_session_timer).unwrap_or_default();
@@ -73,6 +75,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         limits,
         session_timer,
         keep_alive_s,
+        call_features,
         name_servers,
     }
 }
@@ -126,6 +129,13 @@ fn resolve_recordings(mut section: Section<'_>) -> (Option<Arc<str>>, bool) {
     let announce = section.flag(announce).is_some_and(|flag| flag.value);
     section.finish();
     (folder, announce)
+}
+
+/// `[features]`.
+fn resolve_features(mut section: Section<'_>) -> CallFeatures {
+    let features = resolve_call_features(&mut section);
+    section.finish();
+    features
 }
 
 /// How often phones behind translators are asked when the file does not say.

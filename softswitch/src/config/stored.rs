@@ -2,6 +2,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
 use super::model::{Config, Mode, Origin, User, WatchedBy};
+use crate::core::command::Rights;
 use crate::store::{StoredMailbox, StoredUser};
 
 impl Config {
@@ -30,6 +31,9 @@ impl Config {
                 language,
                 recording,
                 watched_by: WatchedBy::default(),
+                groups: Vec::new(),
+                rights: Rights::default(),
+                hidden: false,
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {

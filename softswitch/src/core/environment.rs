@@ -1,7 +1,8 @@
 //! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
 
+use super::command::{CallRef, CommandId, RecordingRef, Run};
 use super::overload::Overload;
-use super::{Event, Interfaces, Output};
+use super::{Event, Interfaces, Output, Told};
 use crate::config::{Config, Domain, DomainId, Listener};
 use crate::prompts::Library;
 use crate::store::StoreOp;
@@ -47,6 +48,14 @@ pub(crate) struct Environment {
     pub(crate) dead_peers: BTreeSet<(DomainId, Box<str>)>,
     /// No new calls: the switch is about to stop.
     pub(crate) stopping: bool,
+    /// The run that ids are of; `None` before the first time of day.
+    run: Option<Run>,
+    /// Events so far.
+    told: u64,
+    /// The command that is being obeyed.
+    pub(super) obeying: Option<CommandId>,
+    /// The command that has asked for the configuration to be read.
+    pub(super) reloading: Option<CommandId>,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -72,6 +81,10 @@ impl Environment {
             overload: Overload::default(),
             dead_peers: BTreeSet::new(),
             stopping: false,
+            run: None,
+            told: 0,
+            obeying: None,
+            reloading: None,
             outputs: VecDeque::new(),
         };
         env.meet_neighbours();
@@ -83,8 +96,33 @@ impl Environment {
         self.library = Library::of(&self.config.prompts.own);
     }
 
+    /// The files of the music on hold; none where there is to be none.
+    pub(crate) fn music(&self) -> Vec<Arc<str>> {
+        match &self.config.call_features.music_folder {
+            _ if !self.config.call_features.hold_music => Vec::new(),
+            Some(folder) => folder.files.clone(),
+            None => self.library.music_file().into_iter().collect(),
+        }
+    }
+
     pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {
         self.epoch_unix_ms = unix_ms.cast_signed().saturating_sub((self.now.0 / 1_000_000).cast_signed());
+        self.run.get_or_insert(Run::began_at(unix_ms));
+    }
+
+    /// What the numbers of this run stand for outside.
+    pub(crate) fn run(&self) -> Run {
+        self.run.unwrap_or_default()
+    }
+
+    /// The id of the call of this number.
+    pub(crate) fn call_ref(&self, number: u64) -> CallRef {
+        CallRef(self.run().id(number))
+    }
+
+    /// The id of the recording of this number.
+    pub(crate) fn recording_ref(&self, number: u64) -> RecordingRef {
+        RecordingRef(self.run().id(number))
     }
 
     /// Unix milliseconds at `time`.
@@ -101,8 +139,21 @@ impl Environment {
         self.outputs.push_back(output);
     }
 
+    /// Tells an event; it came of the command that is being obeyed, if one is.
     pub(crate) fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.event_of(self.obeying, event);
+    }
+
+    /// Tells an event that came of a command.
+    pub(crate) fn event_of(&mut self, command: Option<CommandId>, event: Event) {
+        self.told += 1;
+        let unix_ms = self.unix_ms(self.now);
+        self.outputs.push_back(Output::Event(Told { number: self.told, unix_ms, command, event }));
+    }
+
+    /// The command that is being obeyed.
+    pub(crate) const fn command(&self) -> Option<CommandId> {
+        self.obeying
     }
 
     pub(crate) fn store(&mut self, op: StoreOp) {

@@ -1,7 +1,10 @@
-//! What the switch reports about itself: the source of the log, later of every control interface.
+//! What the switch reports about itself: the one stream that the log and every control interface take their news from.
 //!
-//! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]).
+//! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]). As JSON an event is
+//! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
+use super::command::{CallRef, CommandId, RecordingRef};
+use super::text;
 use crate::store::MediaFigures;
 use bytes::Bytes;
 use media::source::SoundFault;
@@ -11,8 +14,22 @@ use sip_stack::registration::Failure;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// An event in the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its number in this run of the switch: from 1 on, without gaps.
+    pub number: u64,
+    /// When, in Unix milliseconds.
+    pub unix_ms: u64,
+    /// The command that it came of.
+    pub command: Option<CommandId>,
+    /// What.
+    pub event: Event,
+}
+
 /// One thing worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A contact was bound to a user for the first time, or again after it had gone.
     Registered {
@@ -21,6 +38,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
         /// Where the REGISTER came from.
         source: SocketAddr,
@@ -34,6 +52,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
         /// Why.
         reason: Unbound,
@@ -43,39 +62,69 @@ pub enum Event {
         /// The SIP domain.
         domain: Arc<str>,
         /// The user name that was claimed.
+        #[serde(with = "text")]
         user: Bytes,
         /// Where the request came from.
         source: SocketAddr,
     },
     /// An INVITE became a call; its phones ring as soon as the media ports are there.
     CallStarted {
-        /// The number of the call, counted from 1 since the switch began.
-        call: u64,
+        /// The call.
+        call: CallRef,
         /// The SIP domain.
         domain: Arc<str>,
         /// Who calls.
+        #[serde(with = "text")]
         caller: Bytes,
         /// What was dialled.
+        #[serde(with = "text")]
         callee: Bytes,
     },
     /// The callee answered.
     CallAnswered {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// After so many milliseconds.
         after_ms: u64,
     },
     /// A party of the call went over to another call; this one ends.
     CallTransferred {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// The other call.
-        into: u64,
+        into: CallRef,
+    },
+    /// How far the transfer of a party of the call has come: what a phone that transfers hears by NOTIFY (RFC 3515 §2.4.5). A final
+    /// status is the last.
+    TransferProgressed {
+        /// The call.
+        call: CallRef,
+        /// 100, 180, or how it ended.
+        status: u16,
+    },
+    /// Something has become of a party that waits in a slot.
+    Parked {
+        /// The call in which it waits.
+        call: CallRef,
+        /// The slot.
+        slot: u32,
+        /// Who parked it.
+        #[serde(with = "text")]
+        by: Bytes,
+        /// What.
+        how: Parking,
+    },
+    /// The switch ends a call that goes on.
+    CallCut {
+        /// The call.
+        call: CallRef,
+        /// Why.
+        cause: Cut,
     },
     /// The call is over.
     CallEnded {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// 200, or the final status of a call that was not answered.
         status: u16,
         /// Milliseconds between answer and end; zero when it was not answered.
@@ -86,6 +135,7 @@ pub enum Event {
         /// Who sent the INVITE.
         source: SocketAddr,
         /// What was dialled.
+        #[serde(with = "text")]
         callee: Bytes,
         /// Why.
         reason: Refusal,
@@ -93,28 +143,36 @@ pub enum Event {
     /// The recording of a call, or of the conference that it has opened, has begun a file.
     RecordingBegan {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// The file.
         file: Arc<str>,
     },
     /// Part of a recording is silence: the disk did not keep up.
     RecordingLost {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// How much, since this was told last.
         lost_ms: u64,
     },
     /// A recording is complete.
     RecordingEnded {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// What it has come to.
         figures: RecordingFigures,
     },
     /// A recording did not begin, or ended before its time; the call goes on.
     RecordingFailed {
         /// The call.
-        call: u64,
+        call: CallRef,
+        /// The recording.
+        recording: RecordingRef,
         /// Why.
         fault: RecordingFault,
         /// What it has come to.
@@ -123,7 +181,7 @@ pub enum Event {
     /// A call was to be recorded and is not; the call goes on. Once for each reason.
     NotRecorded {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// Why.
         reason: Unrecorded,
     },
@@ -151,6 +209,7 @@ pub enum Event {
         /// The user.
         user: Arc<str>,
         /// The contact URI.
+        #[serde(with = "text")]
         contact: Bytes,
     },
     /// A peer has taken our registration, for the first time or after it had failed.
@@ -204,7 +263,7 @@ pub enum Event {
     /// What was measured of the media of an answered call that is over; with its record, a moment after its end.
     CallMeasured {
         /// The call.
-        call: u64,
+        call: CallRef,
         /// Between the caller and us.
         caller: Box<MediaFigures>,
         /// Between the callee and us; all zero when we served the call ourselves.
@@ -215,10 +274,44 @@ pub enum Event {
         /// Users in it, of all domains.
         users: u64,
     },
+    /// The configuration was to be read again and cannot be used; the old one is in force.
+    NotConfigured {
+        /// Why, for the operator.
+        reason: Box<str>,
+    },
+    /// The switch ends its calls and stops.
+    Stopping,
+}
+
+/// What becomes of a party that waits in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parking {
+    /// It waits.
+    Parked,
+    /// It has waited long: who parked it is called.
+    Returning,
+    /// Somebody has it.
+    Retrieved,
+    /// It has hung up, or nobody wanted it.
+    GivenUp,
+}
+
+/// Why the switch ends a call that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// It has lasted as long as calls may.
+    TooLong,
+    /// Neither party sends anything.
+    Silent,
+    /// A party does not answer the refresh of its session (RFC 4028).
+    NotRefreshed,
 }
 
 /// Why a contact is no longer bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unbound {
     /// Nobody refreshed it.
     Expired,
@@ -230,6 +323,7 @@ pub enum Unbound {
 
 /// Why new work is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OverloadCause {
     /// Messages wait too long before they are read.
     Delay,
@@ -243,6 +337,7 @@ pub enum OverloadCause {
 
 /// Why a call is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unrecorded {
     /// Its sound is of a kind that is not decoded.
     NotDecoded,
@@ -256,6 +351,7 @@ pub enum Unrecorded {
 
 /// Why a call was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The domain is none of ours.
     UnknownDomain,
@@ -273,4 +369,6 @@ pub enum Refusal {
     NoMedia,
     /// Nothing in the offer that can be relayed.
     NoCommonCodec,
+    /// Nothing rings that the caller may pick up.
+    NothingToPickUp,
 }

@@ -1,6 +1,7 @@
 //! What enters the switch.
 
 use super::Interfaces;
+use super::command::{Actor, Command, CommandId};
 use crate::config::Config;
 use crate::store::StoredBinding;
 use bytes::Bytes;
@@ -52,6 +53,20 @@ pub enum Input {
     Interfaces(Interfaces),
     /// A configuration: a reload. The first one is given to [`super::Switch::new`].
     Configure(Box<Config>),
+    /// The configuration was to be read again and cannot be used.
+    NotConfigured {
+        /// Why, for the operator.
+        reason: Box<str>,
+    },
+    /// A command. [`super::Output::Answer`] follows at once.
+    Command {
+        /// Unique over restarts ([`super::command::Run`]): whoever hands it in counts.
+        id: CommandId,
+        /// Who gives it.
+        actor: Actor,
+        /// What is asked.
+        command: Box<Command>,
+    },
     /// Registrations that were in the store when the switch started. Needs the time of day.
     Restored(Vec<StoredBinding>),
     /// Stop: refuse new calls and end those that are up. [`super::Switch::is_idle`] tells when that is done.

@@ -4,6 +4,7 @@
 //! both can be written down and compared, so that any run can be repeated.
 
 pub(crate) mod authentication;
+pub mod command;
 pub(crate) mod environment;
 mod event;
 mod input;
@@ -12,9 +13,10 @@ mod output;
 mod overload;
 mod requests;
 mod switch;
+pub(crate) mod text;
 mod timestamp;
 
-pub use event::{Event, OverloadCause, Refusal, Unbound, Unrecorded};
+pub use event::{Cut, Event, OverloadCause, Parking, Refusal, Told, Unbound, Unrecorded};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

@@ -1,6 +1,7 @@
 //! What leaves the switch.
 
-use super::Event;
+use super::Told;
+use super::command::{Answer, Errand};
 use crate::store::StoreOp;
 use serde::{Deserialize, Serialize};
 use sip_stack::resolve::Query;
@@ -25,7 +26,11 @@ pub enum Output {
     /// Write to the store.
     Store(StoreOp),
     /// Tell whoever listens.
-    Event(Event),
+    Event(Told),
+    /// The answer to a command, at once.
+    Answer(Box<Answer>),
+    /// Do something outside, for a command.
+    Errand(Errand),
 }
 
 impl Output {

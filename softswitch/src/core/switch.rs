@@ -1,6 +1,7 @@
 //! The switch: registrar, back-to-back user agent and proxy as one machine.
 
 use super::authentication::Authenticator;
+use super::command::Run;
 use super::environment::Environment;
 use super::{Event, Input, Output};
 use crate::call::Calls;
@@ -177,9 +178,15 @@ impl Switch {
                 self.registrar.readdress(&self.env);
             }
             Input::Configure(config) => self.configure(*config),
+            Input::NotConfigured { reason } => {
+                let command = self.env.reloading.take();
+                self.env.event_of(command, Event::NotConfigured { reason });
+            }
+            Input::Command { id, actor, command } => self.obey(id, &actor, *command),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
             Input::Shutdown => {
                 self.env.stopping = true;
+                self.env.event(Event::Stopping);
                 self.env.endpoint.hold_no_more(now);
                 self.calls.shut_down(&mut self.env);
                 self.proxied.shut_down(&mut self.env);
@@ -199,7 +206,7 @@ impl Switch {
         self.drain();
         self.env.resolver.handle_timeout(now);
         self.registrar.handle_timeout(&mut self.env);
-        self.calls.handle_timeout(&mut self.env);
+        self.calls.handle_timeout(&mut self.env, &self.registrar);
         self.subscriptions.handle_timeout(&mut self.env);
         self.proxied.handle_timeout(&mut self.env);
         self.trunks.handle_timeout(&mut self.env);
@@ -239,6 +246,11 @@ impl Switch {
         self.calls.table.len() + self.proxied.calls()
     }
 
+    /// The run that ids of calls, commands and recordings are of.
+    pub fn run(&self) -> Run {
+        self.env.run()
+    }
+
     /// How much there is of everything.
     pub fn holdings(&self) -> Holdings {
         Holdings {
@@ -268,7 +280,8 @@ impl Switch {
         self.registrar.reconfigure(&mut self.env, &before);
         self.trunks.reconfigure(&mut self.env);
         self.subscriptions.reconfigure(&mut self.env);
-        self.env.event(Event::Configured { users });
+        let command = self.env.reloading.take();
+        self.env.event_of(command, Event::Configured { users });
     }
 
     /// Hands the news of endpoint and resolver to their owners until there are no more.

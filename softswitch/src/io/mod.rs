@@ -5,6 +5,7 @@ mod batch;
 mod clock;
 mod connections;
 mod control;
+mod control_socket;
 mod interfaces;
 pub mod limits;
 mod lines;
@@ -20,7 +21,8 @@ mod trace;
 
 pub use connections::load_tls;
 pub use control::Loaded;
+pub(crate) use control_socket::SOCKET;
 pub use lines::{Lines, LinesThread};
 pub use log_file::{LogPlace, load_key, load_or_make_key};
 pub use prompts::{PromptsError, PromptsFound, load_prompts};
-pub use run::{Ready, RunError, Setup, run};
+pub use run::{KeepMailbox, Ready, RunError, Setup, run};

@@ -7,7 +7,8 @@
 use super::batch::Batch;
 use super::clock::{self, WallClock};
 use super::connections::Connections;
-use super::control::{self, Control, Loaded, Reload};
+use super::control::{self, Control, Errands, Loaded, Reload};
+use super::control_socket::{ControlSocket, Given};
 use super::lines::Lines;
 use super::log_file::{LogFile, LogPlace};
 use super::media::Media;
@@ -17,9 +18,10 @@ use super::sip::SipSockets;
 use super::trace::{self, Direction};
 use super::{interfaces, tell};
 use crate::config::Config;
+use crate::core::command::Errand;
 use crate::core::{Input, Interfaces, Output, Switch};
 use crate::log::{Bounds, Key, Recorder, Sealer};
-use crate::store::{StoreHandle, StoreOp, StoredBinding};
+use crate::store::{StoreHandle, StoreOp, StoredBinding, StoredMailbox};
 use bytes::Bytes;
 use core::time::Duration;
 use media::io::Urgency;
@@ -30,6 +32,7 @@ use sip_stack::overload::DelayClass;
 use sip_stack::transport::{ListenerId, Transmit, Transport, stun};
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use tracing::{error, info, warn};
@@ -38,6 +41,8 @@ use tracing::{error, info, warn};
 const BATCHES: usize = 8;
 /// Reports of each thread taken in one turn; what is left keeps the loop awake.
 const REPORTS: usize = 1_024;
+/// Commands taken in one turn.
+const COMMANDS: usize = 4;
 /// How often the time of day and the store are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the addresses of the machine are read.
@@ -46,6 +51,9 @@ const READ_INTERFACES: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_millis(3_500);
 
 const WAKER: Token = Token(usize::MAX);
+
+/// Keeps what is in a mailbox; the error is for the operator.
+pub type KeepMailbox = dyn Fn(&StoredMailbox) -> Result<(), String> + Send + Sync;
 
 /// What the loop is given.
 pub struct Setup {
@@ -61,8 +69,14 @@ pub struct Setup {
     pub route_key: [u8; 16],
     /// Where every SIP message is printed, if anywhere.
     pub trace: Option<Lines>,
+    /// Where they are printed when a command asks for it.
+    pub lines: Lines,
     /// Reads the configuration again; the error is for the operator.
     pub reload: Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>,
+    /// Keeps what is in a mailbox; the error is for the operator.
+    pub keep_mailbox: Arc<KeepMailbox>,
+    /// The data directory, in which the control socket is opened.
+    pub data: PathBuf,
 }
 
 /// What is true once the switch answers.
@@ -152,6 +166,12 @@ struct Core {
     echoes: Vec<Input>,
     interfaces: Interfaces,
     trace: Option<Lines>,
+    /// Where messages are printed when a command asks for it.
+    log_lines: Lines,
+    socket: ControlSocket,
+    errands: Errands,
+    /// A command has asked the switch to stop.
+    told_to_stop: bool,
 }
 
 impl Core {
@@ -218,8 +238,32 @@ impl Core {
                 Output::Resolve(query) => self.echoes.extend(self.names.ask(query)),
                 Output::Media(command) => self.echoes.extend(self.media.send(now, command).map(Input::Media)),
                 Output::Store(op) => self.ops.push(op),
-                Output::Event(event) => tell::event(&event),
+                Output::Event(told) => {
+                    tell::event(&told);
+                    self.socket.tell(told);
+                }
+                Output::Answer(answer) => self.socket.answer(*answer),
+                Output::Errand(errand) => self.run_errand(errand),
             }
+        }
+    }
+
+    /// Does what a command asks of the world outside.
+    fn run_errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Reload if self.errands.reload() => {}
+            Errand::Reload => {
+                let reason = "it is being read already: try again".into();
+                self.echoes.push(Input::NotConfigured { reason });
+            }
+            Errand::ShutDown => self.told_to_stop = true,
+            Errand::SetMailbox { user, mailbox } => {
+                let (domain, user) = ((*user.domain).into(), (*user.name).into());
+                if !self.errands.keep(StoredMailbox { domain, user, mailbox }) {
+                    error!("what is in a mailbox is not kept: too much is to be kept at once");
+                }
+            }
+            Errand::Trace { on } => self.trace = on.then(|| self.log_lines.clone()),
         }
     }
 
@@ -230,6 +274,7 @@ impl Core {
         }
         self.media.wake();
         self.connections.wake();
+        self.socket.wake();
         if let Some(recorder) = &mut self.recorder
             && let Some(abandoned) = recorder.maintain(now, &mut self.switch)
         {
@@ -266,6 +311,8 @@ struct Loop {
     undrained: Vec<bool>,
     /// Whether threads may have reports that nothing wakes the loop for any more.
     behind: bool,
+    /// There may be more commands.
+    commanded: bool,
     /// When nothing was left to read for the last time.
     drained_at: Time,
     /// What the switch was told last of how late we are.
@@ -280,15 +327,26 @@ struct Loop {
 
 impl Loop {
     fn start(setup: Setup) -> Result<(Loop, Ready), RunError> {
-        let Setup { loaded: Loaded { config, tls }, store, bindings, log, route_key, trace, reload } = setup;
+        let Setup {
+            loaded: Loaded { config, tls },
+            store,
+            bindings,
+            log,
+            route_key,
+            trace,
+            lines,
+            reload,
+            keep_mailbox,
+            data,
+        } = setup;
         let poll = Poll::new().map_err(refused("a poll"))?;
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
         let connections = start_connections(&config, tls, Arc::clone(&waker))?;
         let names = Names::new(&config.name_servers, Arc::new(wake(Arc::clone(&waker))));
         let media = start_media(&config, Arc::clone(&waker))?;
-        let control =
-            control::listen(reload as Arc<Reload>, waker).map_err(refused("a thread for signals"))?;
+        let (control, errands) = control::listen(reload as Arc<Reload>, keep_mailbox, Arc::clone(&waker))
+            .map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
         let mut switch = Switch::new(random::bytes()?, config);
         switch.keep_routes(route_key);
@@ -303,6 +361,7 @@ impl Loop {
             batch: Batch::new(),
             undrained,
             behind: false,
+            commanded: false,
             drained_at: now,
             delay: DelayClass::default(),
             core: Core {
@@ -317,6 +376,10 @@ impl Loop {
                 echoes: Vec::new(),
                 interfaces: interfaces.clone(),
                 trace,
+                log_lines: lines,
+                socket: ControlSocket::new(),
+                errands,
+                told_to_stop: false,
             },
             control,
             wall: WallClock::default(),
@@ -326,7 +389,21 @@ impl Loop {
             stop_now: false,
         };
         turns.first_inputs(now, interfaces, bindings);
+        turns.open_socket(&data, waker);
         Ok((turns, ready))
+    }
+
+    /// Lets programs give commands. The switch serves phones without it, too.
+    fn open_socket(&mut self, data: &Path, waker: Arc<Waker>) {
+        #[cfg(unix)]
+        {
+            let run = self.core.switch.run();
+            if let Err(error) = self.core.socket.open(data, run, wake(waker)) {
+                warn!(%error, "there is no control socket");
+            }
+        }
+        #[cfg(not(unix))]
+        let _nothing_to_open = (data, waker);
     }
 
     fn first_inputs(&mut self, now: Time, interfaces: Interfaces, bindings: Vec<StoredBinding>) {
@@ -388,6 +465,9 @@ impl Loop {
 
     /// How long the poll may wait.
     fn patience(&self, now: Time) -> Option<Duration> {
+        if self.commanded {
+            return Some(Duration::ZERO);
+        }
         if self.behind || self.undrained.contains(&true) || self.core.media.is_crowded() {
             return Some(if self.core.media.is_crowded() {
                 Duration::from_millis(1)
@@ -406,6 +486,7 @@ impl Loop {
         while let Ok(control) = self.control.try_recv() {
             self.obey(now, control);
         }
+        self.take_commands(now);
         if self.look_at <= now {
             self.look_at = now + LOOK;
             self.look(now)?;
@@ -413,6 +494,21 @@ impl Loop {
         self.core.fire(now);
         self.core.finish_turn(now);
         Ok(())
+    }
+
+    /// Takes some commands; what is left keeps the loop awake.
+    fn take_commands(&mut self, now: Time) {
+        for _ in 0..COMMANDS {
+            let Some(Given { id, actor, command }) = self.core.socket.poll_command() else {
+                self.commanded = false;
+                break;
+            };
+            self.commanded = true;
+            self.core.feed(now, Input::Command { id, actor, command: Box::new(command) });
+        }
+        if core::mem::take(&mut self.core.told_to_stop) {
+            self.obey(now, Control::Stop);
+        }
     }
 
     /// Takes what the other threads report; tells whether they may have more.
@@ -478,9 +574,11 @@ impl Loop {
         match control {
             Control::Stop if self.stop_by.is_some() => self.stop_now = true,
             Control::Stop => {
-                info!("stopping: new calls are refused, calls that are up are ended");
                 self.stop_by = Some(now + FAREWELL);
                 self.core.feed(now, Input::Shutdown);
+            }
+            Control::NotConfigured(reason) => {
+                self.core.feed(now, Input::NotConfigured { reason: reason.into() });
             }
             Control::Configure(loaded) => {
                 if let Some(tls) = loaded.tls {

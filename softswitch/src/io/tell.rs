@@ -1,15 +1,16 @@
 //! What the switch tells, as lines of the log. Text of peers is escaped.
 
-use crate::core::{Event, Unrecorded};
+use crate::core::{Event, Told, Unrecorded};
+use crate::log::Lines;
 use crate::store::{MediaFigures, StoreEvent};
 use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
 use sip_stack::registration::Failure;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Logs an event of the switch.
-pub(super) fn event(event: &Event) {
-    match event {
+pub(super) fn event(told: &Told) {
+    match &told.event {
         Event::Registered { domain, user, contact, source, expires_s } => {
             info!(user = %address(domain, user), contact = %Escaped(contact), %source, expires_s, "registered");
         }
@@ -21,31 +22,31 @@ pub(super) fn event(event: &Event) {
         }
         Event::CallStarted { call, domain, caller, callee } => {
             let domain = Escaped(domain.as_bytes());
-            info!(call, %domain, caller = %Escaped(caller), callee = %Escaped(callee), "call started");
+            info!(%call, %domain, caller = %Escaped(caller), callee = %Escaped(callee), "call started");
         }
-        Event::CallAnswered { call, after_ms } => info!(call, after_ms, "call answered"),
-        Event::CallTransferred { call, into } => info!(call, into, "call transferred"),
-        Event::CallEnded { call, status, talked_ms } => info!(call, status, talked_ms, "call ended"),
+        Event::CallAnswered { call, after_ms } => info!(%call, after_ms, "call answered"),
+        Event::CallTransferred { call, into } => info!(%call, %into, "call transferred"),
+        Event::CallEnded { call, status, talked_ms } => info!(%call, status, talked_ms, "call ended"),
         Event::CallMeasured { call, caller, callee } => {
-            info!(call, caller = %quality(caller), callee = %quality(callee), "call quality");
+            info!(%call, caller = %quality(caller), callee = %quality(callee), "call quality");
         }
         Event::CallRefused { source, callee, reason } => {
             info!(%source, callee = %Escaped(callee), ?reason, "call refused");
         }
-        Event::RecordingBegan { call, file } => {
-            info!(call, file = %Escaped(file.as_bytes()), "recording began");
+        Event::RecordingBegan { call, file, .. } => {
+            info!(%call, file = %Escaped(file.as_bytes()), "recording began");
         }
-        Event::RecordingLost { call, lost_ms } => {
-            warn!(call, lost_ms, "part of a recording is silence: the disk does not keep up");
+        Event::RecordingLost { call, lost_ms, .. } => {
+            warn!(%call, lost_ms, "part of a recording is silence: the disk does not keep up");
         }
-        Event::RecordingEnded { call, figures } => {
+        Event::RecordingEnded { call, figures, .. } => {
             let RecordingFigures { files, octets, recorded_ms, lost_ms } = *figures;
-            info!(call, files, octets, recorded_ms, lost_ms, "recording ended");
+            info!(%call, files, octets, recorded_ms, lost_ms, "recording ended");
         }
-        Event::RecordingFailed { call, fault, figures } => {
-            warn!(call, ?fault, recorded_ms = figures.recorded_ms, "recording failed, the call goes on");
+        Event::RecordingFailed { call, fault, figures, .. } => {
+            warn!(%call, ?fault, recorded_ms = figures.recorded_ms, "recording failed, the call goes on");
         }
-        Event::NotRecorded { call, reason } => warn!(call, "not recorded: {}", unrecorded(*reason)),
+        Event::NotRecorded { call, reason } => warn!(%call, "not recorded: {}", unrecorded(*reason)),
         Event::NotPlayed { file, fault } => {
             warn!(file = %Escaped(file.as_bytes()), ?fault, "sound not played");
         }
@@ -72,6 +73,13 @@ pub(super) fn event(event: &Event) {
         Event::SubscriptionRefused { domain, user } => {
             warn!(user = %address(domain, user), "too many subscriptions of one user");
         }
+        Event::Parked { call, slot, by, how } => info!(%call, slot, by = %Escaped(by), ?how, "parked"),
+        Event::CallCut { call, cause } => warn!(%call, ?cause, "call ended by the switch"),
+        Event::TransferProgressed { call, status } => info!(%call, status, "transfer"),
+        Event::NotConfigured { reason } => {
+            error!("the configuration stays as it is:\n{}", Lines(reason.as_bytes()));
+        }
+        Event::Stopping => info!("stopping: new calls are refused, calls that are up are ended"),
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }

@@ -171,6 +171,14 @@ impl Library {
         self.music.get(HOLD)
     }
 
+    /// The name by which the music on hold is asked for where files are.
+    pub fn music_file(&self) -> Option<Arc<str>> {
+        Some(match self.music_on_hold()? {
+            Sound::BuiltIn(_) => format!("{IN_PROGRAM}{MUSIC}/{HOLD}").into(),
+            Sound::File(path) => path.to_string_lossy().into(),
+        })
+    }
+
     /// The prompts of a language, in the order of their names.
     pub fn prompts(&self, language: &str) -> impl Iterator<Item = (&str, &Sound)> {
         let sounds = self.languages.get(language).into_iter().flat_map(|language| &language.sounds);

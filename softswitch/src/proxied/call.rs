@@ -17,6 +17,7 @@
 use super::{caller_key, key};
 use crate::call::{Seat, Side};
 use crate::core::Event;
+use crate::core::command::{CallState, CallView, PartyView};
 use crate::core::environment::Environment;
 use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
 use bytes::Bytes;
@@ -102,6 +103,24 @@ impl Call {
 
     pub(super) fn caller_key(&self, hasher: &KeyHasher) -> u128 {
         caller_key(hasher, &self.domain, &self.caller)
+    }
+
+    /// How it looks. Of holding nothing is known here.
+    pub(super) fn view(&self, env: &Environment) -> CallView {
+        let party = |user| PartyView { user, anonymous: false, peer: false, holds: false };
+        CallView {
+            call: env.call_ref(self.number),
+            domain: self.domain.clone(),
+            dialled: self.callee.clone(),
+            caller: party(Bytes::copy_from_slice(self.caller.as_bytes())),
+            callee: party(self.callee.clone()),
+            state: if self.answered.is_some() { CallState::Talking } else { CallState::Ringing },
+            started_unix_ms: env.unix_ms(self.started),
+            answered_unix_ms: self.answered.map(|answered| env.unix_ms(answered)),
+            recorded: false,
+            guests: Vec::new(),
+            proxied: true,
+        }
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -271,7 +290,7 @@ impl Call {
         let talked = self.answered.map_or(0, |answered| env.now.since(answered).as_millis());
         let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
         let status = end.status.code();
-        env.event(Event::CallEnded { call: self.number, status, talked_ms });
+        env.event(Event::CallEnded { call: env.call_ref(self.number), status, talked_ms });
         let started = env.unix_ms(self.started);
         // Call-ID and tags are the phones' own and may come again; the number is ours, the start tells runs apart.
         env.store(StoreOp::from(CallRecord {

@@ -18,6 +18,7 @@ use call::{Call, End};
 
 use crate::call::{Place, SeatNews};
 use crate::core::Event;
+use crate::core::command::CallView;
 use crate::core::environment::Environment;
 use crate::registrar::Registrar;
 use crate::store::EndedBy;
@@ -67,6 +68,12 @@ impl Proxied {
     /// It is known what time it is.
     pub(crate) fn begin(&mut self, env: &Environment) {
         self.began.get_or_insert(stamp(env));
+    }
+
+    /// The calls as they are listed, each with its place.
+    pub(crate) fn views(&self, env: &Environment) -> impl Iterator<Item = (u64, CallView)> {
+        let live = self.calls.iter().filter(|(_, call)| call.is_live());
+        live.map(|(id, call)| (id.as_u64() & u64::from(u32::MAX), call.view(env)))
     }
 
     /// Calls that are up or ring.
@@ -174,7 +181,8 @@ impl Proxied {
         call.on_answer(now, response);
         if is_first {
             let after_ms = u64::try_from(now.since(call.started).as_millis()).unwrap_or(u64::MAX);
-            env.event(Event::CallAnswered { call: call.number, after_ms });
+            let call = env.call_ref(call.number);
+            env.event(Event::CallAnswered { call, after_ms });
         }
         self.attend_seats(env, id);
         self.arm(id);
@@ -200,7 +208,8 @@ impl Proxied {
         }
         let (number, domain) = (call.number, call.domain.clone());
         let (caller, callee) = (Bytes::copy_from_slice(call.caller.as_bytes()), call.callee.clone());
-        env.event(Event::CallStarted { call: number, domain, caller, callee });
+        let named = env.call_ref(number);
+        env.event(Event::CallStarted { call: named, domain, caller, callee });
         let id = self.calls.insert(call);
         self.index.insert(key, id);
         self.attend_seats(env, id);

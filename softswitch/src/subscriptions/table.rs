@@ -5,6 +5,7 @@ use super::subject::Subject;
 use super::watcher::Watcher;
 use crate::call::subject_key;
 use crate::config::{DomainId, Mailbox};
+use crate::core::command::{SubscriptionView, UserRef};
 use crate::core::environment::Environment;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -37,6 +38,20 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
+    /// The subscriptions as they are listed, each with its place.
+    pub(crate) fn views(&self, env: &Environment) -> impl Iterator<Item = (u64, SubscriptionView)> {
+        self.watchers.iter().filter_map(|(id, watcher)| {
+            let (domain, subject) = (env.domain(watcher.domain)?, self.subjects.get(watcher.subject)?);
+            let named = |name: &str| UserRef { name: name.into(), domain: domain.name.clone() };
+            let view = SubscriptionView {
+                watcher: named(&watcher.user),
+                subject: named(&subject.name),
+                package: watcher.notifier.package().name().into(),
+            };
+            Some((id.as_u64() & u64::from(u32::MAX), view))
+        })
+    }
+
     /// Subscriptions of one user.
     pub(super) fn count_of(&self, domain: DomainId, user: &str) -> u32 {
         self.counts.get(&(domain, user.into())).copied().unwrap_or(0)

@@ -105,7 +105,7 @@ fn recorded(number: &str) -> (Stage, Vec<Command>) {
 
 fn told_of(stage: &Stage) -> Vec<&Event> {
     let events = stage.outputs.iter().filter_map(|output| match output {
-        Output::Event(event) => Some(event),
+        Output::Event(told) => Some(&told.event),
         _ => None,
     });
     events.collect()
@@ -122,15 +122,16 @@ fn a_conference_is_recorded_from_the_first_who_joins_under_the_time_and_its_numb
     assert!(file.starts_with("/calls/2027-01-15T08-00-") && file.ends_with("Z-call-1.wav"), "{file}");
     assert_eq!(format.container, Container::Wav);
     let (recording, figures) = (*recording, RecordingFigures { lost_ms: 7, ..RecordingFigures::default() });
+    let (call, named) = (stage.call(1), stage.recording(recording));
     stage.input(Input::Media(Report::RecordingBegan { recording, file: file.clone() }));
-    assert_eq!(told_of(&stage), [&Event::RecordingBegan { call: 1, file: file.clone() }]);
+    assert_eq!(told_of(&stage), [&Event::RecordingBegan { call, recording: named, file: file.clone() }]);
     stage.input(Input::Media(Report::RecordingLost { recording, lost_ms: 7 }));
-    assert_eq!(told_of(&stage), [&Event::RecordingLost { call: 1, lost_ms: 7 }]);
+    assert_eq!(told_of(&stage), [&Event::RecordingLost { call, recording: named, lost_ms: 7 }]);
     stage.bye();
     stage.close_media();
     assert!(matches!(stage.mixing()[..], [Command::CloseRoom { .. }]), "it ends with its room");
     stage.input(Input::Media(Report::RecordingEnded { recording, figures }));
-    assert_eq!(told_of(&stage), [&Event::RecordingEnded { call: 1, figures }]);
+    assert_eq!(told_of(&stage), [&Event::RecordingEnded { call, recording: named, figures }]);
     // What is over is not known any more.
     stage.input(Input::Media(Report::RecordingEnded { recording, figures }));
     assert!(told_of(&stage).is_empty());
@@ -146,9 +147,10 @@ fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
     assert!(file.ends_with("-call-1.opus"), "{file}");
     assert_eq!(format.container, Container::OggOpus);
     let recording = *recording;
+    let (call, named) = (stage.call(1), stage.recording(recording));
     let (fault, figures) = (RecordingFault::DiskFull, RecordingFigures::default());
     stage.input(Input::Media(Report::RecordingFailed { recording, fault, figures }));
-    assert_eq!(told_of(&stage), [&Event::RecordingFailed { call: 1, fault, figures }]);
+    assert_eq!(told_of(&stage), [&Event::RecordingFailed { call, recording: named, fault, figures }]);
     assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
     stage.bye();
     stage.close_media();

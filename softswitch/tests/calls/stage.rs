@@ -1,5 +1,6 @@
 //! Two parties that speak to the pure switch in hand-written messages.
 
+use media::tap::RecordingId;
 use media::{Command, LegId, Report, StreamParams};
 use sip_stack::Time;
 use sip_stack::auth::{Answer, Challenge, Secret};
@@ -8,6 +9,7 @@ use sip_stack::message::{Message, Method};
 use sip_stack::resolve::Query;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
 use softswitch::config;
+use softswitch::core::command::{CallRef, RecordingRef};
 use softswitch::core::{Input, Output, Switch};
 use std::net::SocketAddr;
 
@@ -57,6 +59,16 @@ fn text(message: &Message, name: HeaderName) -> String {
 }
 
 impl Stage {
+    /// The id of the call of this number.
+    pub(crate) fn call(&self, number: u64) -> CallRef {
+        CallRef(self.switch.run().id(number))
+    }
+
+    /// The id of a recording.
+    pub(crate) fn recording(&self, recording: RecordingId) -> RecordingRef {
+        RecordingRef(self.switch.run().id(recording.0))
+    }
+
     /// 1000 and 1001 are registered, the latter with this many phones.
     pub(crate) fn new(phones: u16) -> Stage {
         Stage::with("", "1001", phones)
@@ -108,7 +120,7 @@ impl Stage {
     }
 
     /// The next timer fires.
-    fn fire(&mut self) {
+    pub(crate) fn fire(&mut self) {
         self.now = self.switch.poll_timeout().expect("something is to happen").max(self.now);
         self.switch.handle_timeout(self.now);
         self.collect();

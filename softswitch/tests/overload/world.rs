@@ -8,7 +8,7 @@ use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
 use softswitch::config;
-use softswitch::core::{Event, Input, Output, Switch};
+use softswitch::core::{Event, Input, Output, Switch, Told};
 use softswitch::log::{Bounds, Job, Key, Recorder, Sealer, Sink};
 
 /// Users 1000 to 1299, a trunk that takes part in overload control by 8XXX, one that does not by 9XXX.
@@ -146,7 +146,7 @@ impl World {
     pub(crate) fn events(&self) -> Vec<&Event> {
         let mut events = Vec::new();
         for output in &self.outputs {
-            if let Output::Event(event) = output {
+            if let Output::Event(Told { event, .. }) = output {
                 events.push(event);
             }
         }

@@ -12,7 +12,7 @@ mod proxied;
 
 use phone::{Phone, contacts};
 use sip_stack::transport::Transport;
-use softswitch::core::{Event, Input, Output, Unbound};
+use softswitch::core::{Event, Input, Output, Told, Unbound};
 use softswitch::store::{StoreOp, StoredBinding};
 
 const CONTACT: &str = "Contact: <sip:1001@192.0.2.7:5070>\r\n";
@@ -20,7 +20,7 @@ const CONTACT: &str = "Contact: <sip:1001@192.0.2.7:5070>\r\n";
 pub(crate) fn events(outputs: &[Output]) -> Vec<&Event> {
     let mut events = Vec::new();
     for output in outputs {
-        if let Output::Event(event) = output {
+        if let Output::Event(Told { event, .. }) = output {
             events.push(event);
         }
     }

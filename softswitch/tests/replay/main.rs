@@ -53,6 +53,29 @@ fn records(segment: &[u8]) -> Vec<(usize, Kind)> {
 }
 
 #[test]
+fn commands_and_their_answers_replay_byte_for_byte() {
+    use softswitch::core::command::{Actor, Command, CommandId, Range};
+    let mut driver = Driver::new(tight(), Memory::default());
+    let commands = [
+        Command::Registrations(Range { from: 0, limit: 3 }),
+        Command::Calls(Range::default()),
+        Command::Reload,
+        Command::HangUp { call: "0123456789abcdef".parse().unwrap(), side: None },
+    ];
+    for (command, number) in commands.iter().cycle().zip(1..40) {
+        driver.register(number % 9);
+        let actor = [Actor::Operator, Actor::User("1003@default".parse().unwrap())][number % 2].clone();
+        let (id, command) = (CommandId(number as u64), Box::new(command.clone()));
+        driver.feed(Input::Command { id, actor, command });
+        driver.feed(Input::NotConfigured { reason: "\n".into() });
+        driver.maintain();
+    }
+    for segment in driver.finish() {
+        assert_eq!(replay(&segment).unwrap().ending, Ending::Closed);
+    }
+}
+
+#[test]
 fn a_segment_replays_byte_for_byte() {
     let replayed = replay(&one_segment()).unwrap();
     assert_eq!(replayed.ending, Ending::Closed);

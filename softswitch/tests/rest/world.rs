@@ -12,7 +12,7 @@ use sip_stack::random::Random;
 use sip_stack::resolve::{Answer, Kind, Name, Naptr, Query, Records, Srv};
 use sip_stack::transport::{Flow, Transmit};
 use softswitch::config::{self, Config};
-use softswitch::core::{Event, Holdings, Input, Interface, Interfaces, Output, Switch};
+use softswitch::core::{Event, Holdings, Input, Interface, Interfaces, Output, Switch, Told};
 use softswitch::store::{BindingKey, StoreOp};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -432,11 +432,12 @@ impl World {
                 Output::Store(StoreOp::PutUser(_) | StoreOp::RemoveUser { .. }) => {
                     panic!("seed {}: nobody makes users here", self.seed)
                 }
-                Output::Event(Event::CallStarted { .. }) => self.calls[0] += 1,
-                Output::Event(Event::CallEnded { .. }) => self.calls[1] += 1,
-                Output::Event(Event::Overloaded { .. }) => self.overloaded = true,
-                Output::Event(Event::OverloadEnded { .. }) => self.overloaded = false,
+                Output::Event(Told { event: Event::CallStarted { .. }, .. }) => self.calls[0] += 1,
+                Output::Event(Told { event: Event::CallEnded { .. }, .. }) => self.calls[1] += 1,
+                Output::Event(Told { event: Event::Overloaded { .. }, .. }) => self.overloaded = true,
+                Output::Event(Told { event: Event::OverloadEnded { .. }, .. }) => self.overloaded = false,
                 Output::Event(_) => {}
+                Output::Answer(_) | Output::Errand(_) => panic!("seed {}: nobody commands here", self.seed),
             }
         }
     }

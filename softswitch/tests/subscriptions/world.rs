@@ -119,7 +119,8 @@ impl World {
                 Output::Media(Command::Close { leg }) => {
                     answers.push(Input::Media(Report::Closed { leg, figures: Box::default() }));
                 }
-                Output::Event(event) => self.events.push(event),
+                Output::Event(told) => self.events.push(told.event),
+                Output::Answer(_) | Output::Errand(_) => panic!("nobody commands here"),
                 Output::Media(_) | Output::Store(_) | Output::Resolve(_) | Output::Identify { .. } => {}
             }
         }

@@ -1,9 +1,11 @@
 //! The media shard of the simulated world: the real one, with ports given out by the world.
 
 use bytes::{Bytes, BytesMut};
+use media::io::{BuiltIn, MEMORY, Sounds};
 use media::source::SoundFault;
 use media::{Forward, LegKey, LegPorts, Output, Port, Report, Shard, ShardConfig};
 use sip_stack::Time;
+use softswitch::prompts::built_in_sound;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub(super) struct MediaPlane {
     next_port: u16,
     /// Packets on their way out: from where, to where.
     leaving: Vec<(SocketAddr, SocketAddr, Bytes)>,
+    sounds: Sounds,
     /// News for the switch.
     pub(super) reports: VecDeque<Report>,
 }
@@ -33,6 +36,7 @@ impl MediaPlane {
             sockets: BTreeMap::new(),
             next_port: FIRST_PORT,
             leaving: Vec::new(),
+            sounds: Sounds::new(MEMORY).with_built_in(BuiltIn(built_in_sound)),
             reports: VecDeque::new(),
         }
     }
@@ -122,8 +126,14 @@ impl MediaPlane {
                     self.collect();
                     self.sockets.retain(|_, open| *open != key);
                 }
-                // No disk is in this world: no file is there, and the rings of recordings end.
-                Output::Load(wanted) => self.shard.handle_sound(&wanted, Err(SoundFault::NotFound)),
+                // No disk is in this world: no file is there, but what is in the program, and the rings of recordings end.
+                Output::Load(wanted) => {
+                    let sound = match built_in_sound(&wanted.file) {
+                        Some(_) => self.sounds.load(&wanted.file, wanted.rate),
+                        None => Err(SoundFault::NotFound),
+                    };
+                    self.shard.handle_sound(&wanted, sound);
+                }
                 Output::Record(recorded) => self.shard.handle_unrecorded(recorded.recording),
                 Output::Report(report) => self.reports.push_back(report),
                 // In virtual time every packet is handed in when it arrives.

@@ -18,7 +18,8 @@ use softphone::phone::{
     Output as PhoneOutput, Password, Phone, Settings,
 };
 use softswitch::config::{Config, Mailbox};
-use softswitch::core::{Event, Input, Interface, Interfaces, Output, Switch};
+use softswitch::core::command::Answer;
+use softswitch::core::{Event, Input, Interface, Interfaces, Output, Switch, Told};
 use softswitch::log::{Bounds, Recorder, Sealer};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -59,6 +60,8 @@ pub struct World {
     pub database: Database,
     /// What the switch told.
     pub events: Vec<Event>,
+    /// What commands were answered with.
+    pub answers: Vec<Answer>,
     /// What happened.
     pub trace: Trace,
     /// The scenario log of the switch, when it is wanted.
@@ -103,6 +106,7 @@ impl World {
             network,
             database: Database::default(),
             events: Vec::new(),
+            answers: Vec::new(),
             trace: Trace::default(),
             log: None,
             shadow: None,
@@ -464,7 +468,9 @@ impl World {
                     }
                 }
                 Output::Store(op) => self.database.apply(op),
-                Output::Event(event) => {
+                Output::Answer(answer) => self.answers.push(*answer),
+                Output::Errand(errand) => panic!("nobody can run errands in this world: {errand:?}"),
+                Output::Event(Told { event, .. }) => {
                     self.trace.note(self.now, format!("switch: {event:?}"), &[]);
                     self.events.push(event);
                 }

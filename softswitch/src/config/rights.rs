@@ -1,0 +1,35 @@
+//! `groups`, `rights` and `hidden` of a user: who may see and command whose calls (`core/command/actor.rs`), and whose calls a
+//! user may pick up.
+
+use super::table::{Key, Section};
+use crate::core::command::Rights;
+
+const GROUPS: Key = Key {
+    name: "groups",
+    expected: "a name, or a list of names, at most 64 characters each",
+    example: "[\"sales\"]",
+};
+const RIGHTS: Key = Key { name: "rights", expected: "\"own\", \"group\" or \"all\"", example: "\"group\"" };
+const HIDDEN: Key = Key { name: "hidden", expected: "true or false", example: "true" };
+
+/// What a section says of it.
+#[derive(Clone, Default)]
+pub(super) struct Standing {
+    pub(super) groups: Vec<Box<str>>,
+    pub(super) rights: Rights,
+    pub(super) hidden: bool,
+}
+
+pub(super) fn resolve_standing(section: &mut Section<'_>) -> Standing {
+    let groups = section.list(GROUPS, parse_group).map(|groups| groups.value).unwrap_or_default();
+    Standing {
+        groups: groups.into_iter().map(|group| group.value).collect(),
+        rights: section.parsed(RIGHTS, Rights::parse).map(|rights| rights.value).unwrap_or_default(),
+        hidden: section.flag(HIDDEN).is_some_and(|flag| flag.value),
+    }
+}
+
+fn parse_group(text: &str) -> Option<Box<str>> {
+    let is_name = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);
+    is_name.then(|| text.into())
+}

@@ -1,0 +1,174 @@
+//! Commands: what programs, the operator and phones may ask of the switch, in one vocabulary.
+//!
+//! A command is one [`Input::Command`](super::Input::Command). It is answered at once by one [`Output::Answer`](super::Output::Answer),
+//! accepted or refused; what comes of it later is told by events that carry its id. Who may do what is decided in one place
+//! ([`Actor`]). What a phone asks for by signalling or by a feature code leads to the same functions.
+//!
+//! As JSON a command is `"reload"` or `{"hang_up": {"call": "…"}}`: the names here in snake case, ids as text (`docs/control.md`).
+//! The names and fields of [`VERSION`] keep their meaning; what is new is added.
+
+mod actor;
+mod admin;
+mod answer;
+mod ids;
+mod obey;
+mod query;
+
+pub use actor::{Actor, Rights};
+pub use answer::{
+    Answer, BindingView, CallState, CallView, Done, Field, Page, PartyView, Refused, RoomView,
+    SubscriptionView,
+};
+pub use ids::{
+    CallRef, CommandId, DeviceRef, LegRef, LegSide, NoSuchName, PeerRef, RecordingRef, RoomRef, Run, UserRef,
+};
+
+use crate::config::{Mailbox, Recording};
+use serde::{Deserialize, Serialize};
+
+/// The version of the vocabulary.
+pub const VERSION: u32 = 1;
+
+/// Rows of a page at most.
+pub const LONGEST_PAGE: u16 = 500;
+
+/// Something that is asked of the switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// List the calls that are up or ring.
+    Calls(Range),
+    /// List who is registered.
+    Registrations(Range),
+    /// List the conferences that are open.
+    Rooms(Range),
+    /// List who watches whom.
+    Subscriptions(Range),
+    /// End a call; with a side, send that party away, which ends the call where it has no guest to take the place.
+    HangUp {
+        /// The call.
+        call: CallRef,
+        /// The party that is sent away; both without it.
+        #[serde(default)]
+        side: Option<LegSide>,
+    },
+    /// Send the partner of a party to a number: a blind transfer by that party.
+    Transfer {
+        /// The party that transfers, and leaves when somebody answers.
+        leg: LegRef,
+        /// The number that the partner is sent to.
+        number: Box<str>,
+    },
+    /// Bring the partners of a party in two calls together: an attended transfer by that party.
+    Connect {
+        /// The party in one call.
+        leg: LegRef,
+        /// The same user in its other call.
+        with: LegRef,
+    },
+    /// Park the partner of a party, which is told the slot in words and leaves then.
+    Park {
+        /// The party that parks.
+        leg: LegRef,
+        /// The slot; the first free one without it.
+        #[serde(default)]
+        slot: Option<u32>,
+    },
+    /// Begin or end the recording of a call.
+    Record {
+        /// The call.
+        call: CallRef,
+        /// Whether it is to be recorded from now on.
+        on: bool,
+        /// How; as the switch does by default without it.
+        #[serde(default)]
+        form: Recording,
+    },
+    /// Say a prompt in a call.
+    Say {
+        /// The call.
+        call: CallRef,
+        /// The prompt, by its name (`call/please-hold`).
+        prompt: Box<str>,
+        /// Who hears it; both without it.
+        #[serde(default)]
+        to: Option<LegSide>,
+    },
+    /// Play a file in a call. For the operator alone.
+    Play {
+        /// The call.
+        call: CallRef,
+        /// The file.
+        file: Box<str>,
+        /// Who hears it; both without it.
+        #[serde(default)]
+        to: Option<LegSide>,
+    },
+    /// Press keys for a party: it hears them as its phone wants them.
+    SendDigits {
+        /// The party that hears them.
+        leg: LegRef,
+        /// `0`–`9`, `*`, `#`, `A`–`D`; at most 32.
+        digits: Box<str>,
+    },
+    /// Say how many messages wait for a user.
+    SetMailbox {
+        /// The user.
+        user: UserRef,
+        /// What is in its mailbox.
+        mailbox: Mailbox,
+    },
+    /// Read the configuration again.
+    Reload,
+    /// End all calls and stop.
+    ShutDown,
+    /// Print every SIP message to the log, or no more.
+    Trace {
+        /// Whether they are printed.
+        on: bool,
+    },
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Range {
+    /// Where to go on: `next` of the page before; 0 is the beginning.
+    pub from: u64,
+    /// Rows of the page, [`LONGEST_PAGE`] at most.
+    pub limit: u16,
+}
+
+impl Default for Range {
+    fn default() -> Range {
+        Range { from: 0, limit: 100 }
+    }
+}
+
+impl Range {
+    fn limit(self) -> usize {
+        usize::from(self.limit.clamp(1, LONGEST_PAGE))
+    }
+}
+
+/// What only the world outside can do for a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// Read the configuration; [`Input::Configure`](super::Input::Configure) or
+    /// [`Input::NotConfigured`](super::Input::NotConfigured) follows.
+    Reload,
+    /// Hand in [`Input::Shutdown`](super::Input::Shutdown), and stop.
+    ShutDown,
+    /// Keep what is in a mailbox; the switch knows it already.
+    SetMailbox {
+        /// The user.
+        user: UserRef,
+        /// What is in it.
+        mailbox: Mailbox,
+    },
+    /// Print messages, or no more.
+    Trace {
+        /// Whether.
+        on: bool,
+    },
+}

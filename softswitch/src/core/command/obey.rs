@@ -1,0 +1,106 @@
+//! Commands, carried out: what is asked for is looked up, whether the actor may is looked at, and what owns it does it.
+
+use super::{Actor, Answer, Command, CommandId, Done, Errand, Refused};
+use crate::call::CallId;
+use crate::core::{Output, Switch};
+
+impl Switch {
+    /// Carries out a command and answers it.
+    pub(in crate::core) fn obey(&mut self, id: CommandId, actor: &Actor, command: Command) {
+        self.env.obeying = Some(id);
+        let result = self.carry_out(actor, command);
+        self.env.obeying = None;
+        self.env.push(Output::Answer(Box::new(Answer { command: id, result })));
+    }
+
+    fn carry_out(&mut self, actor: &Actor, command: Command) -> Result<Done, Refused> {
+        let call = |switch: &Switch, call| switch.calls.named(&switch.env, actor, call);
+        match command {
+            Command::Calls(range) => return Ok(Done::Calls(self.list_calls(actor, range))),
+            Command::Registrations(range) => {
+                return Ok(Done::Registrations(self.list_registrations(actor, range)));
+            }
+            Command::Rooms(range) => return Ok(Done::Rooms(self.list_rooms(actor, range))),
+            Command::Subscriptions(range) => {
+                return Ok(Done::Subscriptions(self.list_subscriptions(actor, range)));
+            }
+            Command::HangUp { call: named, side } => {
+                let id = call(self, named)?;
+                match side {
+                    None => self.calls.hang_up(&mut self.env, id),
+                    Some(side) => self.calls.send_away(&mut self.env, id, side.into())?,
+                }
+            }
+            Command::Transfer { leg, number } => {
+                let leg = (call(self, leg.call)?, leg.side.into());
+                self.admit()?;
+                let new = self.calls.transfer(&mut self.env, &self.registrar, leg, &number)?;
+                return Ok(self.made(new));
+            }
+            Command::Connect { leg, with } => {
+                let (leg, with) =
+                    ((call(self, leg.call)?, leg.side.into()), (call(self, with.call)?, with.side.into()));
+                self.calls.connect_two(&mut self.env, &self.registrar, leg, with)?;
+            }
+            Command::Park { leg, slot } => {
+                let leg = (call(self, leg.call)?, leg.side.into());
+                return self.calls.park(&mut self.env, leg, slot).map(Done::Slot);
+            }
+            Command::Record { call: named, on, form } => {
+                let id = call(self, named)?;
+                self.calls.record(&mut self.env, id, on.then_some(form))?;
+            }
+            Command::Say { call: named, prompt, to } => {
+                let id = call(self, named)?;
+                self.calls.say(&mut self.env, id, &prompt, to.map(Into::into))?;
+            }
+            Command::Play { call: named, file, to } => {
+                actor.needs_operator()?;
+                let id = call(self, named)?;
+                self.calls.play(&mut self.env, id, &file, to.map(Into::into))?;
+            }
+            Command::SendDigits { leg, digits } => {
+                let leg = (call(self, leg.call)?, leg.side.into());
+                self.calls.send_digits(&mut self.env, leg, &digits)?;
+            }
+            Command::SetMailbox { user, mailbox } => {
+                actor.needs_operator()?;
+                self.set_mailbox(&user, mailbox)?;
+            }
+            Command::Reload => {
+                actor.needs_operator()?;
+                self.env.reloading = self.env.obeying;
+                self.env.push(Output::Errand(Errand::Reload));
+            }
+            Command::ShutDown => {
+                actor.needs_operator()?;
+                self.env.push(Output::Errand(Errand::ShutDown));
+            }
+            Command::Trace { on } => {
+                actor.needs_operator()?;
+                self.env.push(Output::Errand(Errand::Trace { on }));
+            }
+        }
+        Ok(Done::Accepted)
+    }
+
+    /// New calls are made only while there may be any.
+    fn admit(&self) -> Result<(), Refused> {
+        match self.env.stopping {
+            true => Err(Refused::Stopping),
+            false if self.calls() >= self.env.config.limits.calls as usize => Err(Refused::TooMany),
+            false => Ok(()),
+        }
+    }
+
+    fn made(&self, call: CallId) -> Done {
+        let number = self.calls.table.get(call).map(|call| call.number());
+        number.map_or(Done::Accepted, |number| Done::Call(self.env.call_ref(number)))
+    }
+}
+
+impl Actor {
+    fn needs_operator(&self) -> Result<(), Refused> {
+        if self.is_operator() { Ok(()) } else { Err(Refused::NotAllowed) }
+    }
+}
