@@ -13,5 +13,6 @@ pub mod nat;
 pub mod prompts;
 pub mod proxied;
 pub mod registrar;
+pub mod routing;
 pub mod store;
 pub mod subscriptions;

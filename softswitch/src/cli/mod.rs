@@ -8,6 +8,7 @@ mod logging;
 mod mailbox;
 mod place;
 mod prompts;
+mod route;
 mod sounds;
 mod start;
 mod user;
@@ -27,6 +28,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Run(run)) => start::start(run),
         Some(Command::Replay(replay)) => self::replay(&replay),
         Some(Command::Check(check)) => check::check(&check),
+        Some(Command::Route(route)) => route::route(&route),
         Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
         Some(Command::Mailbox(mailbox)) => mailbox::mailbox(&mailbox),

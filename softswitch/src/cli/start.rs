@@ -37,7 +37,7 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let trace = arguments.trace.then(|| lines.lines());
     let tls = io::load_tls(&config)?;
     let loaded = Loaded { config, tls };
-    let setup = Setup { loaded, store, bindings: kept.bindings, log, trace, reload };
+    let setup = Setup { loaded, store, bindings: kept.bindings, profiles: kept.profiles, log, trace, reload };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }

@@ -3,12 +3,16 @@
 //! [`parse`] is pure; reading the file is up to the caller. [`Config::merge_stored`] adds the users made by command.
 
 mod addresses;
+mod dialplan;
 pub mod error;
+mod features;
 pub mod first;
+mod groups;
 mod latching;
 pub mod model;
 mod nearest;
 pub mod network;
+mod numbers;
 mod objects;
 pub mod pattern;
 mod prompts;
@@ -25,6 +29,7 @@ mod watching;
 mod words;
 
 pub use error::{ConfigError, ConfigErrors, Fault};
+pub use features::Features;
 pub use model::*;
 pub use network::Network;
 pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, parse_id};

@@ -4,8 +4,10 @@ use super::addresses::{parse_peer, resolve_given_transport};
 use super::error::{Fault, Quoted};
 use super::latching::Word;
 use super::model::{
-    Domain, DomainId, Dtmf, Latching, Listener, Mode, Origin, Peer, Transport, User, UserRecording,
+    Domain, DomainId, Dtmf, Latching, Listener, Mode, Origin, Peer, Transport, User, UserNumbers,
+    UserRecording,
 };
+use super::numbers;
 use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::table::{Faults, Key, Located, Section};
@@ -77,7 +79,7 @@ pub(super) fn resolve_users(root: &mut Section<'_>, tenants: &mut Tenants, fault
 
 fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults) {
     let id = section.required(ID, parse_id);
-    let domain = tenants.domain_of(&mut section, faults).and_then(|id| tenants.domains.get_mut(&id));
+    let domain = tenants.domain_of(&mut section, faults);
     let secrets = Secrets::read(&mut section, faults);
     let display_name = section.parsed(DISPLAY_NAME, parse_display_name).map(|name| name.value);
     let ring_s = resolve_ring(&mut section);
@@ -86,6 +88,10 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
+    let domain = domain.and_then(|id| tenants.domains.get_mut(&id));
+    let named = id.as_ref().map(|id| &*id.value);
+    let mut domain = domain;
+    let numbers = numbers::resolve_of_user(&mut section, named, domain.as_deref_mut(), faults);
     section.finish();
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
         return;
@@ -93,8 +99,18 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     note_recorded(&id, line, recording, domain, faults);
     let Some(credentials) = secrets.credentials(&id, line, domain, faults) else { return };
     let origin = Origin::File { line };
-    let user =
-        User { credentials, display_name, ring_s, latching, dtmf, language, recording, watched_by, origin };
+    let user = User {
+        credentials,
+        display_name,
+        ring_s,
+        latching,
+        dtmf,
+        language,
+        recording,
+        watched_by,
+        numbers,
+        origin,
+    };
     add_user(domain, id, user, line, faults);
 }
 
@@ -168,6 +184,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
             language,
             recording,
             watched_by,
+            numbers: UserNumbers::default(),
             origin,
         };
         // One fault tells enough about a block that overlaps another.
@@ -305,6 +322,8 @@ pub(super) fn resolve_peers(
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
+        let host = address.as_ref().map(|address| &address.value.0);
+        let numbers = numbers::resolve_of_peer(&mut section, host, faults);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -314,7 +333,8 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain.peers.insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf });
+        let peer = Peer { host, port, transport, overload_control, trusted, latching, dtmf, numbers };
+        domain.peers.insert(id, peer);
     }
 }
 

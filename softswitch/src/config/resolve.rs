@@ -4,7 +4,10 @@
 
 use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::error::{ConfigErrors, Fault};
+use super::features::{Features, resolve_features};
+use super::groups::{resolve_groups, resolve_rates, resolve_schedules};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
+use super::numbers::resolve_emergencies;
 use super::objects::{resolve_peers, resolve_users};
 use super::prompts::resolve_prompts;
 use super::routes::{parse_path, resolve_routes};
@@ -47,7 +50,15 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     tenants.claim_advertised(listeners.iter().map(|listener| &listener.value));
     resolve_users(&mut root, &mut tenants, faults);
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
+    resolve_schedules(&mut root, &mut tenants, faults);
+    resolve_groups(&mut root, &mut tenants, faults);
+    resolve_rates(&mut root, &mut tenants, faults);
     resolve_routes(&mut root, &mut tenants, faults);
+    for (id, domain) in &mut tenants.domains {
+        let read = tenants.emergencies.remove(id).unwrap_or_default();
+        resolve_emergencies(domain, read, faults);
+    }
+    let features = root.table("features", "[features]").map(resolve_all_features).unwrap_or_default();
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let session_timer =
         root.table("session_timer", "[session_timer]").map(resolve_session_timer).unwrap_or_default();
@@ -73,6 +84,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         limits,
         session_timer,
         keep_alive_s,
+        features,
         name_servers,
     }
 }
@@ -126,6 +138,13 @@ fn resolve_recordings(mut section: Section<'_>) -> (Option<Arc<str>>, bool) {
     let announce = section.flag(announce).is_some_and(|flag| flag.value);
     section.finish();
     (folder, announce)
+}
+
+/// All codes of `[features]`.
+fn resolve_all_features(mut section: Section<'_>) -> Features {
+    let features = resolve_features(&mut section);
+    section.finish();
+    features
 }
 
 /// How often phones behind translators are asked when the file does not say.

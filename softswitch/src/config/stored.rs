@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Mode, Origin, User, WatchedBy};
+use super::model::{Config, Mode, Origin, User, UserNumbers, WatchedBy};
 use crate::store::{StoredMailbox, StoredUser};
 
 impl Config {
@@ -30,6 +30,7 @@ impl Config {
                 language,
                 recording,
                 watched_by: WatchedBy::default(),
+                numbers: UserNumbers::default(),
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {

@@ -4,7 +4,8 @@ use super::overload::Overload;
 use super::{Event, Interfaces, Output};
 use crate::config::{Config, Domain, DomainId, Listener};
 use crate::prompts::Library;
-use crate::store::StoreOp;
+use crate::routing;
+use crate::store::{StoreOp, StoredProfile};
 use crate::subscriptions::ALLOW_EVENTS;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) interfaces: Interfaces,
     pub(crate) overload: Overload,
+    /// What routing remembers from call to call.
+    pub(crate) routing: routing::State,
     /// What can be said, as the configuration has it.
     #[serde(skip)]
     pub(crate) library: Arc<Library>,
@@ -67,6 +70,7 @@ impl Environment {
             resolver: Resolver::new(settings, lots),
             interfaces: Interfaces::default(),
             overload: Overload::default(),
+            routing: routing::State::default(),
             stopping: false,
             outputs: VecDeque::new(),
         };
@@ -77,6 +81,18 @@ impl Environment {
     /// Another configuration is in force, or the switch is restored.
     pub(crate) fn reread_prompts(&mut self) {
         self.library = Library::of(&self.config.prompts.own);
+    }
+
+    /// Takes up what users had set.
+    pub(crate) fn restore_profiles(&mut self, kept: Vec<StoredProfile>) {
+        let config = self.config.clone();
+        self.routing.profiles.restore(|name| config.domain_named(name), kept);
+    }
+
+    /// Another configuration is in force.
+    pub(crate) fn reconfigure_routing(&mut self) {
+        let config = self.config.clone();
+        self.routing.reconfigure(&config);
     }
 
     pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {

@@ -164,6 +164,7 @@ impl Switch {
             }
             Input::Configure(config) => self.configure(*config),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
+            Input::Profiles(kept) => self.env.restore_profiles(kept),
             Input::Shutdown => {
                 self.env.stopping = true;
                 self.env.endpoint.hold_no_more(now);
@@ -245,6 +246,7 @@ impl Switch {
         let before = core::mem::replace(&mut self.env.config, Arc::new(config));
         self.env.meet_neighbours();
         self.env.reread_prompts();
+        self.env.reconfigure_routing();
         self.registrar.reconfigure(&mut self.env, &before);
         self.subscriptions.reconfigure(&mut self.env);
         self.env.event(Event::Configured { users });

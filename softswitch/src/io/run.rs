@@ -19,7 +19,7 @@ use super::{interfaces, tell};
 use crate::config::Config;
 use crate::core::{Input, Interfaces, Output, Switch};
 use crate::log::{Bounds, Key, Recorder, Sealer};
-use crate::store::{StoreHandle, StoreOp, StoredBinding};
+use crate::store::{StoreHandle, StoreOp, StoredBinding, StoredProfile};
 use bytes::Bytes;
 use core::time::Duration;
 use media::io::Urgency;
@@ -55,6 +55,8 @@ pub struct Setup {
     pub store: StoreHandle,
     /// The registrations that it held.
     pub bindings: Vec<StoredBinding>,
+    /// What users had set.
+    pub profiles: Vec<StoredProfile>,
     /// Where the scenario log goes, and the key that seals it.
     pub log: Option<(LogPlace, Key)>,
     /// Where every SIP message is printed, if anywhere.
@@ -278,7 +280,7 @@ struct Loop {
 
 impl Loop {
     fn start(setup: Setup) -> Result<(Loop, Ready), RunError> {
-        let Setup { loaded: Loaded { config, tls }, store, bindings, log, trace, reload } = setup;
+        let Setup { loaded: Loaded { config, tls }, store, bindings, profiles, log, trace, reload } = setup;
         let poll = Poll::new().map_err(refused("a poll"))?;
         let sip = listen(&config, &poll)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(refused("a waker"))?);
@@ -322,11 +324,17 @@ impl Loop {
             stop_by: None,
             stop_now: false,
         };
-        turns.first_inputs(now, interfaces, bindings);
+        turns.first_inputs(now, interfaces, bindings, profiles);
         Ok((turns, ready))
     }
 
-    fn first_inputs(&mut self, now: Time, interfaces: Interfaces, bindings: Vec<StoredBinding>) {
+    fn first_inputs(
+        &mut self,
+        now: Time,
+        interfaces: Interfaces,
+        bindings: Vec<StoredBinding>,
+        profiles: Vec<StoredProfile>,
+    ) {
         let core = &mut self.core;
         if let Some(recorder) = &mut core.recorder {
             // The log begins before the first input.
@@ -335,6 +343,9 @@ impl Loop {
         core.feed(now, Input::Interfaces(interfaces));
         if let Some(unix_ms) = self.wall.poll(now) {
             core.feed(now, Input::WallClock { unix_ms });
+        }
+        if !profiles.is_empty() {
+            core.feed(now, Input::Profiles(profiles));
         }
         if !bindings.is_empty() {
             info!(count = bindings.len(), "registrations restored");

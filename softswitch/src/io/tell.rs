@@ -56,6 +56,9 @@ pub(super) fn event(event: &Event) {
         Event::SubscriptionRefused { domain, user } => {
             warn!(user = %address(domain, user), "too many subscriptions of one user");
         }
+        Event::SettingChanged { domain, user, setting } => {
+            info!(user = %address(domain, user), ?setting, "setting changed");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }

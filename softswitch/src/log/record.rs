@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 
 /// The version of this format.
-pub const FORMAT: u16 = 8;
+pub const FORMAT: u16 = 9;
 
 /// What every segment begins with, after length and kind.
 pub const MAGIC: [u8; 8] = *b"SIPSCLOG";
@@ -175,6 +175,7 @@ pub fn write_input(
         | Input::WallClock { .. }
         | Input::Interfaces(_)
         | Input::Restored(_)
+        | Input::Profiles(_)
         | Input::Shutdown => frame(buffer, Kind::Input, plain),
     }
     Ok(())

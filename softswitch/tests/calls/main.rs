@@ -5,6 +5,7 @@ mod digits;
 mod handover;
 mod join;
 mod peers;
+mod plan;
 mod recording;
 mod services;
 mod sessions;
