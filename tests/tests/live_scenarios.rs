@@ -104,7 +104,11 @@ live! {
     codecs
     cancel
     conference
+    devices
+    dialplan
     digits
+    follow_me
+    forwarding
     glare
     hold
     keys_as_tones
@@ -113,6 +117,7 @@ live! {
     message
     no_answer
     presence
+    ring_group
     services
     transfer_attended
     transfer_blind

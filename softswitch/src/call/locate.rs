@@ -16,6 +16,7 @@ use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use sip_stack::Time;
 use sip_stack::message::Status;
 use sip_stack::resolve::{self, Exhausted, Failure, Host, LocationId, TransportSet};
 use sip_stack::table::Id;
@@ -42,6 +43,8 @@ pub(super) struct Located {
     trusted: bool,
     /// What the server tried last failed with.
     failed: Status,
+    /// Since when it is looked for.
+    pub(super) since: Time,
 }
 
 /// What may be used on the way to a peer.
@@ -65,6 +68,7 @@ impl Located {
             overload_control: peer.overload_control,
             trusted: peer.trusted,
             failed: Status::SERVER_INTERNAL_ERROR,
+            since: Time::default(),
         }
     }
 
@@ -133,9 +137,8 @@ impl Call {
         let way = Way { uri: peer.uri.clone(), flow, path: Box::default() };
         match &self.phase {
             Phase::Locating => {
-                self.destination.targets = smallvec![Target { ways: smallvec![way] }];
-                self.phase = Phase::Reserving;
-                self.reserve(env);
+                self.destination.targets = smallvec![Target { ways: smallvec![way], member: None }];
+                self.call_targets(env);
             }
             Phase::Ringing(_) => {
                 let Some(target) = self.destination.targets.first_mut() else { return };
@@ -176,7 +179,9 @@ impl Call {
                         Status::SERVER_INTERNAL_ERROR
                     }
                 };
-                self.refuse_caller(env, status, EndedBy::Switch);
+                if !self.next_stage(env, status) {
+                    self.refuse_caller(env, status, EndedBy::Switch);
+                }
             }
             Phase::Ringing(_) => self.handle_no_more_ways(env, status),
             Phase::Reserving

@@ -131,7 +131,12 @@ impl Call {
         if let Some(stage) = caller.filter(|_| !self.caller_leg.is_peer && !self.is_held_elsewhere()) {
             sit(&self.caller, Place::Caller, stage);
         }
-        if let Some(stage) = callee
+        for member in self.members_that_ring() {
+            if let Some((user, _)) = domain.user(member) {
+                sit(user, Place::Callee, Stage::Early);
+            }
+        }
+        if let Some(stage) = callee.filter(|_| !self.rings_several())
             && let Some((user, _)) = domain.user(&self.destination.user).filter(|_| self.calls_user())
         {
             sit(user, Place::Callee, stage);
@@ -231,7 +236,8 @@ impl Seen {
         let number = number_of(call, seat.place);
         Seen {
             number,
-            alias: env.endpoint.hasher().hash(&[b"seat", &number.to_be_bytes()]) as u64,
+            alias: env.endpoint.hasher().hash(&[b"seat", &number.to_be_bytes(), &seat.subject.to_be_bytes()])
+                as u64,
             place: seat.place,
             stage: seat.stage,
             party,

@@ -45,8 +45,9 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let keep_mailbox = Arc::new(move |mailbox: &store::StoredMailbox| {
         store::mailboxes_set(&kept_in, mailbox).map_err(|error| error.to_string())
     });
-    let (bindings, lines) = (kept.bindings, lines.lines());
-    let setup = Setup { loaded, store, bindings, log, route_key, trace, lines, reload, keep_mailbox, data };
+    let (bindings, profiles, lines) = (kept.bindings, kept.profiles, lines.lines());
+    let setup =
+        Setup { loaded, store, bindings, profiles, log, route_key, trace, lines, reload, keep_mailbox, data };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }

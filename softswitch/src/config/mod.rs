@@ -4,12 +4,16 @@
 
 mod addresses;
 mod call_features;
+mod dialplan;
 pub mod error;
+mod features;
 pub mod first;
+mod groups;
 mod latching;
 pub mod model;
 mod nearest;
 pub mod network;
+mod numbers;
 mod objects;
 pub mod pattern;
 mod prompts;
@@ -29,6 +33,7 @@ mod words;
 
 pub use call_features::{CallFeatures, Slots};
 pub use error::{ConfigError, ConfigErrors, Fault};
+pub use features::Features;
 pub use model::*;
 pub use network::Network;
 pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, parse_id};

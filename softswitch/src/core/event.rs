@@ -5,6 +5,7 @@
 
 use super::command::{CallRef, CommandId, RecordingRef};
 use super::text;
+use crate::routing::Setting;
 use crate::store::MediaFigures;
 use bytes::Bytes;
 use media::source::SoundFault;
@@ -269,6 +270,15 @@ pub enum Event {
         /// Between the callee and us; all zero when we served the call ourselves.
         callee: Box<MediaFigures>,
     },
+    /// A user has changed a setting of its own.
+    SettingChanged {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Box<str>,
+        /// The change.
+        setting: Setting,
+    },
     /// A new configuration is in force.
     Configured {
         /// Users in it, of all domains.
@@ -359,6 +369,20 @@ pub enum Refusal {
     UnknownNumber,
     /// The user exists but no phone is registered.
     NotRegistered,
+    /// The caller, or the trunks, may not call this number.
+    NotAllowed,
+    /// The caller, or the trunks, have as many calls as they may have.
+    TooManyCalls,
+    /// The caller has begun as many calls within a minute as it may.
+    TooOften,
+    /// The call was forwarded in a circle, or too often.
+    Loop,
+    /// The user wants no calls.
+    DoNotDisturb,
+    /// A route says so.
+    Rejected,
+    /// A setting that was dialled cannot be so.
+    BadSetting,
     /// The peer's name leads to no server that we can send to.
     PeerNotFound,
     /// The peer does not answer OPTIONS.

@@ -184,6 +184,7 @@ impl Switch {
             }
             Input::Command { id, actor, command } => self.obey(id, &actor, *command),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
+            Input::Profiles(kept) => self.env.restore_profiles(kept),
             Input::Shutdown => {
                 self.env.stopping = true;
                 self.env.event(Event::Stopping);
@@ -277,6 +278,7 @@ impl Switch {
         let before = core::mem::replace(&mut self.env.config, Arc::new(config));
         self.env.meet_neighbours();
         self.env.reread_prompts();
+        self.env.reconfigure_routing();
         self.registrar.reconfigure(&mut self.env, &before);
         self.trunks.reconfigure(&mut self.env);
         self.subscriptions.reconfigure(&mut self.env);

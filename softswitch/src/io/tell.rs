@@ -80,6 +80,9 @@ pub(super) fn event(told: &Told) {
             error!("the configuration stays as it is:\n{}", Lines(reason.as_bytes()));
         }
         Event::Stopping => info!("stopping: new calls are refused, calls that are up are ended"),
+        Event::SettingChanged { domain, user, setting } => {
+            info!(user = %address(domain, user), ?setting, "setting changed");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }

@@ -55,7 +55,7 @@ fn is_proxied(domain: &Domain, number: &[u8]) -> bool {
     match domain.route(number) {
         Some(config::Target::User { .. }) => domain.mode == Mode::Proxy,
         Some(config::Target::Peer { mode, .. }) => mode == Mode::Proxy,
-        Some(config::Target::Service(_)) | None => false,
+        Some(config::Target::Service(_) | config::Target::Planned) | None => false,
     }
 }
 
@@ -172,7 +172,9 @@ impl Proxied {
                 Ok(Destination { targets, rings: PEER_RING, is_trusted: false })
             }
             // `Called` has looked.
-            config::Target::Service(_) => Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber))),
+            config::Target::Service(_) | config::Target::Planned => {
+                Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))
+            }
         }
     }
 }

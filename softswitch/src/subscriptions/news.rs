@@ -220,7 +220,9 @@ pub(super) fn exists(domain: &Domain, package: Package, name: &str) -> bool {
         }
         Package::Conference => match domain.route(name.as_bytes()) {
             Some(Target::Service(Service::Conference(_))) => true,
-            Some(Target::Service(_) | Target::User { .. } | Target::Peer { .. }) | None => false,
+            Some(Target::Service(_) | Target::User { .. } | Target::Peer { .. } | Target::Planned) | None => {
+                false
+            }
         },
     }
 }

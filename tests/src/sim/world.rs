@@ -214,6 +214,8 @@ impl World {
             model.forget();
         }
         self.tell_surroundings();
+        let profiles = self.database.profiles.values().cloned().collect();
+        self.feed(Input::Profiles(profiles));
         let bindings = self.database.bindings.values().cloned().collect();
         self.feed(Input::Restored(bindings));
     }
