@@ -77,7 +77,8 @@ impl Calls {
         self.lead_to(env, registrar, domain, caller, diversions_of(invite), &named)
     }
 
-    fn lead_to(
+    /// Where a call of `caller` to a number of the domain leads, after so many have sent it on.
+    pub(super) fn lead_to(
         &self,
         env: &mut Environment,
         registrar: &Registrar,

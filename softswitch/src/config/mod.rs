@@ -4,6 +4,7 @@
 
 mod addresses;
 mod call_features;
+mod client;
 mod dialplan;
 pub mod error;
 mod features;
@@ -27,11 +28,11 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod trunk;
 mod watching;
 mod words;
 
 pub use call_features::{CallFeatures, Slots};
+pub use client::{Account, Client, Registering};
 pub use error::{ConfigError, ConfigErrors, Fault};
 pub use features::Features;
 pub use model::*;
@@ -40,5 +41,4 @@ pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, pa
 pub use pattern::Pattern;
 pub(crate) use prompts::parse_language;
 pub use resolve::parse;
-pub use trunk::{Account, Registering, Trunk};
 pub(crate) use words::{container_word, parse_container};

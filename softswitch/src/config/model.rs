@@ -5,10 +5,10 @@
 //! `Config` is in [`super::resolve`]; where the file lies and how it is read is not known here.
 
 use super::call_features::CallFeatures;
+use super::client::Client;
 pub use super::dialplan::*;
 use super::features::Features;
 use super::network::{Network, canonical};
-use super::trunk::Trunk;
 pub use super::watching::{Mailbox, WatchedBy};
 use crate::core::command::Rights;
 use media::dsp::Conditioning;
@@ -462,7 +462,7 @@ pub struct Peer {
     /// How keys reach it and come from it.
     pub dtmf: Dtmf,
     /// What the switch is to it.
-    pub trunk: Trunk,
+    pub client: Client,
     /// Its calls, numbers and limits.
     pub numbers: PeerNumbers,
 }

@@ -1,6 +1,7 @@
 //! `[[user]]`, `[[users]]` and `[[peer]]`: what a domain is filled with; its routes are in `routes`.
 
 use super::addresses::{parse_peer, resolve_given_transport};
+use super::client::resolve_client;
 use super::error::{Fault, Quoted};
 use super::latching::Word;
 use super::model::{
@@ -13,7 +14,6 @@ use super::recording::resolve_of_user;
 use super::rights::{Standing, resolve_standing};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::Tenants;
-use super::trunk::resolve_trunk;
 use super::watching::resolve_watched_by;
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::resolve::Host;
@@ -335,7 +335,7 @@ pub(super) fn resolve_peers(
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
-        let trunk = resolve_trunk(&mut section, faults);
+        let client = resolve_client(&mut section, faults);
         let host = address.as_ref().map(|address| &address.value.0);
         let numbers = numbers::resolve_of_peer(&mut section, host, faults);
         section.finish();
@@ -356,7 +356,7 @@ pub(super) fn resolve_peers(
             mailbox_of,
             latching,
             dtmf,
-            trunk,
+            client,
             numbers,
         };
         domain.peers.insert(id, peer);

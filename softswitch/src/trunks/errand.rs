@@ -62,7 +62,7 @@ pub(super) fn locate(env: &mut Environment, id: LineId, kind: Kind, peer: &Peer)
 
 /// Where requests to a peer go first.
 fn destination(peer: &Peer) -> Destination {
-    match &peer.trunk.outbound_proxy {
+    match &peer.client.outbound_proxy {
         None => peer.destination(),
         Some((host, port)) => {
             Destination { target: host.clone(), identity: host.clone(), port: *port, ..peer.destination() }

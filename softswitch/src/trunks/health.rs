@@ -103,7 +103,7 @@ impl Health {
     /// Until the next question: as configured, but no longer than `most`. A tenth by draw, so that peers are not asked all at once.
     fn wait(&mut self, work: &mut Work<'_>, most: Duration) {
         let share = 90 + work.env.endpoint.random().next_u64() % 11;
-        let usual = Duration::from_millis(u64::from(work.settings.trunk.health_s) * 10 * share);
+        let usual = Duration::from_millis(u64::from(work.settings.client.health_s) * 10 * share);
         self.next = Some(work.env.now + usual.min(most));
     }
 

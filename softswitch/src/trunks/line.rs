@@ -37,13 +37,13 @@ impl Line {
         name: &str,
         peer: &Peer,
     ) -> Line {
-        let registering = peer.trunk.registration.as_ref();
+        let registering = peer.client.registration.as_ref();
         Line {
             domain,
             domain_name: domain_name.clone(),
             peer: name.into(),
             registering: registering.map(|settings| Registering::new(env, settings)),
-            health: (peer.trunk.health_s > 0).then(Health::default),
+            health: (peer.client.health_s > 0).then(Health::default),
             settings: peer.clone(),
             is_leaving: false,
         }
@@ -168,7 +168,7 @@ pub(super) struct Work<'w> {
 impl Work<'_> {
     /// The domain of the peer, as it is asked for in URIs.
     pub(super) fn realm(&self) -> Vec<u8> {
-        match &self.settings.trunk.from_domain {
+        match &self.settings.client.from_domain {
             Some(domain) => domain.as_bytes().to_vec(),
             None => self.settings.authority().into_bytes(),
         }
@@ -176,7 +176,7 @@ impl Work<'_> {
 
     /// Adds the way by the outbound proxy (RFC 3261 §8.1.2).
     pub(super) fn write_route(&self, writer: &mut Writer) {
-        if let Some((host, port)) = &self.settings.trunk.outbound_proxy {
+        if let Some((host, port)) = &self.settings.client.outbound_proxy {
             let proxy = Peer { host: host.clone(), port: *port, ..self.settings.clone() };
             writer.header_parts(HeaderName::Route, &[b"<sip:", proxy.authority().as_bytes(), b";lr>"]);
         }

@@ -88,7 +88,7 @@ impl Trunks {
             for (name, peer) in &domain.peers {
                 let is_known =
                     |line: &Line| !line.is_leaving && line.domain == *domain_id && line.peer == *name;
-                let is_trunk = peer.trunk.registration.is_some() || peer.trunk.health_s > 0;
+                let is_trunk = peer.client.registration.is_some() || peer.client.health_s > 0;
                 if is_trunk && !self.lines.values().any(is_known) {
                     self.last += 1;
                     let id = LineId(self.last);

@@ -176,7 +176,7 @@ impl Registering {
     }
 
     fn send(&mut self, work: &mut Work<'_>, mut register: Register, flow: Flow) {
-        let Some(settings) = &work.settings.trunk.registration else { return };
+        let Some(settings) = &work.settings.client.registration else { return };
         let contact = work.env.contact(settings.contact_user.as_bytes(), &flow);
         // Without its brackets: the machine adds what belongs to it.
         let contact = contact.slice(1..contact.len().saturating_sub(1));
@@ -216,7 +216,7 @@ impl Registering {
 }
 
 fn logins<'w>(work: &Work<'w>) -> Option<Login<'w>> {
-    work.settings.trunk.account.as_ref().map(config::Account::login)
+    work.settings.client.account.as_ref().map(config::Account::login)
 }
 
 /// The Request-URI: the domain (§10.2).
@@ -225,6 +225,6 @@ fn registrar(work: &Work<'_>) -> Vec<u8> {
 }
 
 fn address_of_record(work: &Work<'_>, settings: &config::Registering) -> Vec<u8> {
-    let user = work.settings.trunk.from_user.as_ref().unwrap_or(&settings.contact_user);
+    let user = work.settings.client.from_user.as_ref().unwrap_or(&settings.contact_user);
     [b"sip:", user.as_bytes(), b"@", &work.realm()[..]].concat()
 }

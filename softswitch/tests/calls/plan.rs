@@ -144,7 +144,7 @@ fn too_many_calls_in_a_minute_are_refused_with_their_cause_and_told() {
     let told = stage
         .outputs
         .iter()
-        .any(|output| matches!(output, Output::Event(Event::CallRefused { reason: Refusal::TooOften, .. })));
+        .any(|output| matches!(output, Output::Event(told) if matches!(told.event, Event::CallRefused { reason: Refusal::TooOften, .. })));
     assert!(told);
 }
 

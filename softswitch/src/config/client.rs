@@ -40,7 +40,7 @@ const DEFAULT_EXPIRES_S: u32 = 3_600;
 
 /// What the switch is to a peer beside its caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trunk {
+pub struct Client {
     /// What it proves who it is with.
     pub account: Option<Account>,
     /// It registers there.
@@ -88,7 +88,7 @@ impl fmt::Debug for Account {
 }
 
 /// Reads the keys of one `[[peer]]`.
-pub(super) fn resolve_trunk(section: &mut Section<'_>, faults: &Faults) -> Trunk {
+pub(super) fn resolve_client(section: &mut Section<'_>, faults: &Faults) -> Client {
     let user = section.parsed(USERNAME, parse_username);
     let password = section.text(PASSWORD);
     let account = match (&user, &password) {
@@ -115,7 +115,7 @@ pub(super) fn resolve_trunk(section: &mut Section<'_>, faults: &Faults) -> Trunk
     let registers = section.flag(REGISTER).is_some_and(|flag| flag.value);
     let registration =
         if registers { resolve_registration(section, &account, from_user.as_deref()) } else { None };
-    Trunk {
+    Client {
         account,
         registration,
         from_user,
