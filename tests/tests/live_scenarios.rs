@@ -107,8 +107,10 @@ live! {
     devices
     dialplan
     digits
+    do_not_disturb
     follow_me
     forwarding
+    forwarding_no_answer
     glare
     hold
     keys_as_tones
@@ -118,6 +120,7 @@ live! {
     no_answer
     presence
     ring_group
+    ring_group_in_order
     services
     transfer_attended
     transfer_blind

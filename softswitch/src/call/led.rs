@@ -90,7 +90,9 @@ impl Calls {
         let config = env.config.clone();
         let domain =
             config.domains.get(&id).ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain))?;
-        if let Some(device) = &named.device {
+        if let Some(device) = &named.device
+            && domain.user_of(&named.user).is_some()
+        {
             // One phone is meant, and no other.
             let phones = phones(env, registrar, id, &named.user, Some(device));
             return phones.map(Led::to).ok_or(not_registered());

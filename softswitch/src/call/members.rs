@@ -85,7 +85,8 @@ impl Call {
 
     /// One more rings.
     fn have_ring(&mut self, env: &mut Environment, target: usize) {
-        let invited = self.open_next(env, target, 0);
+        let invited =
+            if self.count_member(env, target) { self.open_next(env, target, 0) } else { Invited::Shed };
         let Phase::Ringing(ring) = &mut self.phase else { return };
         match invited {
             Invited::Sent(branch) => ring.branches.push(branch),

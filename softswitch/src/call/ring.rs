@@ -92,6 +92,10 @@ impl Call {
                 waiting.push((at, target));
                 continue;
             }
+            if !self.count_member(env, target) {
+                shed = true;
+                continue;
+            }
             match self.open_next(env, target, 0) {
                 Invited::Sent(branch) => branches.push(branch),
                 Invited::TooLarge => too_large = true,
@@ -380,7 +384,7 @@ impl Call {
         let mut branch = ring.branches.remove(index);
         let is_peer =
             self.destination.peer.is_some() || self.member(branch.target).is_some_and(|it| it.is_peer);
-        self.settle_on(branch.target);
+        self.settle_on(env, branch.target);
         let sent_by = env.sent_by(&branch.flow);
         env.endpoint.acknowledge(dialog, response, &sent_by);
         for early in branch.dialogs.iter().filter(|early| **early != dialog) {

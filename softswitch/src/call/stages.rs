@@ -40,6 +40,8 @@ pub(super) struct Member {
     pub(super) is_peer: bool,
     /// What the caller shows to it.
     pub(super) caller_id: Option<Box<str>>,
+    /// The limits of its peer, under which the call is counted while it rings or talks there.
+    counted: Option<Box<(Counted, config::CallLimits)>>,
     /// It begins to ring so much later.
     pub(super) delay_s: u32,
     /// It stops earlier than the others.
@@ -222,6 +224,7 @@ fn members(
                 record: user.recording.always.then_some(user.recording.form),
                 is_peer: false,
                 caller_id: None,
+                counted: None,
                 delay_s,
                 ring_s,
             });
@@ -237,6 +240,7 @@ fn members(
                 record: outside.record,
                 is_peer: true,
                 caller_id: outside.caller_id.clone(),
+                counted: counted(domain, outside),
                 delay_s,
                 ring_s,
             };
@@ -267,6 +271,7 @@ impl Call {
             ring.give_up(env);
             later.early = ring.take_early().or(later.early);
         }
+        self.uncount_peers(env, None);
         let was_diverted = self.destination.diverted.len();
         self.destination = Destination { later: Some(later), ..next };
         if self.destination.diverted.len() > was_diverted {
@@ -330,6 +335,32 @@ impl Call {
         Ok(())
     }
 
+    /// Counts the call over the peer of one of several; whether it may ring there.
+    pub(super) fn count_member(&mut self, env: &mut Environment, target: usize) -> bool {
+        let Some(counted) = self.member(target).and_then(|member| member.counted.as_deref()) else {
+            return true;
+        };
+        let (who, limits) = counted;
+        let may = env.routing.usage.begin(who, limits, env.now).is_ok();
+        let who = who.clone();
+        if may {
+            self.counted.push(who);
+        }
+        may
+    }
+
+    /// The call is counted no more over the peers of this stage, but for the target that has answered.
+    fn uncount_peers(&mut self, env: &mut Environment, but: Option<usize>) {
+        let members = self.destination.targets.iter().enumerate().filter(|(place, _)| Some(*place) != but);
+        let members = members.filter_map(|(_, target)| target.member.as_ref()?.counted.as_deref());
+        let own = self.destination.counted.as_deref();
+        for (who, _) in members.chain(own) {
+            if let Some(place) = self.counted.iter().position(|counted| counted == who) {
+                env.routing.usage.end(&self.counted.swap_remove(place));
+            }
+        }
+    }
+
     /// When a target stops to ring before the others do.
     pub(super) fn stops_at(&self, now: Time, target: usize) -> Option<Time> {
         let ring_s = self.member(target)?.ring_s?;
@@ -348,9 +379,10 @@ impl Call {
     }
 
     /// A phone of one of several has answered: the call is with that one.
-    pub(super) fn settle_on(&mut self, target: usize) {
+    pub(super) fn settle_on(&mut self, env: &mut Environment, target: usize) {
         let member = self.destination.targets.get(target).and_then(|target| target.member.clone());
         let Some(member) = member else { return };
+        self.uncount_peers(env, Some(target));
         self.destination.user = member.user.clone();
         self.destination.latching = member.latching.clone();
         self.destination.dtmf = member.dtmf;

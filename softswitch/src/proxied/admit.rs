@@ -47,7 +47,8 @@ impl Called {
         let uri = message.uri().ok().filter(Uri::is_sip)?;
         let id = env.config.domain_of_host(uri.host)?;
         let Named { user: callee, device } = registrar.named(env, id, &uri)?;
-        is_proxied(env.domain(id)?, &callee).then_some(Called { domain: id, callee, device })
+        let is_passed = is_proxied(env.domain(id)?, &callee) && !is_planned(env, id, &callee);
+        is_passed.then_some(Called { domain: id, callee, device })
     }
 }
 
@@ -57,6 +58,17 @@ fn is_proxied(domain: &Domain, number: &[u8]) -> bool {
         Some(config::Target::Peer { mode, .. }) => mode == Mode::Proxy,
         Some(config::Target::Service(_) | config::Target::Planned) | None => false,
     }
+}
+
+/// Whether more has to be decided than who has the number: a number of emergency, or a user whose calls are sent on, wants none, or is
+/// looked for. Such a call goes through the switch.
+fn is_planned(env: &Environment, id: DomainId, number: &[u8]) -> bool {
+    let Some(domain) = env.domain(id) else { return false };
+    let emergency = &domain.numbering.emergency.numbers;
+    let has_settings = domain.user_of(number).is_some_and(|(name, user)| {
+        !user.numbers.follow_me.is_empty() || env.routing.profiles.of(id, name).is_some()
+    });
+    has_settings || emergency.iter().any(|known| known.as_bytes() == number)
 }
 
 /// To whom a request goes, and for how long.
