@@ -2,7 +2,9 @@
 //! records and recordings of transferred calls say.
 
 use crate::stage::{CALLEE, CALLER, Stage, body, sdp};
-use crate::transfers::{OTHER, PCMU, THIRD, THIRD_USER, code, line, news, refer, related, talking};
+use crate::transfers::{
+    OTHER, PCMU, THIRD, THIRD_USER, brings_together, code, consults, line, news, refer, related, talking,
+};
 use media::{Command, LegId, RefusalReason, Report};
 use sip_stack::message::{Message, Method};
 use softswitch::core::{Input, Output};
@@ -307,18 +309,9 @@ fn what_either_call_was_to_be_recorded_as_the_new_one_is() {
             }
         };
         key(&mut stage, 0);
-        stage.number = "1002".into();
-        stage.dial_again(&sdp(PCMU));
-        stage.open_media();
-        let second = stage.sent_to(THIRD, Method::Invite);
-        stage.reply(&second, "200 OK", &sdp(OTHER));
-        stage.response_to_caller(200);
-        stage.ack("");
+        consults(&mut stage);
         key(&mut stage, 1);
-        let tag = stage.our_tag();
-        stage.to = to;
-        let named = format!("call%3Bto-tag%3D{tag}%3Bfrom-tag%3Da");
-        stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1?Replaces={named}>\r\n"), "");
+        brings_together(&mut stage, to);
         assert_eq!(news(&stage), line("200 OK", true));
         let begins = |command: &Command| matches!(command, Command::Record { .. });
         assert_eq!(stage.mixing().iter().filter(|command| begins(command)).count(), 1, "{recorded}");

@@ -59,23 +59,32 @@ pub(crate) fn refer(stage: &mut Stage, headers: &str) -> Message {
     stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1:5060>\r\n{headers}"), "")
 }
 
-#[test]
-fn an_attended_transfer_brings_the_two_others_together_and_lets_the_phone_go() {
-    let (mut stage, first, legs) = talking();
-    let to = stage.to.clone();
+/// The caller calls 1002 as well, who answers. The INVITE to 1002.
+pub(crate) fn consults(stage: &mut Stage) -> Message {
     stage.number = "1002".into();
     stage.dial_again(&sdp(PCMU));
     stage.open_media();
     let second = stage.sent_to(THIRD, Method::Invite);
-    stage.reply_as(&second, "b", "200 OK", &sdp(OTHER));
+    stage.reply(&second, "200 OK", &sdp(OTHER));
     stage.response_to_caller(200);
     stage.ack("");
-    let others = [stage.media_leg(0), stage.media_leg(1)];
-    let tag = stage.our_tag();
+    second
+}
+
+/// The caller sends the other side of the call with this To into its last one. The answer to its REFER.
+pub(crate) fn brings_together(stage: &mut Stage, to: String) -> Message {
+    let named = format!("call%3Bto-tag%3D{}%3Bfrom-tag%3Da", stage.our_tag());
     stage.to = to;
-    let target =
-        format!("Refer-To: <sip:1002@127.0.0.1:5060?Replaces=call%3Bto-tag%3D{tag}%3Bfrom-tag%3Da>\r\n");
-    assert_eq!(code(&stage.caller_asks("REFER", &target, "")), 202);
+    stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1:5060?Replaces={named}>\r\n"), "")
+}
+
+#[test]
+fn an_attended_transfer_brings_the_two_others_together_and_lets_the_phone_go() {
+    let (mut stage, first, legs) = talking();
+    let to = stage.to.clone();
+    let second = consults(&mut stage);
+    let others = [stage.media_leg(0), stage.media_leg(1)];
+    assert_eq!(code(&brings_together(&mut stage, to)), 202);
     assert_eq!(news(&stage), line("200 OK", true));
     assert_eq!(stage.all_sent_to(CALLER, Method::Bye).len(), 2, "both of its calls are over");
     assert_eq!(related(&stage), [[legs[1], others[1]]], "the two keep their ports");
