@@ -45,6 +45,7 @@ impl Refused {
             routing::Refusal::UnknownNumber => Refusal::UnknownNumber,
             routing::Refusal::NotAllowed => Refusal::NotAllowed,
             routing::Refusal::Full => Refusal::TooManyCalls,
+            routing::Refusal::Dead => Refusal::PeerDead,
             routing::Refusal::Loop => Refusal::Loop,
             routing::Refusal::DoNotDisturb => Refusal::DoNotDisturb,
             routing::Refusal::Nobody => Refusal::NotRegistered,

@@ -17,7 +17,7 @@ use sip_stack::random::Random;
 use sip_stack::resolve::{Families, Resolver, Settings};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use sip_stack::{Endpoint, Time};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -47,8 +47,6 @@ pub(crate) struct Environment {
     /// What can be said, as the configuration has it.
     #[serde(skip)]
     pub(crate) library: Arc<Library>,
-    /// Peers that do not answer OPTIONS.
-    pub(crate) dead_peers: BTreeSet<(DomainId, Box<str>)>,
     /// No new calls: the switch is about to stop.
     pub(crate) stopping: bool,
     /// The run that ids are of; `None` before the first time of day.
@@ -82,7 +80,6 @@ impl Environment {
             resolver: Resolver::new(settings, lots),
             interfaces: Interfaces::default(),
             overload: Overload::default(),
-            dead_peers: BTreeSet::new(),
             routing: routing::State::default(),
             stopping: false,
             run: None,

@@ -406,9 +406,14 @@ impl<'a> Decider<'a, '_> {
         self.stages.clear();
         self.turns.clear();
         match checked {
-            Ok(_) | Err(Refused::DoNotDisturb | Refused::Nobody | Refused::Full | Refused::Rejected(_)) => {
-                Ok(())
-            }
+            Ok(_)
+            | Err(
+                Refused::DoNotDisturb
+                | Refused::Nobody
+                | Refused::Full
+                | Refused::Dead
+                | Refused::Rejected(_),
+            ) => Ok(()),
             Err(
                 refused
                 @ (Refused::UnknownNumber | Refused::NotAllowed | Refused::Loop | Refused::BadSetting),

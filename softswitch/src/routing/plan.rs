@@ -181,6 +181,8 @@ pub(crate) enum Refused {
     NotAllowed,
     /// Everything that leads there is full.
     Full,
+    /// Every peer that leads there is dead.
+    Dead,
     /// It has been sent on in a circle, or too often.
     Loop,
     /// The user wants no calls.
@@ -200,6 +202,7 @@ impl Refused {
             Refused::UnknownNumber => Status::NOT_FOUND,
             Refused::NotAllowed => Status::FORBIDDEN,
             Refused::Full | Refused::DoNotDisturb => Status::BUSY_HERE,
+            Refused::Dead => Status::SERVER_TIME_OUT,
             Refused::Loop => Status::LOOP_DETECTED,
             Refused::Nobody => Status::TEMPORARILY_UNAVAILABLE,
             Refused::Rejected(rejection) => Status::new(rejection.status).unwrap_or(Status::FORBIDDEN),
@@ -211,9 +214,10 @@ impl Refused {
     pub(crate) const fn cause(self) -> Option<(u8, &'static str)> {
         match self {
             Refused::UnknownNumber | Refused::Nobody | Refused::BadSetting => None,
-            // Outgoing calls barred, no circuit, user busy, exchange routing error.
+            // Outgoing calls barred, no circuit, network out of order, user busy, exchange routing error.
             Refused::NotAllowed => Some((21, "this number may not be called")),
             Refused::Full => Some((34, "too many calls at once")),
+            Refused::Dead => Some((38, "the peer does not answer")),
             Refused::Loop => Some((25, "forwarded in a circle")),
             Refused::DoNotDisturb => Some((17, "do not disturb")),
             Refused::Rejected(rejection) => match rejection.cause {
@@ -229,6 +233,7 @@ impl Refused {
             Refused::UnknownNumber => "no user, group or route has this number".into(),
             Refused::NotAllowed => "the caller, or every peer of the route, may not call this number".into(),
             Refused::Full => "every peer of the route has as many calls as it may have".into(),
+            Refused::Dead => "no peer of the route answers OPTIONS (health_s)".into(),
             Refused::Loop => "the call was forwarded in a circle, or too often".into(),
             Refused::DoNotDisturb => "the user wants no calls".into(),
             Refused::Nobody => "nobody of the group can be called".into(),

@@ -6,13 +6,15 @@ use super::usage::Usage;
 use crate::config::{Config, DomainId, Strategy};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) profiles: Profiles,
     pub(crate) usage: Usage,
+    /// Peers that do not answer OPTIONS.
+    pub(crate) dead: BTreeSet<(DomainId, Box<str>)>,
     /// Calls so far of groups whose members take turns.
     turns: BTreeMap<(DomainId, Box<str>), u64>,
     /// When members of groups had their last call.

@@ -32,12 +32,17 @@ impl<'a> Decider<'a, '_> {
             self.note(|| format!("user {id} may not call it (may_call)"));
             return Err(Refused::NotAllowed);
         }
-        let mut is_full = false;
+        let (mut is_full, mut is_dead) = (false, false);
         let mut offered = SmallVec::new();
         for trunk in self.in_order(trunks, e164.as_deref().unwrap_or(text)) {
             let Some((id, peer)) = domain.peers.get_key_value(&trunk.peer) else { continue };
             if !fits(&peer.numbers.limits.numbers) {
                 self.note(|| format!("peer {id} may not be asked for it (may_call)"));
+                continue;
+            }
+            if self.state.dead.contains(&(self.question.id, id.clone())) {
+                self.note(|| format!("peer {id} does not answer"));
+                is_dead = true;
                 continue;
             }
             if self.state.usage.is_full(self.question.id, id, peer) {
@@ -61,10 +66,11 @@ impl<'a> Decider<'a, '_> {
             let record = route.record;
             offered.push(Outside { id, peer, number, caller_id, record, is_emergency: false });
         }
-        match (offered.is_empty(), is_full) {
-            (false, _) => Ok(offered),
-            (true, true) => Err(Refused::Full),
-            (true, false) => Err(Refused::NotAllowed),
+        match (offered.is_empty(), is_full, is_dead) {
+            (false, ..) => Ok(offered),
+            (true, true, _) => Err(Refused::Full),
+            (true, false, true) => Err(Refused::Dead),
+            (true, false, false) => Err(Refused::NotAllowed),
         }
     }
 

@@ -60,7 +60,7 @@ impl Line {
         self.is_leaving = true;
         super::errand::abandon(env, id, Kind::Health);
         self.health = None;
-        env.dead_peers.remove(&(self.domain, self.peer.clone()));
+        env.routing.dead.remove(&(self.domain, self.peer.clone()));
         self.with_registering(env, id, |registering, work| registering.want(work, false));
     }
 
@@ -185,8 +185,8 @@ impl Work<'_> {
     pub(super) fn tell(&mut self, news: News) {
         let (domain, peer) = (self.domain.clone(), Arc::from(self.peer));
         match news {
-            News::Down => drop(self.env.dead_peers.insert((self.domain_id, self.peer.into()))),
-            News::Up => drop(self.env.dead_peers.remove(&(self.domain_id, self.peer.into()))),
+            News::Down => drop(self.env.routing.dead.insert((self.domain_id, self.peer.into()))),
+            News::Up => drop(self.env.routing.dead.remove(&(self.domain_id, self.peer.into()))),
             News::Registered { .. } | News::Unregistered | News::Failed { .. } => {}
         }
         let event = match news {
