@@ -190,7 +190,7 @@ fn restart(stage: &mut Stage, open: Vec<OpenCall>) {
     };
     let config = softswitch::config::parse(
         "calls.toml",
-        "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[users]]\nfrom = 1000\nto = 1001\npassword = \"secret\"\n",
+        "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[listener]]\naddress = \"127.0.0.1:5060\"\ntransport = \"tcp\"\n[[users]]\nfrom = 1000\nto = 1001\npassword = \"secret\"\n",
     );
     stage.switch = Switch::new([6; 32], config.expect("the configuration is valid"));
     stage.input(Input::Interrupted(open.into_iter().map(of).collect()));
@@ -227,6 +227,32 @@ fn after_an_interruption_both_parties_hear_bye_with_reason_in_their_dialogs_and_
     stage.pass(100);
     let held = stage.switch.holdings();
     assert_eq!((held.dialogs, held.byes, held.transactions), (0, 0, 0));
+}
+
+#[test]
+fn a_party_behind_a_connection_is_called_over_a_new_one_where_that_can_be_and_else_that_is_said() {
+    use sip_stack::transport::Transport;
+    let mut stage = Stage::new(1);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "200 OK", &sdp(OTHER));
+    let mut open = open_calls(&stage);
+    let parties = &mut open[0].parties;
+    (parties[0].transport, parties[0].peer) = (Transport::Tcp, ([127, 0, 0, 1], 40_001).into());
+    parties[1].transport = Transport::Wss;
+    restart(&mut stage, open);
+    let sent: Vec<_> = stage.outputs.iter().filter_map(Output::transmit).map(|sent| sent.flow).collect();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        (sent[0].transport, sent[0].peer.port()),
+        (Transport::Tcp, CALLER),
+        "its Contact, not the connection"
+    );
+    let is_told = |output: &Output| match output {
+        Output::Event(Event::CallInterrupted { told, untold, .. }) => (*told, *untold) == (1, 1),
+        _ => false,
+    };
+    assert!(stage.outputs.iter().any(is_told));
 }
 
 #[test]

@@ -20,6 +20,12 @@ pub struct Database {
 }
 
 impl Database {
+    /// Records of calls that had begun; one that was refused at once had not.
+    #[must_use]
+    pub fn of_begun(&self) -> usize {
+        self.records.iter().filter(|record| record.number != 0).count()
+    }
+
     /// The switch is started again: the calls that it was interrupted in, whose records are written now.
     pub fn restart(&mut self) -> Vec<Interrupted> {
         self.run += 1;
