@@ -151,6 +151,16 @@ pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Sett
     env.event(Event::SettingChanged { domain, user: user.into(), setting });
 }
 
+/// The store has nothing: it is given every setting.
+pub(crate) fn keep_all(env: &mut Environment) {
+    let of = |(id, user, profile): (DomainId, &str, &crate::routing::Profile)| {
+        let domain = env.domain(id)?.name.as_ref().into();
+        Some(StoredProfile { domain, user: user.into(), profile: profile.clone() })
+    };
+    let kept: Vec<StoredProfile> = env.routing.profiles.iter().filter_map(of).collect();
+    kept.into_iter().for_each(|profile| env.store(StoreOp::from(profile)));
+}
+
 /// Changes a setting by code: the caller hears what it has set.
 fn confirm(env: &mut Environment, id: DomainId, user: &str, setting: Setting, number: &Bytes) -> Destination {
     let language = language(env, id, user);

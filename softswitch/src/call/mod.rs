@@ -50,6 +50,7 @@ mod waiting;
 pub(crate) use call::Side;
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
+pub(crate) use led::keep_all as keep_settings;
 pub(crate) use seats::{
     Named, Over, Place, Seat, SeatNews, SeatedIn, Seen, Stage, number_of, shown_as, subject_key,
 };

@@ -271,6 +271,7 @@ impl Call {
             ring.give_up(env);
             later.early = ring.take_early().or(later.early);
         }
+        self.chronicle.pass_on(env.unix_ms(env.now));
         self.uncount_peers(env, None);
         let was_diverted = self.destination.diverted.len();
         self.destination = Destination { later: Some(later), ..next };

@@ -165,12 +165,8 @@ mod tests {
 
     fn told(env: &mut Environment) -> Vec<Event> {
         core::iter::from_fn(|| env.poll())
-            .filter_map(|output| match output {
-                Output::Event(event @ (Event::AlarmRaised { .. } | Event::AlarmCleared { .. })) => {
-                    Some(event)
-                }
-                _ => None,
-            })
+            .filter_map(|output| if let Output::Event(told) = output { Some(told.event) } else { None })
+            .filter(|event| matches!(event, Event::AlarmRaised { .. } | Event::AlarmCleared { .. }))
             .collect()
     }
 
@@ -208,21 +204,17 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_alarm_until_a_recording_that_began_later_has_ended_well() {
         let mut env = environment();
-        let (alarm, figures) =
-            (Alarm::Recordings { reason: RecordingFault::DiskFull }, RecordingFigures::default());
-        env.event(Event::RecordingFailed { call: 1, fault: RecordingFault::FileExists, figures });
+        let alarm = Alarm::Recordings { reason: RecordingFault::DiskFull };
+        env.note_recording_failed(RecordingFault::FileExists);
         assert_eq!(told(&mut env), []);
-        env.event(Event::RecordingFailed { call: 1, fault: RecordingFault::DiskFull, figures });
+        env.note_recording_failed(RecordingFault::DiskFull);
         assert_eq!(told(&mut env), [Event::AlarmRaised { alarm }]);
         env.now = Time::from_millis(5_000);
         // It is of a disk that is not full, or of before.
-        let ended = |recorded_ms| Event::RecordingEnded {
-            call: 2,
-            figures: RecordingFigures { files: 1, recorded_ms, ..figures },
-        };
-        env.event(ended(9_000));
+        let ended = |recorded_ms| RecordingFigures { files: 1, recorded_ms, ..RecordingFigures::default() };
+        env.note_recording_ended(ended(9_000));
         assert_eq!(told(&mut env), []);
-        env.event(ended(4_000));
+        env.note_recording_ended(ended(4_000));
         assert_eq!(told(&mut env), [Event::AlarmCleared { alarm, lasted_ms: 5_000 }]);
     }
 }

@@ -287,6 +287,7 @@ impl Switch {
         self.env.handle_store(event);
         if event == (StoreEvent::Recovered { emptied: true }) {
             self.registrar.keep_all(&mut self.env);
+            crate::call::keep_settings(&mut self.env);
             self.calls.keep_all(&mut self.env);
             self.proxied.keep_all(&mut self.env);
         }

@@ -80,6 +80,13 @@ impl Chronicle {
         }
     }
 
+    /// The call goes on to somebody else: whoever still rings has not answered.
+    pub(crate) fn pass_on(&mut self, at_unix_ms: u64) {
+        for attempt in &mut self.attempts {
+            attempt.end(at_unix_ms, Outcome::NoAnswer, EndedBy::Switch);
+        }
+    }
+
     /// The call is over.
     pub(crate) fn end(&mut self, at_unix_ms: u64, status: u16, cause: Cause, by: EndedBy) {
         let outcome = match cause {

@@ -191,6 +191,13 @@ impl Profiles {
         now
     }
 
+    /// Every setting of every user.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (DomainId, &str, &Profile)> {
+        let users =
+            self.0.iter().flat_map(|(id, users)| users.iter().map(|(user, profile)| (*id, user, profile)));
+        users.map(|(id, user, profile)| (id, &**user, profile))
+    }
+
     /// Takes up what was kept.
     pub(crate) fn restore(&mut self, id_of: impl Fn(&str) -> Option<DomainId>, kept: Vec<StoredProfile>) {
         for StoredProfile { domain, user, profile } in kept {

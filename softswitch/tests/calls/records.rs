@@ -6,7 +6,7 @@ use crate::transfers::{OTHER, PCMU, THIRD, refer, talking};
 use media::{Command, LegId, Report};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
-use softswitch::core::{Event, Input, Output, Switch};
+use softswitch::core::{Event, Input, Output, Switch, Told};
 use softswitch::records::{Cause, Happening, Interrupted, OpenCall, Outcome};
 use softswitch::store::{CallRecord, EndedBy, StoreEvent, StoreOp};
 
@@ -218,7 +218,9 @@ fn after_an_interruption_both_parties_hear_bye_with_reason_in_their_dialogs_and_
     assert!(to_callee.header(HeaderName::Contact).is_none());
     assert!(ops(&stage).contains(&StoreOp::ForgetInterrupted { run: 1, number: 1 }));
     let is_told = |output: &Output| match output {
-        Output::Event(Event::CallInterrupted { told, untold, .. }) => (*told, *untold) == (2, 0),
+        Output::Event(Told { event: Event::CallInterrupted { told, untold, .. }, .. }) => {
+            (*told, *untold) == (2, 0)
+        }
         _ => false,
     };
     assert!(stage.outputs.iter().any(is_told));
@@ -249,7 +251,9 @@ fn a_party_behind_a_connection_is_called_over_a_new_one_where_that_can_be_and_el
         "its Contact, not the connection"
     );
     let is_told = |output: &Output| match output {
-        Output::Event(Event::CallInterrupted { told, untold, .. }) => (*told, *untold) == (1, 1),
+        Output::Event(Told { event: Event::CallInterrupted { told, untold, .. }, .. }) => {
+            (*told, *untold) == (1, 1)
+        }
         _ => false,
     };
     assert!(stage.outputs.iter().any(is_told));
