@@ -6,6 +6,7 @@
 //! the network as datagrams, randomness as a seed. The same seed and the same inputs give the same bytes.
 
 pub mod auth;
+pub mod decimal;
 pub mod dialog;
 pub mod endpoint;
 pub mod event;

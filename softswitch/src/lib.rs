@@ -14,5 +14,7 @@ pub mod nat;
 pub mod prompts;
 pub mod proxied;
 pub mod registrar;
+pub mod routing;
 pub mod store;
 pub mod subscriptions;
+pub mod trunks;

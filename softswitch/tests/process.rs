@@ -363,3 +363,26 @@ fn check_tells_every_fault_with_its_line() {
     let told = text(&checked.stderr);
     assert!(told.contains("bad.toml:2: ") && told.contains("bad.toml:4: "), "{told}");
 }
+
+#[test]
+fn the_dry_run_tells_which_rule_a_call_takes_and_why_not_another() {
+    let data = tempfile::tempdir().expect("the system does what every system does");
+    let config = data.path().join("plan.toml");
+    let text = "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[user]]\nid = \"1001\"\npassword = \"p\"\n\
+        [[schedule]]\nid = \"office\"\nzone = \"Europe/Moscow\"\nperiods = [\"mon-fri 09:00-18:00\"]\n\
+        [[route]]\npattern = \"8.\"\nuser = \"1001\"\nschedule = \"office\"\n[[route]]\npattern = \"8.\"\nreject = 480\n";
+    std::fs::write(&config, text).expect("the system does what every system does");
+    let config = config.to_string_lossy().into_owned();
+    let asked = |at: &str| {
+        let arguments = ["route", "--config", &config, "--from", "1001", "--to", "88001234567", "--at", at];
+        let output = run(data.path(), &arguments);
+        (output.status.success(), self::text(&output.stdout), self::text(&output.stderr))
+    };
+    let (_, open, _) = asked("2026-12-01T12:00:00+03:00");
+    assert!(open.ends_with("line 11, 8.: yes\nuser 1001\n=> 1: user 1001, 60 s\n"), "{open}");
+    let (_, closed, _) = asked("2026-12-01T20:00:00+03:00");
+    assert!(closed.contains("line 11, 8.: no, schedule office is closed\n"), "{closed}");
+    assert!(closed.ends_with("=> 480 Temporarily Unavailable: the route says so\n"), "{closed}");
+    let (good, _, told) = asked("noon");
+    assert!(!good && told.contains("is no time with its offset"), "{told}");
+}

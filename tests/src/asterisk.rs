@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::audio::Audio;
+use crate::compare::{Comparison, Limits};
 use crate::ports::Ports;
 use crate::process::Program;
 use crate::skip;
@@ -41,6 +42,21 @@ pub struct FarEnd<'a> {
     pub address: SocketAddr,
     /// `udp` or `tcp`.
     pub transport: &'a str,
+}
+
+/// Sound passes the jitter buffers and the resamplers of two or three programs, which a busy machine makes work.
+const LIMITS: Limits =
+    Limits { level_db: 1.5, band_db: 4.0, correlation: 0.8, heard: 0.7, delay_spread_ms: 120.0 };
+
+/// Somebody has heard what was said.
+///
+/// # Panics
+/// When not.
+#[track_caller]
+pub fn is_heard(who: &str, said: &Audio, heard: Audio) {
+    let comparison = Comparison::of(said, &heard.at_8_khz());
+    println!("{who} hears: {comparison}");
+    assert!(comparison.within(&LIMITS), "what {who} heard is not what was said: {comparison}");
 }
 
 /// What a test wants of Asterisk.

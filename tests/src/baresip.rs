@@ -6,6 +6,7 @@
 //! - `sndfile` records what was decoded (`…-dec.wav`) packet by packet as it comes, without a player.
 //! - A pipe on standard input works as the keyboard; `/hangup` refuses a call that rings with 486.
 //! - It transfers blind alone, and hangs up when that comes to nothing.
+//! - Its module `mwi` subscribes again and again in some runs, without credentials though it was challenged; it is not loaded.
 //! - Of the digest algorithms it knows MD5 only, and another one offered beside MD5 stops it.
 
 use std::fs;
@@ -100,14 +101,30 @@ impl Phone {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, ports: &mut Ports, settings: Settings<'_>) -> Self {
+        Self::launch(folder, ports, settings, None)
+    }
+
+    /// The same for a phone that publishes its presence, and watches that of a number as a contact.
+    ///
+    /// # Panics
+    /// As [`Phone::start`].
+    #[must_use]
+    pub fn start_watching(folder: &Path, ports: &mut Ports, settings: Settings<'_>, number: &str) -> Self {
+        Self::launch(folder, ports, settings, Some(number))
+    }
+
+    fn launch(folder: &Path, ports: &mut Ports, settings: Settings<'_>, watches: Option<&str>) -> Self {
         let folder = folder.join(settings.user);
         let recordings = folder.join("recordings");
         fs::create_dir_all(&recordings).expect("the phone's folder is made");
         let write =
             |name: &str, text: &str| fs::write(folder.join(name), text).expect("the phone is configured");
-        write("config", &config(ports, &settings, &recordings));
-        write("accounts", &account(&settings));
-        write("contacts", "");
+        let watching = watches.map_or("", |_| WATCHING);
+        write("config", &(config(ports, &settings, &recordings) + watching));
+        let publishing = watches.map_or("", |_| ";pubint=600");
+        write("accounts", &account(&settings, publishing));
+        let server = settings.server;
+        write("contacts", &watches.map_or_else(String::new, |number| contact(number, server)));
         let baresip = skip::find("baresip").expect("the test has asked whether baresip is there");
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "-eL"]).arg(baresip).arg("-f").arg(&folder).current_dir(&folder);
@@ -172,6 +189,29 @@ impl Phone {
     #[track_caller]
     pub fn has_not_transferred(&self) {
         self.program.expect("transfer failure");
+    }
+
+    /// Waits until the contact is shown to be `Online` or `Offline`. It says by itself only what changes after the first news.
+    #[track_caller]
+    pub fn sees(&mut self, status: &str) {
+        for _ in 0..100 {
+            self.program.mark();
+            self.program.tell("/contacts");
+            if self.program.expect(" Watched <sip:").contains(status) {
+                return;
+            }
+            let mut looks = 0;
+            self.program.until("waits", || {
+                looks += 1;
+                looks > 10
+            });
+        }
+        panic!("the contact never was {status}");
+    }
+
+    /// Publishes that the user is there or not.
+    pub fn publishes(&mut self, there: bool) {
+        self.program.tell(if there { "/presence_online" } else { "/presence_offline" });
     }
 
     /// Holds the call.
@@ -271,11 +311,22 @@ module_app menu.so
     )
 }
 
-fn account(settings: &Settings<'_>) -> String {
+/// Modules for the presence of others.
+const WATCHING: &str = "module_tmp uuid.so
+module_app contact.so
+module_app presence.so
+";
+
+/// Somebody whose presence is watched.
+fn contact(number: &str, server: SocketAddr) -> String {
+    format!("\"Watched\" <sip:{number}@{server}>;presence=p2p\n")
+}
+
+fn account(settings: &Settings<'_>, more: &str) -> String {
     let Settings { user, password, server, codec, .. } = settings;
     let (transport, rate) = (settings.transport.name(), rate_of(codec));
     format!(
         "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
-         answermode=manual;audio_codecs={codec}/{rate}/1;regint=3600\n"
+         answermode=manual;audio_codecs={codec}/{rate}/1;regint=3600{more}\n"
     )
 }

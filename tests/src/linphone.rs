@@ -47,11 +47,30 @@ impl Linphone {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, ports: &mut Ports, settings: Settings<'_>) -> Self {
+        Self::launch(folder, ports, settings, None)
+    }
+
+    /// The same for a phone that publishes its presence, and watches that of a number as a friend.
+    ///
+    /// # Panics
+    /// As [`Linphone::start`].
+    #[must_use]
+    pub fn start_watching(folder: &Path, ports: &mut Ports, settings: Settings<'_>, number: &str) -> Self {
+        Self::launch(folder, ports, settings, Some(number))
+    }
+
+    fn launch(folder: &Path, ports: &mut Ports, settings: Settings<'_>, watches: Option<&str>) -> Self {
         let home = folder.join(settings.user);
         fs::create_dir_all(home.join(".local/share/linphone")).expect("the phone's folder is made");
         let (rc, trace, recording) = (home.join("rc"), home.join("trace"), home.join("heard.wav"));
         let registrar = registrar(&settings);
-        fs::write(&rc, configuration(ports, &settings, &registrar)).expect("the phone is configured");
+        let mut text = configuration(ports, &settings, &registrar);
+        if let Some(number) = watches {
+            text = text.replace("publish=0", "publish=1");
+            let uri = format!("sip:{number}@{registrar}");
+            text += &format!("[friend_0]\nurl=\"Watched\" <{uri}>\npol=accept\nsubscribe=1\n");
+        }
+        fs::write(&rc, text).expect("the phone is configured");
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "linphonec", "-S", "-d", "6", "-c"]).arg(rc).arg("-l").arg(&trace);
         command.env("HOME", &home).current_dir(&home);
@@ -103,6 +122,18 @@ impl Linphone {
         self.program.mark();
         self.program.tell("resume");
         self.program.expect("Media streams established");
+    }
+
+    /// Waits until the friend is shown so: `Online`, `Offline`, `On the phone`.
+    #[track_caller]
+    pub fn sees(&self, presence: &str) {
+        self.program.until(presence, || {
+            let lines = self.program.lines();
+            lines
+                .iter()
+                .rfind(|line| line.contains("Friend \"Watched\""))
+                .is_some_and(|line| line.ends_with(presence))
+        });
     }
 
     /// Brings the other sides of two calls together.

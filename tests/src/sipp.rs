@@ -32,6 +32,15 @@ pub struct Run<'a> {
     pub transport: &'a str,
 }
 
+/// What is put into a scenario that is not for all of its runs alike.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Particulars<'a> {
+    /// Words of the file between two `@`, with what takes their place.
+    pub words: &'a [(&'a str, &'a str)],
+    /// Keywords of SIPp's (`-key`), with their values.
+    pub keys: &'a [(&'a str, &'a str)],
+}
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -79,12 +88,41 @@ impl Sipp {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, server: SocketAddr, port: u16, ports: &mut Ports, run: Run<'_>) -> Self {
+        Self::start_with(folder, server, port, ports, (run, Particulars::default()))
+    }
+
+    /// The same with particulars.
+    ///
+    /// # Panics
+    /// As [`Sipp::start`].
+    #[must_use]
+    pub fn start_with(
+        folder: &Path,
+        server: SocketAddr,
+        port: u16,
+        ports: &mut Ports,
+        (run, particulars): (Run<'_>, Particulars<'_>),
+    ) -> Self {
         let scenarios = crate::root().join("scenarios/sipp");
         let name = format!("{}-{port}", run.scenario);
         let output = |kind: &str| folder.join(format!("{name}.{kind}"));
         let mut command = Command::new("sipp");
         command.arg(server.to_string()).current_dir(folder).env("TERM", "dumb");
-        command.arg("-sf").arg(scenarios.join(format!("{}.xml", run.scenario)));
+        let scenario = scenarios.join(format!("{}.xml", run.scenario));
+        if particulars.words.is_empty() {
+            command.arg("-sf").arg(scenario);
+        } else {
+            let mut text = fs::read_to_string(&scenario).expect("the scenario is there");
+            for (word, value) in particulars.words {
+                text = text.replace(&format!("@{word}@"), value);
+            }
+            let filled = folder.join(format!("{name}.xml"));
+            fs::write(&filled, text).expect("the scenario is written");
+            command.arg("-sf").arg(filled);
+        }
+        for (key, value) in particulars.keys {
+            command.args(["-key", key, value]);
+        }
         if let Some(users) = run.users {
             command.arg("-inf").arg(scenarios.join(format!("{users}.csv")));
         }
@@ -108,6 +146,15 @@ impl Sipp {
             program.until("listens", || ports::is_bound(port) || ports::listens(port));
         }
         Self { program, folder: folder.to_owned(), name }
+    }
+
+    /// Waits until something is so that the run brings about.
+    ///
+    /// # Panics
+    /// When that does not come true in time.
+    #[track_caller]
+    pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        self.program.until(what, is_so);
     }
 
     /// Ends a scenario that answers before all its calls have come.

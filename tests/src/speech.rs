@@ -1,5 +1,6 @@
 //! Speech to send through the switch, made on the spot: espeak-ng speaks, sox brings it to telephone form.
 
+use crate::audio::Audio;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,6 +37,17 @@ pub fn make(folder: &Path, name: &str, speech: Speech<'_>) -> PathBuf {
         .arg(&file)
         .args(["gain", "-n", "-6", "pad", "0.5", &seconds, "trim", "0", &seconds]));
     file
+}
+
+/// Somebody says a text for so many seconds, in English: the file that [`make`] makes of it, and the sound in it.
+///
+/// # Panics
+/// As [`make`].
+#[must_use]
+pub fn said(folder: &Path, name: &str, text: &str, seconds: u32) -> (PathBuf, Audio) {
+    let file = make(folder, name, Speech { voice: "en", text, seconds });
+    let said = Audio::read(&file).expect("speech is a 16-bit WAV file");
+    (file, said)
 }
 
 /// The same sound at another rate, in a file beside it; the file itself at its own rate of 8 kHz.

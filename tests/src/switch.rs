@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::certificates::Certificates;
 use crate::ports::Ports;
 use crate::process::Program;
+use rustix::process::Signal;
 
 /// The password of every user.
 pub const PASSWORD: &str = "secret";
@@ -173,6 +174,30 @@ impl Switch {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The operator says how many messages wait for a user, and has the switch take it over.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn keeps_messages(&self, user: &str, new: u32) {
+        let mut command = Command::new(binary());
+        command.args(["mailbox", "set", user, "--new", &new.to_string()]);
+        command.arg("--config").arg(self.folder().join("softswitch.toml"));
+        command.arg("--data").arg(self.folder().join("data"));
+        let mut set = Program::start("softswitch mailbox", &mut command);
+        let status = set.finish();
+        assert!(status.success(), "{}", set.lines().join("\n"));
+        if let Some(program) = &self.program {
+            program.signal(Signal::HUP);
+        }
+    }
+
+    /// Asks the switch to end, and does not wait for that.
+    pub fn says_goodbye(&self) {
+        if let Some(program) = &self.program {
+            program.signal(Signal::TERM);
+        }
     }
 
     /// Ends the switch by SIGTERM, as an operator would, and expects it to say goodbye properly.

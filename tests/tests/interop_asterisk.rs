@@ -6,17 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tests::asterisk::{self, Asterisk, Settings, number};
+use tests::asterisk::{self, Asterisk, Settings, is_heard, number};
 use tests::audio::Audio;
-use tests::compare::{Comparison, Limits};
 use tests::ports::Ports;
 use tests::skip;
 use tests::softphone::{Headless, Softphone, Task};
-use tests::speech::{self, Speech};
-
-/// Sound passes the jitter buffers and the resamplers of two programs, which a busy machine makes work.
-const LIMITS: Limits =
-    Limits { level_db: 1.5, band_db: 4.0, correlation: 0.8, heard: 0.7, delay_spread_ms: 120.0 };
+use tests::speech::{self, said as speech};
 
 const OURS: &str = "The quick brown fox jumps over the lazy dog. Two phones talk through the switch.";
 const THEIRS: &str = "She sells sea shells by the sea shore, and every single word has to come back.";
@@ -24,19 +19,6 @@ const THEIRS: &str = "She sells sea shells by the sea shore, and every single wo
 fn skipped(test: &str) -> bool {
     let test = format!("interop_asterisk::{test}");
     skip::missing(&test, &speech::PROGRAMS) || asterisk::is_missing(&test)
-}
-
-fn speech(folder: &Path, name: &str, text: &str, seconds: u32) -> (PathBuf, Audio) {
-    let file = speech::make(folder, name, Speech { voice: "en", text, seconds });
-    let said = Audio::read(&file).expect("speech is a 16-bit WAV file");
-    (file, said)
-}
-
-#[track_caller]
-fn is_heard(who: &str, said: &Audio, heard: Audio) {
-    let comparison = Comparison::of(said, &heard.at_8_khz());
-    println!("{who} hears: {comparison}");
-    assert!(comparison.within(&LIMITS), "what {who} heard is not what was said: {comparison}");
 }
 
 /// Asterisk alone: its phones are ours.

@@ -4,13 +4,13 @@
 //! recording is looked for in the file that was played. Skipped, loudly, only where a phone or the makers of speech cannot be
 //! installed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tests::audio::Audio;
 use tests::baresip::{self, Phone, Settings, Transport};
 use tests::compare::Comparison;
 use tests::linphone::{self, Linphone};
 use tests::skip;
-use tests::speech::{self, Speech};
+use tests::speech;
 use tests::switch::{PASSWORD, Switch};
 
 /// Long enough to be in the middle of it when the call has changed hands.
@@ -27,11 +27,6 @@ fn programs() -> Vec<&'static str> {
     [&baresip::PROGRAMS[..], &linphone::PROGRAMS[..], &speech::PROGRAMS[..]].concat()
 }
 
-fn say(folder: &Path, user: &str, text: &str, seconds: u32) -> (Audio, PathBuf) {
-    let file = speech::make(folder, &format!("said-by-{user}"), Speech { voice: "en", text, seconds });
-    (Audio::read(&file).expect("speech is a 16-bit WAV file"), file)
-}
-
 fn settings<'a>(switch: &Switch, user: &'a str, microphone: &'a Path) -> Settings<'a> {
     let (server, transport) = (switch.address(), Transport::Udp);
     Settings { user, password: PASSWORD, server, transport, codec: "PCMU", microphone }
@@ -40,7 +35,7 @@ fn settings<'a>(switch: &Switch, user: &'a str, microphone: &'a Path) -> Setting
 /// A baresip that is registered, and what it says.
 fn baresip(switch: &mut Switch, user: &str, text: &str, seconds: u32) -> (Phone, Audio) {
     let folder = switch.folder().to_owned();
-    let (said, file) = say(&folder, user, text, seconds);
+    let (file, said) = speech::said(&folder, &format!("said-by-{user}"), text, seconds);
     let settings = settings(switch, user, &file);
     let phone = Phone::start(&folder, &mut switch.ports, settings);
     phone.registered();
@@ -127,7 +122,7 @@ fn linphone_brings_its_two_partners_together() {
     }
     let mut switch = Switch::start();
     let folder = switch.folder().to_owned();
-    let (_, file) = say(&folder, "1000", LONG, 60);
+    let (file, _) = speech::said(&folder, "said-by-1000", LONG, 60);
     let settings = settings(&switch, "1000", &file);
     let mut alice = Linphone::start(&folder, &mut switch.ports, settings);
     alice.registered();
@@ -161,7 +156,7 @@ fn linphone_holds_baresip_and_takes_it_back() {
     }
     let mut switch = Switch::start();
     let folder = switch.folder().to_owned();
-    let (said_by_alice, file) = say(&folder, "1000", LONG, 60);
+    let (file, said_by_alice) = speech::said(&folder, "said-by-1000", LONG, 60);
     let settings = settings(&switch, "1000", &file);
     let mut alice = Linphone::start(&folder, &mut switch.ports, settings);
     alice.registered();

@@ -104,7 +104,13 @@ live! {
     codecs
     cancel
     conference
+    devices
+    dialplan
     digits
+    do_not_disturb
+    follow_me
+    forwarding
+    forwarding_no_answer
     glare
     hold
     keys_as_tones
@@ -113,6 +119,8 @@ live! {
     message
     no_answer
     presence
+    ring_group
+    ring_group_in_order
     services
     transfer_attended
     transfer_blind

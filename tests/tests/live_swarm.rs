@@ -28,6 +28,7 @@ fn twenty_phones_on_two_threads_call_and_meet_and_hear_whom_they_should() {
         talk: Duration::from_secs(3),
         hold: Duration::ZERO,
         ring: Duration::ZERO,
+        lamps: false,
         bye: Bye::Mixed,
         duration: Duration::from_secs(4),
         codec: Codec::Pcma,

@@ -10,6 +10,7 @@ use softphone::phone::{AccountId, AutoAnswer, Command, Rejection, Settings};
 use std::time::Duration;
 use tests::model::Model;
 use tests::model::sabotage::{Fault, Saboteur};
+use tests::model::tape::{Slip, judged};
 use tests::model::town::Town;
 use tests::model::user::Deed;
 use tests::sim::scene::{self, LONG};
@@ -275,4 +276,88 @@ fn the_model_sees_nothing_wrong_in_a_call_that_is_answered_by_itself() {
     world.run_for(Duration::from_secs(30));
     hang_up_everywhere(&mut world);
     assert_eq!(world.model.unwrap().report(), "");
+}
+
+/// Phones that watch each other and call; in the end they hang up and unregister. What has passed.
+fn watching(seed: u64) -> World {
+    let mut random = lots(seed ^ 0x5eed);
+    let mut world = scene::world(seed, faults(seed));
+    (world.model, world.tape) = (Some(Model::default()), Some(Vec::new()));
+    let phones: Vec<PhoneId> = ["1001", "1002", "1003"]
+        .map(|user| world.add_phone(user, "a.example", "secret", Settings::default()))
+        .into();
+    let account = AccountId::FIRST;
+    for (place, phone) in phones.iter().enumerate() {
+        let target: Box<str> = ["1002", "1003", "1001"][place].into();
+        world.command(*phone, Command::Watch { account, target, wanted: true }).unwrap();
+        world.command(*phone, Command::WatchMailbox { account, wanted: true }).unwrap();
+        world.command(*phone, Command::Register).unwrap();
+    }
+    assert!(world.run_until(LONG, |world| world.phones.iter().all(|handset| handset.phone.is_registered())));
+    for _ in 0..16 {
+        world.run_for(pause(&mut random, SHORT));
+        let phone = phones[random.next_u32() as usize % phones.len()];
+        let _refused = command(&world, phone, &mut random).map(|command| world.command(phone, command));
+    }
+    for phone in &phones {
+        for call in world.phone(*phone).phone.call_ids() {
+            let _over = world.command(*phone, Command::HangUp { call });
+        }
+    }
+    world.run_for(Duration::from_secs(40));
+    for phone in &phones {
+        world.command(*phone, Command::Unregister).unwrap();
+    }
+    hang_up_everywhere(&mut world);
+    world
+}
+
+#[test]
+fn whatever_phones_do_that_watch_each_other_no_rule_of_subscriptions_is_broken() {
+    for seed in 0..runs(20) {
+        let world = watching(seed);
+        let report = world.model.as_ref().unwrap().report();
+        assert!(report.is_empty(), "seed {seed}\n{}\n{report}", world.trace.story());
+    }
+}
+
+/// Two phones that hold and resume at once, so that re-INVITEs cross.
+fn crossing() -> World {
+    let mut world = scene::world(3, Faults::NONE);
+    (world.model, world.tape) = (Some(Model::default()), Some(Vec::new()));
+    let caller = scene::registered(&mut world, "1001", AutoAnswer::Never);
+    let callee = scene::registered(&mut world, "1002", AutoAnswer::Always);
+    let call = scene::dial(&mut world, caller, "1002");
+    assert!(scene::await_connected(&mut world, caller, call));
+    world.run_for(Duration::from_secs(1));
+    let theirs = world.phone(callee).last_call().unwrap();
+    // The switch of this scene ends calls that are silent for half a minute.
+    for _ in 0..3 {
+        for held in [true, false] {
+            for (phone, call) in [(caller, call), (callee, theirs)] {
+                let command = if held { Command::Hold { call } } else { Command::Resume { call } };
+                let done = world.command(phone, command);
+                assert!(done.is_ok(), "{}", world.trace.story());
+            }
+            world.run_for(Duration::from_secs(4));
+        }
+    }
+    hang_up_everywhere(&mut world);
+    world
+}
+
+#[test]
+fn every_slip_on_a_tape_is_found_for_what_it_is() {
+    let worlds: Vec<World> = (0..6).map(watching).chain([crossing()]).collect();
+    for world in &worlds {
+        let tape = world.tape.as_ref().unwrap();
+        assert_eq!(judged(tape, None).report(), "", "nothing is wrong with it");
+    }
+    for (slip, offence) in Slip::ALL {
+        let said = worlds.iter().any(|world| {
+            let model = judged(world.tape.as_ref().unwrap(), Some(slip));
+            model.complaints().iter().any(|complaint| complaint.offence == offence)
+        });
+        assert!(said, "{slip:?} is not found");
+    }
 }

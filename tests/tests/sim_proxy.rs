@@ -7,6 +7,7 @@ use softphone::scenario::{Report, Scenario, read};
 use softswitch::core::Input;
 use softswitch::store::EndedBy;
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tests::root;
 use tests::sim::scene::{self, await_connected, await_event, await_ringing, dial, registered};
@@ -216,7 +217,8 @@ fn proxied(name: &str) -> Scenario {
 #[test]
 fn flows_between_two_phones_are_the_same_when_the_switch_is_their_proxy() {
     // Not `codecs`, which needs somebody to translate, nor `session_timer`, which shows the switch's own.
-    const FLOWS: [&str; 11] = [
+    const FLOWS: [&str; 13] = [
+        "blf",
         "busy",
         "call_ended_by_the_callee",
         "call_ended_by_the_caller",
@@ -227,6 +229,7 @@ fn flows_between_two_phones_are_the_same_when_the_switch_is_their_proxy() {
         "hold",
         "lossy_network",
         "message",
+        "presence",
         "two_devices",
     ];
     let mut failed = Vec::new();
@@ -252,4 +255,71 @@ fn phones_transfer_calls_among_themselves() {
     let report =
         stage::play(&proxied("transfer_blind"), 1, Faults::NONE).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(report.failure.is_none(), "{report}");
+}
+
+/// The phone is somewhere else from now on, and registers there, as behind a translator that has forgotten it.
+fn moves(world: &mut World, phone: PhoneId) {
+    world.run_for(Duration::from_secs(1));
+    let to = SocketAddr::from(([10, 0, 9, 9], 5060));
+    world.phones[phone.0].address = to;
+    world.command(phone, Command::Register).unwrap();
+    world.run_for(Duration::from_secs(2));
+}
+
+#[test]
+fn a_party_that_has_moved_and_is_registered_there_ends_its_call() {
+    for by_caller in [true, false] {
+        let mut world = world();
+        let sides = talking(&mut world);
+        let (phone, call) = sides[usize::from(!by_caller)];
+        moves(&mut world, phone);
+        world.command(phone, Command::HangUp { call }).unwrap();
+        world.run_for(Duration::from_secs(5));
+        let [record] = &world.database.records[..] else { panic!("{}", world.trace.story()) };
+        let ended_by = if by_caller { EndedBy::Caller } else { EndedBy::Callee };
+        assert_eq!((record.status, record.ended_by), (200, ended_by));
+    }
+}
+
+#[test]
+fn who_has_moved_is_found_where_it_was_heard_last() {
+    let mut world = world();
+    let [(caller, call), (callee, theirs)] = talking(&mut world);
+    moves(&mut world, callee);
+    world.command(callee, Command::Hold { call: theirs }).unwrap();
+    world.run_for(Duration::from_secs(2));
+    world.command(caller, Command::HangUp { call }).unwrap();
+    assert_eq!(ended(&mut world, callee, theirs), Ending::Theirs);
+    scene::assert_all_over(&mut world);
+    assert_eq!(world.database.records.len(), 1);
+}
+
+/// A call is up, the switch is killed and comes back; what follows in the dialog passes, for so many hours after the beginning.
+fn after_a_restart(hours: u64) -> (World, [(PhoneId, CallId); 2]) {
+    let mut world = world();
+    let sides = talking(&mut world);
+    world.run_for(Duration::from_secs(hours * 3_600 + 1));
+    world.restart_switch();
+    world.run_for(Duration::from_secs(1));
+    (world, sides)
+}
+
+#[test]
+fn calls_from_before_a_restart_go_on_and_end_for_both() {
+    let (mut world, [(caller, call), (callee, theirs)]) = after_a_restart(0);
+    world.command(callee, Command::Hold { call: theirs }).unwrap();
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(world.switch.calls(), 0, "nothing is known of it");
+    world.command(caller, Command::HangUp { call }).unwrap();
+    assert_eq!(ended(&mut world, callee, theirs), Ending::Theirs);
+    assert!(world.run_to_rest(scene::LONG), "{}", world.trace.story());
+    assert!(world.database.records.is_empty());
+}
+
+#[test]
+fn routes_from_before_a_restart_lead_nowhere_after_twelve_hours() {
+    let (mut world, [(caller, call), (callee, theirs)]) = after_a_restart(13);
+    world.command(caller, Command::HangUp { call }).unwrap();
+    world.run_for(Duration::from_secs(5));
+    assert!(world.phone(callee).endings(theirs).is_empty(), "{}", world.trace.story());
 }

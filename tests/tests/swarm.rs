@@ -19,6 +19,7 @@ fn plan(text: &str) -> Plan {
         talk: Duration::from_secs(3),
         hold: Duration::ZERO,
         ring: Duration::ZERO,
+        lamps: false,
         bye: Bye::Mixed,
         duration: Duration::from_secs(5),
         codec: Codec::Pcmu,
@@ -46,6 +47,25 @@ fn pairs_call_in_turns_hear_each_other_and_measure_the_way_of_every_packet() {
     assert_eq!((report.one_way_ms.p50, report.one_way_ms.max), (2.0, 2.0), "{report}");
     assert!((21.5..24.0).contains(&report.mouth_to_ear_ms.p50), "{report}");
     assert!(report.stamped > 8 * 2 * 140 && report.lost == 0, "{report}");
+}
+
+#[test]
+fn lamps_of_others_show_every_call_and_how_long_that_takes_is_measured() {
+    let plan = Plan { lamps: true, talk: Duration::from_secs(6), ..plan("1000..1005") };
+    let report = hive::play(&plan, 3, Faults::NONE);
+    assert!(report.passed, "{report}");
+    assert_eq!((report.lamps, report.lamps_right), (16, 16), "{report}");
+    // At once, or a second after the last change.
+    assert!(report.lamp_ms.count == 16 && report.lamp_ms.max <= 1_010.0, "{report}");
+}
+
+#[test]
+fn a_lamp_that_does_not_show_a_call_fails_the_expectation() {
+    // Who is watched does not allow it.
+    let plan = Plan { lamps: true, talk: Duration::from_secs(6), calls: Some(2), ..plan("1000..1003") };
+    let closed = hive::domains(&plan).replace("\"secret\"\n", "\"secret\"\nwatched_by = \"nobody\"\n");
+    let report = hive::play_with(&plan, &closed, 4, Faults::NONE);
+    assert_eq!(failed(&report), ["lamps show who talks"], "{report}");
 }
 
 #[test]

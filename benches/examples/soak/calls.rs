@@ -8,8 +8,8 @@ use media::codec::Codec;
 use media::io::{MediaConfig, MediaHandle, ThreadLoad, start};
 use media::mix::Role;
 use media::{
-    AudioFormat, Command, DigitParams, Latching, LegFigures, LegId, PayloadMap, PayloadRule, Report, RoomId,
-    RtcpPort, StreamParams,
+    AudioFormat, Command, DigitParams, Latching, LegFigures, LegId, PayloadMap, PayloadRule, RefusalReason,
+    Report, RoomId, RtcpPort, StreamParams,
 };
 
 use super::phones::{Phone, address};
@@ -64,8 +64,8 @@ impl Calls {
         }
     }
 
-    /// One room of four and one relayed call more.
-    pub(super) fn add(&mut self) {
+    /// One room of four and one relayed call more; whether the thread takes them.
+    pub(super) fn add(&mut self) -> bool {
         let first = self.groups * GROUP;
         let legs: Vec<LegId> = (first..first + GROUP).map(|number| LegId(number.into())).collect();
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -75,7 +75,11 @@ impl Calls {
             Some(report) => report,
             None => self.wait(is_answer),
         };
-        let Report::Opened { legs: opened } = report else { panic!("the thread refuses: {report:?}") };
+        let opened = match report {
+            Report::Opened { legs } => legs,
+            Report::Refused { reason: RefusalReason::Overloaded, .. } => return false,
+            report => panic!("the thread refuses: {report:?}"),
+        };
         for (leg, _) in &opened {
             let remote = self.phones[leg.0 as usize % self.phones.len()];
             let params = StreamParams {
@@ -104,6 +108,7 @@ impl Calls {
             self.begin.send(Phone { number, port, talks }).expect("the phones listen");
         }
         self.groups += 1;
+        true
     }
 
     /// Ends all calls; what their legs have counted.

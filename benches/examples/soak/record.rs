@@ -16,6 +16,8 @@ use super::phones::{self, Counts};
 const SECOND: Duration = Duration::from_secs(1);
 /// The load may differ by so many thousandths.
 const NEAR: u64 = 15;
+/// How often the thread may refuse calls while it is brought up.
+const REFUSALS: u32 = 60;
 /// Ticks may be so late, in microseconds: the bar of 2 ms in powers of two.
 const LATE_US: u64 = 2_048;
 /// Memory may grow by so many KiB, whatever the allocator does at first.
@@ -58,19 +60,27 @@ pub(super) fn run(load: u64, time: Duration) -> bool {
     judge(&windows, left_out, sent, heard, &figures)
 }
 
-/// Adds calls until the thread is as busy as is wished.
+/// Adds calls until the thread is as busy as is wished. It looks at its load once a second, and reckons for a while with what
+/// calls cost when there were few: then it takes no more.
 fn bring_up(calls: &mut Calls, wanted: u64) {
-    (0..10).for_each(|_| calls.add());
-    loop {
-        sleep(3 * SECOND);
-        let load = calls.load().load;
-        if load + NEAR >= wanted {
-            return;
+    let mut missing = 10;
+    for refused in 0.. {
+        assert!(refused < REFUSALS, "the thread takes no more at a load of {}", calls.load().load);
+        while (0..missing).all(|_| calls.add()) {
+            (0..3).for_each(|_| {
+                sleep(SECOND);
+                calls.load();
+            });
+            let load = calls.load().load;
+            if load + NEAR >= wanted {
+                return;
+            }
+            let each = (load / u64::from(calls.groups)).max(1);
+            // Half of what is missing: each costs less the more there are.
+            missing = ((wanted - load) / each / 2).clamp(1, 60);
         }
-        let each = (load / u64::from(calls.groups)).max(1);
-        // Half of what is missing: each costs less the more there are.
-        let missing = (wanted - load) / each / 2;
-        (0..missing.clamp(1, 60)).for_each(|_| calls.add());
+        sleep(SECOND);
+        calls.load();
     }
 }
 

@@ -172,6 +172,8 @@ pub struct Counters {
 pub struct Endpoint {
     random: Random,
     hasher: KeyHasher,
+    /// Authenticates our Record-Route.
+    route_hasher: KeyHasher,
     transactions: Transactions,
     dialogs: Table<Dialog>,
     #[serde(skip)]
@@ -203,6 +205,7 @@ impl Endpoint {
         Endpoint {
             transactions: Transactions::new(hasher.clone(), timing),
             random,
+            route_hasher: hasher.clone(),
             hasher,
             dialogs: Table::default(),
             dialog_keys: KeyIndex::default(),
@@ -222,6 +225,16 @@ impl Endpoint {
         &mut self.random
     }
 
+    /// Gives what we write into Record-Route another key, such as one that outlives us: routes that were recorded under it are ours.
+    pub fn set_route_key(&mut self, key: [u8; 16]) {
+        self.route_hasher = KeyHasher::new(key);
+    }
+
+    /// The keyed hash of what we write into Record-Route.
+    pub(crate) const fn route_hasher(&self) -> &KeyHasher {
+        &self.route_hasher
+    }
+
     /// The keyed hash of the core.
     pub fn hasher(&self) -> &KeyHasher {
         &self.hasher
@@ -230,6 +243,11 @@ impl Endpoint {
     /// The neighbours that hear in our responses how loaded we are.
     pub fn upstream(&mut self) -> &mut Upstream {
         &mut self.upstream
+    }
+
+    /// Whether a server that we know as one beside us has that address ([`Endpoint::upstream`]).
+    pub fn is_neighbour(&self, address: core::net::IpAddr) -> bool {
+        self.upstream.is_neighbour(address)
     }
 
     /// The servers to whose overload feedback we listen.

@@ -55,7 +55,7 @@ impl Endpoint {
                 return;
             }
         };
-        if let Some(passing) = passing_request(&self.hasher, &message, &fields, flow) {
+        if let Some(passing) = passing_request(&self.route_hasher, &message, &fields, flow) {
             return self.outputs.push_back(Output::Event(passing));
         }
         let reply_to = response_flow(flow, &fields.via);

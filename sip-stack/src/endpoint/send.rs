@@ -30,9 +30,9 @@ pub struct Draft<'a> {
 
 /// What a request outside a dialog starts from (§8.1.1).
 #[derive(Clone, Copy, Debug)]
-pub struct Heading<'a> {
+pub struct Heading<'m, 'a> {
     /// The method.
-    pub method: Method<'a>,
+    pub method: Method<'m>,
     /// The Request-URI.
     pub uri: &'a [u8],
     /// From. Without a tag a fresh one is added; with one it is kept, as when a request is repeated with credentials
@@ -183,7 +183,7 @@ impl Endpoint {
     }
 
     /// Begins a request outside a dialog (§8.1.1).
-    pub fn draft<'a>(&mut self, heading: Heading<'a>, flow: Flow) -> Draft<'a> {
+    pub fn draft<'m>(&mut self, heading: Heading<'m, '_>, flow: Flow) -> Draft<'m> {
         let (via, branch) = self.via(heading.sent_by, flow);
         let mut writer = Writer::request(heading.method, heading.uri);
         writer.header(HeaderName::Via, &via);

@@ -9,7 +9,7 @@ use super::{Message, Status};
 use crate::header::{HeaderName, Rport, Via};
 use crate::overload::{Feedback, Upstream};
 use core::fmt::Write;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 /// A response to `request`, ready for further headers: Vias, From, To, Call-ID, CSeq, and for a 100 the Timestamp.
 ///
@@ -134,20 +134,8 @@ fn write_with_source(writer: &mut Writer, via: &Via<'_>, source: SocketAddr, has
         copy_params(writer, via, has_feedback);
     }
     writer.plain(b";received=");
-    match source.ip().to_canonical() {
-        IpAddr::V4(ip) => {
-            for (index, octet) in ip.octets().into_iter().enumerate() {
-                if index > 0 {
-                    writer.plain(b".");
-                }
-                writer.decimal(octet.into());
-            }
-        }
-        // RFC 3261 §25.1: without brackets here.
-        IpAddr::V6(ip) => {
-            let _ = write!(Text(writer), "{ip}");
-        }
-    }
+    // RFC 3261 §25.1: IPv6 without brackets here.
+    writer.address(source.ip().to_canonical());
     if via.rport != Rport::Absent {
         writer.plain(b";rport=");
         writer.decimal(u64::from(source.port()));

@@ -5,9 +5,11 @@
 
 use super::grammar::{self, LWS, TOKEN};
 use super::{Message, Method, Status, is_token};
+use crate::decimal::{Decimal, put_address};
 use crate::header::HeaderName;
 use bytes::{BufMut, Bytes, BytesMut};
 use core::fmt::{self, Write};
+use core::net::IpAddr;
 
 /// Room for a typical INVITE with its body, so that the buffer seldom grows.
 const REQUEST: usize = 1024;
@@ -247,18 +249,13 @@ impl Writer {
     }
 
     #[inline]
-    pub(super) fn decimal(&mut self, mut number: u64) {
-        let mut digits = [b'0'; 20];
-        let mut used = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-            used += 1;
-            if number == 0 {
-                break;
-            }
-        }
-        self.buffer.put_slice(digits.get(digits.len() - used..).unwrap_or_default());
+    pub(super) fn decimal(&mut self, number: u64) {
+        self.buffer.put_slice(Decimal::of(number).as_bytes());
+    }
+
+    /// An address, IPv6 without brackets.
+    pub(super) fn address(&mut self, address: IpAddr) {
+        put_address(&mut self.buffer, address);
     }
 }
 

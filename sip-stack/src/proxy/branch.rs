@@ -51,7 +51,7 @@ pub(super) fn with_state(random: &[u8; 16], loop_hash: &[u8; 16]) -> Vec<u8> {
 /// The branch of a request that is sent without state: the same for each copy of it, and for its ACK and CANCEL.
 pub(super) fn without_state(hasher: &KeyHasher, request: &Message, back: &Flow) -> Option<Vec<u8>> {
     let hash = came_with(hasher, request, 0)?;
-    let token = token::seal(hasher, Place::Via, [&hash, b""], back);
+    let token = token::seal(hasher, Place::Via, [&hash, b""], (back, None));
     Some([MAGIC_COOKIE, &hash, b".", token.as_bytes()].concat())
 }
 
@@ -62,7 +62,7 @@ pub(super) fn way_back(hasher: &KeyHasher, response: &Message) -> Option<Flow> {
     let token = rest.strip_prefix(b".")?;
     // §16.11: it equals the one that the next Via leads to.
     (came_with(hasher, response, 1)? == *hash).then_some(())?;
-    token::open(hasher, Place::Via, [hash, b""], token)
+    token::open(hasher, Place::Via, [hash, b""], token).map(|(flow, _)| flow)
 }
 
 /// The hash of what tells the transactions of the hop before us apart: the branch in the Via at that place, and where that is no

@@ -203,6 +203,9 @@ impl Context {
             && let Some(bytes) = response.without_top_via(&[])
         {
             work.endpoint.respond(work.now, self.server, status, bytes);
+            if response.to().is_ok_and(|to| to.tag().is_some()) {
+                work.events.push_back(Event::Rings { owner: self.owner });
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Forwarding {
     pub targets: Vec<Target>,
     /// How the caller's side reaches us, where later requests of the dialog are to come through us (§16.6 step 4).
     pub record_route: Option<Bytes>,
+    /// What [`super::Passing::stamp`] is for requests of the dialog, such as the time.
+    pub stamp: Option<u32>,
     /// How many Route values at the front mean us ([`super::own_routes`]).
     pub own_routes: usize,
     /// For how long the targets of one preference are asked before the next are.
@@ -73,13 +75,13 @@ impl Work<'_> {
         let hasher = self.endpoint.hasher();
         let branch = branch::with_state(&random, &branch::loop_hash(hasher, message));
         let (mut last, target) = (Vec::new(), without_headers(&hop.uri));
-        let mut way = Way::of(hasher, message, forwarding.own_routes);
+        let mut way = Way::of(self.endpoint.route_hasher(), message, forwarding.own_routes);
         way.uri = &target;
         way.routes.insert_many(0, hop.routes.iter().map(|route| &route[..]));
         way.postprocess(&mut last);
         let recorded = forwarding.record_route.as_ref().map(|up_host| {
             let sides = [(&request.flow, &up_host[..]), (&hop.flow, &hop.sent_by[..])];
-            record_route(hasher, message, &target, sides)
+            record_route(self.endpoint.route_hasher(), message, &target, sides, forwarding.stamp)
         });
         let via = self.endpoint.forwarding_via(&hop.sent_by, &hop.flow, &branch);
         let bytes = message.onward(&Onward {

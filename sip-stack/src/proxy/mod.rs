@@ -59,6 +59,11 @@ pub struct Proxy {
 /// What became of a request. `owner` is the number that its user gave it.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A provisional response with a tag went to the caller: somebody has been asked.
+    Rings {
+        /// The owner of the request.
+        owner: u64,
+    },
     /// A 2xx went to the caller. Of an INVITE there may be several, from several parties, and each comes again until its ACK.
     Answered {
         /// The owner of the request.

@@ -26,23 +26,25 @@ pub struct Passing {
     pub from: Flow,
     /// Where it goes.
     pub to: Flow,
+    /// Of a request: what [`super::Forwarding::stamp`] was when its dialog began.
+    pub stamp: Option<u32>,
 }
 
-/// A request that goes on by our route.
+/// A request that goes on by our route, whose key `hasher` has.
 pub(crate) fn passing_request(
     hasher: &KeyHasher,
     message: &Message,
     fields: &Mandatory<'_>,
     from: Flow,
 ) -> Option<Event> {
-    let to = recorded_way(hasher, message, fields)?;
-    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to })))
+    let (to, stamp) = recorded_way(hasher, message, fields)?;
+    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to, stamp })))
 }
 
 /// A response that goes back by our Via.
 pub(crate) fn passing_response(hasher: &KeyHasher, message: &Message, from: Flow) -> Option<Event> {
     let to = branch::way_back(hasher, message)?;
-    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to })))
+    Some(Event::Passing(Box::new(Passing { message: message.clone(), from, to, stamp: None })))
 }
 
 /// Answers a request with that status instead of sending it on; an ACK is dropped.
@@ -67,7 +69,7 @@ pub fn pass(
     sent_by: &[u8],
     is_our_realm: impl Fn(&[u8]) -> bool,
 ) -> Result<Flow, Refusal> {
-    let Passing { message, from, to } = passing;
+    let Passing { message, from, to, .. } = passing;
     if !message.is_request() {
         if let Some(bytes) = message.without_top_via(&[]) {
             endpoint.send_on(*to, bytes);
@@ -84,7 +86,7 @@ pub fn pass(
     };
     let hasher = endpoint.hasher();
     let mut last = Vec::new();
-    let mut way = Way::of(hasher, message, 0);
+    let mut way = Way::of(endpoint.route_hasher(), message, 0);
     let next = way.routes.first().and_then(|first| NameAddr::parse(first).ok()).map(|first| first.uri);
     let next = next.or_else(|| Uri::parse(way.uri).ok());
     let to = next.map_or(*to, |uri| next_hop(*to, &uri));

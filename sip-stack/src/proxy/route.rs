@@ -25,6 +25,8 @@ pub(super) struct Way<'a> {
     pub(super) routes: SmallVec<[&'a [u8]; 4]>,
     /// The flow in the last of our own routes, where that leads to the side which the request is not from.
     pub(super) flow: Option<Flow>,
+    /// The stamp in that route.
+    pub(super) stamp: Option<u32>,
 }
 
 impl<'a> Way<'a> {
@@ -38,6 +40,7 @@ impl<'a> Way<'a> {
             uri: request.request_uri(),
             routes: request.list(crate::header::HeaderName::Route).collect(),
             flow: None,
+            stamp: None,
         };
         // A strict router before us: what it took from us is the Request-URI, and the real one is the last Route.
         if in_uri.is_some()
@@ -55,7 +58,8 @@ impl<'a> Way<'a> {
             })
             .collect::<SmallVec<[Option<Recorded>; 4]>>();
         let last = own.iter().rev().flatten().next().copied().or(in_uri);
-        way.flow = last.filter(|last| last.is_far_side).map(|last| last.flow);
+        let far = last.filter(|last| last.is_far_side);
+        (way.flow, way.stamp) = (far.map(|far| far.flow), far.and_then(|far| far.stamp));
         way.routes.drain(..own.len());
         way
     }
@@ -78,6 +82,7 @@ impl<'a> Way<'a> {
 #[derive(Clone, Copy)]
 struct Recorded {
     flow: Flow,
+    stamp: Option<u32>,
     /// It leads to the side that the request is not from.
     is_far_side: bool,
 }
@@ -106,8 +111,8 @@ impl<'a> Sides<'a> {
             (Place::ToCallee, self.to_tag, false),
         ];
         kinds.into_iter().find_map(|(place, tag, is_far_side)| {
-            let flow = token::open(hasher, place, [self.call_id, tag], token)?;
-            Some(Recorded { flow, is_far_side })
+            let (flow, stamp) = token::open(hasher, place, [self.call_id, tag], token)?;
+            Some(Recorded { flow, stamp, is_far_side })
         })
     }
 }
@@ -123,8 +128,12 @@ pub fn own_routes(request: &Message, is_ours: impl Fn(&Uri<'_>) -> bool) -> usiz
 }
 
 /// Where a request goes that comes by the route that we have recorded; `None` for any other. Within a dialog alone, and to the far
-/// side alone: a token opens no other call, and leads nobody back to itself.
-pub(super) fn recorded_way(hasher: &KeyHasher, request: &Message, fields: &Mandatory<'_>) -> Option<Flow> {
+/// side alone: a token opens no other call, and leads nobody back to itself. With it the stamp of whoever recorded it.
+pub(super) fn recorded_way(
+    hasher: &KeyHasher,
+    request: &Message,
+    fields: &Mandatory<'_>,
+) -> Option<(Flow, Option<u32>)> {
     fields.to.tag()?;
     let uri = request.request_uri();
     let may_be = |uri: &[u8]| memchr::memmem::find(uri, b":~").is_some();
@@ -133,16 +142,18 @@ pub(super) fn recorded_way(hasher: &KeyHasher, request: &Message, fields: &Manda
     if !first.is_some_and(may_be) && !may_be(uri) {
         return None;
     }
-    Way::of(hasher, request, 0).flow
+    let way = Way::of(hasher, request, 0);
+    way.flow.map(|flow| (flow, way.stamp))
 }
 
 /// The Record-Route values of a request that came on `up` and leaves on `down`: that of the far side is the topmost. Each side
-/// comes with how its peer reaches us.
+/// comes with how its peer reaches us. The stamp comes back with what goes by them.
 pub(super) fn record_route(
     hasher: &KeyHasher,
     request: &Message,
     target: &[u8],
     [(up, up_host), (down, down_host)]: [(&Flow, &[u8]); 2],
+    stamp: Option<u32>,
 ) -> [Bytes; 2] {
     let call_id = request.call_id().unwrap_or_default();
     let is_secure = |uri: &[u8]| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
@@ -158,7 +169,7 @@ pub(super) fn record_route(
             (Transport::Wss, true) => b";transport=ws",
             (Transport::Wss, false) => b";transport=wss",
         };
-        let token = token::seal(hasher, place, [call_id, caller_tag(request)], flow);
+        let token = token::seal(hasher, place, [call_id, caller_tag(request)], (flow, stamp));
         [scheme, token.as_bytes(), b"@", host, transport, b";lr>"].concat().into()
     })
 }
@@ -205,6 +216,7 @@ mod tests {
             &invite,
             b"sip:b@h",
             [(&flow(7), b"up.example"), (&flow(8), b"down.example:5070")],
+            Some(9),
         );
         [up, down].map(|value| String::from_utf8(value.to_vec()).unwrap())
     }
@@ -223,7 +235,8 @@ mod tests {
         let of_callee = of_callee("sip:a@192.0.2.7", &[&format!("{down}, {up}")]);
         let way = Way::of(&hasher(), &of_callee, 0);
         assert_eq!(parts(&way), ("sip:a@192.0.2.7", vec![], Some(flow(7))));
-        assert_eq!(recorded_way(&hasher(), &of_callee, &of_callee.validate().unwrap()), Some(flow(7)));
+        let way = recorded_way(&hasher(), &of_callee, &of_callee.validate().unwrap());
+        assert_eq!(way, Some((flow(7), Some(9))));
     }
 
     #[test]
@@ -232,7 +245,8 @@ mod tests {
         let of_caller = request(up.trim_matches(['<', '>']), &[&down, "<sip:b@192.0.2.8>"]);
         let way = Way::of(&hasher(), &of_caller, 0);
         assert_eq!(parts(&way), ("sip:b@192.0.2.8", vec![], Some(flow(8))));
-        assert_eq!(recorded_way(&hasher(), &of_caller, &of_caller.validate().unwrap()), Some(flow(8)));
+        let way = recorded_way(&hasher(), &of_caller, &of_caller.validate().unwrap());
+        assert_eq!(way, Some((flow(8), Some(9))));
     }
 
     #[test]
@@ -284,9 +298,9 @@ mod tests {
     fn each_side_is_told_its_own_transport_and_a_secure_call_stays_secure() {
         let invite = request("sip:b@h", &[]);
         let tls = Flow { transport: Transport::Tls, ..flow(8) };
-        let [down, up] = record_route(&hasher(), &invite, b"sip:b@h", [(&flow(7), b"u"), (&tls, b"d")]);
+        let [down, up] = record_route(&hasher(), &invite, b"sip:b@h", [(&flow(7), b"u"), (&tls, b"d")], None);
         assert!(down.ends_with(b"@d;transport=tls;lr>") && up.ends_with(b"@u;lr>"));
-        let [down, _] = record_route(&hasher(), &invite, b"sips:b@h", [(&flow(7), b"u"), (&tls, b"d")]);
+        let [down, _] = record_route(&hasher(), &invite, b"sips:b@h", [(&flow(7), b"u"), (&tls, b"d")], None);
         assert!(down.starts_with(b"<sips:~") && down.ends_with(b"@d;lr>"));
     }
 }

@@ -51,7 +51,7 @@ pub enum Input<'a> {
 }
 
 /// Why there is no response that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
     /// None came in time.
     TimedOut,

@@ -55,6 +55,10 @@ impl Direction {
 
     /// The direction of this name.
     pub fn from_name(name: &[u8]) -> Option<Direction> {
+        // All four have eight letters, and most other attributes have not.
+        if name.len() != 8 {
+            return None;
+        }
         Direction::ALL.into_iter().find(|direction| direction.name().as_bytes().eq_ignore_ascii_case(name))
     }
 

@@ -149,6 +149,7 @@ impl Composition<'_, '_> {
     /// The identification tag of the one accepted stream of an offered bundle. RFC 9143 §9.3 wants `rtcp-mux` with it.
     fn bundle_of_one(&self) -> Option<&[u8]> {
         let lines = self.lines?;
+        lines.groups().find(Group::is_bundle)?;
         let streams = lines.media.iter().zip(&self.media).filter(|(_, media)| media.address().is_some());
         let accepted: Vec<(&[u8], &LocalMedia<'_>)> =
             streams.filter_map(|(line, media)| Some((line.mid()?, media))).collect();

@@ -129,6 +129,11 @@ impl<'a> SessionDescription<'a> {
         Ok(session)
     }
 
+    /// How many `m=` lines a text has, whether or not it can be read.
+    pub fn media_lines(text: &[u8]) -> usize {
+        memchr::memmem::find_iter(text, b"\nm=").count() + usize::from(text.starts_with(b"m="))
+    }
+
     /// The connection that holds for `media`: its own, or the session's.
     pub fn connection_of(&self, media: &MediaDescription<'a>) -> Option<Connection<'a>> {
         media.connection.or(self.connection)
@@ -245,11 +250,14 @@ impl<'a> MediaDescription<'a> {
         self.milliseconds(b"maxptime")
     }
 
-    /// Whole milliseconds; a fraction is cut off, zero says nothing.
     fn milliseconds(&self, name: &[u8]) -> Option<u16> {
-        let text = self.section.value(name)?;
-        number(text.split(|byte| *byte == b'.').next()?).filter(|milliseconds| *milliseconds != 0)
+        self.section.value(name).and_then(milliseconds)
     }
+}
+
+/// The value of `a=ptime` or `a=maxptime`: whole milliseconds; a fraction is cut off, zero says nothing.
+pub(super) fn milliseconds(text: &[u8]) -> Option<u16> {
+    number(text.split(|byte| *byte == b'.').next()?).filter(|milliseconds| *milliseconds != 0)
 }
 
 fn split_first_word(value: &[u8]) -> Option<(&[u8], &[u8])> {

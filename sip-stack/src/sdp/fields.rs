@@ -76,11 +76,15 @@ pub(super) fn words<'a>(value: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clo
 }
 
 /// A decimal number without sign.
-pub(super) fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
-    if !text.iter().all(u8::is_ascii_digit) {
+pub(super) fn number<N: TryFrom<u64>>(text: &[u8]) -> Option<N> {
+    if text.is_empty() {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let number = text.iter().try_fold(0u64, |number, octet| {
+        let digit = octet.is_ascii_digit().then(|| octet - b'0')?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })?;
+    N::try_from(number).ok()
 }
 
 fn split_last_word(value: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -2,7 +2,7 @@
 //!
 //! Lines end in CRLF or LF; bytes above 127 are kept as they are, whatever their character set. Blank lines are skipped.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use thiserror::Error;
 
 /// One line, without its end.
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
             [kind, b'=', value @ ..] if kind.is_ascii_alphabetic() => (*kind, value),
             _ => return Err(SdpErrorKind::NotALine),
         };
-        if value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+        if memchr2(0, b'\r', value).is_some() {
             return Err(SdpErrorKind::ControlCharacter);
         }
         Ok(Line { kind, value })

@@ -3,12 +3,12 @@
 //! Owned and serialisable: it is part of a call's state long after the message is gone. Left out on purpose: multicast
 //! (RFC 3264 §6.2).
 
-use super::attribute::{Direction, RtpMap, split_format};
+use super::attribute::{Attribute, Direction, RtpMap, split_format};
 use super::codec::{AudioCodec, SdpText, TelephoneEvent};
-use super::description::{MediaDescription, SessionDescription};
+use super::description::{MediaDescription, SessionDescription, milliseconds};
 use super::fields::Connection;
 use super::ice::IceAttributes;
-use super::rtcp::RtcpAttributes;
+use super::rtcp::{RtcpAttributes, RtcpLines};
 use super::transport::MediaTransport;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -118,7 +118,8 @@ impl AudioOffer {
         if address.is_unspecified() && IceAttributes::of(session, media).is_none() {
             direction = direction.without_receiving();
         }
-        let (codecs, telephone_events) = read_formats(media);
+        let lines = AudioLines::of(media);
+        let (codecs, telephone_events) = lines.formats(media);
         if !codecs.iter().any(|codec| !codec.is_comfort_noise()) {
             return Err(NegotiationError::NoCodec);
         }
@@ -130,9 +131,9 @@ impl AudioOffer {
             codecs,
             telephone_events,
             direction,
-            ptime_ms: media.ptime_ms(),
-            maxptime_ms: media.maxptime_ms(),
-            rtcp: RtcpAttributes::of(media),
+            ptime_ms: lines.ptime.and_then(milliseconds),
+            maxptime_ms: lines.maxptime.and_then(milliseconds),
+            rtcp: lines.rtcp.read(),
         })
     }
 
@@ -162,43 +163,72 @@ impl MediaAddress {
     }
 }
 
-/// The payload types in their order: `a=rtpmap` where there is one, else the static table. One pass over the lines,
-/// however many a peer writes.
-fn read_formats(media: &MediaDescription<'_>) -> (Vec<AudioCodec>, Vec<TelephoneEvent>) {
-    let mut maps: [Option<RtpMap<'_>>; 128] = [None; 128];
-    let mut formats: [Option<&[u8]>; 128] = [None; 128];
-    for attribute in media.section.attributes() {
-        let Some(value) = attribute.value else { continue };
-        if attribute.name.eq_ignore_ascii_case(b"rtpmap") {
-            let Some(map) = RtpMap::read(value) else { continue };
-            if let Some(entry) = maps.get_mut(usize::from(map.payload_type)) {
+/// What the `a=` lines of a stream say about its sound. One pass over the lines, however many a peer writes; of several
+/// that should stand once the first counts.
+struct AudioLines<'a> {
+    /// By payload type.
+    maps: [Option<RtpMap<'a>>; 128],
+    /// The parameters by payload type.
+    parameters: [Option<&'a [u8]>; 128],
+    ptime: Option<&'a [u8]>,
+    maxptime: Option<&'a [u8]>,
+    rtcp: RtcpLines<'a>,
+}
+
+impl<'a> AudioLines<'a> {
+    fn of(media: &MediaDescription<'a>) -> AudioLines<'a> {
+        let mut lines = AudioLines {
+            maps: [None; 128],
+            parameters: [None; 128],
+            ptime: None,
+            maxptime: None,
+            rtcp: RtcpLines::default(),
+        };
+        media.section.attributes().for_each(|attribute| lines.take(&attribute));
+        lines
+    }
+
+    fn take(&mut self, attribute: &Attribute<'a>) {
+        self.rtcp.take(attribute);
+        let Attribute { name, value: Some(value) } = *attribute else { return };
+        if name.eq_ignore_ascii_case(b"rtpmap") {
+            let Some(map) = RtpMap::read(value) else { return };
+            if let Some(entry) = self.maps.get_mut(usize::from(map.payload_type)) {
                 entry.get_or_insert(map);
             }
-        } else if attribute.name.eq_ignore_ascii_case(b"fmtp") {
-            let Some((payload_type, parameters)) = split_format(value) else { continue };
-            if let Some(entry) = formats.get_mut(usize::from(payload_type)) {
+        } else if name.eq_ignore_ascii_case(b"fmtp") {
+            let Some((payload_type, parameters)) = split_format(value) else { return };
+            if let Some(entry) = self.parameters.get_mut(usize::from(payload_type)) {
                 entry.get_or_insert(parameters);
             }
+        } else if name.eq_ignore_ascii_case(b"ptime") {
+            self.ptime.get_or_insert(value);
+        } else if name.eq_ignore_ascii_case(b"maxptime") {
+            self.maxptime.get_or_insert(value);
         }
     }
-    let (mut codecs, mut telephone_events) = (Vec::new(), Vec::new());
-    let mut seen = [false; 128];
-    for payload_type in media.payload_types() {
-        let index = usize::from(payload_type);
-        if seen.get_mut(index).is_none_or(|seen| core::mem::replace(seen, true)) {
-            continue;
-        }
-        let parameters = SdpText::from(formats.get(index).copied().flatten().unwrap_or_default());
-        match maps.get(index).copied().flatten() {
-            Some(map) if map.encoding.eq_ignore_ascii_case(TelephoneEvent::ENCODING.as_bytes()) => {
-                let clock_rate = map.clock_rate;
-                telephone_events.push(TelephoneEvent { payload_type, clock_rate, events: parameters });
+
+    /// The payload types in their order: `a=rtpmap` where there is one, else the static table.
+    fn formats(&self, media: &MediaDescription<'_>) -> (Vec<AudioCodec>, Vec<TelephoneEvent>) {
+        let (mut codecs, mut telephone_events) = (Vec::new(), Vec::new());
+        let mut seen = [false; 128];
+        for payload_type in media.payload_types() {
+            let index = usize::from(payload_type);
+            if seen.get_mut(index).is_none_or(|seen| core::mem::replace(seen, true)) {
+                continue;
             }
-            Some(map) => codecs.push(AudioCodec::from_rtpmap(&map, parameters)),
-            None => codecs.extend(
-                AudioCodec::from_static(payload_type).map(|codec| AudioCodec { parameters, ..codec }),
-            ),
+            let parameters = SdpText::from(self.parameters.get(index).copied().flatten().unwrap_or_default());
+            match self.maps.get(index).copied().flatten() {
+                Some(map) if map.encoding.eq_ignore_ascii_case(TelephoneEvent::ENCODING.as_bytes()) => {
+                    let clock_rate = map.clock_rate;
+                    telephone_events.push(TelephoneEvent { payload_type, clock_rate, events: parameters });
+                }
+                Some(map) => codecs.push(AudioCodec::from_rtpmap(&map, parameters)),
+                None => codecs.extend(
+                    AudioCodec::from_static(payload_type).map(|codec| AudioCodec { parameters, ..codec }),
+                ),
+            }
         }
+        (codecs, telephone_events)
     }
-    (codecs, telephone_events)
 }

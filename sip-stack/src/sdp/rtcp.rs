@@ -3,6 +3,7 @@
 //!
 //! Left out on purpose: the lines `rtcp-fb` and `rtcp-xr`, which are kept as lines and mean nothing here.
 
+use super::attribute::Attribute;
 use super::codec::SdpText;
 use super::description::MediaDescription;
 use super::fields::{Connection, number, words};
@@ -30,11 +31,9 @@ pub struct RtcpAttributes {
 impl RtcpAttributes {
     /// Reads the lines of a media; an `a=rtcp` that is malformed says nothing.
     pub fn of(media: &MediaDescription<'_>) -> RtcpAttributes {
-        let has = |name: &[u8]| media.section.attribute(name).is_some();
-        let mux_only = has(b"rtcp-mux-only");
-        let (port, address) = media.section.value(b"rtcp").and_then(read_rtcp).unwrap_or_default();
-        let mux = has(b"rtcp-mux") || mux_only;
-        RtcpAttributes { mux, mux_only, reduced_size: has(b"rtcp-rsize"), port, address }
+        let mut lines = RtcpLines::default();
+        media.section.attributes().for_each(|attribute| lines.take(&attribute));
+        lines.read()
     }
 
     /// Whether RTCP shares the port of RTP: only when both say so (RFC 5761 §5.1.1).
@@ -59,7 +58,7 @@ impl RtcpAttributes {
     pub fn write<B: BufMut>(&self, writer: &mut SdpWriter<'_, B>) {
         if let Some(port) = self.port {
             writer.start_attribute("rtcp");
-            writer.display(port);
+            writer.decimal(port.into());
             match &self.address {
                 Some(MediaAddress::Ip(ip)) => {
                     writer.display(" ");
@@ -82,6 +81,38 @@ impl RtcpAttributes {
                 writer.line(b'a', line);
             }
         }
+    }
+}
+
+/// The lines about RTCP among those of a media.
+#[derive(Default)]
+pub(super) struct RtcpLines<'a> {
+    mux: bool,
+    mux_only: bool,
+    reduced_size: bool,
+    /// Of the first `a=rtcp` that has a value.
+    port: Option<&'a [u8]>,
+}
+
+impl<'a> RtcpLines<'a> {
+    /// Takes note of a line, whatever it is about.
+    pub(super) fn take(&mut self, attribute: &Attribute<'a>) {
+        let Attribute { name, value } = *attribute;
+        if !name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"rtcp")) {
+            return;
+        }
+        self.mux |= name.eq_ignore_ascii_case(b"rtcp-mux");
+        self.mux_only |= name.eq_ignore_ascii_case(b"rtcp-mux-only");
+        self.reduced_size |= name.eq_ignore_ascii_case(b"rtcp-rsize");
+        if name.len() == 4 {
+            self.port = self.port.or(value);
+        }
+    }
+
+    pub(super) fn read(self) -> RtcpAttributes {
+        let (port, address) = self.port.and_then(read_rtcp).unwrap_or_default();
+        let RtcpLines { mux, mux_only, reduced_size, .. } = self;
+        RtcpAttributes { mux: mux || mux_only, mux_only, reduced_size, port, address }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Writes session descriptions line by line (RFC 8866 §5); the order of the lines is the caller's.
 
 use super::attribute::{Direction, RtpMap};
+use crate::decimal::{Decimal, put_address};
 use bytes::BufMut;
+use memchr::memchr3;
 use std::fmt::{Display, Write};
 use std::net::IpAddr;
 
@@ -35,7 +37,11 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
         for byte in username {
             self.out.put_u8(if byte.is_ascii_whitespace() || *byte == 0 { b'_' } else { *byte });
         }
-        self.display(format_args!(" {session_id} {version} "));
+        self.out.put_u8(b' ');
+        self.decimal(session_id);
+        self.out.put_u8(b' ');
+        self.decimal(version);
+        self.out.put_u8(b' ');
         self.address(address);
         self.end();
     }
@@ -57,7 +63,9 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
     ) {
         self.start(b'm');
         self.text(media);
-        self.display(format_args!(" {port} "));
+        self.out.put_u8(b' ');
+        self.decimal(port.into());
+        self.out.put_u8(b' ');
         self.text(protocol);
         for format in formats {
             self.out.put_u8(b' ');
@@ -68,28 +76,32 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
 
     /// `a=rtpmap`
     pub fn rtpmap(&mut self, map: &RtpMap<'_>) {
-        self.start(b'a');
-        self.display(format_args!("rtpmap:{} ", map.payload_type));
+        self.start_attribute("rtpmap");
+        self.decimal(map.payload_type.into());
+        self.out.put_u8(b' ');
         self.text(map.encoding);
-        self.display(format_args!("/{}", map.clock_rate));
+        self.out.put_u8(b'/');
+        self.decimal(map.clock_rate.into());
         if map.channels != 1 {
-            self.display(format_args!("/{}", map.channels));
+            self.out.put_u8(b'/');
+            self.decimal(map.channels.into());
         }
         self.end();
     }
 
     /// `a=fmtp`
     pub fn fmtp(&mut self, payload_type: u8, parameters: &[u8]) {
-        self.start(b'a');
-        self.display(format_args!("fmtp:{payload_type} "));
+        self.start_attribute("fmtp");
+        self.decimal(payload_type.into());
+        self.out.put_u8(b' ');
         self.text(parameters);
         self.end();
     }
 
     /// `a=name:value` with a number.
     pub fn number(&mut self, name: &str, value: u32) {
-        self.start(b'a');
-        self.display(format_args!("{name}:{value}"));
+        self.start_attribute(name);
+        self.decimal(value.into());
         self.end();
     }
 
@@ -108,12 +120,13 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
     /// The beginning of a line that [`SdpWriter::end`] ends.
     pub(super) fn start_attribute(&mut self, name: &str) {
         self.start(b'a');
-        self.display(format_args!("{name}:"));
+        self.out.put_slice(name.as_bytes());
+        self.out.put_u8(b':');
     }
 
     pub(super) fn address(&mut self, address: IpAddr) {
-        let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
-        self.display(format_args!("IN {kind} {address}"));
+        self.out.put_slice(if address.is_ipv4() { b"IN IP4 " } else { b"IN IP6 " });
+        put_address(self.out, address);
     }
 
     fn start(&mut self, kind: u8) {
@@ -125,9 +138,16 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
     }
 
     pub(super) fn text(&mut self, text: &[u8]) {
+        if memchr3(b'\r', b'\n', 0, text).is_none() {
+            return self.out.put_slice(text);
+        }
         for byte in text {
             self.out.put_u8(if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte });
         }
+    }
+
+    pub(super) fn decimal(&mut self, number: u64) {
+        self.out.put_slice(Decimal::of(number).as_bytes());
     }
 
     pub(super) fn display(&mut self, value: impl Display) {
@@ -135,7 +155,7 @@ impl<'b, B: BufMut> SdpWriter<'b, B> {
     }
 }
 
-/// `fmt::Write` for a buffer, so that numbers and addresses need no string of their own.
+/// `fmt::Write` for a buffer, so that what is seldom written needs no string of its own.
 struct Appender<'b, B: BufMut>(&'b mut B);
 
 impl<B: BufMut> Write for Appender<'_, B> {

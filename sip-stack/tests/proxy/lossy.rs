@@ -323,6 +323,7 @@ impl World {
                     owner: 1,
                     targets: vec![target(PARTIES[1], q[0]), target(PARTIES[2], q[1])],
                     record_route: Some(Bytes::from_static(HOST)),
+                    stamp: None,
                     own_routes: 0,
                     each: Duration::from_secs(3),
                     all: Duration::from_secs(40),

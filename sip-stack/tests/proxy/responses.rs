@@ -178,6 +178,7 @@ fn a_message_that_could_not_be_sent_is_500() {
                     owner: 6,
                     targets: stage.targets.clone(),
                     record_route: None,
+                    stamp: None,
                     own_routes: 0,
                     each: stage.each,
                     all: stage.all,

@@ -163,6 +163,7 @@ impl Stage {
                     owner: 5,
                     targets: self.targets.clone(),
                     record_route: Some(Bytes::from_static(HOST)),
+                    stamp: None,
                     own_routes: own_routes(&request.message, |uri| uri.host == b"192.0.2.1"),
                     each: self.each,
                     all: self.all,

@@ -58,6 +58,9 @@ pub(super) struct Options {
     /// How long it rings.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     ring: Duration,
+    /// Everybody in a pair is watched by somebody of another one, whose lamp has to show each call.
+    #[arg(long)]
+    lamps: bool,
     /// Who hangs up.
     #[arg(long, value_enum, default_value_t = Hangup::Mixed)]
     bye: Hangup,
@@ -163,6 +166,7 @@ fn plan(options: &Options) -> Result<Plan> {
         talk: options.talk,
         hold: options.hold,
         ring: options.ring,
+        lamps: options.lamps,
         bye: match options.bye {
             Hangup::Caller => Bye::Caller,
             Hangup::Callee => Bye::Callee,

@@ -231,6 +231,9 @@ pub enum CommandError {
     /// The call is not connected.
     #[error("call {0} is not connected")]
     NotConnected(CallId),
+    /// The other side of the call is being transferred already.
+    #[error("call {0} is being transferred already")]
+    Transferring(CallId),
     /// There is no such key.
     #[error("there is no key \"{}\"", .0.escape_default())]
     BadDigit(char),

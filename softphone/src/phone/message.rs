@@ -4,12 +4,13 @@
 //! text (415), and messages within calls.
 
 use super::identity::Identity;
+use super::outside::Outside;
 use super::{AccountId, CommandError, Event, Phone, Reason};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
-use sip_stack::endpoint::{Heading, Request};
+use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::transaction::TransactionId;
@@ -72,20 +73,14 @@ impl Phone {
         written.cseq += 1;
         let user_agent = self.settings.user_agent.clone();
         let (Identity { account, registration, digest, .. }, endpoint) = self.identity_mut(written.account);
-        let to = [b"<", &written.target[..], b">"].concat();
-        let heading = Heading {
+        let outside = Outside {
             method: Method::Message,
             uri: &written.target,
             from: &written.from,
-            to: &to,
-            sent_by: &account.sent_by(),
+            to: &written.target,
             sequence: Some((&written.call_id, written.cseq)),
-            max_forwards: 70,
         };
-        let mut draft = endpoint.draft(heading, account.server);
-        for route in registration.service_route() {
-            draft.writer.header(HeaderName::Route, route);
-        }
+        let mut draft = outside.draft(endpoint, account, registration);
         draft.writer.header(HeaderName::UserAgent, user_agent.as_bytes());
         let subject =
             Subject { method: Method::Message, uri: &written.target, body: written.text.as_bytes() };

@@ -28,6 +28,7 @@ mod machine;
 mod message;
 mod outgoing;
 mod output;
+mod outside;
 mod overview;
 mod reason;
 mod registration;

@@ -4,6 +4,7 @@ use super::call::{Call, Calling, Phase};
 use super::digits::takes_info;
 use super::identity::Identity;
 use super::machine::{ALLOW, RINGING_LIMIT, SUPPORTED};
+use super::outside::Outside;
 use super::session::{SDP, Session, description};
 use super::transfer::Sent;
 use super::{
@@ -14,7 +15,6 @@ use bytes::Bytes;
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
 use sip_stack::dialog::DialogId;
-use sip_stack::endpoint::Heading;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method, Status};
 use sip_stack::resolve::Failure;
@@ -97,20 +97,14 @@ impl Phone {
         let user_agent = self.settings.user_agent.clone();
         let (Identity { account, registration, digest, .. }, endpoint) = self.identity_mut(account);
         calling.cseq += 1;
-        let to = [b"<", &calling.target[..], b">"].concat();
-        let heading = Heading {
+        let outside = Outside {
             method: Method::Invite,
             uri: &calling.target,
             from: &calling.from,
-            to: &to,
-            sent_by: &account.sent_by(),
+            to: &calling.target,
             sequence: Some((&calling.call_id, calling.cseq)),
-            max_forwards: 70,
         };
-        let mut draft = endpoint.draft(heading, account.server);
-        for route in registration.service_route() {
-            draft.writer.header(HeaderName::Route, route);
-        }
+        let mut draft = outside.draft(endpoint, account, registration);
         draft.writer.header(HeaderName::Contact, &account.contact());
         draft.writer.header(HeaderName::Allow, ALLOW);
         draft.writer.header(HeaderName::Supported, SUPPORTED);

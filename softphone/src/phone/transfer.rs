@@ -17,6 +17,7 @@ use super::call::{Call, Phase};
 use super::identity::Identity;
 use super::{AccountId, CallId, CommandError, Event, Phone, Reason, Transfers, Unreached};
 use bytes::Bytes;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject, Verdict};
@@ -32,11 +33,16 @@ use sip_stack::transaction::TransactionId;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Transfer {
     asked: Option<TransactionId>,
+    /// When news of it are waited for no more, so that another one may be asked for.
+    until: Time,
     refer_to: Bytes,
     attempt: Attempt,
     /// The call of ours that the other side is to come into.
     pub(super) into: Option<CallId>,
 }
+
+/// How long the other side may take to say what has become of a REFER: longer than anybody rings.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Whoever has sent us to make a call, and wants to hear of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,7 +63,7 @@ pub(super) struct Sent {
 impl Phone {
     /// Sends the other side of a call to a number or address.
     pub(super) fn transfer(&mut self, now: Time, id: CallId, target: &str) -> Result<(), CommandError> {
-        let account = self.connected(id)?;
+        let account = self.transferable(now, id)?;
         let uri = self.identity(account).account.resolve(target);
         let uri = uri.ok_or_else(|| CommandError::BadTarget(target.into()))?;
         self.begin_transfer(now, id, refer_to(&uri, None).into(), None);
@@ -71,7 +77,7 @@ impl Phone {
         id: CallId,
         other: CallId,
     ) -> Result<(), CommandError> {
-        self.connected(id)?;
+        self.transferable(now, id)?;
         let second = self.calls.get(&other).ok_or(CommandError::NoSuchCall(other))?;
         let dialog = second.named_dialog().and_then(|dialog| self.endpoint.dialog(dialog));
         let Some(dialog) = dialog.filter(|_| id != other) else {
@@ -95,7 +101,7 @@ impl Phone {
     /// Takes the other side of the second call into the first one (RFC 3911); the second call ends.
     pub(super) fn merge(&mut self, now: Time, id: CallId, other: CallId) -> Result<(), CommandError> {
         self.connected(id)?;
-        self.connected(other)?;
+        self.transferable(now, other)?;
         let dialog = self.calls.get(&id).and_then(Call::dialog);
         let Some(dialog) = dialog.and_then(|dialog| self.endpoint.dialog(dialog)).filter(|_| id != other)
         else {
@@ -131,8 +137,19 @@ impl Phone {
         call.dialog().map(|_| call.account).ok_or(CommandError::NotConnected(id))
     }
 
+    /// The account of a call whose other side can be sent: it is up, and not on its way already.
+    fn transferable(&self, now: Time, id: CallId) -> Result<AccountId, CommandError> {
+        let account = self.connected(id)?;
+        let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_deref());
+        match transfer {
+            Some(transfer) if now < transfer.until => Err(CommandError::Transferring(id)),
+            Some(_) | None => Ok(account),
+        }
+    }
+
     fn begin_transfer(&mut self, now: Time, id: CallId, refer_to: Bytes, into: Option<CallId>) {
-        let transfer = Transfer { asked: None, refer_to, attempt: Attempt::default(), into };
+        let transfer =
+            Transfer { asked: None, until: now + PATIENCE, refer_to, attempt: Attempt::default(), into };
         self.send_refer(now, id, transfer);
     }
 

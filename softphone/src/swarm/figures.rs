@@ -114,6 +114,10 @@ pub struct Tally {
     pub ears_right: u64,
     /// What some of the others heard.
     pub ear_faults: Vec<Box<str>>,
+    /// Lamps that were looked at during calls, and those that showed them.
+    pub lamps: u64,
+    /// Of these.
+    pub lamps_right: u64,
     /// RTP packets sent.
     pub sent: u64,
     /// RTP packets that came.
@@ -130,6 +134,8 @@ pub struct Tally {
     pub one_way: Spread,
     /// From a tone's beginning at the mouth to its beginning at the ear.
     pub mouth_to_ear: Spread,
+    /// From the answer to the lamp of somebody else.
+    pub lamp: Spread,
     /// How much later than planned packets were sent: the fault of the swarm, not of the server.
     pub late: Spread,
 }
@@ -165,6 +171,8 @@ impl Tally {
             (&mut self.left, other.left),
             (&mut self.ears, other.ears),
             (&mut self.ears_right, other.ears_right),
+            (&mut self.lamps, other.lamps),
+            (&mut self.lamps_right, other.lamps_right),
             (&mut self.sent, other.sent),
             (&mut self.received, other.received),
             (&mut self.lost, other.lost),

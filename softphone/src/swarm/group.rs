@@ -116,6 +116,7 @@ impl Swarm {
     pub(super) fn on_connected(&mut self, now: Time, member: usize) {
         let Some(connected) = self.members.get_mut(member) else { return };
         connected.connected = true;
+        connected.talks_since = Some(now);
         let dialled = connected.dialled.take();
         let Some(place) = connected.group else { return };
         if let Some(dialled) = dialled {
@@ -149,7 +150,7 @@ impl Swarm {
     /// A call of a phone is over.
     pub(super) fn on_ended(&mut self, now: Time, member: usize, ending: &Ending) {
         let Some(ended) = self.members.get_mut(member) else { return };
-        ended.call = None;
+        (ended.call, ended.talks_since) = (None, None);
         let (was_calling, was_connected) =
             (ended.dialled.take().is_some(), core::mem::take(&mut ended.connected));
         let Some(place) = ended.group else { return };
@@ -268,6 +269,9 @@ impl Swarm {
     /// It is time to go.
     fn leave(&mut self, now: Time, place: usize) {
         self.judge(now, place);
+        if self.plan.lamps {
+            self.judge_lamps(place);
+        }
         let Some(group) = self.groups.get_mut(place) else { return };
         group.state = State::Ending;
         group.steps = VecDeque::from([(now + ENDING, Step::GiveUp)]);

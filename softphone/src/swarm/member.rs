@@ -1,5 +1,6 @@
 //! One phone of a swarm: the machine, its call, the sound of it, and what its group knows of it.
 
+use super::lamps::Watching;
 use super::line::{Line, Talker};
 use crate::phone::{Account, AccountError, AutoAnswer, CallId, Input, Phone, Settings};
 use sip_stack::Time;
@@ -21,6 +22,10 @@ pub(super) struct Member {
     /// Since when it is being called from here.
     pub(super) dialled: Option<Time>,
     pub(super) connected: bool,
+    /// Since when it talks, if it does.
+    pub(super) talks_since: Option<Time>,
+    /// Whom it watches, and what it sees.
+    pub(super) watching: Option<Watching>,
     /// It was registered once.
     pub(super) registered: bool,
     /// Frames of its tone that it said, in all its calls.
@@ -51,6 +56,8 @@ impl Member {
             call: None,
             dialled: None,
             connected: false,
+            talks_since: None,
+            watching: None,
             registered: false,
             spoken: 0,
             began: None,

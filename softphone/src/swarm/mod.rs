@@ -14,6 +14,7 @@
 mod ear;
 mod figures;
 mod group;
+mod lamps;
 mod line;
 mod member;
 mod plan;

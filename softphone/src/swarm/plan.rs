@@ -1,5 +1,6 @@
 //! What a swarm does: who calls whom how often and for how long, who meets in which room, and what is expected of it.
 
+use super::lamps::LONG_ENOUGH;
 use crate::phone::Codec;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Plan {
     pub hold: Duration,
     /// How long it rings.
     pub ring: Duration,
+    /// Everybody in a pair is watched by somebody of another one (busy lamps).
+    pub lamps: bool,
     /// Who hangs up.
     pub bye: Bye,
     /// How long rooms stay, and new calls begin, counted from when all are registered.
@@ -100,6 +103,9 @@ pub enum PlanError {
     /// A rate of nothing.
     #[error("--rate and --register-rate must be above 0")]
     Rate,
+    /// Nobody calls for long enough to be seen.
+    #[error("--lamps needs pairs that call each other, with a --talk of {} s or more", LONG_ENOUGH.as_secs())]
+    Lamps,
     /// The hold does not fit into the call.
     #[error("--hold {hold_s} s needs a --talk of {needed_s} s or more")]
     Hold {
@@ -165,6 +171,9 @@ impl Plan {
         if !(self.rate > 0.0 && self.register_rate > 0.0) {
             return Err(PlanError::Rate);
         }
+        if self.lamps && (self.pairs() == 0 || self.talk < LONG_ENOUGH) {
+            return Err(PlanError::Lamps);
+        }
         // Before, and after it, a second to hear each other in.
         let needed = self.hold + Duration::from_secs(4);
         if !self.hold.is_zero() && self.talk < needed {
@@ -228,6 +237,7 @@ pub(super) mod tests {
             talk: Duration::from_secs(5),
             hold: Duration::ZERO,
             ring: Duration::ZERO,
+            lamps: false,
             bye: Bye::Mixed,
             duration: Duration::from_secs(20),
             codec: Codec::Pcmu,
@@ -259,6 +269,9 @@ pub(super) mod tests {
         assert_eq!(two.check(), Err(PlanError::TooFewUsers { needed: 6, users: 3 }));
         assert_eq!(Plan { codec: Codec::Opus, ..plan("1..2") }.check(), Err(PlanError::Codec("opus")));
         assert_eq!(Plan { codec: Codec::Opus, whole: true, ..plan("1..2") }.check(), Ok(()));
+        let lamps = Plan { lamps: true, ..plan("1..2") };
+        assert_eq!(lamps.check(), Ok(()));
+        assert_eq!(Plan { talk: Duration::from_secs(3), ..lamps }.check(), Err(PlanError::Lamps));
         let hold = Plan { hold: Duration::from_secs(2), ..plan("1..2") };
         assert_eq!(hold.check(), Err(PlanError::Hold { hold_s: 2, needed_s: 6 }));
     }

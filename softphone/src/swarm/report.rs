@@ -75,6 +75,10 @@ pub struct Report {
     pub ears_right: u64,
     /// Some of the others.
     pub ear_faults: Vec<Box<str>>,
+    /// Lamps that were looked at during calls.
+    pub lamps: u64,
+    /// Those that showed the call.
+    pub lamps_right: u64,
     /// RTP packets sent.
     pub sent: u64,
     /// RTP packets that came.
@@ -93,6 +97,8 @@ pub struct Report {
     pub one_way_ms: SpreadMs,
     /// From a tone's beginning at the mouth to that at the ear.
     pub mouth_to_ear_ms: SpreadMs,
+    /// From the answer to the lamp of somebody else.
+    pub lamp_ms: SpreadMs,
     /// How late the swarm sent.
     pub late_ms: SpreadMs,
 }
@@ -134,6 +140,8 @@ impl Report {
             ears: tally.ears,
             ears_right: tally.ears_right,
             ear_faults: tally.ear_faults,
+            lamps: tally.lamps,
+            lamps_right: tally.lamps_right,
             sent: tally.sent,
             received: tally.received,
             lost: tally.lost,
@@ -143,6 +151,7 @@ impl Report {
             setup_ms: SpreadMs::of(&tally.setup),
             one_way_ms: SpreadMs::of(&tally.one_way),
             mouth_to_ear_ms: SpreadMs::of(&tally.mouth_to_ear),
+            lamp_ms: SpreadMs::of(&tally.lamp),
             late_ms: SpreadMs::of(&tally.late),
         }
     }
@@ -166,6 +175,10 @@ fn expectations(plan: &Plan, tally: &Tally, lost_percent: f64) -> Vec<Expectatio
         let members = plan.in_rooms() as u64;
         expectations.push(all("rooms joined", members, tally.joined));
         expectations.push(all("rooms left as planned", members, tally.left));
+    }
+    if plan.lamps {
+        let lamps = all("lamps show who talks", tally.lamps, tally.lamps_right);
+        expectations.push(Expectation { passed: lamps.passed && tally.lamps > 0, ..lamps });
     }
     let failures: u64 = tally.failures.values().sum();
     expectations.push(Expectation {
@@ -218,6 +231,7 @@ impl fmt::Display for Report {
             ("set-up", self.setup_ms),
             ("one-way delay", self.one_way_ms),
             ("mouth to ear", self.mouth_to_ear_ms),
+            ("lamp", self.lamp_ms),
             ("sent late", self.late_ms),
         ] {
             let SpreadMs { count, p50, p95, p99, max } = spread;

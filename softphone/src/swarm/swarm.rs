@@ -138,7 +138,7 @@ impl Swarm {
         }
         let pairs = groups.iter().enumerate().filter(|(_, group)| matches!(group.kind, Kind::Pair { .. }));
         let wait = Duration::from_secs_f64(members.len() as f64 / plan.register_rate) + ENDING;
-        Ok(Swarm {
+        let mut swarm = Swarm {
             idle: pairs.map(|(place, _)| place).collect(),
             active: 0,
             tally: Tally { phones: members.len() as u64, ..Tally::default() },
@@ -151,7 +151,11 @@ impl Swarm {
             plan,
             members,
             groups,
-        })
+        };
+        if swarm.plan.lamps {
+            swarm.light_lamps(now);
+        }
+        Ok(swarm)
     }
 
     /// What was counted, once everything is over.
@@ -361,6 +365,7 @@ impl Swarm {
                     self.on_ended(now, phone, &ending);
                 }
             }
+            Event::Watch { news, .. } => self.on_watched(now, phone, &news),
             Event::HoldFailed { reason, .. } => self.tally.fail(&reason.to_string()),
             Event::TurnedAway { .. } => self.tally.fail("A phone that was called was busy."),
             Event::Unregistered { .. }
@@ -369,7 +374,6 @@ impl Swarm {
             | Event::HeldByPeer { .. }
             | Event::Transferred { .. }
             | Event::Message { .. }
-            | Event::Watch { .. }
             | Event::MessageTaken { .. }
             | Event::MessageFailed { .. }
             | Event::TransferFailed { .. }

@@ -14,14 +14,16 @@ use super::seats::Seat;
 use super::serve::Served;
 use super::session::Session;
 use super::speech::Speech;
+use super::stages::{Diverted, Later, Member};
 use super::streams::Streams;
 use super::takeover::Replaced;
 use super::transfer::Referred;
-use crate::config::{DomainId, Dtmf, Latching, Recording};
+use crate::config::{CallLimits, DomainId, Dtmf, Latching, Recording};
 use crate::core::Event;
 use crate::core::command::CommandId;
 use crate::core::environment::Environment;
 use crate::registrar::Way;
+use crate::routing::Counted;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use media::{LegFigures, LegId};
@@ -107,6 +109,8 @@ pub(super) struct Invitation {
 pub(super) struct Target {
     /// The ways to it, tried one after the other (RFC 5626 §7); at least one.
     pub(super) ways: SmallVec<[Way; 1]>,
+    /// Who it is, where several ring together.
+    pub(super) member: Option<Arc<Member>>,
 }
 
 /// Whom the call is for.
@@ -131,6 +135,16 @@ pub(super) struct Destination {
     pub(super) ring_s: u32,
     /// How calls to it are recorded, if they are.
     pub(super) record: Option<Recording>,
+    /// What the caller shows to a peer instead of what it is.
+    pub(super) caller_id: Option<Box<str>>,
+    /// The limits of the peer, under which the call is counted.
+    pub(super) counted: Option<Box<(Counted, CallLimits)>>,
+    /// Who has sent the call on, the first one first.
+    pub(super) diverted: Vec<Diverted>,
+    /// The caller is to enter where it is served when others have not answered.
+    pub(super) enters: bool,
+    /// What comes after.
+    pub(super) later: Option<Box<Later>>,
 }
 
 impl Destination {
@@ -177,8 +191,10 @@ pub struct Call {
     pub(super) domain: DomainId,
     /// Its name, which outlives its removal from the configuration.
     pub(super) domain_name: Arc<str>,
-    /// The user who calls.
+    /// The user who calls, or the number of who calls from a peer (`caller_leg.is_peer`).
     pub(super) caller: Box<str>,
+    /// Whose calls it is counted under.
+    pub(super) counted: Vec<Counted>,
     /// The caller does not want to be known (RFC 3323).
     pub(super) anonymous: bool,
     /// Nor does the callee: it called somebody so, and was transferred.
@@ -322,8 +338,11 @@ impl Call {
     /// When a call that is not answered has waited long enough for what it waits for.
     pub(super) fn patience(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Ringing(ring) => Some(ring.deadline),
-            Phase::Locating => Some(self.started + LOCATING),
+            Phase::Ringing(ring) => Some(ring.patience()),
+            Phase::Locating => {
+                let since = self.destination.peer.as_ref().map_or(self.started, |peer| peer.since);
+                Some(since + LOCATING)
+            }
             Phase::Refusing { until, .. } => Some(*until),
             Phase::Reserving => self.recall_deadline(),
             Phase::Served | Phase::Talking { .. } | Phase::Ended => None,

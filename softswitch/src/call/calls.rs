@@ -363,6 +363,7 @@ impl Calls {
     /// Arms the timer of a call that something happened to; a call that is over leaves its record and goes.
     pub(super) fn settle(&mut self, env: &mut Environment, id: Option<CallId>) {
         let Some(id) = id else { return };
+        self.enter_late(env, id);
         self.attend_referral(env, id);
         self.replace(env, id);
         self.join_in(env, id);
@@ -372,6 +373,7 @@ impl Calls {
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
+            self.uncount(env, id);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
                 self.numbers.remove(&call.number);

@@ -4,12 +4,12 @@
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::recording::NotRecorded;
-use super::setup;
 use super::speech::About;
 use super::transfer::{News, Other};
 use crate::core::command::{Actor, CallRef, CallState, CallView, Field, PartyView, Refused};
 use crate::core::environment::Environment;
 use crate::registrar::{Named, Registrar};
+use crate::routing::Caller;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
@@ -181,11 +181,16 @@ impl Calls {
         }
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         let number = Bytes::copy_from_slice(number.as_bytes());
-        let destination = setup::route(env, registrar, call.domain, &Named::number(number.clone()))
+        let user = call.party(side).ok_or(Refused::WrongState)?.user;
+        let caller = Caller::User(core::str::from_utf8(&user).map_err(|_| Refused::WrongState)?);
+        let (domain, named) = (call.domain, Named::number(number.clone()));
+        let led = self
+            .lead_to(env, registrar, domain, caller, 0, &named)
             .map_err(|refused| refused_by(refused.status))?;
+        let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let news = News::silent(env, call);
-        let wanted = Ok((number, destination));
+        let wanted = Ok((number, led.destination));
         let new = self.call_for(env, Some(registrar), (id, side), (&request, transaction), wanted, news);
         new.ok_or(Refused::TooMany)
     }

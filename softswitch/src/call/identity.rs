@@ -7,6 +7,7 @@
 //! media; refusing what is `critical`.
 
 use super::call::Call;
+use super::stages::Member;
 use crate::core::environment::escape_user;
 use sip_stack::header::HeaderName;
 use sip_stack::message::Writer;
@@ -16,24 +17,36 @@ const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
 impl Call {
     /// From of a request to the callee. `host`: that of the domain, as the callee should see it.
-    pub(super) fn shown_caller(&self, host: &[u8]) -> Vec<u8> {
-        if self.anonymous { ANONYMOUS.to_vec() } else { self.known_caller(host) }
+    pub(super) fn shown_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
+        if self.anonymous { ANONYMOUS.to_vec() } else { self.known_caller(host, member) }
     }
 
     /// The user part of our Contact to the callee.
-    pub(super) fn shown_user(&self) -> &[u8] {
-        if self.anonymous { b"anonymous" } else { self.caller.as_bytes() }
+    pub(super) fn shown_user<'a>(&'a self, member: Option<&'a Member>) -> &'a [u8] {
+        if self.anonymous { b"anonymous" } else { self.number_shown(member).as_bytes() }
     }
 
-    fn known_caller(&self, host: &[u8]) -> Vec<u8> {
-        let caller = escape_user(self.caller.as_bytes());
+    /// The number of the caller as who is called should see it.
+    fn number_shown<'a>(&'a self, member: Option<&'a Member>) -> &'a str {
+        let own = match member {
+            Some(member) => &member.caller_id,
+            None => &self.destination.caller_id,
+        };
+        own.as_deref().unwrap_or(&self.caller)
+    }
+
+    fn known_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
+        let caller = escape_user(self.number_shown(member).as_bytes());
         let address = [&self.caller_name[..], b" <sip:", &caller, b"@", host, b">"].concat();
         address.trim_ascii_start().to_vec()
     }
 
     /// Passes on where the call was aimed before (RFC 7044 §6, RFC 5806 §5), but not to peers: they may charge whom a user names there.
-    pub(super) fn pass_history(&self, writer: &mut Writer) {
-        if self.anonymous || self.destination.peer.is_some() || self.referred.is_some() {
+    pub(super) fn pass_history(&self, host: &[u8], member: Option<&Member>, writer: &mut Writer) {
+        let is_peer = self.destination.peer.is_some() || member.is_some_and(|member| member.is_peer);
+        let is_trusted = self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
+        self.write_diversions(host, !is_peer || is_trusted, writer);
+        if is_peer || self.anonymous || self.referred.is_some() {
             return;
         }
         writer.copy(HeaderName::HistoryInfo, self.invite());
@@ -46,7 +59,7 @@ impl Call {
         if !is_trusted {
             return;
         }
-        writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host));
+        writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host, None));
         if self.anonymous {
             writer.header(HeaderName::Privacy, b"id");
         }

@@ -11,13 +11,12 @@
 use super::call::{CallId, Destination, Phase, Side, call_of};
 use super::calls::Calls;
 use super::serve::Served;
-use crate::config::{self, DomainId};
+use crate::config::DomainId;
 use crate::core::environment::Environment;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use sip_stack::header::Join;
 use sip_stack::message::{Message, Status};
-use smallvec::SmallVec;
 
 /// How many may join a call.
 const GUESTS: usize = 8;
@@ -25,19 +24,7 @@ const GUESTS: usize = 8;
 impl Destination {
     /// The room of a call that is up.
     pub(super) fn joining(host: CallId, callee: &Bytes) -> Destination {
-        Destination {
-            targets: SmallVec::new(),
-            peer: None,
-            service: None,
-            refusal: None,
-            replaces: None,
-            joins: Some(host),
-            user: callee.clone(),
-            latching: config::Latching::default(),
-            dtmf: config::Dtmf::default(),
-            ring_s: 0,
-            record: None,
-        }
+        Destination { joins: Some(host), ..Destination::nobody(callee) }
     }
 }
 
@@ -71,7 +58,8 @@ impl Calls {
         let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
         let is_up = matches!(call.phase, Phase::Talking { .. }) && call.domain == domain;
         call.side_of(dialog).filter(|_| is_up).ok_or(gone)?;
-        let is_own = *call.caller == *user || call.destination.user == user.as_bytes();
+        let is_caller = *call.caller == *user && !call.caller_leg.is_peer;
+        let is_own = is_caller || call.destination.user == user.as_bytes();
         let may_join = is_own || env.domain(domain).is_some_and(|domain| domain.join);
         if may_join { Ok(id) } else { Err(Status::FORBIDDEN) }
     }

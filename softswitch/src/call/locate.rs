@@ -16,6 +16,7 @@ use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use sip_stack::Time;
 use sip_stack::message::Status;
 use sip_stack::resolve::{self, Exhausted, Failure, Host, LocationId, TransportSet};
 use sip_stack::table::Id;
@@ -42,6 +43,8 @@ pub(super) struct Located {
     trusted: bool,
     /// What the server tried last failed with.
     failed: Status,
+    /// Since when it is looked for.
+    pub(super) since: Time,
 }
 
 /// What may be used on the way to a peer.
@@ -65,6 +68,7 @@ impl Located {
             overload_control: peer.overload_control,
             trusted: peer.trusted,
             failed: Status::SERVER_INTERNAL_ERROR,
+            since: Time::default(),
         }
     }
 
@@ -80,30 +84,22 @@ impl Located {
 }
 
 impl Calls {
-    /// Hands what the resolver found to the calls that asked; whether it had anything to tell.
-    pub(crate) fn drain_locations(&mut self, env: &mut Environment) -> bool {
-        let mut any = false;
-        while let Some(output) = env.resolver.poll_output() {
-            any = true;
-            match output {
-                resolve::Output::Query(query) => env.push(Output::Resolve(query)),
-                resolve::Output::Target { id, target } => {
-                    let id = call_at(id);
-                    if let Some(call) = self.table.get_mut(id) {
-                        call.handle_target(env, &target);
-                    }
-                    self.settle(env, Some(id));
-                }
-                resolve::Output::Exhausted { id, reason } => {
-                    let id = call_at(id);
-                    if let Some(call) = self.table.get_mut(id) {
-                        call.handle_exhausted(env, reason);
-                    }
-                    self.settle(env, Some(id));
-                }
-            }
+    /// A server that the resolver found for a call.
+    pub(crate) fn handle_target(&mut self, env: &mut Environment, id: LocationId, target: &resolve::Target) {
+        let id = call_at(id);
+        if let Some(call) = self.table.get_mut(id) {
+            call.handle_target(env, target);
         }
-        any
+        self.settle(env, Some(id));
+    }
+
+    /// There is no further server for a call.
+    pub(crate) fn handle_exhausted(&mut self, env: &mut Environment, id: LocationId, reason: Exhausted) {
+        let id = call_at(id);
+        if let Some(call) = self.table.get_mut(id) {
+            call.handle_exhausted(env, reason);
+        }
+        self.settle(env, Some(id));
     }
 }
 
@@ -141,9 +137,8 @@ impl Call {
         let way = Way { uri: peer.uri.clone(), flow, path: Box::default() };
         match &self.phase {
             Phase::Locating => {
-                self.destination.targets = smallvec![Target { ways: smallvec![way] }];
-                self.phase = Phase::Reserving;
-                self.reserve(env);
+                self.destination.targets = smallvec![Target { ways: smallvec![way], member: None }];
+                self.call_targets(env);
             }
             Phase::Ringing(_) => {
                 let Some(target) = self.destination.targets.first_mut() else { return };
@@ -184,7 +179,9 @@ impl Call {
                         Status::SERVER_INTERNAL_ERROR
                     }
                 };
-                self.refuse_caller(env, status, EndedBy::Switch);
+                if !self.next_stage(env, status) {
+                    self.refuse_caller(env, status, EndedBy::Switch);
+                }
             }
             Phase::Ringing(_) => self.handle_no_more_ways(env, status),
             Phase::Reserving

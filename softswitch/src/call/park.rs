@@ -10,22 +10,22 @@
 
 use super::call::{Call, CallId, Destination, Phase, Side};
 use super::calls::Calls;
+use super::led::phones;
 use super::serve::Served;
-use super::setup;
 use super::speech::About;
 use super::takeover::Replaced;
 use super::transfer::{News, Referred};
-use crate::config::{self, DomainId, Service, Sounds};
+use crate::config::{DomainId, Service, Sounds};
 use crate::core::command::Refused;
 use crate::core::environment::Environment;
 use crate::core::{Event, Parking};
 use crate::prompts::What;
-use crate::registrar::{Named, Registrar};
+use crate::registrar::Registrar;
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
-use smallvec::SmallVec;
+
 use std::collections::BTreeMap;
 
 /// So often who parked a call is called.
@@ -57,19 +57,7 @@ pub(super) struct Leaving {
 impl Destination {
     /// A slot.
     fn parking(served: Served, number: &Bytes) -> Destination {
-        Destination {
-            targets: SmallVec::new(),
-            peer: None,
-            service: Some(served),
-            refusal: None,
-            replaces: None,
-            joins: None,
-            user: number.clone(),
-            latching: config::Latching::default(),
-            dtmf: config::Dtmf::default(),
-            ring_s: 0,
-            record: None,
-        }
+        Destination { service: Some(served), ..Destination::nobody(number) }
     }
 }
 
@@ -207,8 +195,7 @@ impl Calls {
         };
         parked.returns += 1;
         let (slot, by) = (parked.slot, parked.by.clone());
-        let to = setup::route(env, registrar, domain, &Named::number(by.clone())).ok();
-        let Some(to) = to.filter(|to| !to.is_served() && to.peer.is_none()) else {
+        let Some(to) = phones(env, registrar, domain, &by, None) else {
             // Nobody is there: it waits on.
             if let Some(served) = &mut call.destination.service {
                 served.ends_at =

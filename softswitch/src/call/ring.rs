@@ -35,9 +35,11 @@ use smallvec::SmallVec;
 pub(super) struct Ring {
     pub(super) branches: SmallVec<[Branch; 1]>,
     /// When we give up.
-    pub(super) deadline: Time,
+    deadline: Time,
+    /// Targets that do not ring yet, and when they do.
+    pub(super) waiting: SmallVec<[(Time, usize); 0]>,
     /// The best failure so far (§16.7 step 6).
-    best: Option<Status>,
+    pub(super) best: Option<Status>,
     /// Early media are flowing: the answer that the caller got in a provisional response. The 2xx repeats it (RFC 3261
     /// §13.2.1).
     early: Option<Bytes>,
@@ -47,15 +49,17 @@ pub(super) struct Ring {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Branch {
     /// The phone, and the way to it, by their places in the destination.
-    target: usize,
+    pub(super) target: usize,
     way: usize,
     pub(super) transaction: TransactionId,
     pub(super) flow: Flow,
     pub(super) session: Session,
     /// Early dialogs: several when the target forks.
     pub(super) dialogs: SmallVec<[DialogId; 1]>,
+    /// When it stops to ring before the others do.
+    pub(super) until: Option<Time>,
     /// Has ended with a failure.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 /// A server that is spared counts as one that has too much to do now.
@@ -63,7 +67,7 @@ const SHED: Failure = Failure::Unavailable { retry_after: None };
 
 /// What became of an INVITE of ours.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
-enum Invited {
+pub(super) enum Invited {
     Sent(Branch),
     /// Too large for a datagram.
     TooLarge,
@@ -80,9 +84,18 @@ impl Call {
             self.caller_leg.session.port = self.media(Side::Caller).port;
         }
         let mut branches = SmallVec::new();
+        let mut waiting = SmallVec::new();
         let mut too_large = false;
         let mut shed = false;
         for target in 0..self.destination.targets.len() {
+            if let Some(at) = self.begins_at(env.now, target) {
+                waiting.push((at, target));
+                continue;
+            }
+            if !self.count_member(env, target) {
+                shed = true;
+                continue;
+            }
             match self.open_next(env, target, 0) {
                 Invited::Sent(branch) => branches.push(branch),
                 Invited::TooLarge => too_large = true,
@@ -91,18 +104,21 @@ impl Call {
             }
         }
         let deadline = env.now + Duration::from_secs(u64::from(self.destination.ring_s));
-        let nobody = branches.is_empty();
-        self.phase = Phase::Ringing(Ring { branches, deadline, best: None, early: None });
+        let nobody = branches.is_empty() && waiting.is_empty();
+        let early = self.destination.later.as_mut().and_then(|later| later.early.take());
+        self.phase = Phase::Ringing(Ring { branches, deadline, waiting, best: None, early });
         let reason = if shed { Status::SERVICE_UNAVAILABLE } else { Status::TEMPORARILY_UNAVAILABLE };
         if too_large {
             self.locate_streams(env);
-        } else if nobody && !self.fail_target(env, SHED, reason) {
+        } else if nobody && !self.fail_target(env, SHED, reason) && !self.next_stage(env, reason) {
             self.refuse_caller(env, for_caller(reason), EndedBy::Switch);
+        } else if !nobody {
+            self.hurry(env);
         }
     }
 
     /// Sends an INVITE on the first of the ways to a phone, from `way` on, whose server has not asked to be sent less.
-    fn open_next(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+    pub(super) fn open_next(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
         let ways = self.destination.targets.get(target).map_or(0, |target| target.ways.len());
         let mut spared = Invited::NoWay;
         for way in way..ways {
@@ -134,8 +150,10 @@ impl Call {
         let flow = *flow;
         let sent_by = env.sent_by(&flow);
         let host = env.uri_host(self.domain, &flow);
-        let from = self.shown_caller(&host);
-        let to = [b"<sip:", escape_user(&self.destination.user).as_slice(), b"@", &host, b">"].concat();
+        let member = self.member(target);
+        let from = self.shown_caller(&host, member);
+        let user = member.map_or(&self.destination.user, |member| &member.user);
+        let to = [b"<sip:", escape_user(user).as_slice(), b"@", &host, b">"].concat();
         let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
         let heading = Heading {
             method: Method::Invite,
@@ -151,17 +169,18 @@ impl Call {
         for hop in path {
             draft.writer.header(HeaderName::Route, hop);
         }
-        draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(), &flow));
+        draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(member), &flow));
         write_abilities(&mut draft.writer);
         packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
         self.assert_identity(&host, &mut draft.writer);
-        self.pass_history(&mut draft.writer);
+        self.pass_history(&host, member, &mut draft.writer);
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
         }
         timer.write_request(&mut draft.writer);
         sign_request(&mut draft.writer);
-        let (id, dtmf) = (env.endpoint.random().next_u64(), self.destination.dtmf);
+        let dtmf = self.member(target).map_or(self.destination.dtmf, |member| member.dtmf);
+        let id = env.endpoint.random().next_u64();
         let mut session = Session::new(id, env.media_address(&flow), dtmf, timer);
         session.port = self.media(Side::Callee).port;
         let caller = self.caller_leg.session.remote.as_ref();
@@ -178,8 +197,8 @@ impl Call {
             return Invited::Shed;
         }
         let transaction = env.endpoint.request(env.now, draft, self.owner());
-        let dialogs = SmallVec::new();
-        Invited::Sent(Branch { target, way, transaction, flow, session, dialogs, failed: false })
+        let (dialogs, until) = (SmallVec::new(), self.stops_at(env.now, target));
+        Invited::Sent(Branch { target, way, transaction, flow, session, dialogs, until, failed: false })
     }
 
     /// A response to one of our INVITEs. Returns whether it was this call's business.
@@ -195,6 +214,10 @@ impl Call {
         let Some(index) = ring.branches.iter().position(|branch| branch.transaction == transaction) else {
             return false;
         };
+        if ring.branches[index].failed {
+            // It was given up: a success is refused by whoever has no other use for it.
+            return !status.is_success();
+        }
         if let Some(dialog) = dialog
             && !ring.branches[index].dialogs.contains(&dialog)
         {
@@ -283,12 +306,14 @@ impl Call {
     }
 
     fn early_media(&mut self, env: &mut Environment, index: usize, response: &Message) -> Option<Bytes> {
+        let dtmf = self.member_in(index).map_or(self.destination.dtmf, |member| member.dtmf);
+        let latching = self.member_in(index).map(|member| member.latching.clone());
         let Phase::Ringing(ring) = &mut self.phase else { return None };
         if ring.early.is_some() {
             // The first one wins; the caller has its answer.
             return None;
         }
-        let remote = without_keys(self.destination.dtmf, read(response).ok().flatten()?);
+        let remote = without_keys(dtmf, read(response).ok().flatten()?);
         let caller = self.caller_leg.session.remote.as_ref()?;
         let (ours, known) = (Formats::from(caller), Formats::from(&remote));
         let agreement = Agreement::between(&ours, &known, [Some(caller), Some(&remote)], transcodes(env))?;
@@ -299,7 +324,8 @@ impl Call {
         branch.session.keep(response, self.streams.is_some());
         let (flow, theirs) = (branch.flow, branch.session.theirs.clone());
         let wanted = self.caller_leg.session.wants_keys();
-        let params = branch.session.params(&branch.flow, &self.destination.latching, wanted);
+        let latching = latching.as_ref().unwrap_or(&self.destination.latching);
+        let params = branch.session.params(&branch.flow, latching, wanted);
         env.media(Command::Configure { leg: self.media(Side::Callee).id, params });
         if self.invite().body().is_empty() {
             // What the caller was offered it has answered with its PRACK (`early`).
@@ -356,6 +382,9 @@ impl Call {
         let Phase::Ringing(ring) = core::mem::replace(&mut self.phase, Phase::Ended) else { return };
         let mut ring = ring;
         let mut branch = ring.branches.remove(index);
+        let is_peer =
+            self.destination.peer.is_some() || self.member(branch.target).is_some_and(|it| it.is_peer);
+        self.settle_on(env, branch.target);
         let sent_by = env.sent_by(&branch.flow);
         env.endpoint.acknowledge(dialog, response, &sent_by);
         for early in branch.dialogs.iter().filter(|early| **early != dialog) {
@@ -378,7 +407,6 @@ impl Call {
         let latching = self.destination.latching.clone();
         let early = ring.early.take();
         let (session, flow) = (branch.session, branch.flow);
-        let is_peer = self.destination.peer.is_some();
         self.phase = Phase::Talking {
             callee: Leg { dialog, flow, latching, session, refresh: None, is_peer, awaiting_answer: false },
         };
@@ -471,12 +499,29 @@ impl Call {
         }
         ring.best = Some(better(ring.best, status));
         self.close_branch(env, index);
+        let is_one_of_several = self.member_in(index).is_some();
+        if is_one_of_several && status.code() >= 600 {
+            self.give_up_member(env, index, &reason::of(status));
+        }
+        // §16.7 step 5: a 6xx ends the search, but for other people's phones.
+        let ends_all = status.code() >= 600 && !is_one_of_several;
         let Phase::Ringing(ring) = &mut self.phase else { return };
-        // §16.7 step 5: a 6xx ends the search.
-        if status.code() >= 600 || ring.branches.iter().all(|branch| branch.failed) {
-            let best = ring.best.map_or(Status::TEMPORARILY_UNAVAILABLE, for_caller);
+        let is_nobody_left = ring.branches.iter().all(|branch| branch.failed);
+        if is_nobody_left && !ends_all && !ring.waiting.is_empty() {
+            return self.hurry(env);
+        }
+        if ends_all || is_nobody_left {
             ring.give_up_because(env, &reason::of(status));
-            self.refuse_caller(env, best, EndedBy::Callee);
+            self.give_way(env, EndedBy::Callee);
+        }
+    }
+
+    /// Nobody of this stage answers any more: the next one begins, or the caller is refused with the best failure.
+    pub(super) fn give_way(&mut self, env: &mut Environment, by: EndedBy) {
+        let Phase::Ringing(ring) = &self.phase else { return };
+        let best = ring.best.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+        if !self.next_stage(env, best) {
+            self.refuse_caller(env, for_caller(best), by);
         }
     }
 
@@ -523,7 +568,9 @@ impl Call {
     pub(super) fn handle_no_more_ways(&mut self, env: &mut Environment, status: Status) {
         match &self.phase {
             Phase::Ringing(ring) if ring.branches.is_empty() => {
-                self.refuse_caller(env, for_caller(status), EndedBy::Switch);
+                if !self.next_stage(env, status) {
+                    self.refuse_caller(env, for_caller(status), EndedBy::Switch);
+                }
             }
             Phase::Ringing(_) => self.on_failure(env, 0, status),
             Phase::Locating
@@ -555,7 +602,7 @@ impl Call {
     }
 
     /// Another INVITE will take the place of one that has failed.
-    fn close_branch(&mut self, env: &mut Environment, index: usize) {
+    pub(super) fn close_branch(&mut self, env: &mut Environment, index: usize) {
         let Phase::Ringing(ring) = &mut self.phase else { return };
         let Some(branch) = ring.branches.get_mut(index) else { return };
         branch.failed = true;
@@ -570,14 +617,24 @@ impl Call {
             return;
         }
         match &mut self.phase {
-            Phase::Locating => self.refuse_caller(env, Status::SERVER_TIME_OUT, EndedBy::Switch),
+            Phase::Locating => {
+                if !self.next_stage(env, Status::SERVER_TIME_OUT) {
+                    self.refuse_caller(env, Status::SERVER_TIME_OUT, EndedBy::Switch);
+                }
+            }
             Phase::Refusing { status, .. } => {
                 let status = *status;
                 self.refuse_caller(env, status, EndedBy::Switch);
             }
+            Phase::Ringing(ring) if ring.deadline > env.now => {
+                self.hurry(env);
+                self.stop_late(env);
+            }
             Phase::Ringing(ring) => {
                 ring.give_up(env);
-                self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
+                if !self.next_stage(env, Status::TEMPORARILY_UNAVAILABLE) {
+                    self.refuse_caller(env, Status::TEMPORARILY_UNAVAILABLE, EndedBy::Switch);
+                }
             }
             Phase::Reserving => self.reserve_again(env),
             Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
@@ -586,6 +643,13 @@ impl Call {
 }
 
 impl Ring {
+    /// When something has to be done: somebody else rings, somebody stops, or all do.
+    pub(super) fn patience(&self) -> Time {
+        let waiting = self.waiting.iter().map(|(at, _)| *at);
+        let live = self.branches.iter().filter(|branch| !branch.failed);
+        waiting.chain(live.filter_map(|branch| branch.until)).fold(self.deadline, Time::min)
+    }
+
     /// Whether the caller hears a phone that rings.
     pub(super) const fn is_heard(&self) -> bool {
         self.early.is_some()
@@ -618,7 +682,7 @@ impl Ring {
 }
 
 /// §16.7 step 6: 6xx before all others, then the lowest class; within it, the first.
-fn better(known: Option<Status>, new: Status) -> Status {
+pub(super) fn better(known: Option<Status>, new: Status) -> Status {
     let rank = |status: Status| match status.code() / 100 {
         6 => 0,
         class => class,

@@ -8,15 +8,14 @@
 //! If either of two does not want to be known (RFC 3323), neither is told to those who watch the other one, nor can a watcher of both tell
 //! that they are in one call, but by the moment: what names a seat in documents is hashed with a key of ours.
 //!
-//! Left out on purpose: parties behind peers, who are no users; on whose account a call is on hold. Not yet: calls that the switch
-//! passes on as a proxy (`proxied`), whose users are shown as idle.
+//! Calls that the switch passes on as a proxy have seats, too (`proxied/seats.rs`); their numbers are of one row with those of calls here.
+//! Left out on purpose: parties behind peers, who are no users; on whose account a call is on hold.
 
 use super::call::{Call, CallId, Ending, Phase, Side};
 use super::calls::Calls;
 use crate::config::{DomainId, Service};
 use crate::core::environment::{Environment, brief};
 use crate::store::EndedBy;
-use media::LegId;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::event::body::dialog_info::StateEvent;
@@ -52,11 +51,11 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seat {
     /// Whose, by [`subject_key`].
-    subject: u128,
-    place: Place,
-    stage: Stage,
-    /// The other party: another one may take its place.
-    other: LegId,
+    pub(crate) subject: u128,
+    pub(crate) place: Place,
+    pub(crate) stage: Stage,
+    /// Names the other party as it is shown: another one may take its place.
+    pub(crate) other: u64,
 }
 
 /// Something has happened on a seat.
@@ -64,12 +63,21 @@ pub(crate) struct Seat {
 pub(crate) struct SeatNews {
     /// Whose.
     pub(crate) subject: u128,
-    pub(crate) call: CallId,
+    pub(crate) call: SeatedIn,
     /// What names the seat for ever.
     pub(crate) number: u64,
     pub(crate) place: Place,
     /// How it has ended, if it has.
     pub(crate) over: Option<Over>,
+}
+
+/// The call that a seat is in, by its number in the table that it is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeatedIn {
+    /// One of ours.
+    Anchored(CallId),
+    /// One that passes through.
+    Passing(u64),
 }
 
 /// How a seat has ended.
@@ -117,14 +125,18 @@ impl Call {
         let Some(domain) = env.domain(self.domain).filter(|_| self.ending.is_none()) else { return seats };
         let mut sit = |name: &str, place, stage| {
             let subject = subject_key(env.endpoint.hasher(), self.domain, name);
-            let other = if place == Place::Callee { Side::Caller } else { Side::Callee };
-            seats.push(Seat { subject, place, stage, other: self.media(other).id });
+            seats.push(Seat { subject, place, stage, other: self.shown_as(env, place) });
         };
         let [caller, callee] = self.stages();
         if let Some(stage) = caller.filter(|_| !self.caller_leg.is_peer && !self.is_held_elsewhere()) {
             sit(&self.caller, Place::Caller, stage);
         }
-        if let Some(stage) = callee
+        for member in self.members_that_ring() {
+            if let Some((user, _)) = domain.user(member) {
+                sit(user, Place::Callee, Stage::Early);
+            }
+        }
+        if let Some(stage) = callee.filter(|_| !self.rings_several())
             && let Some((user, _)) = domain.user(&self.destination.user).filter(|_| self.calls_user())
         {
             sit(user, Place::Callee, stage);
@@ -151,8 +163,17 @@ impl Call {
         }
     }
 
+    /// What the other party of a seat is shown as, in a number.
+    fn shown_as(&self, env: &Environment, place: Place) -> u64 {
+        let user = match place {
+            Place::Caller => &*self.destination.user,
+            Place::Callee | Place::Member => self.caller.as_bytes(),
+        };
+        shown_as(env, user, self.anonymous || self.callee_anonymous)
+    }
+
     /// Whether a user of ours is called, as far as it is not a peer or the switch itself.
-    fn calls_user(&self) -> bool {
+    pub(super) fn calls_user(&self) -> bool {
         match &self.phase {
             Phase::Talking { callee } => !callee.is_peer,
             Phase::Locating
@@ -181,15 +202,7 @@ impl Call {
         };
         party.display = party.display.map(|name| brief(&name).into());
         let since: Time = self.answered.unwrap_or(self.started);
-        let number = number_of(self.number, seat.place);
-        Seen {
-            number,
-            alias: env.endpoint.hasher().hash(&[b"seat", &number.to_be_bytes()]) as u64,
-            place: seat.place,
-            stage: seat.stage,
-            party,
-            since_unix_ms: env.unix_ms(since),
-        }
+        Seen::new(env, self.number, seat, party, since)
     }
 
     /// How the seat has ended: with the call, or because somebody else sits there.
@@ -197,17 +210,39 @@ impl Call {
         let Some(Ending { status, by, .. }) = self.ending else {
             return Over { event: Some(StateEvent::Replaced), status: None };
         };
+        Over::with_the_call(place, self.answered.is_some(), status, by)
+    }
+}
+
+impl Over {
+    /// How a seat ends with its call.
+    pub(crate) fn with_the_call(place: Place, was_answered: bool, status: Status, by: EndedBy) -> Over {
         let side = if place == Place::Callee { Side::Callee } else { Side::Caller };
-        let event = match (self.answered, by) {
-            (None, EndedBy::Caller) => Some(StateEvent::Cancelled),
-            (None, EndedBy::Callee) => Some(StateEvent::Rejected),
-            (None, EndedBy::Switch) if status == Status::REQUEST_TIMEOUT => Some(StateEvent::Timeout),
-            (None, EndedBy::Switch) => Some(StateEvent::Rejected),
-            (Some(_), EndedBy::Switch) => Some(StateEvent::Error),
-            (Some(_), by) if by == side.ended_by() => Some(StateEvent::LocalBye),
-            (Some(_), EndedBy::Caller | EndedBy::Callee) => Some(StateEvent::RemoteBye),
+        let event = match (was_answered, by) {
+            (false, EndedBy::Caller) => StateEvent::Cancelled,
+            (false, EndedBy::Switch) if status == Status::REQUEST_TIMEOUT => StateEvent::Timeout,
+            (false, EndedBy::Callee | EndedBy::Switch) => StateEvent::Rejected,
+            (true, EndedBy::Switch) => StateEvent::Error,
+            (true, by) if by == side.ended_by() => StateEvent::LocalBye,
+            (true, EndedBy::Caller | EndedBy::Callee) => StateEvent::RemoteBye,
         };
-        Over { event, status: Some(status).filter(|status| !status.is_success()) }
+        Over { event: Some(event), status: Some(status).filter(|status| !status.is_success()) }
+    }
+}
+
+impl Seen {
+    /// A seat of the call of that number, with the party that is shown on it.
+    pub(crate) fn new(env: &Environment, call: u64, seat: Seat, party: Named, since: Time) -> Seen {
+        let number = number_of(call, seat.place);
+        Seen {
+            number,
+            alias: env.endpoint.hasher().hash(&[b"seat", &number.to_be_bytes(), &seat.subject.to_be_bytes()])
+                as u64,
+            place: seat.place,
+            stage: seat.stage,
+            party,
+            since_unix_ms: env.unix_ms(since),
+        }
     }
 }
 
@@ -246,6 +281,11 @@ impl Calls {
         let all =
             (subject, Id::from_u64(0), Place::Caller)..=(subject, Id::from_u64(u64::MAX), Place::Member);
         self.seats.range(all).filter_map(|(subject, call, place)| self.seat_at(*subject, *call, *place))
+    }
+
+    /// The calls that a subject takes part in, and as what.
+    pub(super) fn partners_of(&self, subject: u128) -> impl Iterator<Item = (&Call, Place)> {
+        self.seats_of(subject).map(|(call, seat)| (call, seat.place))
     }
 
     /// The calls in which a subject has that place.
@@ -299,15 +339,20 @@ impl Calls {
 fn news(call: CallId, of: &Call, seat: &Seat, over: Option<Over>) -> SeatNews {
     SeatNews {
         subject: seat.subject,
-        call,
+        call: SeatedIn::Anchored(call),
         number: number_of(of.number, seat.place),
         place: seat.place,
         over,
     }
 }
 
+/// What a party is shown as, in a number.
+pub(crate) fn shown_as(env: &Environment, user: &[u8], is_hidden: bool) -> u64 {
+    env.endpoint.hasher().hash(&[b"party", user, &[u8::from(is_hidden)]]) as u64
+}
+
 /// Names a seat for ever.
-const fn number_of(call: u64, place: Place) -> u64 {
+pub(crate) const fn number_of(call: u64, place: Place) -> u64 {
     call.wrapping_mul(4) + place as u64
 }
 

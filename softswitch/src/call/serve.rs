@@ -138,7 +138,7 @@ impl Rooms {
     ) -> Served {
         let room = match served.service {
             Service::Echo => None,
-            Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => {
+            Service::Milliwatt | Service::Answer { .. } | Service::Play { .. } | Service::Music { .. } => {
                 Some(self.open(env, None, Some(id)))
             }
             Service::Conference(_) => {
@@ -187,6 +187,10 @@ impl Rooms {
                 return;
             }
             Service::Echo => return,
+            Service::Answer { for_s } => {
+                served.ends_at = Some(env.now + Duration::from_secs(u64::from(*for_s)));
+                return;
+            }
             Service::Milliwatt => Source::Milliwatt,
             Service::Play { sound } => Source::Files { files: sound.files.clone(), loops: false },
             Service::Music { folder } => Source::Files { files: folder.files.clone(), loops: true },

@@ -9,6 +9,7 @@ use crate::config::{self, Dtmf};
 use bytes::Bytes;
 use media::{Latching, RtcpPort, StreamParams};
 use serde::{Deserialize, Serialize};
+use sip_stack::decimal::Decimal;
 use sip_stack::message::Message;
 use sip_stack::sdp::{
     AudioOffer, Direction, LocalAudio, LocalMedia, LocalOrigin, LocalSession, MediaTransport,
@@ -182,16 +183,16 @@ impl Session {
     /// Keeps a description that we are about to send. One that says what was said before is that one: its version stays, which
     /// tells a refresh from a change (RFC 3264 §8, RFC 4028 §7.4).
     fn say(&mut self, text: Vec<u8>) -> Bytes {
-        let versioned = |version: u64| format!("{} {version} IN", self.id).into_bytes();
-        let (new, old) = (versioned(self.version), versioned(self.version.saturating_sub(1)));
-        let at = text.windows(new.len()).position(|part| part == new).unwrap_or(text.len());
-        let (head, tail) = text.split_at(at);
-        let tail = tail.get(new.len()..).unwrap_or_default();
-        let is_old = |local: &[u8]| {
-            let rest = local.strip_prefix(head).and_then(|rest| rest.strip_prefix(&old[..]));
-            rest == Some(tail)
+        let is_old = || {
+            // Number and version stand in the second line, behind a name without blanks.
+            let (new, old) = (Decimal::of(self.version), Decimal::of(self.version.saturating_sub(1)));
+            let (id, blank) = (Decimal::of(self.id), |octet: &u8| *octet == b' ');
+            let at = text.iter().position(blank)? + 1 + id.as_bytes().len() + 1;
+            let (head, tail) = text.split_at_checked(at)?;
+            let rest = self.local.strip_prefix(head)?.strip_prefix(old.as_bytes())?;
+            Some(rest == tail.strip_prefix(new.as_bytes())?)
         };
-        if is_old(&self.local) {
+        if is_old() == Some(true) {
             self.version -= 1;
         } else {
             self.local = text.into();

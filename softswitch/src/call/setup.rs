@@ -1,26 +1,26 @@
 //! An INVITE that opens a call: what it asks for, whether it may, and the call it becomes (RFC 3261 §13.3.1, §8.2).
 
 use super::bridge::Bridge;
-use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side, Target};
+use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side};
 use super::calls::Calls;
 use super::digits::takes_info;
-use super::locate::Located;
+use super::led::{Led, Party, count, party};
 use super::packages;
 use super::recording::Recorded;
-use super::serve::Served;
 use super::session::{SDP, SdpFault, Session, read};
 use super::speech::Speech;
 use super::streams::Streams;
 use super::takeover::Replaced;
-use crate::config::{self, DomainId};
+use crate::config::DomainId;
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
-use crate::registrar::{Named, Registrar};
+use crate::registrar::Registrar;
+use crate::routing::{self, Caller};
 use bytes::Bytes;
 use media::{Command, LegAddresses, LegId};
 use sip_stack::endpoint::Request;
 use sip_stack::header::HeaderName;
-use sip_stack::message::{Status, Uri, quoted};
+use sip_stack::message::{Message, Status};
 use sip_stack::sdp::{AudioOffer, SessionDescription};
 use sip_stack::session::SessionTimer;
 use smallvec::{SmallVec, smallvec};
@@ -30,16 +30,39 @@ use std::sync::Arc;
 /// Why an INVITE does not become a call.
 pub(super) struct Refused {
     pub(super) status: Status,
-    event: Option<Refusal>,
+    pub(super) event: Option<Refusal>,
+    /// The cause of ITU-T Q.850 and the words for it.
+    pub(super) cause: Option<(u8, &'static str)>,
 }
 
 impl Refused {
     pub(super) const fn told(status: Status, event: Refusal) -> Refused {
-        Refused { status, event: Some(event) }
+        Refused { status, event: Some(event), cause: None }
     }
 
-    const fn silent(status: Status) -> Refused {
-        Refused { status, event: None }
+    pub(super) fn by_plan(refused: routing::Refusal) -> Refused {
+        let event = match refused {
+            routing::Refusal::UnknownNumber => Refusal::UnknownNumber,
+            routing::Refusal::NotAllowed => Refusal::NotAllowed,
+            routing::Refusal::Full => Refusal::TooManyCalls,
+            routing::Refusal::Dead => Refusal::PeerDead,
+            routing::Refusal::Loop => Refusal::Loop,
+            routing::Refusal::DoNotDisturb => Refusal::DoNotDisturb,
+            routing::Refusal::Nobody => Refusal::NotRegistered,
+            routing::Refusal::Rejected(_) => Refusal::Rejected,
+            routing::Refusal::BadSetting => Refusal::BadSetting,
+        };
+        Refused { status: refused.status(), event: Some(event), cause: refused.cause() }
+    }
+
+    /// RFC 3326 §2
+    fn reason(&self) -> Option<String> {
+        let (cause, words) = self.cause?;
+        Some(format!("Q.850;cause={cause};text=\"{words}\""))
+    }
+
+    pub(super) const fn silent(status: Status) -> Refused {
+        Refused { status, event: None, cause: None }
     }
 
     /// Nobody to call, where the caller is told so in words first.
@@ -55,50 +78,26 @@ impl Refused {
             return None;
         }
         env.event(Event::CallRefused { source: request.flow.peer, callee: callee.clone(), reason });
-        Some(Destination {
-            targets: SmallVec::new(),
-            peer: None,
-            service: None,
-            refusal: Some(self.status),
-            replaces: None,
-            joins: None,
-            user: callee.clone(),
-            latching: config::Latching::default(),
-            dtmf: config::Dtmf::default(),
-            ring_s: 0,
-            record: None,
-        })
+        Some(Destination { refusal: Some(self.status), ..Destination::nobody(callee) })
     }
 }
 
 impl Destination {
     /// The place of a party of another call.
     fn replacing(replaced: Replaced, callee: &Bytes) -> Destination {
-        Destination {
-            targets: SmallVec::new(),
-            peer: None,
-            service: None,
-            refusal: None,
-            replaces: Some(replaced),
-            joins: None,
-            user: callee.clone(),
-            latching: config::Latching::default(),
-            dtmf: config::Dtmf::default(),
-            ring_s: 0,
-            record: None,
-        }
+        Destination { replaces: Some(replaced), ..Destination::nobody(callee) }
     }
 }
 
 impl Calls {
-    /// An initial INVITE of `caller`, who proved to be that user.
+    /// An initial INVITE of `caller`, who proved to be that user, or comes from that peer.
     pub(crate) fn invite(
         &mut self,
         env: &mut Environment,
         registrar: &Registrar,
         request: Box<Request>,
         domain: DomainId,
-        caller: &str,
+        caller: Caller<'_>,
     ) {
         let callee = dialled(env, registrar, domain, &request);
         let prepared = admit(env).and_then(|()| {
@@ -111,50 +110,78 @@ impl Calls {
                 Ok(_) | Err(_) => read.map_err(refused_for)?,
             };
             let uri = request.message.uri().ok();
-            let replaced = self.replaced_by(env, domain, &request.message).map_err(Refused::silent)?;
-            let joined = self.joined_by(env, domain, caller, &request.message).map_err(Refused::silent)?;
-            let destination = match (replaced, joined) {
-                (Some(replaced), _) => Destination::replacing(replaced, &callee),
-                (None, Some(host)) => Destination::joining(host, &callee),
-                (None, None) => match self.dialled_code(env, domain, caller, &callee)? {
-                    Some(replaced) => Destination::replacing(replaced, &callee),
-                    None => destination(env, registrar, domain, uri.as_ref()).or_else(|refused| {
-                        refused.in_words(env, remote.as_ref(), &callee, &request).ok_or(refused)
-                    })?,
-                },
+            let led = match self.named_call(env, domain, caller, &request.message, &callee)? {
+                Some(destination) => Led::to(destination),
+                None => self.lead(env, registrar, domain, caller, &request.message, uri.as_ref()).or_else(
+                    |refused| {
+                        let told = refused.in_words(env, remote.as_ref(), &callee, &request);
+                        told.map(Led::to).ok_or(refused)
+                    },
+                )?,
             };
             // What has no sound is for others: a service of ours has nothing for it.
-            if destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
+            if led.destination.is_served() && remote.is_none() && !request.message.body().is_empty() {
                 return Err(Refused::told(Status::NOT_ACCEPTABLE_HERE, Refusal::NoCommonCodec));
             }
-            Ok((remote, destination))
+            let counted = count(env, domain, caller, &led)?;
+            Ok((remote, led, counted))
         });
-        let (remote, mut destination) = match prepared {
+        let (remote, led, counted) = match prepared {
             Ok(prepared) => prepared,
             Err(refused) => return refuse(env, &request, callee, &refused),
         };
+        let Led { mut destination, is_anonymous, .. } = led;
         let number = callee.clone();
-        let service = destination.service.take();
-        let recorded = recorded(env, domain, caller, &destination);
-        let Some(id) = self.open(env, request, domain, caller, callee, destination) else { return };
+        let service = destination.service.take_if(|_| !destination.enters);
+        let recorded = match caller {
+            Caller::User(user) => recorded(env, domain, user, &destination),
+            Caller::Peer { .. } => Recorded::as_wanted(destination.record),
+        };
+        let Some(id) = self.open(env, request, domain, caller, callee, destination) else {
+            return counted.iter().for_each(|counted| env.routing.usage.end(counted));
+        };
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
             call.caller_leg.session.packages = packages::taken_by(call.invite());
-            call.destination.service = service;
+            if service.is_some() {
+                call.destination.service = service;
+            }
+            call.anonymous |= is_anonymous;
+            call.counted.extend(counted);
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
             call.caller_leg.session.remote = remote.map(|remote| call.taken(Side::Caller, remote));
             call.announce(env);
-            if call.destination.peer.is_some() {
-                call.phase = Phase::Locating;
-                call.locate(env);
-            } else {
-                call.reserve(env);
-            }
+            call.begin_stage(env);
         }
         self.settle(env, Some(id));
+    }
+
+    /// A call that the INVITE names, or the code that was dialled: it takes a place in it, or joins it.
+    fn named_call(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        caller: Caller<'_>,
+        invite: &Message,
+        callee: &Bytes,
+    ) -> Result<Option<Destination>, Refused> {
+        let Caller::User(user) = caller else {
+            let names = !matches!((invite.replaces(), invite.join()), (Ok(None), Ok(None)));
+            return if names { Err(Refused::silent(Status::FORBIDDEN)) } else { Ok(None) };
+        };
+        let replaced = self.replaced_by(env, domain, user, invite).map_err(Refused::silent)?;
+        let joined = self.joined_by(env, domain, user, invite).map_err(Refused::silent)?;
+        Ok(match (replaced, joined) {
+            (Some(replaced), _) => Some(Destination::replacing(replaced, callee)),
+            (None, Some(host)) => Some(Destination::joining(host, callee)),
+            (None, None) => {
+                let replaced = self.dialled_code(env, domain, user, callee)?;
+                replaced.map(|replaced| Destination::replacing(replaced, callee))
+            }
+        })
     }
 
     /// Opens transaction, dialog and call, and tells the caller that we are at it.
@@ -163,7 +190,7 @@ impl Calls {
         env: &mut Environment,
         request: Box<Request>,
         domain: DomainId,
-        caller: &str,
+        caller: Caller<'_>,
         callee: Bytes,
         destination: Destination,
     ) -> Option<super::CallId> {
@@ -180,15 +207,9 @@ impl Calls {
             env.endpoint.respond(env.now, transaction, Status::BAD_REQUEST, response);
             return None;
         };
-        let caller_name = caller_name(env, &request, domain, caller);
-        let latching = env
-            .domain(domain)
-            .and_then(|domain| domain.users.get(caller))
-            .map_or_else(Default::default, |user| user.latching.clone());
-        let language = language(env, domain, caller);
+        let Party { caller, name: caller_name, latching, dtmf, language, is_peer } =
+            party(env, &request, domain, caller);
         let domain_name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let user = env.domain(domain).and_then(|domain| domain.users.get(caller));
-        let dtmf = user.map_or_else(Default::default, |user| user.dtmf);
         let (random, timer) = (env.endpoint.random().next_u64(), SessionTimer::new(env.config.session_timer));
         let session = Session::new(random, env.media_address(&flow), dtmf, timer);
         let anonymous = request.message.privacy().hides_caller();
@@ -199,7 +220,8 @@ impl Calls {
             callee_anonymous: false,
             domain,
             domain_name,
-            caller: caller.into(),
+            caller,
+            counted: Vec::new(),
             caller_name,
             callee,
             invitation: Invitation { request, transaction, tag, contact },
@@ -209,7 +231,7 @@ impl Calls {
                 latching,
                 session,
                 refresh: None,
-                is_peer: false,
+                is_peer,
                 awaiting_answer: false,
             },
             destination,
@@ -267,12 +289,13 @@ impl Call {
     /// What the caller offers beside its sound.
     fn find_streams(&mut self, sound: Option<&AudioOffer>) {
         let message = &self.invitation.request.message;
+        let has_others = SessionDescription::media_lines(message.body()) > usize::from(sound.is_some());
+        if !has_others || self.destination.is_served() {
+            return;
+        }
         let Ok(offer) = SessionDescription::parse(message.body()) else { return };
         let sound = sound.map(|sound| sound.media_index);
-        self.streams = (offer.media.len() > usize::from(sound.is_some()) && !self.destination.is_served())
-            .then(|| Streams::find(&offer, sound, self.number))
-            .flatten()
-            .map(Box::new);
+        self.streams = Streams::find(&offer, sound, self.number).map(Box::new);
         if self.streams.is_some() {
             self.caller_leg.session.theirs = Bytes::copy_from_slice(message.body());
         }
@@ -288,7 +311,7 @@ impl Call {
     /// Asks for the ports of both legs. The answer is a report; nothing waits for it.
     pub(super) fn reserve(&self, env: &mut Environment) {
         let caller = self.caller_leg.flow.local.ip().to_canonical();
-        if self.destination.is_served() {
+        if self.destination.is_served() && self.media(Side::Callee).port == 0 {
             return env.media(Command::Open { legs: smallvec![(self.media(Side::Caller).id, caller)] });
         }
         let ways = self.destination.targets.iter().flat_map(|target| &target.ways);
@@ -297,11 +320,12 @@ impl Call {
         // Phones of one user, and the servers of a peer, may be reached through several of our addresses: then the port is
         // bound on all.
         let one = locals.all(|local| local == first)
+            && self.destination.later.is_none()
             && self.destination.peer.as_ref().is_none_or(|peer| peer.has_one_address());
         let callee = if one { first } else { unspecified(first) };
         let mut legs: LegAddresses = smallvec![(self.media(Side::Callee).id, callee)];
         // Who is transferred has its port already.
-        if self.referred.is_none() {
+        if self.referred.is_none() && self.media(Side::Caller).port == 0 {
             legs.insert(0, (self.media(Side::Caller).id, caller));
         }
         legs.extend(self.streams.iter().flat_map(|streams| streams.addresses(caller, callee)));
@@ -330,91 +354,6 @@ fn dialled(env: &Environment, registrar: &Registrar, domain: DomainId, request: 
     registrar.named(env, domain, &uri).map_or_else(user, |named| named.user)
 }
 
-/// Whom a number of a domain is, when `uri` is of that domain.
-pub(super) fn destination(
-    env: &Environment,
-    registrar: &Registrar,
-    domain: DomainId,
-    uri: Option<&Uri<'_>>,
-) -> Result<Destination, Refused> {
-    let dialled_domain = uri.and_then(|uri| env.config.domain_of_host(uri.host));
-    if dialled_domain != Some(domain) {
-        return Err(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain));
-    }
-    // RFC 5627 §6.1: a GRUU that is not valid is 404.
-    let named = uri.and_then(|uri| registrar.named(env, domain, uri));
-    route(env, registrar, domain, &named.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))?)
-}
-
-/// Whom a number of a domain is.
-pub(super) fn route(
-    env: &Environment,
-    registrar: &Registrar,
-    domain: DomainId,
-    named: &Named,
-) -> Result<Destination, Refused> {
-    let Named { user: callee, device } = named;
-    let target = env.domain(domain).and_then(|domain| domain.route(callee));
-    match target.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))? {
-        config::Target::User { id, user } => {
-            let phones = registrar.phones(env, domain, id, device.as_ref());
-            let targets: SmallVec<[Target; 1]> = phones.into_iter().map(|ways| Target { ways }).collect();
-            if targets.is_empty() {
-                return Err(Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered));
-            }
-            let (latching, dtmf, ring_s) = (user.latching.clone(), user.dtmf, user.ring_s);
-            let record = user.recording.always.then_some(user.recording.form);
-            let user = callee.clone();
-            let (peer, service, refusal, replaces, joins) = (None, None, None, None, None);
-            Ok(Destination {
-                targets,
-                peer,
-                service,
-                refusal,
-                replaces,
-                joins,
-                user,
-                latching,
-                dtmf,
-                ring_s,
-                record,
-            })
-        }
-        config::Target::Peer { peer, record, .. } => Ok(Destination {
-            targets: SmallVec::new(),
-            peer: Some(Box::new(Located::new(peer, callee))),
-            service: None,
-            refusal: None,
-            replaces: None,
-            joins: None,
-            user: callee.clone(),
-            latching: peer.latching.clone(),
-            dtmf: peer.dtmf,
-            ring_s: PEER_RING_S,
-            record,
-        }),
-        config::Target::Service(service) => Ok(Destination {
-            targets: SmallVec::new(),
-            peer: None,
-            service: Some(Served::new(service.clone())),
-            refusal: None,
-            replaces: None,
-            joins: None,
-            user: callee.clone(),
-            latching: config::Latching::default(),
-            dtmf: config::Dtmf::default(),
-            ring_s: 0,
-            record: None,
-        }),
-    }
-}
-
-/// The language of a user.
-fn language(env: &Environment, domain: DomainId, caller: &str) -> Box<str> {
-    let own = env.domain(domain).and_then(|domain| domain.users.get(caller)?.language.clone());
-    own.unwrap_or_else(|| env.config.prompts.language.clone())
-}
-
 /// How a call is recorded: as the caller's are, else as those to whom it is for. What a service of ours records it sees to
 /// itself.
 pub(super) fn recorded(
@@ -428,25 +367,6 @@ pub(super) fn recorded(
     let is_served =
         destination.service.is_some() || destination.refusal.is_some() || destination.joins.is_some();
     Recorded::as_wanted(own.or(destination.record).filter(|_| !is_served))
-}
-
-/// How long a call to a static peer may ring: Timer C of a proxy (RFC 3261 §16.6 step 11) is above three minutes.
-const PEER_RING_S: u32 = 185;
-
-/// The name shown to the callee: the configured one, else the caller's own, quoted anew.
-fn caller_name(env: &Environment, request: &Request, domain: DomainId, caller: &str) -> Bytes {
-    let configured = env.domain(domain).and_then(|domain| domain.users.get(caller)?.display_name.clone());
-    let name = match configured {
-        Some(name) => name.as_bytes().to_vec(),
-        None => request
-            .message
-            .from()
-            .ok()
-            .and_then(|from| from.display_unquoted())
-            .unwrap_or_default()
-            .into_owned(),
-    };
-    if name.is_empty() { Bytes::new() } else { quoted(&name).into() }
 }
 
 fn refused_for(fault: SdpFault) -> Refused {
@@ -475,6 +395,9 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Ref
             response.number(HeaderName::RetryAfter, env.retry_after_s(request));
         }
         _ => {}
+    }
+    if let Some(reason) = refused.reason() {
+        response.header(HeaderName::Reason, reason.as_bytes());
     }
     response.header(HeaderName::Allow, ALLOW);
     sign_response(&mut response);

@@ -184,11 +184,12 @@ impl Call {
 }
 
 impl Calls {
-    /// The dialog that an INVITE of this domain names: 400, 481 and 486 as RFC 3891 §3 says.
+    /// The dialog that an INVITE of this user names: 400, 403, 481 and 486 as RFC 3891 §3 says.
     pub(super) fn replaced_by(
         &self,
         env: &Environment,
         domain: crate::config::DomainId,
+        user: &str,
         invite: &Message,
     ) -> Result<Option<Replaced>, Status> {
         let Some(named) = invite.replaces().map_err(|_| Status::BAD_REQUEST)? else { return Ok(None) };
@@ -196,11 +197,14 @@ impl Calls {
         let dialog = env.endpoint.dialog_named(&named).ok_or(gone)?;
         let owner = env.endpoint.dialog(dialog).and_then(|dialog| super::call::call_of(dialog.owner()));
         let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
-        if call.domain == domain && call.rings_in(dialog) {
-            return Ok(Some(Replaced { call: id, side: Side::Callee }));
+        let rings = call.rings_in(dialog);
+        let side = if rings { Some(Side::Callee) } else { call.side_of(dialog) };
+        let side = side.filter(|_| call.domain == domain).ok_or(gone)?;
+        if !self.may_replace(env, user, (id, side)) {
+            return Err(Status::FORBIDDEN);
         }
-        let side = call.side_of(dialog).filter(|_| call.domain == domain).ok_or(gone)?;
         match call.phase {
+            Phase::Ringing(_) if rings => Ok(Some(Replaced { call: id, side })),
             Phase::Talking { .. } if named.early_only => Err(Status::BUSY_HERE),
             Phase::Talking { .. } => Ok(Some(Replaced { call: id, side })),
             Phase::Locating

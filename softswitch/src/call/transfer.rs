@@ -11,6 +11,7 @@
 
 use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
 use super::calls::{Calls, answer};
+use super::led::phones;
 use super::reason;
 use super::recall::Recalling;
 use super::setup;
@@ -18,7 +19,8 @@ use super::takeover::Party;
 use crate::core::Event;
 use crate::core::command::{CallRef, CommandId};
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
-use crate::registrar::{Named, Registrar};
+use crate::registrar::Registrar;
+use crate::routing::Caller;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use media::LegId;
@@ -88,14 +90,9 @@ impl Referred {
         let own = env.uri_host(domain, &phone.leg.flow);
         let own = [b"sip:", escape_user(&phone.user).as_slice(), b"@", &own].concat();
         let recall = Uri::parse(&own).ok().and_then(|uri| {
-            let destination = setup::route(
-                env,
-                registrar?,
-                domain,
-                &Named::number(uri.user_unescaped()?.into_owned().into()),
-            )
-            .ok()?;
-            (!destination.is_served() && destination.peer.is_none()).then(|| Box::new(destination))
+            // The phone itself is called back, wherever its user's calls are sent on to.
+            let user = uri.user_unescaped()?.into_owned().into();
+            phones(env, registrar?, domain, &user, None).map(Box::new)
         });
         // RFC 3323 §4.1.1.3
         let anonymous = &b"sip:anonymous@anonymous.invalid"[..];
@@ -309,11 +306,16 @@ impl Calls {
         (second, dialog): (CallId, DialogId),
         early_only: bool,
     ) -> Result<Other, Status> {
-        let domain = self.table.get(id).map(|call| call.domain);
-        let Some(other) = self.table.get_mut(second).filter(|other| Some(other.domain) == domain) else {
-            return Err(Status::CALL_DOES_NOT_EXIST);
-        };
-        let seat = other.side_of(dialog).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let first = self.table.get(id);
+        let domain = first.map(|call| call.domain);
+        let phone = first.and_then(|call| call.party(side)).map(|phone| phone.user);
+        let other = self.table.get(second).filter(|other| Some(other.domain) == domain);
+        let seat = other.and_then(|other| other.side_of(dialog)).ok_or(Status::CALL_DOES_NOT_EXIST)?;
+        let phone = phone.as_deref().and_then(|phone| core::str::from_utf8(phone).ok());
+        if !phone.is_some_and(|phone| self.may_replace(env, phone, (second, seat))) {
+            return Err(Status::FORBIDDEN);
+        }
+        let Some(other) = self.table.get_mut(second) else { return Err(Status::CALL_DOES_NOT_EXIST) };
         match other.phase {
             // RFC 3891 §3
             Phase::Talking { .. } if early_only => return Err(Status::BUSY_HERE),
@@ -391,7 +393,7 @@ impl Calls {
     /// Whom a Refer-To names: the number and what it leads to. With a Join it is a call that goes on (RFC 3911).
     fn destination_of(
         &self,
-        env: &Environment,
+        env: &mut Environment,
         registrar: &Registrar,
         (id, side): (CallId, Side),
         target: &ReferTo<'_>,
@@ -411,8 +413,11 @@ impl Calls {
             let host = Some(host).filter(|host| *host != id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
             return Ok((number.clone(), Destination::joining(host, &number)));
         }
-        let destination = setup::destination(env, registrar, call.domain, dialled.as_ref());
-        destination.map(|destination| (number, destination)).map_err(|refused| refused.status)
+        let user = call.party(side).ok_or(Status::CALL_DOES_NOT_EXIST)?.user;
+        let caller = Caller::User(core::str::from_utf8(&user).map_err(|_| Status::FORBIDDEN)?);
+        let (domain, invite) = (call.domain, call.invite());
+        let led = self.lead(env, registrar, domain, caller, invite, dialled.as_ref());
+        led.map(|led| (number, led.destination)).map_err(|refused| refused.status)
     }
 
     /// A blind transfer: somebody is called in the name of the phone's partner. The call that is made, if one is.
@@ -473,7 +478,7 @@ impl Calls {
         let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
         let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
         let recorded = setup::recorded(env, domain, &caller, &destination);
-        let service = destination.service.take();
+        let service = destination.service.take_if(|_| !destination.enters);
         let tag = env.endpoint.random().tag();
         let invitation =
             Invitation { request: Box::new(request.clone()), transaction, tag, contact: Bytes::new() };
@@ -486,6 +491,7 @@ impl Calls {
             domain,
             domain_name: name.clone(),
             caller,
+            counted: Vec::new(),
             caller_name: party.name,
             callee,
             invitation,
@@ -523,7 +529,9 @@ impl Calls {
             command: env.command(),
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
-        if let Some(call) = self.table.get_mut(id) {
+        if let Some(call) = self.table.get_mut(id)
+            && service.is_some()
+        {
             call.destination.service = service;
         }
         id
@@ -543,15 +551,12 @@ impl Calls {
                 }
                 None => {}
             }
-            if call.destination.service.is_some() {
+            if call.destination.service.is_some() && !call.destination.enters {
                 if let Some(referred) = &mut call.referred {
                     referred.is_answered = true;
                 }
-            } else if call.destination.peer.is_some() {
-                call.phase = Phase::Locating;
-                call.locate(env);
             } else {
-                call.reserve(env);
+                call.begin_stage(env);
             }
         }
         self.settle(env, host);

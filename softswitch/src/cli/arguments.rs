@@ -22,6 +22,8 @@ pub(super) enum Command {
     Replay(ReplayArguments),
     /// Check the configuration.
     Check(CheckArguments),
+    /// Tell which way a call would take, rule by rule. Nobody is called.
+    Route(RouteArguments),
     /// The announcements and the music on hold.
     Prompts(PromptsArguments),
     /// Users made by command, kept in the database.
@@ -76,6 +78,28 @@ pub(super) struct ReplayArguments {
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) place: PlaceArguments,
+}
+
+/// Arguments of `route`.
+#[derive(Args, Debug)]
+pub(super) struct RouteArguments {
+    /// Who calls: a user, or with `--peer` any number.
+    #[arg(long, value_name = "CALLER")]
+    pub(super) from: String,
+    /// What is dialled.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) to: String,
+    /// The peer that the call comes from.
+    #[arg(long, value_name = "PEER")]
+    pub(super) peer: Option<String>,
+    /// When, with its offset: 2026-12-31T18:00:00+03:00; without it, now.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// The SIP domain; without it, the default domain.
+    #[arg(long)]
+    pub(super) domain: Option<String>,
     #[command(flatten)]
     pub(super) place: PlaceArguments,
 }

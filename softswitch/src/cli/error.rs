@@ -68,6 +68,9 @@ pub enum CliError {
     /// No domain of that name is configured.
     #[error("the configuration has no domain {0:?}")]
     NoSuchDomain(String),
+    /// Not a moment.
+    #[error("{0:?} is no time with its offset from UTC; for example 2026-12-31T18:00:00+03:00")]
+    NoTime(String),
     /// Neither the file nor the database has such a user.
     #[error("there is no user {id:?} in domain {domain:?}")]
     NoSuchUser {

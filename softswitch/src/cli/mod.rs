@@ -9,6 +9,7 @@ mod logging;
 mod mailbox;
 mod place;
 mod prompts;
+mod route;
 mod sounds;
 mod start;
 mod user;
@@ -28,6 +29,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Run(run)) => start::start(run),
         Some(Command::Replay(replay)) => self::replay(&replay),
         Some(Command::Check(check)) => check::check(&check),
+        Some(Command::Route(route)) => route::route(&route),
         Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
         Some(Command::Control(control)) => control::control(&control),

@@ -44,8 +44,14 @@ pub(super) fn find(config: &mut Config, data: &Path) -> Result<(), CliError> {
         let (sounds, list): (_, List) = match &mut route.to {
             RouteTo::Service(Service::Play { sound }) => (sound, one),
             RouteTo::Service(Service::Music { folder }) => (folder, all_of),
-            RouteTo::Service(Service::Conference(_) | Service::Echo | Service::Milliwatt)
-            | RouteTo::Peer(_) => continue,
+            RouteTo::Service(
+                Service::Conference(_) | Service::Echo | Service::Milliwatt | Service::Answer { .. },
+            )
+            | RouteTo::Peers(_)
+            | RouteTo::User(_)
+            | RouteTo::Group(_)
+            | RouteTo::Reject(_)
+            | RouteTo::Again => continue,
         };
         let path = beside.join(&*sounds.path);
         let files = list(&path).map_err(|source| {
@@ -116,7 +122,7 @@ mod tests {
                 RouteTo::Service(Service::Play { sound: sounds } | Service::Music { folder: sounds }) => {
                     sounds.files.clone()
                 }
-                RouteTo::Service(_) | RouteTo::Peer(_) => Vec::new(),
+                _ => Vec::new(),
             })
             .collect();
         let path = |name: &str| text(&folder.path().join(name));

@@ -30,7 +30,10 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     }
     config.merge_stored(kept.users)?;
     config.merge_mailboxes(store::mailboxes_list(&data)?);
-    let log = log_of(&arguments, &data)?;
+    let path = data.join(place::KEY);
+    let key = io::load_or_make_key(&path).map_err(|source| CliError::File { path, source })?;
+    let route_key = key.derive(b"record-route");
+    let log = log_of(&arguments, &data, key);
     let shown =
         Shown { media: config.media.ports, users: place::users_of(&config), file: file.clone(), data, first };
     let reload = reload_of(file, shown.data.clone(), config.clone());
@@ -42,8 +45,9 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let keep_mailbox = Arc::new(move |mailbox: &store::StoredMailbox| {
         store::mailboxes_set(&kept_in, mailbox).map_err(|error| error.to_string())
     });
-    let (bindings, lines) = (kept.bindings, lines.lines());
-    let setup = Setup { loaded, store, bindings, log, trace, lines, reload, keep_mailbox, data };
+    let (bindings, profiles, lines) = (kept.bindings, kept.profiles, lines.lines());
+    let setup =
+        Setup { loaded, store, bindings, profiles, log, route_key, trace, lines, reload, keep_mailbox, data };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }
@@ -55,17 +59,15 @@ fn raise_limits() {
     }
 }
 
-fn log_of(arguments: &RunArguments, data: &Path) -> Result<Option<(LogPlace, Key)>, CliError> {
+fn log_of(arguments: &RunArguments, data: &Path, key: Key) -> Option<(LogPlace, Key)> {
     if arguments.no_log {
-        return Ok(None);
+        return None;
     }
-    let path = data.join(place::KEY);
-    let key = io::load_or_make_key(&path).map_err(|source| CliError::File { path, source })?;
     let place = match &arguments.log {
         Some(file) => LogPlace::File(file.clone()),
         None => LogPlace::Directory(data.join(place::LOG)),
     };
-    Ok(Some((place, key)))
+    Some((place, key))
 }
 
 /// How the configuration is read again. Sockets stay as they are until the next start.

@@ -315,9 +315,91 @@ pub enum Fault {
         /// Line of the first.
         first: u32,
     },
+    /// The same object twice.
+    #[error("{what} {id} is defined twice in domain {domain} (first in line {first}); remove one of them")]
+    DuplicateObject {
+        /// Of what kind.
+        what: &'static str,
+        /// Its id.
+        id: Quoted,
+        /// The domain.
+        domain: Quoted,
+        /// Line of the first.
+        first: u32,
+    },
+    /// A number that somebody else has.
+    #[error("number {number} is that of {first} already; remove it from one of the two")]
+    NumberIsTaken {
+        /// The number.
+        number: Quoted,
+        /// Who has it.
+        first: Quoted,
+    },
+    /// A device with the id of a user or of another device.
+    #[error("domain {domain} has a user or a device {id} already; give this device another id")]
+    DeviceIsTaken {
+        /// The device.
+        id: Quoted,
+        /// The domain.
+        domain: Quoted,
+    },
+    /// A number of emergency that nobody could call.
+    #[error(
+        "{number} is a number of emergency and dials user {id}; give the user another number, or add a line emergency_numbers \
+         without {number} to the [[domain]]"
+    )]
+    EmergencyIsUser {
+        /// The number.
+        number: Quoted,
+        /// The user.
+        id: Quoted,
+    },
+    /// Calls from a peer whose addresses are not known.
+    #[error(
+        "inbound = true needs a peer whose address is an IP address; name the networks from which it calls: \
+         inbound = [\"192.0.2.0/28\"]"
+    )]
+    InboundOfName,
+    /// A group that is too large.
+    #[error("this group has {found} members, and {limit} are possible; make it smaller")]
+    TooManyMembers {
+        /// How many it has.
+        found: u64,
+        /// How many it may have.
+        limit: u64,
+    },
+    /// A route without, or with more than one, thing to do.
+    #[error(
+        "route {pattern} {}; give it one of peer, peers, service, user, group and reject, or a number to dial with strip or prefix",
+        if *has_many { "does several things" } else { "does nothing" }
+    )]
+    RouteTo {
+        /// Its pattern.
+        pattern: Quoted,
+        /// It has more than one.
+        has_many: bool,
+    },
+    /// Something of the dial plan that is not defined.
+    #[error("domain {domain} has no {what} {id}; {}", DidYouMean { nearest: nearest.as_ref(), otherwise: "add it" })]
+    UnknownObject {
+        /// Of what kind.
+        what: &'static str,
+        /// The id.
+        id: Quoted,
+        /// The domain.
+        domain: Quoted,
+        /// The id that looks most like it.
+        nearest: Option<Quoted>,
+    },
+    /// A call that passes through as it is, and whose route asks for what has to be decided.
+    #[error(
+        "mode = \"proxy\" needs a route to one peer without conditions, strip and prefix; remove mode, or those"
+    )]
+    ProxyIsPlanned,
     /// The same pattern twice.
     #[error(
-        "pattern {pattern} is defined twice in domain {domain} (first in line {first}); remove one of them"
+        "pattern {pattern} is defined twice in domain {domain} (first in line {first}); remove one of them, or give them \
+         another order, or other conditions (caller, from, schedule)"
     )]
     DuplicateRoute {
         /// The pattern.

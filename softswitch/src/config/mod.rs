@@ -4,12 +4,17 @@
 
 mod addresses;
 mod call_features;
+mod client;
+mod dialplan;
 pub mod error;
+mod features;
 pub mod first;
+mod groups;
 mod latching;
 pub mod model;
 mod nearest;
 pub mod network;
+mod numbers;
 mod objects;
 pub mod pattern;
 mod prompts;
@@ -27,7 +32,9 @@ mod watching;
 mod words;
 
 pub use call_features::{CallFeatures, Slots};
+pub use client::{Account, Client, Registering};
 pub use error::{ConfigError, ConfigErrors, Fault};
+pub use features::Features;
 pub use model::*;
 pub use network::Network;
 pub(crate) use objects::{DEFAULT_RING_S, ha1_of_password, parse_display_name, parse_id};

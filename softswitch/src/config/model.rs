@@ -5,8 +5,10 @@
 //! `Config` is in [`super::resolve`]; where the file lies and how it is read is not known here.
 
 use super::call_features::CallFeatures;
+use super::client::Client;
+pub use super::dialplan::*;
+use super::features::Features;
 use super::network::{Network, canonical};
-use super::pattern::Pattern;
 pub use super::watching::{Mailbox, WatchedBy};
 use crate::core::command::Rights;
 use media::dsp::Conditioning;
@@ -59,6 +61,8 @@ pub struct Config {
     pub keep_alive_s: u32,
     /// What users can do with calls.
     pub call_features: CallFeatures,
+    /// What is dialled to set something.
+    pub features: Features,
     /// Who is asked for the addresses of peers given by name; nobody listed: those the system asks.
     pub name_servers: Vec<SocketAddr>,
 }
@@ -226,29 +230,59 @@ pub struct Domain {
     pub users: BTreeMap<Box<str>, User>,
     /// Static SIP peers by id.
     pub peers: BTreeMap<Box<str>, Peer>,
-    /// Routes, most specific first (see [`Pattern`]).
+    /// Routes in the order in which they are tried.
     pub routes: Vec<Route>,
+    /// What else its dial plan has.
+    pub numbering: Numbering,
     /// Messages that wait for users, made by command.
     pub mailboxes: BTreeMap<Box<str>, Mailbox>,
 }
 
 impl Domain {
-    /// Whom `user_part` (unescaped, without parameters) reaches.
+    /// Whom `user_part` (unescaped, without parameters) reaches, as far as that needs no more than the number.
     ///
-    /// A user of exactly this name comes first; then the most specific route that matches: the patterns are compared
-    /// from the left, and where they first differ the narrower element wins (a digit, `N`, `Z`, `X`, the trailing `.`).
+    /// A user comes first, by its id or one of its numbers; then the first route whose pattern matches, which decides the rest if it has
+    /// conditions, rewrites the number, or leads to anything else than one peer or a service ([`crate::routing::decide`]).
     pub fn route(&self, user_part: &[u8]) -> Option<Target<'_>> {
-        if let Some((id, user)) = self.user(user_part) {
+        if let Some((id, user)) = self.user_of(user_part) {
             return Some(Target::User { id, user });
         }
         let route = self.routes.iter().find(|route| route.pattern.matches(user_part))?;
-        match &route.to {
-            RouteTo::Peer(id) => {
-                let (id, peer) = self.peers.get_key_value(id)?;
-                Some(Target::Peer { id, peer, record: route.record, mode: route.mode })
-            }
-            RouteTo::Service(service) => Some(Target::Service(service)),
+        if route.conditions.count() > 0 || !route.rewrite.is_nothing() {
+            return Some(Target::Planned);
         }
+        match &route.to {
+            RouteTo::Peers(Trunks { peers, .. }) => match &peers[..] {
+                [only] => {
+                    let (id, peer) = self.peers.get_key_value(&only.peer)?;
+                    Some(Target::Peer { id, peer, record: route.record, mode: route.mode })
+                }
+                _ => Some(Target::Planned),
+            },
+            RouteTo::Service(service) => Some(Target::Service(service)),
+            RouteTo::User(_) | RouteTo::Group(_) | RouteTo::Reject(_) | RouteTo::Again => {
+                Some(Target::Planned)
+            }
+        }
+    }
+
+    /// The user of this id, or of this number.
+    pub fn user_of(&self, number: &[u8]) -> Option<(&str, &User)> {
+        let name = core::str::from_utf8(number).ok()?;
+        let entry = self.users.get_key_value(name).or_else(|| {
+            let id = self.numbering.numbers.get(name)?;
+            self.users.get_key_value(id)
+        });
+        entry.map(|(id, user)| (&**id, user))
+    }
+
+    /// The user who has these credentials: by its own name, or by that of one of its devices.
+    pub fn credentials(&self, name: &[u8]) -> Option<(&str, &Ha1)> {
+        if let Some((id, user)) = self.user(name) {
+            return Some((id, &user.credentials));
+        }
+        let device = self.numbering.devices.get(core::str::from_utf8(name).ok()?)?;
+        self.users.get_key_value(&device.user).map(|(id, _)| (&**id, &device.credentials))
     }
 
     /// The user of this name.
@@ -281,6 +315,8 @@ pub enum Target<'a> {
     },
     /// The switch itself.
     Service(&'a Service),
+    /// What the caller, the time and other things decide.
+    Planned,
 }
 
 /// How a call is carried.
@@ -360,6 +396,8 @@ pub struct User {
     pub rights: Rights,
     /// Its calls are nobody else's business.
     pub hidden: bool,
+    /// Its numbers, limits and follow-me.
+    pub numbers: UserNumbers,
     /// Who made this user.
     pub origin: Origin,
 }
@@ -417,10 +455,16 @@ pub struct Peer {
     pub overload_control: bool,
     /// Whether it is told who calls, also when the caller does not want to be known (RFC 3325).
     pub trusted: bool,
+    /// The user whose messages its mailbox has: what it tells of that is told to the user's phones (RFC 3842).
+    pub mailbox_of: Option<Box<str>>,
     /// From where its media may come.
     pub latching: Latching,
     /// How keys reach it and come from it.
     pub dtmf: Dtmf,
+    /// What the switch is to it.
+    pub client: Client,
+    /// Its calls, numbers and limits.
+    pub numbers: PeerNumbers,
 }
 
 impl Peer {
@@ -454,28 +498,6 @@ impl Peer {
     }
 }
 
-/// Numbers that lead to a peer or a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The numbers.
-    pub pattern: Pattern,
-    /// Where they lead.
-    pub to: RouteTo,
-    /// How calls to a peer are recorded, if they are; a service has a setting of its own.
-    pub record: Option<Recording>,
-    /// How calls to a peer are carried.
-    pub mode: Mode,
-}
-
-/// Where a route leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RouteTo {
-    /// Key in [`Domain::peers`]; always there.
-    Peer(Box<str>),
-    /// The switch itself.
-    Service(Service),
-}
-
 /// What the switch does itself for a caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Service {
@@ -485,6 +507,11 @@ pub enum Service {
     Echo,
     /// The test tone of telephony: 1004 Hz at 0 dBm0.
     Milliwatt,
+    /// The caller is answered and hears nothing, for so long.
+    Answer {
+        /// Seconds.
+        for_s: u32,
+    },
     /// A file is played once, and then the call is over.
     Play {
         /// The file.
@@ -511,13 +538,27 @@ pub struct Conference {
 }
 
 impl Service {
+    /// Its word in the file.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Service::Conference(_) => "conference",
+            Service::Echo => "echo",
+            Service::Milliwatt => "milliwatt",
+            Service::Answer { .. } => "answer",
+            Service::Play { .. } => "play",
+            Service::Music { .. } => "music",
+        }
+    }
+
     /// What is done to the voices of callers.
     pub fn conditioning(&self) -> Conditioning {
         match self {
             Service::Conference(conference) => conference.conditioning,
-            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => {
-                Conditioning::default()
-            }
+            Service::Echo
+            | Service::Milliwatt
+            | Service::Answer { .. }
+            | Service::Play { .. }
+            | Service::Music { .. } => Conditioning::default(),
         }
     }
 
@@ -525,7 +566,11 @@ impl Service {
     pub const fn recording(&self) -> Option<Recording> {
         match self {
             Service::Conference(conference) => conference.record,
-            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => None,
+            Service::Echo
+            | Service::Milliwatt
+            | Service::Answer { .. }
+            | Service::Play { .. }
+            | Service::Music { .. } => None,
         }
     }
 
@@ -533,7 +578,11 @@ impl Service {
     pub const fn has_tones(&self) -> bool {
         match self {
             Service::Conference(conference) => conference.tones,
-            Service::Echo | Service::Milliwatt | Service::Play { .. } | Service::Music { .. } => false,
+            Service::Echo
+            | Service::Milliwatt
+            | Service::Answer { .. }
+            | Service::Play { .. }
+            | Service::Music { .. } => false,
         }
     }
 }

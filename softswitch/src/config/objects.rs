@@ -1,11 +1,14 @@
 //! `[[user]]`, `[[users]]` and `[[peer]]`: what a domain is filled with; its routes are in `routes`.
 
 use super::addresses::{parse_peer, resolve_given_transport};
+use super::client::resolve_client;
 use super::error::{Fault, Quoted};
 use super::latching::Word;
 use super::model::{
-    Domain, DomainId, Dtmf, Latching, Listener, Mode, Origin, Peer, Transport, User, UserRecording,
+    Domain, DomainId, Dtmf, Latching, Listener, Mode, Origin, Peer, Transport, User, UserNumbers,
+    UserRecording,
 };
+use super::numbers;
 use super::prompts::resolve_language;
 use super::recording::resolve_of_user;
 use super::rights::{Standing, resolve_standing};
@@ -58,6 +61,7 @@ const ADDRESS: Key = Key {
     expected: "an IP address or a host name, with or without a port",
     example: "\"sip.example.com\"",
 };
+const MAILBOX_OF: Key = Key { name: "mailbox_of", expected: "the id of a user", example: "\"1000\"" };
 const TRUSTED: Key = Key { name: "trusted", expected: "true or false", example: "true" };
 const OVERLOAD_CONTROL: Key = Key { name: "overload_control", expected: "true or false", example: "true" };
 /// How long a user's phones ring when the file does not say.
@@ -78,7 +82,7 @@ pub(super) fn resolve_users(root: &mut Section<'_>, tenants: &mut Tenants, fault
 
 fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults) {
     let id = section.required(ID, parse_id);
-    let domain = tenants.domain_of(&mut section, faults).and_then(|id| tenants.domains.get_mut(&id));
+    let domain = tenants.domain_of(&mut section, faults);
     let secrets = Secrets::read(&mut section, faults);
     let display_name = section.parsed(DISPLAY_NAME, parse_display_name).map(|name| name.value);
     let ring_s = resolve_ring(&mut section);
@@ -88,6 +92,10 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
     let Standing { groups, rights, hidden } = resolve_standing(&mut section);
+    let domain = domain.and_then(|id| tenants.domains.get_mut(&id));
+    let named = id.as_ref().map(|id| &*id.value);
+    let mut domain = domain;
+    let numbers = numbers::resolve_of_user(&mut section, named, domain.as_deref_mut(), faults);
     section.finish();
     let (Some(Located { value: id, line }), Some(domain), Some(secrets)) = (id, domain, secrets) else {
         return;
@@ -107,6 +115,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
         groups,
         rights,
         hidden,
+        numbers,
         origin,
     };
     add_user(domain, id, user, line, faults);
@@ -187,6 +196,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
             groups,
             rights,
             hidden,
+            numbers: UserNumbers::default(),
             origin,
         };
         // One fault tells enough about a block that overlaps another.
@@ -321,9 +331,13 @@ pub(super) fn resolve_peers(
             note_unreachable(section.line, transport, &address.value.0, listeners, faults);
         }
         let trusted = section.flag(TRUSTED).is_some_and(|flag| flag.value);
+        let mailbox_of = section.parsed(MAILBOX_OF, parse_id).map(|user| user.value);
         let overload_control = section.flag(OVERLOAD_CONTROL).is_some_and(|flag| flag.value);
         let latching = resolve_latching(&mut section);
         let dtmf = resolve_dtmf(&mut section);
+        let client = resolve_client(&mut section, faults);
+        let host = address.as_ref().map(|address| &address.value.0);
+        let numbers = numbers::resolve_of_peer(&mut section, host, faults);
         section.finish();
         let (Some(Located { value: id, line }), Some(domain_id)) = (id, domain) else { continue };
         let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
@@ -333,7 +347,19 @@ pub(super) fn resolve_peers(
         }
         // After a fault the configuration is refused; the peer stands in so that its routes are no faults as well.
         let (host, port) = address.map_or((Host::Ip([0; 4].into()), None), |address| address.value);
-        domain.peers.insert(id, Peer { host, port, transport, overload_control, trusted, latching, dtmf });
+        let peer = Peer {
+            host,
+            port,
+            transport,
+            overload_control,
+            trusted,
+            mailbox_of,
+            latching,
+            dtmf,
+            client,
+            numbers,
+        };
+        domain.peers.insert(id, peer);
     }
 }
 

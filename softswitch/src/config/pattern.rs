@@ -34,13 +34,19 @@ impl Pattern {
         (!before_last.contains(&Element::Rest)).then_some(Pattern(elements))
     }
 
+    /// A pattern that matches no number.
+    pub(super) const fn nothing() -> Pattern {
+        Pattern(Vec::new())
+    }
+
     /// Whether `number` is one of the pattern's.
     pub fn matches(&self, number: &[u8]) -> bool {
         let (open, fixed) = match self.0.split_last() {
             Some((Element::Rest, fixed)) => (true, fixed),
             Some(_) | None => (false, self.0.as_slice()),
         };
-        let long_enough = if open { number.len() > fixed.len() } else { number.len() == fixed.len() };
+        let long_enough =
+            if open { number.len() > fixed.len() } else { number.len() == fixed.len() && !fixed.is_empty() };
         long_enough && fixed.iter().zip(number).all(|(element, byte)| element.admits(*byte))
     }
 }

@@ -5,7 +5,10 @@
 use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::call_features::{CallFeatures, resolve_call_features};
 use super::error::{ConfigErrors, Fault};
+use super::features::{Features, resolve_features};
+use super::groups::{resolve_groups, resolve_rates, resolve_schedules};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
+use super::numbers::resolve_emergencies;
 use super::objects::{resolve_peers, resolve_users};
 use super::prompts::resolve_prompts;
 use super::routes::{parse_path, resolve_routes};
@@ -48,8 +51,16 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     tenants.claim_advertised(listeners.iter().map(|listener| &listener.value));
     resolve_users(&mut root, &mut tenants, faults);
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
+    resolve_schedules(&mut root, &mut tenants, faults);
+    resolve_groups(&mut root, &mut tenants, faults);
+    resolve_rates(&mut root, &mut tenants, faults);
     resolve_routes(&mut root, &mut tenants, faults);
-    let call_features = root.table("features", "[features]").map(resolve_features).unwrap_or_default();
+    for (id, domain) in &mut tenants.domains {
+        let read = tenants.emergencies.remove(id).unwrap_or_default();
+        resolve_emergencies(domain, read, faults);
+    }
+    let (features, call_features) =
+        root.table("features", "[features]").map(resolve_all_features).unwrap_or_default();
     let limits = root.table("limits", "[limits]").map(resolve_limits).unwrap_or_default();
     let session_timer =
         root.table("session_timer", "[session_timer]").map(resolve_session_timer).unwrap_or_default();
@@ -76,6 +87,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         session_timer,
         keep_alive_s,
         call_features,
+        features,
         name_servers,
     }
 }
@@ -131,9 +143,9 @@ fn resolve_recordings(mut section: Section<'_>) -> (Option<Arc<str>>, bool) {
     (folder, announce)
 }
 
-/// `[features]`.
-fn resolve_features(mut section: Section<'_>) -> CallFeatures {
-    let features = resolve_call_features(&mut section);
+/// `[features]`: the codes of settings, and what is done with calls.
+fn resolve_all_features(mut section: Section<'_>) -> (Features, CallFeatures) {
+    let features = (resolve_features(&mut section), resolve_call_features(&mut section));
     section.finish();
     features
 }

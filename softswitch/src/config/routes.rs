@@ -3,7 +3,10 @@
 //! Left out on purpose: looking whether files are there, which whoever reads the configuration does (`cli`).
 
 use super::error::{Fault, Quoted};
-use super::model::{Conference, DomainId, Mode, Peer, Route, RouteTo, Service, Sounds, Transport};
+use super::model::{
+    Choice, Conditions, Conference, Domain, DomainId, During, Mode, Peer, Rejection, Rewrite, Route, RouteTo,
+    Service, Sounds, Transport, Trunk, Trunks,
+};
 use super::nearest::nearest;
 use super::pattern::Pattern;
 use super::recording::{resolve_of_conference, resolve_of_route};
@@ -11,7 +14,6 @@ use super::table::{Faults, Key, Located, Section};
 use super::tenants::{MODE, Tenants, parse_mode};
 use media::dsp::Conditioning;
 use sip_stack::resolve::Host;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PATTERN: Key = Key {
@@ -22,9 +24,35 @@ const PATTERN: Key = Key {
 const PEER: Key = Key { name: "peer", expected: "the id of a peer", example: "\"trunk\"" };
 const SERVICE: Key = Key {
     name: "service",
-    expected: "\"conference\", \"echo\", \"milliwatt\", \"play\" or \"music\"",
+    expected: "\"conference\", \"echo\", \"milliwatt\", \"answer\", \"play\" or \"music\"",
     example: "\"conference\"",
 };
+const PEERS: Key = Key {
+    name: "peers",
+    expected: "ids of peers, each with * and its weight behind it if it has one (0 to 1000)",
+    example: "[\"one\", \"other\"]",
+};
+const CHOICE: Key =
+    Key { name: "choice", expected: "\"order\", \"weight\" or \"least-cost\"", example: "\"order\"" };
+const USER: Key = Key { name: "user", expected: "the id of a user", example: "\"1001\"" };
+const GROUP: Key = Key { name: "group", expected: "the id of a group", example: "\"sales\"" };
+const REJECT: Key =
+    Key { name: "reject", expected: "a status from 400 to 699 other than 503", example: "403" };
+const CAUSE: Key = Key { name: "cause", expected: "a cause of Q.850", example: "21" };
+const ORDER: Key = Key { name: "order", expected: "a whole number", example: "50" };
+const CALLER: Key = Key { name: "caller", expected: "patterns as for numbers", example: "[\"1XXX\"]" };
+const FROM: Key = Key { name: "from", expected: "the id of a peer", example: "\"trunk\"" };
+const SCHEDULE: Key =
+    Key { name: "schedule", expected: "the id of a schedule, or \"not\" and one", example: "\"not office\"" };
+const STRIP: Key = Key { name: "strip", expected: "a whole number", example: "1" };
+const PREFIX: Key = Key { name: "prefix", expected: "digits and + * #", example: "\"+7\"" };
+const FOR: Key = Key { name: "for_s", expected: "a whole number", example: "30" };
+/// What may stand in a route beside what is looked at in any case.
+const EVERY: [Key; 9] = [SOUND, FOLDER, ANNOUNCE, TONES, GAIN_CONTROL, NOISE_GATE, FOR, CAUSE, CHOICE];
+/// What may stand in any route.
+const CONDITIONS: [Key; 7] = [ORDER, CALLER, FROM, SCHEDULE, STRIP, PREFIX, MODE];
+/// The order of routes that name none.
+const USUAL_ORDER: u32 = 100;
 const SOUND: Key =
     Key { name: "sound", expected: "the path of a WAV or Ogg file", example: "\"welcome.wav\"" };
 const ANNOUNCE: Key = Key { name: "announce", expected: "true or false", example: "true" };
@@ -40,53 +68,240 @@ enum Name {
     Conference,
     Echo,
     Milliwatt,
+    Answer,
     Play,
     Music,
 }
 
 pub(super) fn resolve_routes(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
-    let mut lines: BTreeMap<(DomainId, Pattern), u32> = BTreeMap::new();
+    let mut known: Vec<(DomainId, Route)> = Vec::new();
     for mut section in root.tables("route", "[[route]]") {
         let pattern = section.required(PATTERN, Pattern::parse);
-        let domain = tenants.domain_of(&mut section, faults);
-        let serves = section.has(SERVICE);
-        let service = if serves { resolve_service(&mut section) } else { None };
-        let mode = section.parsed(MODE, parse_mode);
-        let peer = if serves && !section.has(PEER) { None } else { section.required_text(PEER) };
-        let record = if serves { None } else { resolve_of_route(&mut section) };
-        section.finish();
-        note_unproxied(mode, serves, record.is_some(), faults);
-        let mode = mode.map_or(Mode::Anchored, |mode| mode.value);
-        let (Some(Located { value: pattern, line }), Some(domain_id)) = (pattern, domain) else { continue };
-        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
-        if let Some(first) = lines.insert((domain_id, pattern.clone()), line) {
-            let (pattern, domain) = (Quoted::new(&pattern.to_string()), Quoted::new(&domain.name));
-            faults.note(line, Fault::DuplicateRoute { pattern, domain, first });
-        }
-        if let (true, Some(peer)) = (serves, &peer) {
-            faults.note(peer.line, Fault::PeerAndService { pattern: Quoted::new(&pattern.to_string()) });
-        }
-        if let Some(service) = service {
-            domain.routes.push(Route { pattern, to: RouteTo::Service(service), record, mode });
+        let domain_id = tenants.domain_of(&mut section, faults);
+        let Some(domain_id) = domain_id else { continue };
+        let Some(pattern) = pattern else {
+            // What else is missing is told; what is wrong may follow from the pattern.
+            if ![PEER, PEERS, SERVICE, USER, GROUP, REJECT].map(|key| section.has(key)).contains(&true) {
+                section.note_missing(PEER);
+            }
+            for key in CONDITIONS.into_iter().chain(EVERY) {
+                section.has(key);
+            }
+            resolve_of_route(&mut section);
+            section.finish();
             continue;
-        }
-        let Some(peer) = peer else { continue };
-        if !domain.peers.contains_key(peer.value) {
-            let nearest = nearest(peer.value, domain.peers.keys().map(|id| &**id)).map(Quoted::new);
-            let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
-            faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
-        }
-        let unlocated = |peer: &Peer| {
-            matches!(peer.host, Host::Name(_)) || peer.transport.is_some_and(Transport::is_secure)
         };
-        if mode == Mode::Proxy && domain.peers.get(peer.value).is_some_and(unlocated) {
-            faults.note(peer.line, Fault::ProxyToUnlocatedPeer { id: Quoted::new(peer.value) });
+        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
+        let Some(route) = resolve_route(section, pattern, domain, faults) else { continue };
+        let same = |(id, other): &&(DomainId, Route)| {
+            let told = (&other.pattern, &other.conditions, other.order);
+            *id == domain_id && told == (&route.pattern, &route.conditions, route.order)
+        };
+        if let Some((_, first)) = known.iter().find(same) {
+            let (pattern, domain) = (Quoted::new(&route.pattern.to_string()), Quoted::new(&domain.name));
+            faults.note(route.line, Fault::DuplicateRoute { pattern, domain, first: first.line });
         }
-        domain.routes.push(Route { pattern, to: RouteTo::Peer(peer.value.into()), record, mode });
+        known.push((domain_id, route));
+    }
+    for (id, route) in known {
+        if let Some(domain) = tenants.domains.get_mut(&id) {
+            domain.routes.push(route);
+        }
     }
     for domain in tenants.domains.values_mut() {
-        domain.routes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+        domain.routes.sort_by(|one, other| one.precedence().cmp(&other.precedence()));
     }
+}
+
+fn resolve_route(
+    mut section: Section<'_>,
+    pattern: Located<Pattern>,
+    domain: &Domain,
+    faults: &Faults,
+) -> Option<Route> {
+    let Located { value: pattern, line } = pattern;
+    let serves = section.has(SERVICE);
+    let order = section.number(ORDER, 0, 1_000).map_or(USUAL_ORDER, |order| order.value);
+    let conditions = resolve_conditions(&mut section, domain, faults);
+    let rewrite = resolve_rewrite(&mut section);
+    let mode = section.parsed(MODE, parse_mode);
+    let peer_line = section.line_of(PEER).or_else(|| section.line_of(PEERS));
+    let to = resolve_action(&mut section, (&pattern, line), &rewrite, domain, faults);
+    let record = if serves { None } else { resolve_of_route(&mut section) };
+    section.finish();
+    note_unproxied(mode, serves, record.is_some(), faults);
+    let to = to?;
+    if let Some(mode) = mode.filter(|mode| mode.value == Mode::Proxy) {
+        note_unlocated(&to, peer_line.unwrap_or(line), domain, faults);
+        let is_one = matches!(&to, RouteTo::Peers(trunks) if trunks.peers.len() == 1);
+        let is_plain = is_one && conditions.count() == 0 && rewrite.is_nothing();
+        if !serves && !is_plain {
+            faults.note(mode.line, Fault::ProxyIsPlanned);
+        }
+    }
+    let mode = mode.map_or(Mode::Anchored, |mode| mode.value);
+    Some(Route { pattern, conditions, order, rewrite, to, record, mode, line })
+}
+
+fn resolve_conditions(section: &mut Section<'_>, domain: &Domain, faults: &Faults) -> Conditions {
+    let callers = section.filled_list(CALLER, Pattern::parse).map(|list| list.value);
+    let callers = callers.into_iter().flatten().map(|pattern| pattern.value).collect();
+    let from = section.text(FROM);
+    if let Some(from) = from {
+        note_unknown_peer(domain, from, faults);
+    }
+    let during = section.text(SCHEDULE).map(|text| {
+        let (inside, id) = match text.value.strip_prefix("not ") {
+            Some(id) => (false, id.trim()),
+            None => (true, text.value),
+        };
+        if !domain.numbering.schedules.contains_key(id) {
+            let known = domain.numbering.schedules.keys().map(|id| &**id);
+            note_unknown(domain, ("schedule", id), known, text.line, faults);
+        }
+        During { schedule: id.into(), inside }
+    });
+    Conditions { callers, from: from.map(|from| from.value.into()), during }
+}
+
+fn resolve_rewrite(section: &mut Section<'_>) -> Rewrite {
+    let strip = section.number(STRIP, 0, 32).map_or(0, |strip| strip.value);
+    let prefix = section.parsed(PREFIX, parse_prefix).map(|prefix| prefix.value).unwrap_or_default();
+    Rewrite { strip: u8::try_from(strip).unwrap_or(0), prefix }
+}
+
+/// The one thing that a route does.
+fn resolve_action(
+    section: &mut Section<'_>,
+    (pattern, line): (&Pattern, u32),
+    rewrite: &Rewrite,
+    domain: &Domain,
+    faults: &Faults,
+) -> Option<RouteTo> {
+    let actions = [PEER, PEERS, SERVICE, USER, GROUP, REJECT].map(|key| section.has(key));
+    let pattern = Quoted::new(&pattern.to_string());
+    match actions {
+        // One of these two is the oldest fault of all, and has words of its own.
+        [true, false, true, false, false, false] => {
+            let line = section.text(PEER).map_or(line, |peer| peer.line);
+            faults.note(line, Fault::PeerAndService { pattern });
+            resolve_service(section).map(RouteTo::Service)
+        }
+        [true, false, false, false, false, false] => {
+            let peer = section.required_text(PEER)?;
+            note_unknown_peer(domain, peer, faults);
+            let peers = vec![Trunk { peer: peer.value.into(), weight: 1 }];
+            Some(RouteTo::Peers(Trunks { peers, choice: Choice::Order }))
+        }
+        [false, true, false, false, false, false] => resolve_peers_of_route(section, domain, faults),
+        [false, false, true, false, false, false] => resolve_service(section).map(RouteTo::Service),
+        [false, false, false, true, false, false] => {
+            let user = section.required_text(USER)?;
+            // Users made by command are not known yet.
+            Some(RouteTo::User(user.value.into()))
+        }
+        [false, false, false, false, true, false] => {
+            let group = section.required_text(GROUP)?;
+            if !domain.numbering.groups.contains_key(group.value) {
+                let known = domain.numbering.groups.keys().map(|id| &**id);
+                note_unknown(domain, ("group", group.value), known, group.line, faults);
+            }
+            Some(RouteTo::Group(group.value.into()))
+        }
+        [false, false, false, false, false, true] => {
+            let status = section.number(REJECT, 400, 699);
+            let cause = section.number(CAUSE, 1, 127).and_then(|cause| u8::try_from(cause.value).ok());
+            let status = status?;
+            if status.value == 503 {
+                let found = Quoted::new("503");
+                let Key { name, expected, example } = REJECT;
+                faults.note(status.line, Fault::Unreadable { key: name, found, expected, example });
+            }
+            Some(RouteTo::Reject(Rejection { status: u16::try_from(status.value).ok()?, cause }))
+        }
+        [false, false, false, false, false, false] if !rewrite.is_nothing() => Some(RouteTo::Again),
+        [false, false, false, false, false, false] => {
+            // As it always was: what a route lacks first of all is its peer.
+            section.note_missing(PEER);
+            None
+        }
+        [..] => {
+            // What belongs to which of them is not to be told.
+            for key in EVERY {
+                section.has(key);
+            }
+            faults.note(line, Fault::RouteTo { pattern, has_many: true });
+            None
+        }
+    }
+}
+
+/// `peers`, in their order, by weight or by price.
+fn resolve_peers_of_route(section: &mut Section<'_>, domain: &Domain, faults: &Faults) -> Option<RouteTo> {
+    let listed = section.filled_list(PEERS, |text| Some(Box::<str>::from(text)));
+    let choice = section.parsed(CHOICE, Choice::parse).map_or(Choice::Order, |choice| choice.value);
+    let peers = listed?.value.into_iter().map(|peer| {
+        let (id, weight) = match peer.value.split_once('*') {
+            Some((id, weight)) => (id.trim(), weight.trim().parse().ok().filter(|weight| *weight <= 1_000)),
+            None => (&*peer.value, Some(1)),
+        };
+        note_unknown_peer(domain, Located { value: id, line: peer.line }, faults);
+        if weight.is_none() {
+            section.note_unreadable(Located { value: &*peer.value, line: peer.line }, PEERS);
+        }
+        Trunk { peer: id.into(), weight: weight.unwrap_or(1) }
+    });
+    Some(RouteTo::Peers(Trunks { peers: peers.collect(), choice }))
+}
+
+fn note_unlocated(to: &RouteTo, line: u32, domain: &Domain, faults: &Faults) {
+    let RouteTo::Peers(trunks) = to else { return };
+    let unlocated =
+        |peer: &Peer| matches!(peer.host, Host::Name(_)) || peer.transport.is_some_and(Transport::is_secure);
+    for trunk in &trunks.peers {
+        if domain.peers.get(&trunk.peer).is_some_and(unlocated) {
+            faults.note(line, Fault::ProxyToUnlocatedPeer { id: Quoted::new(&trunk.peer) });
+        }
+    }
+}
+
+/// A peer that is named has to be there.
+pub(super) fn note_unknown_peer(domain: &Domain, peer: Located<&str>, faults: &Faults) {
+    if !domain.peers.contains_key(peer.value) {
+        let nearest = nearest(peer.value, domain.peers.keys().map(|id| &**id)).map(Quoted::new);
+        let (id, domain) = (Quoted::new(peer.value), Quoted::new(&domain.name));
+        faults.note(peer.line, Fault::UnknownPeer { id, domain, nearest });
+    }
+}
+
+fn note_unknown<'k>(
+    domain: &Domain,
+    (what, id): (&'static str, &str),
+    known: impl Iterator<Item = &'k str>,
+    line: u32,
+    faults: &Faults,
+) {
+    let nearest = nearest(id, known).map(Quoted::new);
+    let (id, domain) = (Quoted::new(id), Quoted::new(&domain.name));
+    faults.note(line, Fault::UnknownObject { what, id, domain, nearest });
+}
+
+impl Choice {
+    /// The choice of this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Choice> {
+        match word {
+            "order" => Some(Choice::Order),
+            "weight" => Some(Choice::Weight),
+            "least-cost" => Some(Choice::Cheapest),
+            _ => None,
+        }
+    }
+}
+
+fn parse_prefix(text: &str) -> Option<Box<str>> {
+    let is_dialled = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'*' | b'#');
+    (text.len() <= 32 && text.bytes().all(is_dialled)).then(|| text.into())
 }
 
 /// What needs the media has to have them.
@@ -116,6 +331,10 @@ fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
         }
         Name::Echo => Some(Service::Echo),
         Name::Milliwatt => Some(Service::Milliwatt),
+        Name::Answer => {
+            let for_s = section.number(FOR, 1, 86_400).map_or(60, |seconds| seconds.value);
+            Some(Service::Answer { for_s })
+        }
         Name::Play => Some(Service::Play { sound: sounds(section.required(SOUND, parse_path)?) }),
         Name::Music => Some(Service::Music { folder: sounds(section.required(FOLDER, parse_path)?) }),
     }
@@ -130,6 +349,7 @@ fn parse_service(text: &str) -> Option<Name> {
         "conference" => Some(Name::Conference),
         "echo" => Some(Name::Echo),
         "milliwatt" => Some(Name::Milliwatt),
+        "answer" => Some(Name::Answer),
         "play" => Some(Name::Play),
         "music" => Some(Name::Music),
         _ => None,
@@ -157,7 +377,7 @@ mod tests {
         let mut routes = config.domains.into_values().flat_map(|domain| domain.routes);
         match routes.next().unwrap().to {
             RouteTo::Service(service) => service,
-            RouteTo::Peer(peer) => panic!("{peer}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Mode, Origin, User, WatchedBy};
+use super::model::{Config, Mode, Origin, User, UserNumbers, WatchedBy};
 use crate::core::command::Rights;
 use crate::store::{StoredMailbox, StoredUser};
 
@@ -34,6 +34,7 @@ impl Config {
                 groups: Vec::new(),
                 rights: Rights::default(),
                 hidden: false,
+                numbers: UserNumbers::default(),
                 origin: Origin::Store,
             };
             if let Some(domain) = domain {

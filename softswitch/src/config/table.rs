@@ -245,6 +245,16 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// The line of a key that is there.
+    pub(super) fn line_of(&self, key: Key) -> Option<u32> {
+        self.table.get(key.name).map(|value| self.faults.line(&value.span()))
+    }
+
+    /// Whether the value of a key is `true` or `false`.
+    pub(super) fn is_flag(&self, key: Key) -> bool {
+        self.table.get(key.name).is_some_and(|value| value.get_ref().as_bool().is_some())
+    }
+
     /// The table `[place]`, if it is there.
     pub(super) fn table(&mut self, name: &'static str, place: &'static str) -> Option<Section<'t>> {
         self.asked.push(name);

@@ -3,9 +3,11 @@
 use super::addresses::is_host_name;
 use super::error::{Fault, Quoted};
 use super::model::{
-    ContactPolicy, Domain, DomainId, Listener, Mode, Nat, Registration, canonical_host, parse_ip_literal,
+    ContactPolicy, Domain, DomainId, Listener, Mode, Nat, Numbering, Registration, canonical_host,
+    parse_ip_literal,
 };
 use super::nearest::nearest;
+use super::numbers::{Emergencies, resolve_of_domain};
 use super::table::{Faults, Key, Located, Section};
 use sip_stack::auth::Algorithm;
 use std::collections::BTreeMap;
@@ -37,11 +39,14 @@ pub(super) struct Tenants {
     /// Canonical hosts and the lines that claim them.
     pub(super) hosts: BTreeMap<Box<str>, Located<DomainId>>,
     pub(super) default: Option<Located<DomainId>>,
+    /// What the domains say of emergencies.
+    pub(super) emergencies: BTreeMap<DomainId, Emergencies>,
 }
 
 impl Tenants {
     pub(super) fn resolve(root: &mut Section<'_>, faults: &Faults) -> Tenants {
-        let mut tenants = Tenants { domains: BTreeMap::new(), hosts: BTreeMap::new(), default: None };
+        let (domains, hosts, emergencies) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut tenants = Tenants { domains, hosts, default: None, emergencies };
         let sections = root.tables("domain", "[[domain]]");
         if sections.is_empty() {
             let id = tenants.add(empty_domain("default"), 0, faults);
@@ -52,10 +57,11 @@ impl Tenants {
         for mut section in sections {
             let is_default = section.flag(DEFAULT);
             let line = is_default.map_or(section.line, |flag| flag.line);
-            let Some(Located { value: domain, line: name_line }) = resolve_domain(section, faults) else {
-                continue;
-            };
+            let mut emergencies = Emergencies::default();
+            let resolved = resolve_domain(section, &mut emergencies, faults);
+            let Some(Located { value: domain, line: name_line }) = resolved else { continue };
             let Some(id) = tenants.add(domain, name_line, faults) else { continue };
+            tenants.emergencies.insert(id, emergencies);
             if is_default.map_or(alone, |flag| flag.value) {
                 match tenants.default {
                     Some(Located { line: first, .. }) => faults.note(line, Fault::DuplicateDefault { first }),
@@ -124,11 +130,16 @@ fn empty_domain(name: &str) -> Domain {
         users: BTreeMap::new(),
         peers: BTreeMap::new(),
         routes: Vec::new(),
+        numbering: Numbering::default(),
         mailboxes: BTreeMap::new(),
     }
 }
 
-fn resolve_domain(mut section: Section<'_>, faults: &Faults) -> Option<Located<Domain>> {
+fn resolve_domain(
+    mut section: Section<'_>,
+    emergencies: &mut Emergencies,
+    faults: &Faults,
+) -> Option<Located<Domain>> {
     let name = section.required(NAME, parse_host);
     let mut domain = empty_domain(name.as_ref().map_or("", |name| &*name.value));
     if let Some(aliases) = section.list(ALIASES, parse_host) {
@@ -158,6 +169,7 @@ fn resolve_domain(mut section: Section<'_>, faults: &Faults) -> Option<Located<D
     if let Some(mode) = section.parsed(MODE, parse_mode) {
         domain.mode = mode.value;
     }
+    *emergencies = resolve_of_domain(&mut section, &mut domain);
     if let Some(registration) = section.table("registration", "[domain.registration]") {
         domain.registration = resolve_registration(registration, faults);
     }

@@ -227,7 +227,44 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[[peer]]\nid = \"a\"\naddress = \"192.0.2.1:5060\"\n[[route]]\npattern = \"8X\"\npeer = \"a\"\n[[route]]\npattern = \"8X\"\npeer = \"a\"\n",
-        "softswitch.toml:9: pattern \"8X\" is defined twice in domain \"default\" (first in line 6); remove one of them",
+        "softswitch.toml:9: pattern \"8X\" is defined twice in domain \"default\" (first in line 6); remove one of them, or \
+         give them another order, or other conditions (caller, from, schedule)",
+    ),
+    (
+        "[[peer]]\nid = \"a\"\naddress = \"192.0.2.1:5060\"\n[[route]]\npattern = \"8X\"\npeer = \"a\"\nuser = \"1\"\n",
+        "softswitch.toml:6: route \"8X\" does several things; give it one of peer, peers, service, user, group and reject, or \
+         a number to dial with strip or prefix",
+    ),
+    (
+        "[[peer]]\nid = \"a\"\naddress = \"192.0.2.1:5060\"\n[[route]]\npattern = \"8X\"\npeer = \"a\"\nschedule = \"ofice\"\n\
+         [[schedule]]\nid = \"office\"\nzone = \"UTC\"\nperiods = [\"09:00-18:00\"]\n",
+        "softswitch.toml:8: domain \"default\" has no schedule \"ofice\"; did you mean \"office\"? If not, add it",
+    ),
+    (
+        "[[schedule]]\nid = \"office\"\nzone = \"Europe/Moskow\"\nperiods = [\"09:00-18:00\"]\n",
+        "softswitch.toml:4: zone = \"Europe/Moskow\" is not a time zone of the IANA database; for example zone = \"Europe/Moscow\"",
+    ),
+    (
+        "[[route]]\npattern = \"8X\"\nreject = 503\n",
+        "softswitch.toml:4: reject = \"503\" is not a status from 400 to 699 other than 503; for example reject = 403",
+    ),
+    (
+        "[[group]]\nid = \"sales\"\nnumbers = [\"600\"]\n",
+        "softswitch.toml:2: [[group]] lacks members; add a line members = [\"1001\", \"1002\"]",
+    ),
+    (
+        "[[user]]\nid = \"112\"\npassword = \"a\"\n[[peer]]\nid = \"a\"\naddress = \"192.0.2.1:5060\"\n",
+        "softswitch.toml:3: \"112\" is a number of emergency and dials user \"112\"; give the user another number, or add a line \
+         emergency_numbers without \"112\" to the [[domain]]",
+    ),
+    (
+        "[[user]]\nid = \"1\"\npassword = \"a\"\nnumbers = [\"7\"]\n[[user]]\nid = \"2\"\npassword = \"a\"\nnumbers = [\"7\"]\n",
+        "softswitch.toml:9: number \"7\" is that of \"1\" already; remove it from one of the two",
+    ),
+    (
+        "[[peer]]\nid = \"a\"\naddress = \"sip.example.com\"\ninbound = true\n",
+        "softswitch.toml:5: inbound = true needs a peer whose address is an IP address; name the networks from which it calls: \
+         inbound = [\"192.0.2.0/28\"]",
     ),
 ];
 
@@ -536,6 +573,7 @@ fn a_user_comes_before_a_route_and_a_narrower_route_before_a_wider_one() {
         Some(Target::User { id, .. }) => format!("user {id}"),
         Some(Target::Peer { id, .. }) => format!("peer {id}"),
         Some(Target::Service(service)) => format!("{service:?}"),
+        Some(Target::Planned) => "planned".to_owned(),
         None => "nobody".to_owned(),
     };
     assert_eq!(reached("2001"), "user 2001");

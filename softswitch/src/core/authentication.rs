@@ -199,8 +199,8 @@ impl Authenticator {
         credentials: &Credentials<'_>,
     ) -> Verdict {
         let name = credentials.username.unquoted();
-        let user = domain.user(&name);
-        let known = user.map(|(_, user)| &user.credentials).filter(|ha1| ha1.has(credentials.algorithm));
+        let user = domain.credentials(&name);
+        let known = user.map(|(_, credentials)| credentials).filter(|ha1| ha1.has(credentials.algorithm));
         let method = request.message.method().map_or(&b""[..], |method| method.as_bytes());
         let ha1 = known.unwrap_or(&self.decoy);
         let proved =

@@ -5,10 +5,12 @@ use super::overload::Overload;
 use super::{Event, Interfaces, Output, Told};
 use crate::config::{Config, Domain, DomainId, Listener};
 use crate::prompts::Library;
-use crate::store::StoreOp;
+use crate::routing;
+use crate::store::{StoreOp, StoredProfile};
 use crate::subscriptions::ALLOW_EVENTS;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sip_stack::decimal::put_socket_address;
 use sip_stack::header::HeaderName;
 use sip_stack::message::Writer;
 use sip_stack::random::Random;
@@ -40,6 +42,8 @@ pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) interfaces: Interfaces,
     pub(crate) overload: Overload,
+    /// What routing remembers from call to call.
+    pub(crate) routing: routing::State,
     /// What can be said, as the configuration has it.
     #[serde(skip)]
     pub(crate) library: Arc<Library>,
@@ -76,6 +80,7 @@ impl Environment {
             resolver: Resolver::new(settings, lots),
             interfaces: Interfaces::default(),
             overload: Overload::default(),
+            routing: routing::State::default(),
             stopping: false,
             run: None,
             told: 0,
@@ -99,6 +104,18 @@ impl Environment {
             Some(folder) => folder.files.clone(),
             None => self.library.music_file().into_iter().collect(),
         }
+    }
+
+    /// Takes up what users had set.
+    pub(crate) fn restore_profiles(&mut self, kept: Vec<StoredProfile>) {
+        let config = self.config.clone();
+        self.routing.profiles.restore(|name| config.domain_named(name), kept);
+    }
+
+    /// Another configuration is in force.
+    pub(crate) fn reconfigure_routing(&mut self) {
+        let config = self.config.clone();
+        self.routing.reconfigure(&config);
     }
 
     pub(crate) fn set_wall_clock(&mut self, unix_ms: u64) {
@@ -186,7 +203,11 @@ impl Environment {
                     format!("{}:{port}", advertise.host).into_bytes()
                 }
             }
-            None => SocketAddr::new(flow.local.ip().to_canonical(), bound).to_string().into_bytes(),
+            None => {
+                let mut text = Vec::with_capacity(24);
+                put_socket_address(&mut text, SocketAddr::new(flow.local.ip().to_canonical(), bound));
+                text
+            }
         }
     }
 

@@ -5,11 +5,13 @@
 
 use super::command::{CallRef, CommandId, RecordingRef};
 use super::text;
+use crate::routing::Setting;
 use crate::store::MediaFigures;
 use bytes::Bytes;
 use media::source::SoundFault;
 use media::tap::{RecordingFault, RecordingFigures};
 use serde::{Deserialize, Serialize};
+use sip_stack::registration::Failure;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -211,6 +213,47 @@ pub enum Event {
         #[serde(with = "text")]
         contact: Bytes,
     },
+    /// A peer has taken our registration, for the first time or after it had failed.
+    PeerRegistered {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+        /// For how long; it is refreshed before.
+        expires_s: u32,
+    },
+    /// We are no longer registered at a peer, as we wished.
+    PeerUnregistered {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
+    /// A peer did not take our registration, or could not be asked.
+    PeerRegistrationFailed {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+        /// Why.
+        failure: Failure,
+        /// When it is tried again; `None`: not before the configuration changes.
+        retry_s: Option<u64>,
+    },
+    /// A peer does not answer any more.
+    PeerDown {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
+    /// A peer answers again.
+    PeerUp {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The peer.
+        peer: Arc<str>,
+    },
     /// A user has as many subscriptions as one may have, and wanted another one.
     SubscriptionRefused {
         /// The SIP domain.
@@ -226,6 +269,15 @@ pub enum Event {
         caller: Box<MediaFigures>,
         /// Between the callee and us; all zero when we served the call ourselves.
         callee: Box<MediaFigures>,
+    },
+    /// A user has changed a setting of its own.
+    SettingChanged {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Box<str>,
+        /// The change.
+        setting: Setting,
     },
     /// A new configuration is in force.
     Configured {
@@ -317,8 +369,24 @@ pub enum Refusal {
     UnknownNumber,
     /// The user exists but no phone is registered.
     NotRegistered,
+    /// The caller, or the trunks, may not call this number.
+    NotAllowed,
+    /// The caller, or the trunks, have as many calls as they may have.
+    TooManyCalls,
+    /// The caller has begun as many calls within a minute as it may.
+    TooOften,
+    /// The call was forwarded in a circle, or too often.
+    Loop,
+    /// The user wants no calls.
+    DoNotDisturb,
+    /// A route says so.
+    Rejected,
+    /// A setting that was dialled cannot be so.
+    BadSetting,
     /// The peer's name leads to no server that we can send to.
     PeerNotFound,
+    /// The peer does not answer OPTIONS.
+    PeerDead,
     /// The switch is stopping.
     Stopping,
     /// No media port could be had.

@@ -3,7 +3,7 @@
 use super::Interfaces;
 use super::command::{Actor, Command, CommandId};
 use crate::config::Config;
-use crate::store::StoredBinding;
+use crate::store::{StoredBinding, StoredProfile};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::resolve::{Answer, Query};
@@ -69,6 +69,8 @@ pub enum Input {
     },
     /// Registrations that were in the store when the switch started. Needs the time of day.
     Restored(Vec<StoredBinding>),
+    /// What users had set for themselves when the switch was last stopped.
+    Profiles(Vec<StoredProfile>),
     /// Stop: refuse new calls and end those that are up. [`super::Switch::is_idle`] tells when that is done.
     Shutdown,
 }

@@ -4,10 +4,11 @@
 use super::authentication::Asking;
 use super::environment::{self, ALLOW, Environment, SUPPORTED, sign_response};
 use super::switch::Switch;
-use crate::config::DomainId;
+use crate::config::{DomainId, Peer};
 use crate::proxied::{self, Called};
 use crate::registrar;
-use crate::subscriptions::ALLOW_EVENTS;
+use crate::routing::Caller;
+use crate::subscriptions::{ALLOW_EVENTS, Sources, is_mailbox_news};
 use sip_stack::endpoint::Request;
 use sip_stack::header::{Contacts, HeaderName};
 use sip_stack::message::{Method, Status, Uri};
@@ -39,8 +40,14 @@ impl Switch {
             }
             return self.calls.handle_request(&mut self.env, &self.registrar, dialog, &request);
         }
-        if let Some(called) = Called::of(&self.env, &self.registrar, &request) {
+        let inbound = inbound(&self.env, &request);
+        if inbound.is_none()
+            && let Some(called) = Called::of(&self.env, &self.registrar, &request)
+        {
             return self.forward(request, called);
+        }
+        if is_mailbox_news(&request) {
+            return self.subscriptions.take_mailbox_news(&mut self.env, &request);
         }
         let env = &mut self.env;
         let Asked { method, uri, domain } = match inspect(env, &request) {
@@ -56,15 +63,19 @@ impl Switch {
                 };
                 let Some(user) = self.authenticator.authenticate(env, &request, domain, true) else { return };
                 // §10.3 step 4: we let users register nobody but themselves.
-                if *aor == *user.id.as_bytes() {
+                if *aor == *user.id.as_bytes() || is_device_of(env, domain, &aor, &user.id) {
                     self.registrar.register(env, &request, contacts, domain, &user);
                 } else {
                     refuse(env, &request, Fault::of(Status::FORBIDDEN));
                 }
             }
             _ => {
-                let domain = caller_domain(env, &request).unwrap_or(domain);
                 let wanted = Wanted::of(method);
+                if let Some((peer, number)) = inbound.filter(|_| matches!(wanted, Wanted::Call)) {
+                    let caller = Caller::Peer { id: &peer, number: &number };
+                    return self.calls.invite(env, &self.registrar, request, domain, caller);
+                }
+                let domain = caller_domain(env, &request).unwrap_or(domain);
                 let Some(user) = self.authenticator.authenticate(env, &request, domain, false) else {
                     return;
                 };
@@ -72,9 +83,13 @@ impl Switch {
                     Wanted::Message => {
                         self.messages.relay(env, &self.registrar, request, domain, &user.id);
                     }
-                    Wanted::Call => self.calls.invite(env, &self.registrar, request, domain, &user.id),
+                    Wanted::Call => {
+                        let caller = Caller::User(&user.id);
+                        self.calls.invite(env, &self.registrar, request, domain, caller);
+                    }
                     Wanted::Subscription => {
-                        let sources = (&self.calls, &self.registrar);
+                        let (calls, proxied, registrar) = (&self.calls, &self.proxied, &self.registrar);
+                        let sources = Sources { calls, proxied, registrar };
                         self.subscriptions.subscribe(env, sources, &request, domain, &user.id);
                     }
                     Wanted::Publication => self.subscriptions.publish(env, &request, domain, &user.id),
@@ -227,6 +242,27 @@ fn registration<'a>(
         Fault { status: Status::BAD_REQUEST, header: Some(warning) }
     })?;
     Ok((user, contacts))
+}
+
+/// The peer whose calls are taken without credentials and that this one comes from, and the number of who calls.
+fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> {
+    if request.message.method() != Some(Method::Invite) {
+        return None;
+    }
+    let source = request.flow.peer.ip();
+    let domain = env.config.domain_of_host(request.message.uri().ok()?.host)?;
+    let peers = &env.domain(domain)?.peers;
+    let is_from = |peer: &Peer| peer.numbers.inbound.iter().any(|network| network.contains(source));
+    let (id, _) = peers.iter().find(|(_, peer)| is_from(peer))?;
+    let from = request.message.from().ok()?.uri.user_unescaped().unwrap_or_default();
+    Some((id.clone(), from.into_owned()))
+}
+
+/// Whether a phone registers as a device of the user: it is one of the user's phones then.
+fn is_device_of(env: &Environment, domain: DomainId, name: &[u8], user: &str) -> bool {
+    let name = core::str::from_utf8(name).unwrap_or_default();
+    let devices = env.domain(domain).map(|domain| &domain.numbering.devices);
+    devices.and_then(|devices| devices.get(name)).is_some_and(|device| *device.user == *user)
 }
 
 /// The domain that the caller claims to be of.

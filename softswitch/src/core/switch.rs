@@ -11,6 +11,7 @@ use crate::nat::KeepAlives;
 use crate::proxied::Proxied;
 use crate::registrar::Registrar;
 use crate::subscriptions::Subscriptions;
+use crate::trunks::Trunks;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
 use sip_stack::{Time, endpoint, resolve};
@@ -100,6 +101,8 @@ pub struct Holdings {
     pub locations: usize,
     /// Phones that are asked whether they live, or did not answer the last time.
     pub kept_alive: usize,
+    /// Peers that the switch registers at, or asks whether they live.
+    pub trunks: usize,
 }
 
 /// The PBX without its I/O.
@@ -112,6 +115,7 @@ pub struct Switch {
     pub(super) messages: Messages,
     pub(super) subscriptions: Subscriptions,
     pub(super) proxied: Proxied,
+    pub(super) trunks: Trunks,
     keep_alives: KeepAlives,
     /// A snapshot is being delivered.
     #[serde(skip)]
@@ -132,9 +136,16 @@ impl Switch {
             messages: Messages::default(),
             subscriptions: Subscriptions::default(),
             proxied: Proxied::default(),
+            trunks: Trunks::default(),
             keep_alives: KeepAlives::default(),
             slicing: false,
         }
+    }
+
+    /// Gives the routes that are recorded in calls passing through a key that outlives this run: then requests of calls from before a
+    /// restart still pass. To be called before the first input.
+    pub fn keep_routes(&mut self, key: [u8; 16]) {
+        self.env.endpoint.set_route_key(key);
     }
 
     /// Takes one input. Outputs follow from [`Switch::poll_output`] until it is `None`.
@@ -158,7 +169,10 @@ impl Switch {
                 let _taken = self.env.resolver.handle_input(now, answer);
             }
             Input::Media(report) => self.calls.handle_report(&mut self.env, report),
-            Input::WallClock { unix_ms } => self.env.set_wall_clock(unix_ms),
+            Input::WallClock { unix_ms } => {
+                self.env.set_wall_clock(unix_ms);
+                self.proxied.begin(&self.env);
+            }
             Input::Interfaces(interfaces) => {
                 self.env.interfaces = interfaces;
                 self.registrar.readdress(&self.env);
@@ -170,16 +184,20 @@ impl Switch {
             }
             Input::Command { id, actor, command } => self.obey(id, &actor, *command),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
+            Input::Profiles(kept) => self.env.restore_profiles(kept),
             Input::Shutdown => {
                 self.env.stopping = true;
                 self.env.event(Event::Stopping);
                 self.env.endpoint.hold_no_more(now);
                 self.calls.shut_down(&mut self.env);
                 self.proxied.shut_down(&mut self.env);
+                self.trunks.shut_down(&mut self.env);
             }
         }
         self.drain();
         self.keep_alives.schedule(&mut self.env, &self.registrar);
+        self.trunks.schedule(&mut self.env);
+        self.drain_locations();
     }
 
     /// Fires every timer that is due.
@@ -192,6 +210,7 @@ impl Switch {
         self.calls.handle_timeout(&mut self.env, &self.registrar);
         self.subscriptions.handle_timeout(&mut self.env);
         self.proxied.handle_timeout(&mut self.env);
+        self.trunks.handle_timeout(&mut self.env);
         self.keep_alives.handle_timeout(&mut self.env, &self.registrar);
         self.env.handle_overload_timeout();
         self.drain();
@@ -212,14 +231,15 @@ impl Switch {
             self.calls.poll_timeout(),
             self.subscriptions.poll_timeout(),
             self.proxied.poll_timeout(),
+            self.trunks.poll_timeout(),
             self.keep_alives.poll_timeout(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether no call is up and no BYE unanswered: after [`Input::Shutdown`], whether it may stop.
+    /// Whether no call is up, no BYE unanswered and no registration of ours being taken back: after [`Input::Shutdown`], whether it may stop.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_idle() && self.proxied.calls() == 0
+        self.calls.is_idle() && self.proxied.calls() == 0 && self.trunks.is_idle()
     }
 
     /// Calls that are up, ringing ones included.
@@ -249,6 +269,7 @@ impl Switch {
             connections: self.registrar.connections(),
             locations: self.env.resolver.locations(),
             kept_alive: self.keep_alives.phones(),
+            trunks: self.trunks.lines(),
         }
     }
 
@@ -257,7 +278,9 @@ impl Switch {
         let before = core::mem::replace(&mut self.env.config, Arc::new(config));
         self.env.meet_neighbours();
         self.env.reread_prompts();
+        self.env.reconfigure_routing();
         self.registrar.reconfigure(&mut self.env, &before);
+        self.trunks.reconfigure(&mut self.env);
         self.subscriptions.reconfigure(&mut self.env);
         let command = self.env.reloading.take();
         self.env.event_of(command, Event::Configured { users });
@@ -266,10 +289,34 @@ impl Switch {
     /// Hands the news of endpoint and resolver to their owners until there are no more.
     fn drain(&mut self) {
         self.drain_endpoint();
-        while self.calls.drain_locations(&mut self.env) {
+        self.drain_locations();
+        while self.subscriptions.attend(
+            &mut self.env,
+            &mut self.calls,
+            &mut self.proxied,
+            &mut self.registrar,
+        ) {
             self.drain_endpoint();
         }
-        while self.subscriptions.attend(&mut self.env, &mut self.calls, &mut self.registrar) {
+    }
+
+    /// Hands what the resolver found to whoever asked.
+    fn drain_locations(&mut self) {
+        while let Some(output) = self.env.resolver.poll_output() {
+            let (env, calls, trunks) = (&mut self.env, &mut self.calls, &mut self.trunks);
+            match output {
+                resolve::Output::Query(query) => env.push(Output::Resolve(query)),
+                resolve::Output::Target { id, target } => {
+                    if !trunks.handle_target(env, id, &target) {
+                        calls.handle_target(env, id, &target);
+                    }
+                }
+                resolve::Output::Exhausted { id, reason } => {
+                    if !trunks.handle_exhausted(env, id) {
+                        calls.handle_exhausted(env, id, reason);
+                    }
+                }
+            }
             self.drain_endpoint();
         }
     }
@@ -289,7 +336,8 @@ impl Switch {
         if self.keep_alives.handle_event(env, &event)
             || self.messages.handle_event(env, &event)
             || self.subscriptions.handle_event(env, &event)
-            || self.proxied.handle_event(env, &event)
+            || self.proxied.handle_event(env, &self.registrar, &event)
+            || self.trunks.handle_event(env, &event)
         {
             return;
         }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::core::command::Errand;
 use crate::core::{Input, Interfaces, Output, Switch};
 use crate::log::{Bounds, Key, Recorder, Sealer};
-use crate::store::{StoreHandle, StoreOp, StoredBinding, StoredMailbox};
+use crate::store::{StoreHandle, StoreOp, StoredBinding, StoredMailbox, StoredProfile};
 use bytes::Bytes;
 use core::time::Duration;
 use media::io::Urgency;
@@ -63,8 +63,12 @@ pub struct Setup {
     pub store: StoreHandle,
     /// The registrations that it held.
     pub bindings: Vec<StoredBinding>,
+    /// What users had set.
+    pub profiles: Vec<StoredProfile>,
     /// Where the scenario log goes, and the key that seals it.
     pub log: Option<(LogPlace, Key)>,
+    /// Authenticates the routes that are recorded in calls passing through.
+    pub route_key: [u8; 16],
     /// Where every SIP message is printed, if anywhere.
     pub trace: Option<Lines>,
     /// Where they are printed when a command asks for it.
@@ -329,7 +333,9 @@ impl Loop {
             loaded: Loaded { config, tls },
             store,
             bindings,
+            profiles,
             log,
+            route_key,
             trace,
             lines,
             reload,
@@ -345,7 +351,8 @@ impl Loop {
         let (control, errands) = control::listen(reload as Arc<Reload>, keep_mailbox, Arc::clone(&waker))
             .map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
-        let switch = Switch::new(random::bytes()?, config);
+        let mut switch = Switch::new(random::bytes()?, config);
+        switch.keep_routes(route_key);
         let now = clock::now();
         let datagrams = sip.addresses().into_iter().map(|address| (Transport::Udp, address));
         let listening: Vec<_> = datagrams.chain(connections.addresses()).collect();
@@ -384,7 +391,7 @@ impl Loop {
             stop_by: None,
             stop_now: false,
         };
-        turns.first_inputs(now, interfaces, bindings);
+        turns.first_inputs(now, interfaces, bindings, profiles);
         turns.open_socket(&data, waker);
         Ok((turns, ready))
     }
@@ -402,7 +409,13 @@ impl Loop {
         let _nothing_to_open = (data, waker);
     }
 
-    fn first_inputs(&mut self, now: Time, interfaces: Interfaces, bindings: Vec<StoredBinding>) {
+    fn first_inputs(
+        &mut self,
+        now: Time,
+        interfaces: Interfaces,
+        bindings: Vec<StoredBinding>,
+        profiles: Vec<StoredProfile>,
+    ) {
         let core = &mut self.core;
         if let Some(recorder) = &mut core.recorder {
             // The log begins before the first input.
@@ -411,6 +424,9 @@ impl Loop {
         core.feed(now, Input::Interfaces(interfaces));
         if let Some(unix_ms) = self.wall.poll(now) {
             core.feed(now, Input::WallClock { unix_ms });
+        }
+        if !profiles.is_empty() {
+            core.feed(now, Input::Profiles(profiles));
         }
         if !bindings.is_empty() {
             info!(count = bindings.len(), "registrations restored");

@@ -5,6 +5,7 @@ use crate::log::Lines;
 use crate::store::{MediaFigures, StoreEvent};
 use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
+use sip_stack::registration::Failure;
 use tracing::{error, info, warn};
 
 /// Logs an event of the switch.
@@ -54,6 +55,21 @@ pub(super) fn event(told: &Told) {
         Event::Unreachable { domain, user, contact } => {
             warn!(user = %address(domain, user), contact = %Escaped(contact), "phone does not answer");
         }
+        Event::PeerRegistered { domain, peer, expires_s } => {
+            info!(peer = %address(domain, peer), expires_s, "registered at peer");
+        }
+        Event::PeerUnregistered { domain, peer } => {
+            info!(peer = %address(domain, peer), "no longer registered at peer");
+        }
+        Event::PeerRegistrationFailed { domain, peer, failure, retry_s } => {
+            let (peer, why) = (address(domain, peer), unregistered(*failure));
+            match retry_s {
+                Some(retry_s) => warn!(%peer, retry_s, "not registered at peer: {why}"),
+                None => warn!(%peer, "not registered at peer, and not tried again: {why}"),
+            }
+        }
+        Event::PeerDown { domain, peer } => warn!(peer = %address(domain, peer), "peer does not answer"),
+        Event::PeerUp { domain, peer } => info!(peer = %address(domain, peer), "peer answers again"),
         Event::SubscriptionRefused { domain, user } => {
             warn!(user = %address(domain, user), "too many subscriptions of one user");
         }
@@ -64,6 +80,9 @@ pub(super) fn event(told: &Told) {
             error!("the configuration stays as it is:\n{}", Lines(reason.as_bytes()));
         }
         Event::Stopping => info!("stopping: new calls are refused, calls that are up are ended"),
+        Event::SettingChanged { domain, user, setting } => {
+            info!(user = %address(domain, user), ?setting, "setting changed");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }
@@ -87,6 +106,21 @@ const fn unrecorded(reason: Unrecorded) -> &'static str {
         Unrecorded::NotAnnounced => "the announcement of the recording could not be played",
         Unrecorded::TooOften => "the recording was begun and ended too often in this call",
     }
+}
+
+fn unregistered(failure: Failure) -> String {
+    let why = match failure {
+        Failure::Refused(status) => return format!("it answered {} {}", status.code(), status.reason()),
+        Failure::WrongCredentials => "it does not accept username and password",
+        Failure::UnknownAuthentication => {
+            "it asks for a password that is not in the configuration, or in a way that is not known"
+        }
+        Failure::Nonsense => "its answers make no sense",
+        Failure::TimedOut => "it does not answer",
+        Failure::TransportFailed => "it cannot be reached",
+        Failure::FlowFailed => "the connection to it was lost",
+    };
+    why.to_owned()
 }
 
 fn address(domain: &str, user: &str) -> String {

@@ -177,6 +177,7 @@ pub fn write_input(
         | Input::Restored(_)
         | Input::NotConfigured { .. }
         | Input::Command { .. }
+        | Input::Profiles(_)
         | Input::Shutdown => frame(buffer, Kind::Input, plain),
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 use core::fmt;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 
 /// The secret of one installation.
 #[derive(Clone)]
@@ -14,6 +15,14 @@ impl Key {
     /// A key of 32 bytes from the operating system's randomness.
     pub const fn new(bytes: [u8; 32]) -> Key {
         Key(bytes)
+    }
+
+    /// Another key of the installation, that tells nothing of this one: HMAC-SHA-256 of what it is for.
+    pub fn derive(&self, purpose: &[u8]) -> [u8; 16] {
+        let signed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), purpose);
+        let mut key = [0; 16];
+        key.iter_mut().zip(signed.as_ref()).for_each(|(octet, from)| *octet = *from);
+        key
     }
 
     fn cipher(&self) -> LessSafeKey {

@@ -153,7 +153,7 @@ fn recipients(
             let phones = registrar.phones(env, domain, id, named.device.as_ref());
             if phones.is_empty() { Err(Status::TEMPORARILY_UNAVAILABLE) } else { Ok(phones) }
         }
-        Some(Target::Peer { .. } | Target::Service(_)) | None => Err(Status::NOT_FOUND),
+        Some(Target::Peer { .. } | Target::Service(_) | Target::Planned) | None => Err(Status::NOT_FOUND),
     }
 }
 

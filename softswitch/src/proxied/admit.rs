@@ -1,7 +1,7 @@
 //! An INVITE that is to be forwarded: whom it means, whether it may, and to which phones it goes (RFC 3261 §16.3–§16.6).
 
 use super::call::Call;
-use super::{Proxied, domain_name};
+use super::{Proxied, domain_name, stamp};
 use crate::config::{self, Domain, DomainId, Mode};
 use crate::core::environment::{Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
@@ -47,7 +47,8 @@ impl Called {
         let uri = message.uri().ok().filter(Uri::is_sip)?;
         let id = env.config.domain_of_host(uri.host)?;
         let Named { user: callee, device } = registrar.named(env, id, &uri)?;
-        is_proxied(env.domain(id)?, &callee).then_some(Called { domain: id, callee, device })
+        let is_passed = is_proxied(env.domain(id)?, &callee) && !is_planned(env, id, &callee);
+        is_passed.then_some(Called { domain: id, callee, device })
     }
 }
 
@@ -55,8 +56,19 @@ fn is_proxied(domain: &Domain, number: &[u8]) -> bool {
     match domain.route(number) {
         Some(config::Target::User { .. }) => domain.mode == Mode::Proxy,
         Some(config::Target::Peer { mode, .. }) => mode == Mode::Proxy,
-        Some(config::Target::Service(_)) | None => false,
+        Some(config::Target::Service(_) | config::Target::Planned) | None => false,
     }
+}
+
+/// Whether more has to be decided than who has the number: a number of emergency, or a user whose calls are sent on, wants none, or is
+/// looked for. Such a call goes through the switch.
+fn is_planned(env: &Environment, id: DomainId, number: &[u8]) -> bool {
+    let Some(domain) = env.domain(id) else { return false };
+    let emergency = &domain.numbering.emergency.numbers;
+    let has_settings = domain.user_of(number).is_some_and(|(name, user)| {
+        !user.numbers.follow_me.is_empty() || env.routing.profiles.of(id, name).is_some()
+    });
+    has_settings || emergency.iter().any(|known| known.as_bytes() == number)
 }
 
 /// To whom a request goes, and for how long.
@@ -100,6 +112,11 @@ impl Proxied {
             has_timer: false,
             caller_flow: request.flow,
             callee_flows: destination.flows(),
+            moved: [None; 2],
+            rings: false,
+            is_anonymous: message.privacy().hides_caller() || is_anonymous(message),
+            seats: SmallVec::new(),
+            end: None,
             byes: SmallVec::new(),
             forget_at: None,
             armed: None,
@@ -108,6 +125,7 @@ impl Proxied {
             owner: 0,
             targets: destination.targets,
             record_route: Some(env.sent_by(&request.flow).into()),
+            stamp: Some(stamp(env)),
             own_routes,
             each: EACH,
             all: destination.rings,
@@ -166,7 +184,9 @@ impl Proxied {
                 Ok(Destination { targets, rings: PEER_RING, is_trusted: false })
             }
             // `Called` has looked.
-            config::Target::Service(_) => Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber))),
+            config::Target::Service(_) | config::Target::Planned => {
+                Err((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))
+            }
         }
     }
 }
@@ -195,11 +215,16 @@ impl Destination {
 /// Whether From says who the caller is, or that nobody shall know: nothing is written anew in it.
 fn is_caller(env: &Environment, invite: &Message, domain: DomainId, caller: &str) -> bool {
     let Ok(from) = invite.from() else { return false };
-    if from.uri.host.eq_ignore_ascii_case(ANONYMOUS) {
+    if is_anonymous(invite) {
         return true;
     }
     env.config.domain_of_host(from.uri.host) == Some(domain)
         && from.uri.user_unescaped().is_some_and(|user| *user == *caller.as_bytes())
+}
+
+/// Whether From says that nobody shall know who calls.
+fn is_anonymous(invite: &Message) -> bool {
+    invite.from().is_ok_and(|from| from.uri.host.eq_ignore_ascii_case(ANONYMOUS))
 }
 
 /// Whether a Route value means the switch: one of its domains, or the address at which the request came.

@@ -9,12 +9,13 @@
 //!
 //! What one party alone can send moves nothing: a BYE that never reaches the other side, or that it sends in the other's name,
 //! or a response of its own. Which side a message is of its tags say; that it is of that side, its address. A party whose address
-//! changes within a call is not believed: then the call ends by its timer.
+//! changes within a call is believed when its user is registered there: what is for it goes there from then on. A trunk that hangs up
+//! from another address than it was called at is not believed: then the call ends by its timer.
 //!
 //! For 64·T1 after its end a call is still known, so that ACK and BYE that come again find their way.
 
 use super::{caller_key, key};
-use crate::call::Side;
+use crate::call::{Seat, Side};
 use crate::core::Event;
 use crate::core::command::{CallState, CallView, PartyView};
 use crate::core::environment::Environment;
@@ -60,8 +61,18 @@ pub(super) struct Call {
     pub(super) caller_flow: Flow,
     /// How those are reached who were asked.
     pub(super) callee_flows: Box<[Flow]>,
+    /// Where caller and callee have moved to since.
+    pub(super) moved: [Option<Flow>; 2],
     /// BYEs that nobody has answered yet.
     pub(super) byes: SmallVec<[Bye; 0]>,
+    /// A phone has said that it rings.
+    pub(super) rings: bool,
+    /// One of the two does not want to be known (RFC 3323).
+    pub(super) is_anonymous: bool,
+    /// Who takes part, for those who watch it.
+    pub(super) seats: SmallVec<[Seat; 2]>,
+    /// How it has ended, if it has.
+    pub(super) end: Option<End>,
     /// It is over, and is forgotten then.
     pub(super) forget_at: Option<Time>,
     pub(super) armed: Option<Armed>,
@@ -79,6 +90,7 @@ pub(super) struct Bye {
 }
 
 /// How a call ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) status: Status,
     pub(super) by: EndedBy,
@@ -122,8 +134,30 @@ impl Call {
         }
     }
 
-    fn is_at(&self, side: Side, flow: &Flow) -> bool {
-        self.flows(side).iter().any(|own| own.peer == flow.peer)
+    pub(super) fn is_at(&self, side: Side, flow: &Flow) -> bool {
+        self.flows(side).iter().chain(self.moved_to(side)).any(|own| own.peer == flow.peer)
+    }
+
+    const fn moved_to(&self, side: Side) -> Option<&Flow> {
+        let [caller, callee] = &self.moved;
+        match side {
+            Side::Caller => caller.as_ref(),
+            Side::Callee => callee.as_ref(),
+        }
+    }
+
+    /// The party on that side is reached there from now on.
+    pub(super) const fn move_to(&mut self, side: Side, flow: Flow) {
+        let [caller, callee] = &mut self.moved;
+        match side {
+            Side::Caller => *caller = Some(flow),
+            Side::Callee => *callee = Some(flow),
+        }
+    }
+
+    /// Where a request of that side goes whose route leads to `to`.
+    pub(super) fn leads_to(&self, side: Side, to: Flow) -> Flow {
+        self.moved_to(side.other()).copied().unwrap_or(to)
     }
 
     /// Whether a request of that side may go from one flow to another: to the other side, and not from there. Phones behind one proxy
@@ -141,6 +175,7 @@ impl Call {
     /// A 2xx to the INVITE went to the caller, or went again.
     pub(super) fn on_answer(&mut self, now: Time, response: &Message) {
         self.answered.get_or_insert(now);
+        self.is_anonymous |= response.privacy().hides_caller();
         if let Some(tag) = response.to().ok().and_then(|to| to.tag())
             && !self.dialogs.iter().any(|known| known == tag)
             && self.dialogs.len() < DIALOGS
@@ -229,7 +264,8 @@ impl Call {
         {
             self.byes.remove(first);
         }
-        let arrives = self.flows(side.other()).contains(to);
+        let arrives =
+            self.flows(side.other()).iter().chain(self.moved_to(side.other())).any(|flow| flow == to);
         self.byes.push(Bye {
             by: side,
             number: cseq.number,

@@ -6,19 +6,21 @@
 //! ends unseen it knows by time alone: `call` says when. A request passes only while its call is known (`passing`).
 //!
 //! Left out on purpose: peers that are given by name or reached over TLS (the configuration refuses them), our own assertion of who
-//! calls (RFC 3325 §5), the wishes of Request-Disposition (RFC 3841), tokens that outlive a restart: a request within a dialog from
-//! before it is answered 481.
+//! calls (RFC 3325 §5), the wishes of Request-Disposition (RFC 3841), records that outlive a restart (their dialogs do: `passing`).
 
 mod admit;
 mod call;
 mod passing;
+mod seats;
 
 pub(crate) use admit::{Called, is_refused};
 use call::{Call, End};
 
+use crate::call::{Place, SeatNews};
 use crate::core::Event;
 use crate::core::command::CallView;
 use crate::core::environment::Environment;
+use crate::registrar::Registrar;
 use crate::store::EndedBy;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,7 @@ use sip_stack::message::{Message, Status};
 use sip_stack::proxy::{self, Proxy};
 use sip_stack::table::{Id, KeyIndex, LoadError, Table};
 use sip_stack::transaction::{KeyHasher, TimerQueue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Calls of one user at once: more than phones have lines, and few enough that one account does not fill the switch.
@@ -52,9 +54,22 @@ pub(crate) struct Proxied {
     /// How many of the others each caller has, by a key of its name.
     #[serde(skip)]
     of_callers: BTreeMap<u128, u32>,
+    /// Who takes part in them, for those who watch it.
+    #[serde(skip)]
+    seats: BTreeSet<(u128, Id<Call>, Place)>,
+    is_watched: bool,
+    /// The stamp of the moment in which this run began.
+    began: Option<u32>,
+    #[serde(skip)]
+    news: Vec<SeatNews>,
 }
 
 impl Proxied {
+    /// It is known what time it is.
+    pub(crate) fn begin(&mut self, env: &Environment) {
+        self.began.get_or_insert(stamp(env));
+    }
+
     /// The calls as they are listed, each with its place.
     pub(crate) fn views(&self, env: &Environment) -> impl Iterator<Item = (u64, CallView)> {
         let live = self.calls.iter().filter(|(_, call)| call.is_live());
@@ -72,9 +87,14 @@ impl Proxied {
     }
 
     /// Takes an event of the endpoint. Returns whether it was about a forwarded request.
-    pub(crate) fn handle_event(&mut self, env: &mut Environment, event: &endpoint::Event) -> bool {
+    pub(crate) fn handle_event(
+        &mut self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        event: &endpoint::Event,
+    ) -> bool {
         if let endpoint::Event::Passing(passing) = event {
-            self.on_passing(env, passing);
+            self.on_passing(env, registrar, passing);
             return true;
         }
         let taken = self.proxy.handle_event(env.now, &mut env.endpoint, event);
@@ -129,6 +149,13 @@ impl Proxied {
     fn drain(&mut self, env: &mut Environment) {
         while let Some(event) = self.proxy.poll_event() {
             match event {
+                proxy::Event::Rings { owner } => {
+                    let id = Id::from_u64(owner);
+                    if let Some(call) = self.calls.get_mut(id).filter(|call| !call.rings) {
+                        call.rings = true;
+                        self.attend_seats(env, id);
+                    }
+                }
                 proxy::Event::Answered { owner, response } => {
                     self.on_answer(env, Id::from_u64(owner), &response)
                 }
@@ -157,6 +184,7 @@ impl Proxied {
             let call = env.call_ref(call.number);
             env.event(Event::CallAnswered { call, after_ms });
         }
+        self.attend_seats(env, id);
         self.arm(id);
     }
 
@@ -184,6 +212,7 @@ impl Proxied {
         env.event(Event::CallStarted { call: named, domain, caller, callee });
         let id = self.calls.insert(call);
         self.index.insert(key, id);
+        self.attend_seats(env, id);
         id
     }
 
@@ -193,6 +222,7 @@ impl Proxied {
         call.forget_at = Some(env.now + env.endpoint.transaction_time());
         call.byes.clear();
         call.write_record(env, end);
+        call.end = Some(end);
         let caller = call.caller_key(env.endpoint.hasher());
         if let Some(calls) = self.of_callers.get_mut(&caller) {
             *calls -= 1;
@@ -200,6 +230,7 @@ impl Proxied {
                 self.of_callers.remove(&caller);
             }
         }
+        self.attend_seats(env, id);
         self.ended += 1;
         if self.ended > ENDED {
             self.forget(env, id);
@@ -246,6 +277,7 @@ impl Proxied {
 
     pub(crate) fn rebuild(&mut self, hasher: &KeyHasher) {
         self.proxy.rebuild();
+        self.rebuild_seats();
         for (id, call) in self.calls.iter() {
             self.index.insert(call.key(hasher), id);
             if call.is_live() {
@@ -258,6 +290,11 @@ impl Proxied {
             }
         }
     }
+}
+
+/// The moment in Unix seconds, as routes carry it.
+fn stamp(env: &Environment) -> u32 {
+    u32::try_from(env.unix_ms(env.now) / 1_000).unwrap_or(u32::MAX)
 }
 
 fn key(hasher: &KeyHasher, call_id: &[u8], caller_tag: &[u8]) -> u128 {

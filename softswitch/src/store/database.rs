@@ -5,6 +5,7 @@
 
 use super::error::{StoreError, StoreFault};
 use super::pending::{Change, Pending};
+use super::profiles::StoredProfile;
 use super::record::{BindingKey, CallRecord, StoredBinding, StoredUser};
 use super::rows::{self, Table};
 use super::schema;
@@ -73,6 +74,8 @@ impl Database {
         let (put, removed) = split(&changes.users);
         rows::put::<StoredUser>(&mut transaction, &put).await?;
         rows::remove(&mut transaction, &removed).await?;
+        let (put, _never) = split(&changes.profiles);
+        rows::put::<StoredProfile>(&mut transaction, &put).await?;
         let records: Vec<&CallRecord> = changes.records.iter().collect();
         rows::put::<CallRecord>(&mut transaction, &records).await?;
         transaction.commit().await

@@ -9,6 +9,7 @@ mod database;
 pub mod error;
 mod mailboxes;
 mod pending;
+mod profiles;
 pub mod record;
 mod rows;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub use commands::{InvalidUser, UserSettings, calls_list, users_add, users_list,
 pub use database::DATABASE;
 pub use error::{StoreError, StoreEvent, StoreFault};
 pub use mailboxes::{StoredMailbox, mailboxes_list, mailboxes_set};
+pub use profiles::{StoredProfile, profiles_list};
 pub use record::*;
 pub use thread::{Loaded, StoreFigures, StoreHandle, open};

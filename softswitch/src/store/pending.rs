@@ -3,10 +3,11 @@
 //! However often a binding is refreshed between two transactions, it is written once; memory is bounded by the number of
 //! distinct objects, and beyond a limit of those by refusal.
 
+use super::profiles::StoredProfile;
 use super::record::{BindingKey, CallRecord, StoreOp, StoredBinding, StoredUser};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Distinct bindings, and distinct users, that may wait. Beyond it a change of one more is refused and counted: a new
+/// Distinct bindings, distinct users, and distinct users with settings, that may wait. Beyond it a change of one more is refused and counted: a new
 /// binding is then lost in a restart until its refresh, a removed one comes back until it expires.
 pub(super) const OBJECTS_LIMIT: usize = 250_000;
 
@@ -28,6 +29,7 @@ pub(super) type UserKey = (Box<str>, Box<str>);
 pub(super) struct Pending {
     pub(super) bindings: BTreeMap<BindingKey, Change<StoredBinding>>,
     pub(super) users: BTreeMap<UserKey, Change<StoredUser>>,
+    pub(super) profiles: BTreeMap<UserKey, Change<StoredProfile>>,
     pub(super) records: VecDeque<CallRecord>,
     /// Changes that found no room.
     pub(super) refused: u64,
@@ -35,7 +37,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn len(&self) -> usize {
-        self.bindings.len() + self.users.len() + self.records.len()
+        self.bindings.len() + self.users.len() + self.profiles.len() + self.records.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -66,6 +68,10 @@ impl Pending {
                 let key = (user.domain.clone(), user.id.clone());
                 self.refused += replace(&mut self.users, key, Change::Put(user));
             }
+            StoreOp::PutProfile(profile) => {
+                let key = (profile.domain.clone(), profile.user.clone());
+                self.refused += replace(&mut self.profiles, key, Change::Put(profile));
+            }
             StoreOp::RemoveUser { domain, id } => {
                 self.refused += replace(&mut self.users, (domain, id), Change::Remove);
             }
@@ -88,6 +94,9 @@ impl Pending {
         }
         for (key, change) in later.users {
             self.refused += replace(&mut self.users, key, change);
+        }
+        for (key, change) in later.profiles {
+            self.refused += replace(&mut self.profiles, key, change);
         }
         for record in later.records {
             self.absorb_record(record);

@@ -3,6 +3,7 @@
 //! These are outputs of the pure core and stand in the scenario log: values, without any handle to a database. Times
 //! are wall-clock milliseconds since the Unix epoch. Text that came from the network is kept as bytes, as it came.
 
+use super::profiles::StoredProfile;
 use crate::config::{Dtmf, Latching, UserRecording};
 use bytes::Bytes;
 use core::num::NonZeroU32;
@@ -23,6 +24,8 @@ pub enum StoreOp {
     RemoveBinding(BindingKey),
     /// Keeps a call record, in place of the one with the same domain and id.
     PutCallRecord(Box<CallRecord>),
+    /// Keeps what a user has set, in place of what it had set before.
+    PutProfile(Box<StoredProfile>),
     /// Keeps a user made by command, in place of the one with the same domain and id.
     PutUser(Box<StoredUser>),
     /// Forgets a user made by command.
@@ -43,6 +46,12 @@ impl From<StoredBinding> for StoreOp {
 impl From<CallRecord> for StoreOp {
     fn from(record: CallRecord) -> StoreOp {
         StoreOp::PutCallRecord(Box::new(record))
+    }
+}
+
+impl From<StoredProfile> for StoreOp {
+    fn from(profile: StoredProfile) -> StoreOp {
+        StoreOp::PutProfile(Box::new(profile))
     }
 }
 

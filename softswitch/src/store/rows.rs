@@ -129,7 +129,7 @@ impl Columns<'_> {
         self.0.try_get::<String, _>(name).ok().map(Into::into)
     }
 
-    fn optional_text(&self, name: &str) -> Option<Option<Box<str>>> {
+    pub(super) fn optional_text(&self, name: &str) -> Option<Option<Box<str>>> {
         self.0.try_get::<Option<String>, _>(name).ok().map(|text| text.map(Into::into))
     }
 
@@ -146,7 +146,7 @@ impl Columns<'_> {
         N::try_from(self.0.try_get::<i64, _>(name).ok()?).ok()
     }
 
-    fn optional_number<N: TryFrom<i64>>(&self, name: &str) -> Option<Option<N>> {
+    pub(super) fn optional_number<N: TryFrom<i64>>(&self, name: &str) -> Option<Option<N>> {
         match self.0.try_get::<Option<i64>, _>(name).ok()? {
             Some(number) => N::try_from(number).ok().map(Some),
             None => Some(None),

@@ -146,6 +146,23 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE calls ADD COLUMN referred_by TEXT;
 
     PRAGMA user_version = 7;
+", "
+    CREATE TABLE profiles (
+        domain TEXT NOT NULL,
+        user TEXT NOT NULL,
+        do_not_disturb INTEGER NOT NULL,
+        always TEXT,
+        always_schedule TEXT,
+        busy TEXT,
+        busy_schedule TEXT,
+        no_answer TEXT,
+        no_answer_s INTEGER,
+        offline TEXT,
+        offline_schedule TEXT,
+        PRIMARY KEY (domain, user)
+    ) STRICT, WITHOUT ROWID;
+
+    PRAGMA user_version = 8;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -7,6 +7,7 @@
 use super::database::{Database, Identity};
 use super::error::{StoreError, StoreEvent, StoreFault};
 use super::pending::Pending;
+use super::profiles::StoredProfile;
 use super::record::{StoreOp, StoredBinding, StoredUser};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -59,6 +60,8 @@ pub struct Loaded {
     pub bindings: Vec<StoredBinding>,
     /// Users made by command.
     pub users: Vec<StoredUser>,
+    /// What users have set.
+    pub profiles: Vec<StoredProfile>,
     /// Rows that made no sense and were left out.
     pub unreadable: u32,
 }
@@ -130,8 +133,10 @@ pub(super) fn open_with(directory: &Path, timing: Timing) -> Result<(StoreHandle
         let lock = lock(directory)?;
         let (bindings, unreadable_bindings) = database.all().await?;
         let (users, unreadable_users) = database.all().await?;
-        let unreadable = unreadable_bindings.saturating_add(unreadable_users);
-        Ok::<_, StoreError>((database, lock, Loaded { bindings, users, unreadable }))
+        let (profiles, unreadable_profiles) = database.all().await?;
+        let unreadable =
+            unreadable_bindings.saturating_add(unreadable_users).saturating_add(unreadable_profiles);
+        Ok::<_, StoreError>((database, lock, Loaded { bindings, users, profiles, unreadable }))
     })?;
     let shared = Arc::new(Shared::default());
     let writer = Writer {

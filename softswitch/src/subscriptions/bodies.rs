@@ -1,5 +1,6 @@
 //! Bodies that are composed once for many watchers, who differ in the version of the document alone.
 
+use super::discretion::Hidden;
 use bytes::Bytes;
 
 /// Octets of a document at most: with the head of its NOTIFY it fits into a datagram.
@@ -60,26 +61,28 @@ struct Sheet {
     host: Vec<u8>,
     /// The last change that its readers heard, and whether it is to be told whole.
     told: (u64, bool),
+    hidden: Hidden,
     document: Document,
 }
 
 impl Sheets {
-    /// The document for those who call us by `host` and are to be told alike.
+    /// The document for those who call us by `host` and are to be told alike, of the same people.
     pub(super) fn document(
         &mut self,
         host: &[u8],
         told: (u64, bool),
+        hidden: &Hidden,
         compose: impl FnOnce() -> Option<Document>,
     ) -> Option<Document> {
-        let same = |sheet: &&Sheet| sheet.told == told && sheet.host == host;
+        let same = |sheet: &&Sheet| sheet.told == told && sheet.hidden == *hidden && sheet.host == host;
         if let Some(sheet) = self.0.iter().find(same) {
             return Some(sheet.document.clone());
         }
         let document = compose()?;
         // Watchers that have fallen behind differ from each other; beyond a few there is little to share.
         if self.0.len() < 16 {
-            let host = host.to_vec();
-            self.0.push(Sheet { host, told, document: document.clone() });
+            let (host, hidden) = (host.to_vec(), hidden.clone());
+            self.0.push(Sheet { host, told, hidden, document: document.clone() });
         }
         Some(document)
     }
@@ -121,7 +124,7 @@ mod tests {
         let mut sheets = Sheets::default();
         let mut composed = 0;
         for since in [3, 3, 3, 4, 3] {
-            let document = sheets.document(b"h", (since, false), || {
+            let document = sheets.document(b"h", (since, false), &Hidden::default(), || {
                 composed += 1;
                 Some(Document::plain(Bytes::new()))
             });

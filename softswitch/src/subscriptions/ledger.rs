@@ -1,7 +1,7 @@
 //! State in rows, of which each watcher may have been told another part: what has changed since it was told last (RFC 6665 §5.3.2).
 //!
 //! Every change has a number. Rows that are over stay for those who have not heard, [`OVER`] of them; a watcher that has not been
-//! told for longer than they last is told everything.
+//! told for longer than they last is told everything. What finds no row waits for one, and has the first that is free.
 
 use super::ROWS;
 use serde::{Deserialize, Serialize};
@@ -26,11 +26,13 @@ pub(super) struct Ledger<V> {
     count: usize,
     /// The change of the last row that was dropped.
     dropped: u64,
+    /// What there is no row for.
+    waiting: BTreeMap<u64, V>,
 }
 
 impl<V> Default for Ledger<V> {
     fn default() -> Ledger<V> {
-        Ledger { changes: 0, rows: BTreeMap::new(), count: 0, dropped: 0 }
+        Ledger { changes: 0, rows: BTreeMap::new(), count: 0, dropped: 0, waiting: BTreeMap::new() }
     }
 }
 
@@ -40,9 +42,9 @@ impl<V: PartialEq> Ledger<V> {
         self.changes
     }
 
-    /// How many rows are not over.
-    pub(super) const fn count(&self) -> usize {
-        self.count
+    /// How many are not over, those that wait for a row included.
+    pub(super) fn count(&self) -> usize {
+        self.count + self.waiting.len()
     }
 
     /// Rows that are not over.
@@ -50,7 +52,12 @@ impl<V: PartialEq> Ledger<V> {
         self.rows.iter().filter(|(_, row)| !row.is_over).map(|(name, row)| (*name, &row.value))
     }
 
-    /// Puts a row in, or another value in its place; whether that changed anything.
+    /// All rows, those that are over included.
+    pub(super) fn all(&self) -> impl Iterator<Item = &V> {
+        self.rows.values().map(|row| &row.value)
+    }
+
+    /// Puts a row in, or another value in its place; whether that changed any row.
     pub(super) fn put(&mut self, name: u64, value: V) -> bool {
         let is_new = match self.rows.get(&name) {
             Some(row) if !row.is_over && row.value == value => return false,
@@ -58,6 +65,7 @@ impl<V: PartialEq> Ledger<V> {
             None => true,
         };
         if is_new && self.count >= ROWS {
+            self.waiting.insert(name, value);
             return false;
         }
         self.count += usize::from(is_new);
@@ -66,15 +74,25 @@ impl<V: PartialEq> Ledger<V> {
         true
     }
 
-    /// A row is over, and `tell` says in it how; whether it was there.
+    /// A row is over, and `tell` says in it how; whether it was there. The first that waits for a row has one then.
     pub(super) fn end(&mut self, name: u64, tell: impl FnOnce(&mut V)) -> bool {
+        self.waiting.remove(&name);
         let Some(row) = self.rows.get_mut(&name).filter(|row| !row.is_over) else { return false };
         self.changes += 1;
         (row.changed, row.is_over) = (self.changes, true);
         tell(&mut row.value);
         self.count -= 1;
         self.drop_oldest();
+        if let Some((next, value)) = self.waiting.pop_first() {
+            self.put(next, value);
+        }
         true
+    }
+
+    /// Everybody is to be told everything, because rows are shown in another way.
+    pub(super) fn begin_anew(&mut self) {
+        self.changes += 1;
+        self.dropped = self.changes;
     }
 
     /// What is to be told to one who heard the change `since` as the last: whether that is all there is, rather than what has changed
@@ -152,6 +170,24 @@ mod tests {
             assert!(ledger.put(name, 0_u8));
         }
         assert!(!ledger.put(9_999, 0) && ledger.put(0, 1));
+        assert!(!ledger.put(9_998, 0) && !ledger.end(9_998, |_| ()), "it had no row");
+        assert_eq!((ledger.live().count(), ledger.count()), (ROWS, ROWS + 1));
+        let heard = ledger.changes();
+        assert!(ledger.end(5, |_| ()));
+        assert_eq!(names(&ledger.told(heard, false, 4)), [(5, true), (9_999, false)], "who waited is told");
+        assert_eq!((ledger.live().count(), ledger.count()), (ROWS, ROWS));
+    }
+
+    #[test]
+    fn whoever_heard_before_everything_was_to_be_told_anew_is_told_everything() {
+        let mut ledger = Ledger::default();
+        for name in 0..6 {
+            ledger.put(name, 0_u8);
+        }
+        let heard = ledger.changes();
+        ledger.begin_anew();
+        assert_eq!(ledger.told(heard, false, 4).1.len(), 6);
+        assert!(!ledger.told(ledger.changes(), false, 4).0);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! Left out on purpose: Call-ID and tags of a dialog. With them a watcher could take a call over (RFC 3891).
 
 use super::bodies::{Document, fitting};
+use super::discretion::Hidden;
 use super::ledger::Ledger;
 use super::subject::uri;
 use crate::call::{Over, Place, Seen, Stage};
@@ -27,11 +28,15 @@ impl Line {
         Line { seen, over: None }
     }
 
+    pub(super) const fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     pub(super) fn end(&mut self, over: Option<Over>) {
         self.over = Some(over.unwrap_or(Over { event: None, status: None }));
     }
 
-    fn dialog(&self, host: &str) -> Dialog {
+    fn dialog(&self, host: &str, hidden: &Hidden) -> Dialog {
         let Line { seen, over } = self;
         let state = match (over, seen.stage) {
             (Some(_), _) => DialogState::Terminated,
@@ -46,10 +51,7 @@ impl Line {
         });
         dialog.event = over.and_then(|over| over.event);
         dialog.code = over.and_then(|over| over.status).map(sip_stack::message::Status::code);
-        let identity = Identity {
-            uri: uri(seen.party.user.as_deref(), host).into(),
-            display: seen.party.display.clone(),
-        };
+        let identity = Identity { uri: uri(hidden.known(seen), host).into(), display: hidden.display(seen) };
         dialog.remote = Participant { identity: Some(identity), target: None };
         dialog
     }
@@ -61,11 +63,12 @@ pub(super) fn compose(
     user: &str,
     host: &str,
     (since, is_full): (u64, bool),
+    hidden: &Hidden,
 ) -> Document {
     let (is_full, rows) = lines.told(since, is_full, FEW);
     let state = if is_full { DocumentState::Full } else { DocumentState::Partial };
     let body = fitting(rows.len(), |count| {
-        let dialogs = rows.iter().take(count).map(|(_, _, line)| line.dialog(host)).collect();
+        let dialogs = rows.iter().take(count).map(|(_, _, line)| line.dialog(host, hidden)).collect();
         DialogInfo { version: 0, state, entity: uri(Some(user), host).into(), dialogs }.compose()
     });
     Document::versioned(body)

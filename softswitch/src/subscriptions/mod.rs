@@ -2,17 +2,18 @@
 //!
 //! | package | subject | where the state comes from |
 //! |---|---|---|
-//! | `dialog` (RFC 4235) | a user | the seats of its calls (`call/seats.rs`) |
+//! | `dialog` (RFC 4235) | a user | the seats of its calls (`call/seats.rs`, `proxied/seats.rs`) |
 //! | `presence` (RFC 3856) | a user | whether it is registered, whether it talks, and what its devices have published |
-//! | `message-summary` (RFC 3842) | a user, itself | the counts that the operator has set |
-//! | `reg` (RFC 3680) | a user, itself | its bindings |
+//! | `message-summary` (RFC 3842) | a user, itself | the counts that the operator has set, and those that peers tell (`peers`) |
+//! | `reg` (RFC 3680) | a user, itself, and for trusted peers | its bindings |
 //! | `conference` (RFC 4575) | the number of a conference | who is in it |
 //!
 //! A *subject* has a *topic* for each package that somebody watches, and a topic its *watchers*: one subscription each, with a
 //! [`Notifier`](sip_stack::event::Notifier) and a dialog. A change reaches every watcher of the topic with one body, which is
 //! composed once for all who have been told the same before. Nothing is kept for what nobody watches.
 //!
-//! A user may watch whoever allows it (`watched_by`); messages and bindings are its own affair. Subscriptions are not stored: after a
+//! A user may watch whoever allows it (`watched_by`), and only who allows it is named to it in documents about others (`discretion`);
+//! messages and bindings are its own affair. Subscriptions are not stored: after a
 //! restart a refresh is answered 481, and the phone subscribes anew.
 //!
 //! Bounds: `limits.subscriptions` of all (503), `limits.subscriptions_per_user` of those who subscribe (403), `PUBLICATIONS` of a
@@ -27,10 +28,12 @@
 
 mod bodies;
 mod contacts;
+mod discretion;
 mod ledger;
 mod lines;
 mod mailbox;
 mod news;
+mod peers;
 mod presence;
 mod publish;
 mod roster;
@@ -39,6 +42,8 @@ mod subscribe;
 mod table;
 mod watcher;
 
+pub(crate) use peers::is_mailbox_news;
+pub(crate) use subject::Sources;
 pub(crate) use table::Subscriptions;
 
 use sip_stack::event::Package;

@@ -3,12 +3,13 @@
 use super::bodies::Sheets;
 use super::contacts;
 use super::lines::Line;
-use super::subject::{Matter, Subject, bindings, counts, known};
+use super::subject::{Matter, Sources, Subject, bindings, known};
 use super::table::Subscriptions;
 use super::watcher::Watcher;
 use crate::call::{Calls, Place, SeatNews, subject_key};
-use crate::config::{Domain, Service, Target};
+use crate::config::{Domain, DomainId, Service, Target};
 use crate::core::environment::Environment;
+use crate::proxied::Proxied;
 use crate::registrar::Registrar;
 use sip_stack::event::{Change, Package, Reason};
 use sip_stack::table::Id;
@@ -23,15 +24,19 @@ impl Subscriptions {
         &mut self,
         env: &mut Environment,
         calls: &mut Calls,
+        proxied: &mut Proxied,
         registrar: &mut Registrar,
     ) -> bool {
-        let (seats, bound) = (calls.take_news(), registrar.take_news());
+        let (mut seats, bound) = (calls.take_news(), registrar.take_news());
+        seats.extend(proxied.take_news());
         let is_watched = !self.subjects.is_empty();
         calls.set_watched(is_watched);
+        proxied.set_watched(is_watched);
         registrar.set_watched(is_watched);
+        let sources = Sources { calls, proxied, registrar };
         let mut changed = Changed::new();
         for news in seats {
-            self.take_seat_news(env, (calls, registrar), &news, &mut changed);
+            self.take_seat_news(env, sources, &news, &mut changed);
         }
         for (domain, user) in bound {
             let Some(id) = self.subject(subject_key(env.endpoint.hasher(), domain, &user)) else { continue };
@@ -43,7 +48,7 @@ impl Subscriptions {
             {
                 changed.insert((id, Package::Registration));
             }
-            self.look_at_presence(env, (calls, registrar), id, &mut changed);
+            self.look_at_presence(env, sources, id, &mut changed);
         }
         let told = !changed.is_empty();
         for (id, package) in changed {
@@ -55,13 +60,13 @@ impl Subscriptions {
     fn take_seat_news(
         &mut self,
         env: &Environment,
-        (calls, registrar): (&Calls, &Registrar),
+        sources: Sources<'_>,
         news: &SeatNews,
         changed: &mut Changed,
     ) {
-        let SeatNews { subject: key, call, number, place, over } = *news;
+        let SeatNews { subject: key, number, place, over, .. } = *news;
         let Some(id) = self.subject(key) else { return };
-        let seen = calls.seen_at(env, key, call, place);
+        let seen = sources.seen_at(env, news);
         let package = if place == Place::Member { Package::Conference } else { Package::Dialog };
         let topic = self.subjects.get_mut(id).and_then(|subject| subject.topic_mut(package));
         let news = match (topic.map(|topic| &mut topic.matter), seen) {
@@ -74,13 +79,13 @@ impl Subscriptions {
         if news {
             changed.insert((id, package));
         }
-        self.look_at_presence(env, (calls, registrar), id, changed);
+        self.look_at_presence(env, sources, id, changed);
     }
 
     fn look_at_presence(
         &mut self,
         env: &Environment,
-        sources: (&Calls, &Registrar),
+        sources: Sources<'_>,
         id: Id<Subject>,
         changed: &mut Changed,
     ) {
@@ -100,51 +105,103 @@ impl Subscriptions {
         }
     }
 
-    /// Another configuration is in force: ends subscriptions of and to those who are gone or may not watch any more, and tells of
-    /// mailboxes.
+    /// Another configuration is in force.
     pub(crate) fn reconfigure(&mut self, env: &mut Environment) {
-        let mut ends = Vec::new();
-        let mut gone = Vec::new();
-        let mut counted = Vec::new();
-        for (id, subject) in self.subjects.iter() {
-            let domain = env.domain(subject.domain);
-            if domain.is_none_or(|domain| !domain.users.contains_key(&subject.name)) {
-                gone.push(id);
-            }
-            for topic in &subject.topics {
-                let package = topic.package();
-                let is_there = domain.is_some_and(|domain| exists(domain, package, &subject.name));
-                let may_watch = |watcher: &Watcher| {
-                    watcher.domain == subject.domain
-                        && domain
-                            .is_some_and(|domain| may_watch(domain, package, &subject.name, &watcher.user))
+        self.end_what_is_not_allowed(env);
+        self.show_others(env);
+        self.count_mailboxes(env);
+        self.drop_published(env);
+    }
+
+    /// Ends subscriptions of and to those who are gone or may not watch any more.
+    fn end_what_is_not_allowed(&mut self, env: &mut Environment) {
+        let topics = self.subjects.iter().flat_map(|(_, subject)| {
+            subject
+                .topics
+                .iter()
+                .flat_map(move |topic| topic.watchers.iter().map(move |id| (subject, topic, *id)))
+        });
+        let ends: Vec<(Id<Watcher>, Reason)> = topics
+            .filter_map(|(subject, topic, id)| {
+                let (domain, package) = (env.domain(subject.domain), topic.package());
+                let Some(domain) = domain.filter(|domain| exists(domain, package, &subject.name)) else {
+                    return Some((id, Reason::NoResource));
                 };
-                for watcher in &topic.watchers {
-                    if !is_there {
-                        ends.push((*watcher, Reason::NoResource));
-                    } else if self.watchers.get(*watcher).is_none_or(|watcher| !may_watch(watcher)) {
-                        ends.push((*watcher, Reason::Rejected));
-                    }
-                }
-                let now = counts(env, subject.domain, &subject.name);
-                if let Matter::Mailbox(before) = topic.matter
-                    && before != now
-                {
-                    counted.push((id, now));
-                }
-            }
-        }
+                let may_watch = self.watchers.get(id).is_some_and(|watcher| {
+                    let peer = watcher.peer.as_ref().and_then(|peer| domain.peers.get(peer));
+                    watcher.domain == subject.domain
+                        && (may_watch(domain, package, &subject.name, &watcher.user)
+                            || (package == Package::Registration && peer.is_some_and(|peer| peer.trusted)))
+                });
+                (!may_watch).then_some((id, Reason::Rejected))
+            })
+            .collect();
         for (watcher, reason) in ends {
             let ended = Change::Ended { reason, retry_after_s: None };
             self.change(env, watcher, ended, &mut Sheets::default());
         }
-        for (id, now) in counted {
+    }
+
+    /// Tells anew where others may be known than before.
+    fn show_others(&mut self, env: &mut Environment) {
+        let topics = self.subjects.iter().flat_map(|(id, subject)| {
+            let domain = env.domain(subject.domain);
+            let others = subject.topics.iter().filter(move |topic| topic.shows_others_now(domain));
+            others.map(move |topic| (id, topic.package()))
+        });
+        let shown: Changed = topics.collect();
+        for (id, package) in shown {
             let subject = self.subjects.get_mut(id);
-            if let Some(topic) = subject.and_then(|subject| subject.topic_mut(Package::MessageSummary)) {
-                topic.matter = Matter::Mailbox(now);
-                self.tell(env, id, Package::MessageSummary);
+            if let Some(topic) = subject.and_then(|subject| subject.topic_mut(package)) {
+                topic.begin_anew();
             }
+            self.tell(env, id, package);
         }
+    }
+
+    /// Tells of the mailbox of a user, if it has changed.
+    pub(super) fn count_mailbox(&mut self, env: &mut Environment, domain: DomainId, name: &str) {
+        let now = self.messages_of(env, domain, name);
+        let Some(id) = self.subject(subject_key(env.endpoint.hasher(), domain, name)) else { return };
+        let subject = self.subjects.get_mut(id);
+        if let Some(topic) = subject.and_then(|subject| subject.topic_mut(Package::MessageSummary))
+            && let Matter::Mailbox(before) = &mut topic.matter
+            && core::mem::replace(before, now) != now
+        {
+            self.tell(env, id, Package::MessageSummary);
+        }
+    }
+
+    /// Tells of mailboxes that the operator has counted anew.
+    fn count_mailboxes(&mut self, env: &mut Environment) {
+        self.relayed.retain(|(domain, peer), _| {
+            let peer = env.domain(*domain).and_then(|domain| domain.peers.get(peer));
+            peer.is_some_and(|peer| peer.mailbox_of.is_some())
+        });
+        let counted = self.subjects.iter().filter_map(|(_, subject)| {
+            let now = self.messages_of(env, subject.domain, &subject.name);
+            match subject.topic(Package::MessageSummary)?.matter {
+                Matter::Mailbox(before) if before != now => Some((subject.domain, subject.name.clone())),
+                Matter::Mailbox(_)
+                | Matter::Lines(_)
+                | Matter::Presence(_)
+                | Matter::Contacts(_)
+                | Matter::Roster(_) => None,
+            }
+        });
+        let counted: Vec<_> = counted.collect();
+        for (domain, name) in counted {
+            self.count_mailbox(env, domain, &name);
+        }
+    }
+
+    /// Forgets what users have published who are gone.
+    fn drop_published(&mut self, env: &Environment) {
+        let is_gone = |subject: &Subject| {
+            env.domain(subject.domain).is_none_or(|domain| !domain.users.contains_key(&subject.name))
+        };
+        let gone = self.subjects.iter().filter(|(_, subject)| is_gone(subject));
+        let gone: Vec<Id<Subject>> = gone.map(|(id, _)| id).collect();
         for id in gone {
             if let Some(subject) = self.subjects.get_mut(id) {
                 subject.published = Default::default();
@@ -163,7 +220,9 @@ pub(super) fn exists(domain: &Domain, package: Package, name: &str) -> bool {
         }
         Package::Conference => match domain.route(name.as_bytes()) {
             Some(Target::Service(Service::Conference(_))) => true,
-            Some(Target::Service(_) | Target::User { .. } | Target::Peer { .. }) | None => false,
+            Some(Target::Service(_) | Target::User { .. } | Target::Peer { .. } | Target::Planned) | None => {
+                false
+            }
         },
     }
 }

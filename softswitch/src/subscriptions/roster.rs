@@ -3,6 +3,7 @@
 //! Left out on purpose: who speaks and who is muted, which changes faster than it could be told.
 
 use super::bodies::{Document, fitting};
+use super::discretion::Hidden;
 use super::ledger::Ledger;
 use super::subject::uri;
 use crate::call::Seen;
@@ -21,19 +22,20 @@ pub(super) fn compose(
     number: &str,
     host: &str,
     (since, is_full): (u64, bool),
+    hidden: &Hidden,
 ) -> Document {
     let (is_full, rows) = members.told(since, is_full, FEW);
     // A user is told whole, with all of its devices, whichever of them has come or gone.
     let mut users: BTreeMap<String, User> = BTreeMap::new();
     for (_, _, member) in &rows {
-        let entity = entity(member, host);
+        let entity = entity(member, host, hidden);
         let user = User::new(entity.clone(), PartState::Deleted);
         users.insert(entity, user);
     }
     for (_, member) in members.live() {
-        if let Some(user) = users.get_mut(&entity(member, host)) {
+        if let Some(user) = users.get_mut(&entity(member, host, hidden)) {
             user.state = PartState::Full;
-            user.display_text.clone_from(&member.party.display);
+            user.display_text = hidden.display(member);
             user.endpoints.push(device(member));
         }
     }
@@ -61,8 +63,8 @@ pub(super) fn compose(
 }
 
 /// Members that do not want to be known are told apart all the same.
-fn entity(member: &Seen, host: &str) -> String {
-    match &member.party.user {
+fn entity(member: &Seen, host: &str, hidden: &Hidden) -> String {
+    match hidden.known(member) {
         Some(user) => uri(Some(user), host),
         None => format!("sip:anonymous-{:x}@anonymous.invalid", member.alias),
     }

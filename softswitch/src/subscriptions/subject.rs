@@ -2,14 +2,16 @@
 
 use super::bodies::Document;
 use super::contacts::{self, Bound};
+use super::discretion::{Discretion, Hidden};
 use super::ledger::Ledger;
 use super::lines::{self, Line};
 use super::presence::{self, Known};
 use super::watcher::Watcher;
-use super::{ROWS, mailbox, roster};
-use crate::call::{Calls, Place, Seen, subject_key};
+use super::{mailbox, roster};
+use crate::call::{Calls, Place, SeatNews, SeatedIn, Seen, subject_key};
 use crate::config::{DomainId, Mailbox};
 use crate::core::environment::{Environment, escape_user};
+use crate::proxied::Proxied;
 use crate::registrar::{Binding, Registrar};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
@@ -18,6 +20,32 @@ use sip_stack::event::{Package, Publications};
 use sip_stack::table::Id;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
+
+/// What the state of subjects comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// Calls of ours.
+    pub(crate) calls: &'a Calls,
+    /// Calls that pass through.
+    pub(crate) proxied: &'a Proxied,
+    /// Bindings.
+    pub(crate) registrar: &'a Registrar,
+}
+
+impl Sources<'_> {
+    /// The seats of a subject.
+    fn seen(&self, env: &Environment, subject: u128) -> impl Iterator<Item = Seen> {
+        self.calls.seen(env, subject).chain(self.proxied.seen(env, subject))
+    }
+
+    /// The seat that news are of, if it is still there.
+    pub(super) fn seen_at(&self, env: &Environment, news: &SeatNews) -> Option<Seen> {
+        match news.call {
+            SeatedIn::Anchored(call) => self.calls.seen_at(env, news.subject, call, news.place),
+            SeatedIn::Passing(call) => self.proxied.seen_at(env, news.subject, call, news.place),
+        }
+    }
+}
 
 /// A user or a conference that is watched, or a user whose devices publish.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +63,7 @@ pub(crate) struct Subject {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) matter: Matter,
+    pub(super) discretion: Discretion,
     /// Rebuilt from the watchers.
     #[serde(skip)]
     pub(super) watchers: BTreeSet<Id<Watcher>>,
@@ -76,14 +105,15 @@ impl Subject {
         now: Time,
         host: &str,
         told: (u64, bool),
+        hidden: &Hidden,
     ) -> Option<Document> {
         let name = &*self.name;
         Some(match &self.topic(package)?.matter {
-            Matter::Lines(lines) => lines::compose(lines, name, host, told),
+            Matter::Lines(lines) => lines::compose(lines, name, host, told, hidden),
             Matter::Presence(known) => presence::compose(*known, self.published.iter(), name, host),
             Matter::Mailbox(counts) => mailbox::compose(*counts, name, host),
             Matter::Contacts(contacts) => contacts::compose(contacts, now, name, host, told),
-            Matter::Roster(members) => roster::compose(members, name, host, told),
+            Matter::Roster(members) => roster::compose(members, name, host, told, hidden),
         })
     }
 }
@@ -92,7 +122,7 @@ impl Topic {
     /// The state of `name` as it is now.
     pub(super) fn begin(
         env: &Environment,
-        (calls, registrar): (&Calls, &Registrar),
+        sources: Sources<'_>,
         package: Package,
         (domain, name): (DomainId, &str),
     ) -> Topic {
@@ -100,25 +130,28 @@ impl Topic {
         let matter = match package {
             Package::Dialog => {
                 let mut lines = Ledger::default();
-                let seats = calls.seen(env, key).filter(|seen| seen.place != Place::Member).take(ROWS);
+                let seats = sources.seen(env, key).filter(|seen| seen.place != Place::Member);
                 seats.for_each(|seen| _ = lines.put(seen.number, Line::new(seen)));
                 Matter::Lines(lines)
             }
-            Package::Presence => Matter::Presence(known(env, (calls, registrar), key, (domain, name))),
+            Package::Presence => Matter::Presence(known(env, sources, key, (domain, name))),
             Package::MessageSummary => Matter::Mailbox(counts(env, domain, name)),
             Package::Registration => {
                 let mut contacts = Ledger::default();
-                contacts::update(&mut contacts, env, bindings(env, registrar, domain, name));
+                contacts::update(&mut contacts, env, bindings(env, sources.registrar, domain, name));
                 Matter::Contacts(contacts)
             }
             Package::Conference => {
                 let mut members = Ledger::default();
-                let seats = calls.seen(env, key).filter(|seen| seen.place == Place::Member).take(ROWS);
+                let seats = sources.seen(env, key).filter(|seen| seen.place == Place::Member);
                 seats.for_each(|seen| _ = members.put(seen.number, seen));
                 Matter::Roster(members)
             }
         };
-        Topic { matter, watchers: BTreeSet::new() }
+        let (discretion, watchers) = (Discretion::default(), BTreeSet::new());
+        let mut topic = Topic { matter, discretion, watchers };
+        topic.look_at_discretion(env.domain(domain));
+        topic
     }
 
     pub(super) const fn package(&self) -> Package {
@@ -145,13 +178,13 @@ impl Topic {
 /// What the switch knows of the presence of a user.
 pub(super) fn known(
     env: &Environment,
-    (calls, registrar): (&Calls, &Registrar),
+    sources: Sources<'_>,
     key: u128,
     (domain, name): (DomainId, &str),
 ) -> Known {
     Known {
-        is_registered: !bindings(env, registrar, domain, name).is_empty(),
-        is_talking: calls.is_talking(key),
+        is_registered: !bindings(env, sources.registrar, domain, name).is_empty(),
+        is_talking: sources.calls.is_talking(key) || sources.proxied.is_talking(key),
     }
 }
 

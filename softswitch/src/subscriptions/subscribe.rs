@@ -3,16 +3,15 @@
 use super::TERMS;
 use super::bodies::Sheets;
 use super::news::{exists, may_watch};
-use super::subject::Topic;
+use super::peers::peer_of;
+use super::subject::{Matter, Sources, Topic};
 use super::table::Subscriptions;
 use super::watcher::{Watcher, owner_of};
-use crate::call::Calls;
 use crate::config::DomainId;
 use crate::core::Event;
 use crate::core::environment::{ALLOW, Environment, sign_response};
-use crate::registrar::Registrar;
 use sip_stack::endpoint::Request;
-use sip_stack::event::{Asked, Change, Notifier, Refusal, Terms};
+use sip_stack::event::{Asked, Change, Notifier, Package, Refusal, Terms};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Method, Status};
 use sip_stack::table::Id;
@@ -23,7 +22,7 @@ impl Subscriptions {
     pub(crate) fn subscribe(
         &mut self,
         env: &mut Environment,
-        sources: (&Calls, &Registrar),
+        sources: Sources<'_>,
         request: &Request,
         domain: DomainId,
         user: &str,
@@ -51,7 +50,10 @@ impl Subscriptions {
         let subject = self.subject_of(env, domain, &name);
         let is_new = self.subjects.get(subject).is_some_and(|subject| subject.topic(package).is_none());
         if is_new {
-            let topic = Topic::begin(env, sources, package, (domain, &name));
+            let mut topic = Topic::begin(env, sources, package, (domain, &name));
+            if let Matter::Mailbox(counts) = &mut topic.matter {
+                *counts = self.messages_of(env, domain, &name);
+            }
             if let Some(subject) = self.subjects.get_mut(subject) {
                 subject.topics.push(topic);
             }
@@ -59,13 +61,14 @@ impl Subscriptions {
         let topic = self.subjects.get(subject).and_then(|subject| subject.topic(package));
         let heard = topic.map_or(0, Topic::changes);
         let (notifier, action) = Notifier::new(env.now, asked, false);
-        let user = user.into();
+        let (user, peer) = (user.into(), self.trusted_peer(env, domain, request));
         let id = self.insert(Watcher {
             subject,
             notifier,
             dialog,
             domain,
             user,
+            peer,
             heard,
             connection: None,
             notify: None,
@@ -93,7 +96,9 @@ impl Subscriptions {
         if !exists(own, asked.package, name) {
             return Err(other(Status::NOT_FOUND));
         }
-        if !may_watch(own, asked.package, name, user) {
+        let is_for_peer = asked.package == Package::Registration
+            && peer_of(env, own, request, |peer| peer.trusted).is_some();
+        if !may_watch(own, asked.package, name, user) && !is_for_peer {
             return Err(other(Status::FORBIDDEN));
         }
         if self.count_of(domain, user) >= env.config.limits.subscriptions_per_user {
@@ -102,6 +107,12 @@ impl Subscriptions {
             return Err(other(Status::FORBIDDEN));
         }
         Ok((asked, name.into()))
+    }
+
+    /// The trusted peer that a request comes from.
+    fn trusted_peer(&self, env: &Environment, domain: DomainId, request: &Request) -> Option<Box<str>> {
+        let domain = env.domain(domain)?;
+        peer_of(env, domain, request, |peer| peer.trusted).map(|(id, _)| id.into())
     }
 
     /// A request within the dialog of a subscription.

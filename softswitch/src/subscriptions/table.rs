@@ -4,7 +4,7 @@ use super::bodies::Sheets;
 use super::subject::Subject;
 use super::watcher::Watcher;
 use crate::call::subject_key;
-use crate::config::DomainId;
+use crate::config::{DomainId, Mailbox};
 use crate::core::command::{SubscriptionView, UserRef};
 use crate::core::environment::Environment;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub(crate) struct Subscriptions {
     #[serde(skip)]
     index: KeyIndex<Subject>,
     timers: TimerQueue<Watcher>,
+    /// What peers have told of the mailboxes that they have for users.
+    pub(super) relayed: BTreeMap<(DomainId, Box<str>), Mailbox>,
     /// Subscriptions of each user.
     #[serde(skip)]
     counts: BTreeMap<(DomainId, Box<str>), u32>,
@@ -140,9 +142,11 @@ impl Subscriptions {
 
     /// Tells the watchers of a topic that it has changed.
     pub(super) fn tell(&mut self, env: &mut Environment, id: Id<Subject>, package: Package) {
-        let topic = self.subjects.get(id).and_then(|subject| subject.topic(package));
-        let watchers: Vec<Id<Watcher>> =
-            topic.into_iter().flat_map(|topic| &topic.watchers).copied().collect();
+        let subject = self.subjects.get_mut(id);
+        let domain = subject.as_ref().map(|subject| subject.domain);
+        let Some(topic) = subject.and_then(|subject| subject.topic_mut(package)) else { return };
+        topic.look_at_discretion(domain.and_then(|domain| env.domain(domain)));
+        let watchers: Vec<Id<Watcher>> = topic.watchers.iter().copied().collect();
         let mut sheets = Sheets::default();
         for watcher in watchers {
             self.change(env, watcher, Change::State, &mut sheets);
@@ -167,11 +171,12 @@ impl Subscriptions {
     /// Arms the timer of a watcher.
     pub(super) fn arm(&mut self, id: Id<Watcher>) {
         let Some(watcher) = self.watchers.get(id) else { return };
-        let due = watcher.notifier.poll_timeout();
-        if watcher.armed.map(|armed| armed.at) != due {
-            let armed = due.map(|at| self.timers.arm(at, id));
+        let Some(due) = watcher.notifier.poll_timeout() else { return };
+        // An earlier entry stays, whatever is put off by each refresh: it finds nothing to do and arms anew.
+        if watcher.armed.is_none_or(|armed| armed.at > due) {
+            let armed = self.timers.arm(due, id);
             if let Some(watcher) = self.watchers.get_mut(id) {
-                watcher.armed = armed;
+                watcher.armed = Some(armed);
             }
         }
     }
@@ -185,6 +190,10 @@ impl Subscriptions {
                 continue;
             };
             watcher.armed = None;
+            if watcher.notifier.poll_timeout().is_none_or(|due| due > env.now) {
+                self.arm(id);
+                continue;
+            }
             let topic = (watcher.subject, watcher.notifier.package());
             let action = watcher.notifier.handle_timeout(env.now);
             self.perform(env, id, action, sheets.entry(topic).or_default());

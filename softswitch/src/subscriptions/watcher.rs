@@ -30,6 +30,8 @@ pub(crate) struct Watcher {
     pub(super) domain: DomainId,
     /// The user who has subscribed.
     pub(super) user: Box<str>,
+    /// The trusted peer that it has subscribed through.
+    pub(super) peer: Option<Box<str>>,
     /// The last change of the topic that it was told.
     pub(super) heard: u64,
     /// Over which connection it was heard last.
@@ -147,11 +149,12 @@ impl Subscriptions {
         if notice.has_state {
             let host = env.uri_host(subject.domain, &flow);
             let told = (watcher.heard, notice.is_full);
+            let hidden = subject.topic(package)?.hidden_from(&subject.name, &watcher.user);
             let compose = || {
                 let host = String::from_utf8_lossy(&host);
-                subject.document(package, env.now, &host, told)
+                subject.document(package, env.now, &host, told, &hidden)
             };
-            let document = sheets.document(&host, told, compose)?;
+            let document = sheets.document(&host, told, &hidden, compose)?;
             draft.writer.body(package.content_type().as_bytes(), &document.body(notice.version));
         }
         if draft.writer.octets() > LARGEST {

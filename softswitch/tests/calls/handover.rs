@@ -2,7 +2,9 @@
 //! records and recordings of transferred calls say.
 
 use crate::stage::{CALLEE, CALLER, Stage, body, sdp};
-use crate::transfers::{OTHER, PCMU, THIRD, THIRD_USER, code, line, news, refer, related, talking};
+use crate::transfers::{
+    OTHER, PCMU, THIRD, THIRD_USER, brings_together, code, consults, line, news, refer, related, talking,
+};
 use media::{Command, LegId, RefusalReason, Report};
 use sip_stack::message::{Message, Method};
 use softswitch::core::{Input, Output};
@@ -307,18 +309,9 @@ fn what_either_call_was_to_be_recorded_as_the_new_one_is() {
             }
         };
         key(&mut stage, 0);
-        stage.number = "1002".into();
-        stage.dial_again(&sdp(PCMU));
-        stage.open_media();
-        let second = stage.sent_to(THIRD, Method::Invite);
-        stage.reply(&second, "200 OK", &sdp(OTHER));
-        stage.response_to_caller(200);
-        stage.ack("");
+        consults(&mut stage);
         key(&mut stage, 1);
-        let tag = stage.our_tag();
-        stage.to = to;
-        let named = format!("call%3Bto-tag%3D{tag}%3Bfrom-tag%3Da");
-        stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1?Replaces={named}>\r\n"), "");
+        brings_together(&mut stage, to);
         assert_eq!(news(&stage), line("200 OK", true));
         let begins = |command: &Command| matches!(command, Command::Record { .. });
         assert_eq!(stage.mixing().iter().filter(|command| begins(command)).count(), 1, "{recorded}");
@@ -348,7 +341,12 @@ fn a_peer_may_not_transfer_after_it_was_transferred_itself() {
 
 /// 1000 calls 1001, who rings; 1002 sends an INVITE with this offer that names that phone's dialog. The INVITE to 1001.
 fn picked_up(offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
-    let mut stage = Stage::with(THIRD_USER, "1001", 1);
+    picked_up_of("", offer, tag)
+}
+
+/// The same with further keys of 1000 and 1001.
+fn picked_up_of(keys: &str, offer: &str, tag: &str) -> (Stage, Message, [LegId; 2]) {
+    let mut stage = Stage::with(&format!("{keys}{THIRD_USER}"), "1001", 1);
     stage.invite(&sdp(PCMU));
     let invite = stage.sent_to(CALLEE, Method::Invite);
     stage.reply(&invite, "180 Ringing", "");
@@ -399,4 +397,16 @@ fn a_phone_that_rings_on_is_not_disturbed_by_who_could_not_pick_the_call_up() {
     stage.response_to_caller(200);
     let (mut stage, _, _) = picked_up(OTHER, "x");
     stage.response_to_caller(481);
+}
+
+#[test]
+fn who_may_not_watch_a_user_does_not_pick_its_calls_up() {
+    let (mut stage, invite, _) = picked_up_of("watched_by = [\"1003\"]\n", OTHER, "b");
+    stage.response_to_caller(403);
+    assert!(!stage.is_sent_to(CALLEE, Method::Cancel));
+    stage.reply(&invite, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    stage.response_to_caller(200);
+    let (mut stage, ..) = picked_up_of("watched_by = [\"1002\"]\n", OTHER, "b");
+    stage.open_media();
+    stage.sent_to(CALLEE, Method::Cancel);
 }

@@ -8,6 +8,7 @@ mod hold;
 mod join;
 mod park;
 mod peers;
+mod plan;
 mod recording;
 mod services;
 mod sessions;

@@ -12,7 +12,12 @@ pub(crate) const THIRD_USER: &str = "[[users]]\nfrom = 1002\nto = 1002\npassword
 
 /// 1000 talks with 1001; 1002 is registered.
 pub(crate) fn talking() -> (Stage, Message, [LegId; 2]) {
-    let mut stage = Stage::with(THIRD_USER, "1001", 1);
+    talking_of("", "")
+}
+
+/// The same with further keys of 1000 and 1001, and of 1002.
+fn talking_of(keys: &str, of_third: &str) -> (Stage, Message, [LegId; 2]) {
+    let mut stage = Stage::with(&format!("{keys}{THIRD_USER}{of_third}"), "1001", 1);
     stage.register("1002", THIRD);
     stage.register("1000", CALLER);
     stage.invite(&sdp(PCMU));
@@ -54,23 +59,32 @@ pub(crate) fn refer(stage: &mut Stage, headers: &str) -> Message {
     stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1:5060>\r\n{headers}"), "")
 }
 
-#[test]
-fn an_attended_transfer_brings_the_two_others_together_and_lets_the_phone_go() {
-    let (mut stage, first, legs) = talking();
-    let to = stage.to.clone();
+/// The caller calls 1002 as well, who answers. The INVITE to 1002.
+pub(crate) fn consults(stage: &mut Stage) -> Message {
     stage.number = "1002".into();
     stage.dial_again(&sdp(PCMU));
     stage.open_media();
     let second = stage.sent_to(THIRD, Method::Invite);
-    stage.reply_as(&second, "b", "200 OK", &sdp(OTHER));
+    stage.reply(&second, "200 OK", &sdp(OTHER));
     stage.response_to_caller(200);
     stage.ack("");
-    let others = [stage.media_leg(0), stage.media_leg(1)];
-    let tag = stage.our_tag();
+    second
+}
+
+/// The caller sends the other side of the call with this To into its last one. The answer to its REFER.
+pub(crate) fn brings_together(stage: &mut Stage, to: String) -> Message {
+    let named = format!("call%3Bto-tag%3D{}%3Bfrom-tag%3Da", stage.our_tag());
     stage.to = to;
-    let target =
-        format!("Refer-To: <sip:1002@127.0.0.1:5060?Replaces=call%3Bto-tag%3D{tag}%3Bfrom-tag%3Da>\r\n");
-    assert_eq!(code(&stage.caller_asks("REFER", &target, "")), 202);
+    stage.caller_asks("REFER", &format!("Refer-To: <sip:1002@127.0.0.1:5060?Replaces={named}>\r\n"), "")
+}
+
+#[test]
+fn an_attended_transfer_brings_the_two_others_together_and_lets_the_phone_go() {
+    let (mut stage, first, legs) = talking();
+    let to = stage.to.clone();
+    let second = consults(&mut stage);
+    let others = [stage.media_leg(0), stage.media_leg(1)];
+    assert_eq!(code(&brings_together(&mut stage, to)), 202);
     assert_eq!(news(&stage), line("200 OK", true));
     assert_eq!(stage.all_sent_to(CALLER, Method::Bye).len(), 2, "both of its calls are over");
     assert_eq!(related(&stage), [[legs[1], others[1]]], "the two keep their ports");
@@ -309,4 +323,74 @@ fn a_dialog_that_there_is_not_or_that_is_answered_already_is_not_replaced() {
         stage.response_to_caller(status);
     }
     assert_eq!(stage.switch.calls(), 1);
+}
+
+const NOBODY: &str = "watched_by = \"nobody\"\n";
+
+/// 1002 calls 1001 as well, who answers; what names its dialog.
+fn second_call(stage: &mut Stage) -> String {
+    stage.register("1002", CALLER);
+    stage.user = "1002".into();
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    let second = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply_as(&second, "second", "200 OK", &sdp(OTHER));
+    stage.response_to_caller(200);
+    stage.ack("");
+    format!("call;to-tag={};from-tag=a", stage.our_tag())
+}
+
+#[test]
+fn only_who_may_watch_a_user_takes_its_place_in_a_call() {
+    for (keys, status) in [("", 200), (NOBODY, 403)] {
+        let (mut stage, ..) = talking_of("", keys);
+        let named = second_call(&mut stage);
+        stage.register("1000", CALLER);
+        stage.user = "1000".into();
+        stage.headers = format!("Replaces: {named}\r\n");
+        stage.dial_again(&sdp(OTHER));
+        if status == 200 {
+            stage.open_media();
+        }
+        stage.response_to_caller(status);
+    }
+}
+
+#[test]
+fn a_refer_moves_only_calls_of_users_who_may_be_watched() {
+    for (keys, told) in [("", "200 OK"), (NOBODY, "403 Forbidden")] {
+        let (mut stage, ..) = talking_of("", keys);
+        let to = stage.to.clone();
+        let named = second_call(&mut stage).replace(';', "%3B").replace('=', "%3D");
+        (stage.user, stage.to) = ("1000".into(), to);
+        let target = format!("Refer-To: <sip:1001@127.0.0.1:5060?Replaces={named}>\r\n");
+        assert_eq!(code(&stage.caller_asks("REFER", &target, "")), 202);
+        assert_eq!(news(&stage), line(told, true));
+    }
+}
+
+#[test]
+fn whom_a_user_talks_with_may_take_the_place_that_it_was_sent_to() {
+    // 1002 talks with 1000, who talks with 1001 too, and sends 1002 there by a REFER that the switch has not seen.
+    let (mut stage, first, _) = talking_of(NOBODY, "");
+    let tag = stage.our_tag();
+    stage.register("1002", CALLER);
+    stage.user = "1002".into();
+    stage.headers = format!("Replaces: call;to-tag={tag};from-tag=a\r\n");
+    stage.dial_again(&sdp(OTHER));
+    stage.response_to_caller(403);
+    stage.headers.clear();
+    stage.number = "1000".into();
+    stage.dial_again(&sdp(OTHER));
+    stage.open_media();
+    let invite = stage.sent_to(CALLER, Method::Invite);
+    stage.reply_as(&invite, "c", "200 OK", &sdp(PCMU));
+    stage.response_to_caller(200);
+    stage.ack("");
+    stage.headers = format!("Replaces: call;to-tag={tag};from-tag=a\r\n");
+    stage.number = "1001".into();
+    stage.dial_again(&sdp(OTHER));
+    stage.open_media();
+    stage.response_to_caller(200);
+    stage.callee_sends(&first, "BYE", "");
 }

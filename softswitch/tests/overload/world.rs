@@ -283,7 +283,7 @@ pub(crate) fn retry_after(response: &Message) -> Option<u32> {
     core::str::from_utf8(response.header(HeaderName::RetryAfter)?).ok()?.parse().ok()
 }
 
-fn credentials(challenge: &Message, method: &str, user: u32, uri: &str) -> String {
+pub(crate) fn credentials(challenge: &Message, method: &str, user: u32, uri: &str) -> String {
     let value = challenge.header(HeaderName::WwwAuthenticate).expect("a challenge").to_vec();
     let challenge = Challenge::parse(&value).expect("our own challenge parses");
     let user = user.to_string();

@@ -429,7 +429,7 @@ impl World {
                 Output::Store(StoreOp::PutBinding(binding)) => drop(self.stored.insert(binding.key)),
                 Output::Store(StoreOp::RemoveBinding(key)) => drop(self.stored.remove(&key)),
                 Output::Store(StoreOp::PutCallRecord(_)) => self.calls[2] += 1,
-                Output::Store(StoreOp::PutUser(_) | StoreOp::RemoveUser { .. }) => {
+                Output::Store(StoreOp::PutUser(_) | StoreOp::PutProfile(_) | StoreOp::RemoveUser { .. }) => {
                     panic!("seed {}: nobody makes users here", self.seed)
                 }
                 Output::Event(Told { event: Event::CallStarted { .. }, .. }) => self.calls[0] += 1,

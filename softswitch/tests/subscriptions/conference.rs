@@ -80,3 +80,42 @@ fn a_member_is_busy_too() {
     let last = world.notifies.iter().filter(|(port, _)| *port == port_of("1001")).last().unwrap();
     assert!(body(&last.1).contains("confirmed") && body(&last.1).contains("sip:3000@"), "{}", body(&last.1));
 }
+
+#[test]
+fn members_are_named_to_those_alone_who_may_watch_them() {
+    let more = format!(
+        "{ROOMS}[[user]]\nid = \"1010\"\npassword = \"secret\"\ndisplay_name = \"Ten\"\nwatched_by = [\"1002\"]\n"
+    );
+    let mut world = World::new(&more, &["1000", "1001", "1002", "1010"]);
+    for watcher in ["1001", "1002", "1010"] {
+        world.watch(watcher, "3000", "conference");
+    }
+    world.pass(6_000);
+    enter(&mut world, port_of("1010"), "");
+    for (watcher, is_named) in [("1001", false), ("1002", true), ("1010", true)] {
+        let notify = world.notified(watcher);
+        let told = roster(&notify);
+        assert_eq!(users(&told).len(), 1);
+        assert_eq!(users(&told)[0].0 == "sip:1010@127.0.0.1:5060", is_named, "{watcher}");
+        assert_eq!(body(&notify).contains("1010") || body(&notify).contains("Ten"), is_named, "{watcher}");
+    }
+}
+
+#[test]
+fn who_found_no_row_in_a_full_roster_has_one_when_somebody_leaves() {
+    let limits = "[limits]\ncalls = 400\n";
+    let mut world = World::new(&format!("{ROOMS}{limits}"), &["1000", "1001"]);
+    let members: Vec<_> = (0..130).map(|_| enter(&mut world, port_of("1000"), "")).collect();
+    let (_, first) = world.watch("1001", "3000", "conference");
+    let full = roster(&first);
+    assert_eq!(users(&full), [("sip:1000@127.0.0.1:5060", PartState::Full, 128)]);
+    assert_eq!(full.conference_state.unwrap().user_count, Some(130));
+    for (member, left) in [(&members[0], 129), (&members[1], 128), (&members[2], 127)] {
+        world.pass(6_000);
+        world.send(member, "BYE", "");
+        let told = roster(&world.notified("1001"));
+        let rows = usize::try_from(left).unwrap().min(128);
+        assert_eq!(users(&told), [("sip:1000@127.0.0.1:5060", PartState::Full, rows)]);
+        assert_eq!(told.conference_state.unwrap().user_count, Some(left));
+    }
+}

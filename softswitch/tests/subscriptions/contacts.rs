@@ -45,3 +45,16 @@ fn a_phone_that_comes_refreshes_and_goes_is_told() {
     assert_eq!(told.state, RegistrationState::Terminated);
     assert_eq!(events(&told), [(FIRST, ContactEvent::Unregistered)]);
 }
+
+#[test]
+fn a_trusted_peer_may_watch_the_bindings_of_others() {
+    let peer = |trusted| format!("[[peer]]\nid = \"p\"\naddress = \"127.0.0.1:7200\"\ntrusted = {trusted}\n");
+    let mut world = World::new(&peer(false), &["1001", "1002"]);
+    assert_eq!(world.subscribe("1002", "1001", "reg", 600).0.status().unwrap().code(), 403);
+    let mut world = World::new(&peer(true), &["1001", "1002"]);
+    let (_, first) = world.watch("1002", "1001", "reg");
+    assert!(body(&first).contains("sip:1001@127.0.0.1:7001"), "{}", body(&first));
+    assert_eq!(world.subscribe("1002", "1001", "message-summary", 600).0.status().unwrap().code(), 403);
+    world.reload(&peer(false));
+    assert!(world.notified("1002").subscription_state().unwrap().is_terminated(), "it is trusted no longer");
+}

@@ -235,3 +235,25 @@ fn every_dialog_and_option_says_which_events_there_are() {
     world.call(port_of("1000"), "1001", "");
     assert!(text(&world.ringing[0].1, HeaderName::AllowEvents).contains("dialog"));
 }
+
+#[test]
+fn refreshes_leave_no_timers_behind() {
+    let mut world = World::new("", &[]);
+    let (dialog, _) = world.watch("1002", "1001", "dialog");
+    for _ in 0..40 {
+        world.pass(1_000);
+        assert_eq!(world.refresh(&dialog, "dialog", 3_600), 200);
+    }
+    // The transactions of all that are over.
+    world.pass(60_000);
+    let mut wakes = 0;
+    while let Some(due) = world.switch.poll_timeout().filter(|due| due.0 < 3_500_000_000_000) {
+        world.now = due;
+        world.switch.handle_timeout(due);
+        while world.switch.poll_output().is_some() {}
+        wakes += 1;
+    }
+    assert!(wakes < 5, "{wakes}");
+    world.pass(3_700_000);
+    assert_eq!(world.switch.holdings().subscriptions, 0, "it has ended by its time");
+}

@@ -332,3 +332,62 @@ fn five_hundred_watchers_are_told_of_each_change_and_each_has_its_version() {
     }
     assert_eq!((told.len(), versions.len()), (1, 0), "all are told the same");
 }
+
+#[test]
+fn a_call_that_rings_and_is_handed_over_shows_who_calls_then() {
+    let mut world = World::new("", &["1000", "1001", "1002", "1003"]);
+    let first = world.call(port_of("1000"), "1001", "");
+    let (first, _) = world.answer(BOB, first);
+    world.watch("1002", "1003", "dialog");
+    world.pass(2_000);
+    let mut second = world.call(port_of("1000"), "1003", "");
+    world.hears_ringing(&mut second);
+    assert_eq!(remote(&line(&mut world, "1002")), "sip:1000@127.0.0.1:5060");
+    world.pass(2_000);
+    let refer = format!("Refer-To: <sip:1003@127.0.0.1:5060?Replaces={}>\r\n", World::replaces(&second));
+    assert_eq!(world.send(&first, "REFER", &refer), 202);
+    let now = line(&mut world, "1002");
+    assert_eq!((now.state, remote(&now)), (DialogState::Early, "sip:1001@127.0.0.1:5060"));
+}
+
+/// 1010 and 1011 let these watch them.
+fn guarded(by: &str) -> String {
+    ["1010", "1011"]
+        .map(|id| format!("[[user]]\nid = \"{id}\"\npassword = \"secret\"\nwatched_by = {by}\n"))
+        .concat()
+}
+
+#[test]
+fn a_party_is_named_to_those_alone_who_may_watch_it() {
+    let mut world = World::new(&guarded("[\"1003\"]"), &["1010", "1001", "1002", "1003"]);
+    for watcher in ["1001", "1002", "1003"] {
+        world.watch(watcher, "1001", "dialog");
+    }
+    world.pass(2_000);
+    let call = world.call(port_of("1010"), "1001", "");
+    let anonymous = "sip:anonymous@anonymous.invalid";
+    for (watcher, shown) in
+        [("1001", "sip:1010@127.0.0.1:5060"), ("1002", anonymous), ("1003", "sip:1010@127.0.0.1:5060")]
+    {
+        assert_eq!(remote(&line(&mut world, watcher)), shown, "{watcher}");
+    }
+    world.answer(BOB, call);
+    world.pass(2_000);
+    world.notifies.clear();
+    world.reload(&guarded("[\"1002\"]"));
+    for (watcher, shown) in [("1002", "sip:1010@127.0.0.1:5060"), ("1003", anonymous)] {
+        let now = info(&world.notified(watcher));
+        assert_eq!((now.state, remote(&now.dialogs[0])), (DocumentState::Full, shown), "{watcher}");
+    }
+}
+
+#[test]
+fn whoever_is_called_is_named_to_those_alone_who_may_watch_it() {
+    let mut world = World::new(&guarded("\"nobody\""), &["1010", "1011", "1001", "1002"]);
+    world.watch("1002", "1001", "dialog");
+    world.pass(2_000);
+    world.call(port_of("1001"), "1010", "");
+    let early = line(&mut world, "1002");
+    assert_eq!(remote(&early), "sip:anonymous@anonymous.invalid");
+    assert_eq!(early.remote.identity.unwrap().display, None);
+}

@@ -347,6 +347,32 @@ impl World {
         }
     }
 
+    /// A NOTIFY that nobody has subscribed to; the status of its answer.
+    pub(crate) fn tells_of_mailbox(&mut self, port: u16, kind: &str, content: &str) -> u16 {
+        self.cseq += 1;
+        let n = self.cseq;
+        self.responses.clear();
+        self.feed(
+            port,
+            format!(
+                "NOTIFY sip:anybody@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKn{n}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:mail@127.0.0.1>;tag=m\r\nTo: <sip:anybody@127.0.0.1>\r\nCall-ID: mail{n}\r\nCSeq: {n} NOTIFY\r\n\
+                 Event: message-summary\r\nSubscription-State: active\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{content}",
+                content.len()
+            ),
+        );
+        self.responses.pop().and_then(|(_, response)| response.status()).map_or(0, |status| status.code())
+    }
+
+    /// The caller has heard that it rings: its dialog is there.
+    pub(crate) fn hears_ringing(&mut self, caller: &mut Dialog) {
+        let is_it = |(to, response): &(u16, Message)| {
+            *to == caller.port && response.status().is_some_and(|status| status.code() == 180)
+        };
+        let place = self.responses.iter().position(is_it).expect("it rings");
+        caller.to = text(&self.responses.remove(place).1, HeaderName::To);
+    }
+
     /// A phone that rings answers; the caller acknowledges. The dialogs of both.
     pub(crate) fn answer(&mut self, port: u16, mut caller: Dialog) -> (Dialog, Dialog) {
         let place = self.ringing.iter().position(|(at, _)| *at == port).unwrap();

@@ -3,14 +3,17 @@
 //! a party must not do after what it has sent and heard.
 //!
 //! It is not told what a user wants: silence is a fault only where a rule asks for an answer. A dialog that a proxy
-//! recorded itself in is judged by its Route fields. Left out on purpose: offers and answers (RFC 3264), subscriptions other than
-//! that of REFER, authentication, streams.
+//! recorded itself in is judged by its Route fields. Offers and answers (RFC 3264) are judged in `offers`, subscriptions (RFC 6665) in
+//! `events`. Left out on purpose: authentication, streams.
 //!
-//! [`sabotage`] plants faults, [`town`] is a world of bare endpoints.
+//! [`sabotage`] plants faults, [`town`] is a world of bare endpoints, [`tape`] keeps what has happened to judge it again with faults.
 
 mod dialog;
+mod events;
 mod offence;
+mod offers;
 pub mod sabotage;
+pub mod tape;
 pub mod town;
 mod transaction;
 pub mod user;
@@ -19,6 +22,7 @@ pub use offence::{Complaint, Offence};
 
 use bytes::Bytes;
 use dialog::{Ack, Dialog, DialogKey, Side};
+use events::is_of_subscription;
 use sip_stack::Time;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
@@ -34,6 +38,11 @@ pub struct Model {
     /// By who has to answer.
     servers: BTreeMap<(SocketAddr, TransactionKey), Server>,
     dialogs: BTreeMap<DialogKey, Dialog>,
+    subscriptions: events::Subscriptions,
+    offers: offers::Offers,
+    /// What has left and what has arrived, so that copies are told from the first.
+    left: BTreeSet<(SocketAddr, Bytes)>,
+    arrived: BTreeSet<(SocketAddr, Bytes)>,
     complaints: Vec<Complaint>,
     /// Call-IDs that were seen, and those that nothing is asked of any more.
     seen: BTreeSet<Bytes>,
@@ -137,7 +146,13 @@ impl Model {
             None if parts.is(Method::Ack) => self.ack_sent(datagram, &parts),
             None => self.request_sent(now, datagram, &parts),
         };
-        if let Some(offence) = offence {
+        let mut offences: Vec<Offence> = offence.into_iter().collect();
+        if self.left.insert((party, datagram.bytes.clone())) {
+            let status = parts.message.status().map(sip_stack::message::Status::code);
+            offences.extend(self.subscriptions.sent(datagram, &parts, status));
+            offences.extend(self.offers.sent(now, party, &parts, status));
+        }
+        for offence in offences {
             self.complain(now, party, offence, &datagram.bytes);
         }
     }
@@ -149,6 +164,13 @@ impl Model {
         }
         self.check(now);
         let Some(parts) = Parts::of(&datagram.bytes).filter(|parts| !self.is_excused(parts)) else { return };
+        let status = parts.message.status().map(sip_stack::message::Status::code);
+        if self.arrived.insert((datagram.to, datagram.bytes.clone())) {
+            self.offers.came(now, datagram.to, &parts, status);
+            if let Some(status) = status {
+                self.subscriptions.response_came(&parts, status);
+            }
+        }
         match parts.message.status() {
             Some(status) => self.response_came(now, datagram, &parts, status.code()),
             None if parts.is(Method::Ack) => self.ack_came(datagram, &parts),
@@ -161,6 +183,8 @@ impl Model {
         self.clients.clear();
         self.servers.clear();
         self.dialogs.clear();
+        self.subscriptions.forget();
+        self.offers.forget();
         self.excused.append(&mut self.seen);
     }
 
@@ -199,6 +223,7 @@ impl Model {
                 owed.push((caller.party, Offence::NeverPracked, about()));
             }
         }
+        owed.extend(self.subscriptions.owed());
         let complaints = owed.into_iter();
         self.complaints.extend(complaints.map(|(party, offence, about)| Complaint {
             at: now,
@@ -275,7 +300,7 @@ impl Model {
                 invite.cseq == parts.cseq && invite.provisional && invite.finally.is_none()
             });
             offence = (!pending).then_some(Offence::StrangeCancel);
-        } else if !parts.to_tag.is_empty() && !parts.is(Method::Register) {
+        } else if !parts.to_tag.is_empty() && !parts.is(Method::Register) && !is_of_subscription(parts) {
             let at = self.dialog_of(parts, datagram.from).filter(|(key, place)| {
                 let ours = if *place == 0 { &key.1 } else { &key.2 };
                 *ours == parts.from_tag
@@ -348,7 +373,8 @@ impl Model {
                 .into_iter()
                 .flatten()
                 .any(|side| side.party == datagram.from && side.confirmed && !side.is_over() && came <= now);
-            if alive {
+            // Who has hung up meanwhile lets its BYE wait for the ACK (§15).
+            if alive && !self.awaits_ack(datagram.from, &dialog) {
                 return Some(Offence::DialogForgotten);
             }
         }
@@ -361,6 +387,19 @@ impl Model {
             }
         }
         offence
+    }
+
+    /// Whether a 2xx of a party in a dialog has not been acknowledged.
+    fn awaits_ack(&self, party: SocketAddr, (call_id, caller, callee): &DialogKey) -> bool {
+        self.servers.iter().any(|((server, _), asked)| {
+            let answer = asked.finally.as_ref().filter(|(status, _)| *status < 300);
+            let is_open = *server == party && asked.is_invite && !asked.acknowledged;
+            is_open
+                && answer.and_then(|(_, bytes)| Parts::of(bytes)).is_some_and(|answer| {
+                    let tags = (&answer.from_tag, &answer.to_tag);
+                    answer.call_id == *call_id && (tags == (caller, callee) || tags == (callee, caller))
+                })
+        })
     }
 
     /// The callee's side of a dialog is there, or goes on.

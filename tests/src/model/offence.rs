@@ -65,6 +65,26 @@ pub enum Offence {
     RseqOrder,
     /// A reliable provisional response before the PRACK of the first one (RFC 3262 §3).
     ProvisionalTooEarly,
+    /// An offer was not answered, or a 2xx that had to have one has none (RFC 3261 §13.2.1; RFC 3264 §5).
+    AnswerMissing,
+    /// An answer to nothing: the offer had its answer (RFC 3261 §13.2.1).
+    StrangeAnswer,
+    /// An offer while another one is not answered (RFC 3264 §4).
+    OfferDuringOffer,
+    /// The owner of the Call-ID asks again too soon after a 491 (RFC 3261 §14.1).
+    RetriedTooSoon,
+    /// A description or a document that is another one has not the next version (RFC 3264 §8; RFC 4235 §4.1).
+    VersionOrder,
+    /// A NOTIFY that no SUBSCRIBE has asked for (RFC 6665 §4.1.3).
+    StrangeNotify,
+    /// A NOTIFY after the one that ended the subscription (RFC 6665 §4.4.1).
+    NotifyAfterEnd,
+    /// The first document of a subscription tells a part (RFC 4235 §3.4).
+    NotWhole,
+    /// A SUBSCRIBE was accepted, and no NOTIFY followed (RFC 6665 §4.2.1.2).
+    NeverNotified,
+    /// A subscription neither ended nor was it lost (RFC 6665 §4.4.1).
+    NeverTerminated,
 }
 
 /// Who broke a rule, when and by what.

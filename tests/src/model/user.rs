@@ -143,7 +143,7 @@ impl User {
         let mut draft = self.endpoint.draft(heading, flow);
         draft.writer.header(HeaderName::Contact, &contact);
         draft.writer.header(HeaderName::Supported, REL100.as_bytes());
-        draft.writer.body(b"text/plain", b"an offer");
+        draft.writer.body(b"application/sdp", b"an offer");
         let invite = self.endpoint.request(now, draft, 1);
         self.calls.push(Call::Calling { invite, cancelled: false, early: Vec::new() });
     }
@@ -185,7 +185,7 @@ impl User {
         let mut response = self.endpoint.response(&request, status, Some(&tag));
         if status.is_success() {
             response.header(HeaderName::Contact, &self.contact());
-            response.body(b"text/plain", b"an answer");
+            response.body(b"application/sdp", b"an answer");
             self.endpoint.answer_invite(now, invite, dialog, status, response.finish());
             self.calls.push(Call::Up { dialog, changing: None });
         } else {
@@ -235,7 +235,7 @@ impl User {
         let sent_by = self.sent_by();
         let Some(Call::Up { changing: changing @ None, .. }) = self.calls.get_mut(place) else { return };
         let Some(mut draft) = self.endpoint.draft_in_dialog(dialog, Method::Invite, &sent_by) else { return };
-        draft.writer.body(b"text/plain", b"another offer");
+        draft.writer.body(b"application/sdp", b"another offer");
         *changing = Some(self.endpoint.request(now, draft, 1));
     }
 
@@ -301,7 +301,7 @@ impl User {
                 let invite = self.endpoint.accept(now, request, 2);
                 let mut response = self.endpoint.response(request, Status::OK, None);
                 response.header(HeaderName::Contact, &self.contact());
-                response.body(b"text/plain", b"another answer");
+                response.body(b"application/sdp", b"another answer");
                 self.endpoint.answer_invite(now, invite, dialog, Status::OK, response.finish());
             }
             None => self.respond(now, request, Status::CALL_DOES_NOT_EXIST),

@@ -1,6 +1,6 @@
 //! The database of the simulated world: what the switch asked to be kept, in memory.
 
-use softswitch::store::{BindingKey, CallRecord, StoreOp, StoredBinding};
+use softswitch::store::{BindingKey, CallRecord, StoreOp, StoredBinding, StoredProfile};
 use std::collections::BTreeMap;
 
 /// What outlives a restart of the switch.
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub struct Database {
     /// Registrations.
     pub bindings: BTreeMap<BindingKey, StoredBinding>,
+    /// What users have set.
+    pub profiles: BTreeMap<(Box<str>, Box<str>), StoredProfile>,
     /// Call records in the order of their writing; a record that was written twice stands twice.
     pub records: Vec<CallRecord>,
 }
@@ -23,6 +25,9 @@ impl Database {
                 self.bindings.remove(&key);
             }
             StoreOp::PutCallRecord(record) => self.records.push(*record),
+            StoreOp::PutProfile(profile) => {
+                self.profiles.insert((profile.domain.clone(), profile.user.clone()), *profile);
+            }
             // Users made by command come and go by another program.
             StoreOp::PutUser(_) | StoreOp::RemoveUser { .. } => {}
         }

@@ -125,7 +125,11 @@ pub fn domains(scenario: &Scenario) -> String {
     }
     let listed = |number: &str| {
         let users = table.get("user").and_then(toml::Value::as_array).into_iter().flatten();
-        users.filter_map(|user| user.get("id")).any(|id| id.as_str() == Some(number))
+        users.into_iter().any(|user| {
+            let devices = user.get("device").and_then(toml::Value::as_array).into_iter().flatten();
+            let ids = core::iter::once(user).chain(devices).filter_map(|it| it.get("id"));
+            ids.into_iter().any(|id| id.as_str() == Some(number))
+        })
     };
     let mut numbers: Vec<_> = scenario.phones.iter().map(|phone| (&phone.number, &phone.password)).collect();
     numbers.sort();

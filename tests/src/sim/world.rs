@@ -9,6 +9,7 @@ use super::shadow::{Deed, Shadow};
 use super::trace::Trace;
 use crate::model::Model;
 use crate::model::sabotage::Saboteur;
+use crate::model::tape::Moment;
 use sip_stack::Time;
 use sip_stack::random::Random;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
@@ -29,6 +30,8 @@ pub const SWITCH: SocketAddr = SocketAddr::new(SWITCH_IP, 5060);
 const SWITCH_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The wall clock when the world begins.
 const EPOCH_UNIX_MS: u64 = 1_800_000_000_000;
+/// The key of routes outlives a restart of the switch.
+const ROUTE_KEY: [u8; 16] = [9; 16];
 const MINUTE: Duration = Duration::from_secs(60);
 /// Milliseconds of speech in a packet.
 const PACKET: Duration = Duration::from_millis(20);
@@ -67,6 +70,8 @@ pub struct World {
     pub shadow: Option<Shadow>,
     /// Datagrams for addresses that nobody in the world has, where somebody beside it takes them.
     pub visitors: Option<Vec<Datagram>>,
+    /// What leaves and arrives, when it is to be kept.
+    pub tape: Option<Vec<Moment>>,
     /// The reference model, when it is to look on.
     pub model: Option<Model>,
     /// A fault, if one is planted.
@@ -92,7 +97,8 @@ impl World {
         let config = parse(config);
         let network = Network::new(next_seed(), faults);
         let media = MediaPlane::new(next_seed(), SWITCH_IP);
-        let switch = Switch::new(next_seed(), config.clone());
+        let mut switch = Switch::new(next_seed(), config.clone());
+        switch.keep_routes(ROUTE_KEY);
         let mut world = World {
             now: Time::from_millis(1_000),
             switch,
@@ -105,6 +111,7 @@ impl World {
             log: None,
             shadow: None,
             visitors: None,
+            tape: None,
             model: None,
             saboteur: None,
             arrived: 0,
@@ -200,12 +207,15 @@ impl World {
     pub fn restart_switch(&mut self) {
         self.trace.note(self.now, "the switch is restarted".to_owned(), &[]);
         self.switch = Switch::new(seed_of(self.random.next_u64()), self.config.clone());
+        self.switch.keep_routes(ROUTE_KEY);
         self.media = MediaPlane::new(seed_of(self.random.next_u64()), SWITCH_IP);
         self.shadow = None;
         if let Some(model) = &mut self.model {
             model.forget();
         }
         self.tell_surroundings();
+        let profiles = self.database.profiles.values().cloned().collect();
+        self.feed(Input::Profiles(profiles));
         let bindings = self.database.bindings.values().cloned().collect();
         self.feed(Input::Restored(bindings));
     }
@@ -332,6 +342,9 @@ impl World {
     }
 
     fn leave(&mut self, datagram: &Datagram) {
+        if let Some(tape) = &mut self.tape {
+            tape.push(Moment { at: self.now, arrives: false, datagram: datagram.clone() });
+        }
         if let Some(model) = &mut self.model {
             model.sent(self.now, datagram);
         }
@@ -341,6 +354,9 @@ impl World {
     /// A datagram has arrived: whether its receiver hears it.
     fn arrive(&mut self, datagram: &Datagram) -> bool {
         self.arrived += usize::from(datagram.bytes.first().is_some_and(u8::is_ascii_uppercase));
+        if let Some(tape) = &mut self.tape {
+            tape.push(Moment { at: self.now, arrives: true, datagram: datagram.clone() });
+        }
         if let Some(model) = &mut self.model {
             model.delivered(self.now, datagram);
         }

@@ -1,7 +1,7 @@
 //! REFER and Replaces in both directions (RFC 3515, RFC 3891).
 
 use super::*;
-use crate::phone::{Ending, Reason, Transfers};
+use crate::phone::{CommandError, Ending, Reason, Transfers};
 use sip_stack::header::{Replaces, SubscriptionState};
 
 /// News of a REFER of ours, which was the second request of the dialog.
@@ -265,4 +265,28 @@ fn nobody_sends_us_out_of_the_domain_unless_the_user_lets_them() {
         assert!(accepted(Transfers::Anywhere, target));
         assert!(!accepted(Transfers::Never, target));
     }
+}
+
+#[test]
+fn a_second_transfer_waits_until_it_is_known_what_became_of_the_first() {
+    let (mut rig, tag) = called();
+    let transfer = |target: &str| Command::Transfer { call: CALL, target: target.into() };
+    rig.command(transfer("1003"));
+    rig.answer(Method::Refer, 202, contact);
+    let refused = rig.phone.handle_input(rig.now, Input::Command(transfer("1004")));
+    assert!(matches!(refused, Err(CommandError::Transferring(CALL))), "{refused:?}");
+    rig.receive(notify(2, &tag, &OVER, "SIP/2.0 200 OK\r\n"));
+    assert!(rig.events.contains(&Event::Transferred { call: CALL }));
+    let failed = |event: &Event| matches!(event, Event::TransferFailed { .. });
+    assert!(!rig.events.iter().any(failed));
+}
+
+#[test]
+fn another_transfer_may_be_asked_for_when_nothing_is_heard_of_the_first() {
+    let (mut rig, _) = called();
+    rig.command(Command::Transfer { call: CALL, target: "1003".into() });
+    rig.answer(Method::Refer, 202, contact);
+    rig.now.0 += 200_000_000_000;
+    rig.command(Command::Transfer { call: CALL, target: "1004".into() });
+    assert_eq!(rig.last().refer_to().unwrap().request_uri(), b"sip:1004@a.example");
 }

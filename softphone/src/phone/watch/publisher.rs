@@ -6,12 +6,12 @@
 use super::Owner;
 use super::seen::{Availability, WatchEvent, Watched};
 use crate::phone::identity::Identity;
+use crate::phone::outside::Outside;
 use crate::phone::{AccountId, CommandError, Event, Phone, Reason};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject};
-use sip_stack::endpoint::Heading;
 use sip_stack::event::body::presence::{Activity, Basic, Contact, Person, Presence, Tuple};
 use sip_stack::event::{Package, Publication, PublicationEvent, PublicationInput, PublicationOutput};
 use sip_stack::header::HeaderName;
@@ -225,20 +225,9 @@ impl Phone {
         let Some(identity) = self.identities.get_mut(usize::from(id.0)) else { return };
         let Identity { account, registration, digest, .. } = identity;
         let uri = account.address_of_record();
-        let to = [b"<", &uri[..], b">"].concat();
-        let heading = Heading {
-            method: Method::Publish,
-            uri: &uri,
-            from: &account.from(),
-            to: &to,
-            sent_by: &account.sent_by(),
-            sequence: None,
-            max_forwards: 70,
-        };
-        let mut draft = self.endpoint.draft(heading, account.server);
-        for route in registration.service_route() {
-            draft.writer.header(HeaderName::Route, route);
-        }
+        let outside =
+            Outside { method: Method::Publish, uri: &uri, from: &account.from(), to: &uri, sequence: None };
+        let mut draft = outside.draft(&mut self.endpoint, account, registration);
         draft.writer.header(HeaderName::UserAgent, self.settings.user_agent.as_bytes());
         let subject = Subject { method: Method::Publish, uri: &uri, body: b"" };
         digest.authorize(&subject, &[account.login()], &mut attempt, &mut draft.writer);

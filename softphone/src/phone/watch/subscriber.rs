@@ -3,6 +3,7 @@
 use super::seen::{Availability, Lamp, Mailbox, WatchEvent, WatchOverview, Watched};
 use super::{Owner, WatchId};
 use crate::phone::identity::Identity;
+use crate::phone::outside::Outside;
 use crate::phone::{AccountId, Event, Phone, Reason};
 use bytes::Bytes;
 use core::time::Duration;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::auth::{Attempt, Subject};
 use sip_stack::dialog::DialogId;
-use sip_stack::endpoint::{Heading, Request};
+use sip_stack::endpoint::Request;
 use sip_stack::event::body::Order;
 use sip_stack::event::body::dialog_info::DialogTable;
 use sip_stack::event::body::message_summary::MessageSummary;
@@ -452,13 +453,10 @@ impl Phone {
         let identity = self.identities.get_mut(usize::from(account.0))?;
         let Identity { account, registration, digest, .. } = identity;
         let (watch, endpoint) = (self.watches.all.get_mut(&id)?, &mut self.endpoint);
-        let sent_by = account.sent_by();
-        let from = [&account.from()[..], b";tag=", watch.machine.from_tag()].concat();
-        let to = [b"<", &watch.uri[..], b">"].concat();
         let (uri, mut draft) = match ticket.dialog {
             Some(dialog) => {
                 let target = endpoint.dialog(dialog)?.remote_target().clone();
-                let mut draft = endpoint.draft_in_dialog(dialog, Method::Subscribe, &sent_by)?;
+                let mut draft = endpoint.draft_in_dialog(dialog, Method::Subscribe, &account.sent_by())?;
                 draft.writer.header(HeaderName::Contact, &account.contact());
                 (target, draft)
             }
@@ -466,19 +464,15 @@ impl Phone {
                 watch.machine.set_contact(account.contact().into());
                 let (call_id, number) = watch.machine.sequence(ticket);
                 let tag = watch.machine.from_tag();
-                let heading = Heading {
+                let from = [&account.from()[..], b";tag=", tag].concat();
+                let outside = Outside {
                     method: Method::Subscribe,
                     uri: &watch.uri,
                     from: &from,
-                    to: &to,
-                    sent_by: &sent_by,
+                    to: &watch.uri,
                     sequence: Some((call_id, number)),
-                    max_forwards: 70,
                 };
-                let mut draft = endpoint.draft(heading, account.server);
-                for route in registration.service_route() {
-                    draft.writer.header(HeaderName::Route, route);
-                }
+                let draft = outside.draft(endpoint, account, registration);
                 endpoint.expect_notify(call_id, tag, number, watch.machine.contact().clone(), owner);
                 (watch.uri.clone(), draft)
             }

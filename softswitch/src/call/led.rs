@@ -1,0 +1,300 @@
+//! Where a call leads: the question that [`crate::routing`] is asked, and what its answer is to a call. And who calls, as far as the
+//! configuration knows.
+
+use super::call::{CallId, Destination};
+use super::calls::Calls;
+use super::seats::subject_key;
+use super::serve::Served;
+use super::setup::Refused;
+use super::stages::diversions_of;
+use crate::config::{CallLimits, DomainId, Dtmf, Latching, Service, Sounds};
+use crate::core::environment::Environment;
+use crate::core::{Event, Refusal};
+use crate::prompts::What;
+use crate::registrar::{Named, Registrar};
+use crate::routing::{
+    self, Caller, Counted, ForwardKind, Plan, Presence, Question, Setting, TooMany, decide,
+};
+use crate::store::{StoreOp, StoredProfile};
+use bytes::Bytes;
+use sip_stack::endpoint::Request;
+use sip_stack::message::{Message, Status, Uri, quoted};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Where a call leads.
+pub(super) struct Led {
+    pub(super) destination: Destination,
+    pub(super) is_anonymous: bool,
+    /// No limit holds.
+    is_emergency: bool,
+}
+
+impl Led {
+    pub(super) const fn to(destination: Destination) -> Led {
+        Led { destination, is_anonymous: false, is_emergency: false }
+    }
+}
+
+/// Who is there, for the dial plan.
+struct Present<'e> {
+    env: &'e Environment,
+    calls: &'e Calls,
+    domain: DomainId,
+    lots: u64,
+}
+
+impl Presence for Present<'_> {
+    fn is_busy(&self, user: &str) -> bool {
+        self.calls.is_talking(subject_key(self.env.endpoint.hasher(), self.domain, user))
+    }
+
+    fn lot(&mut self) -> u64 {
+        self.lots += 1;
+        let moment = [self.env.now.0, self.calls.opened, self.lots].map(u64::to_be_bytes);
+        self.env.endpoint.hasher().hash(&[b"lot", &moment.concat()]) as u64
+    }
+}
+
+impl Calls {
+    /// Where a call of `caller` leads, when `uri` is of the domain.
+    pub(super) fn lead(
+        &self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        domain: DomainId,
+        caller: Caller<'_>,
+        invite: &Message,
+        uri: Option<&Uri<'_>>,
+    ) -> Result<Led, Refused> {
+        let dialled_domain = uri.and_then(|uri| env.config.domain_of_host(uri.host));
+        if dialled_domain != Some(domain) {
+            return Err(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain));
+        }
+        // RFC 5627 §6.1: a GRUU that is not valid is 404.
+        let named = uri.and_then(|uri| registrar.named(env, domain, uri));
+        let named = named.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))?;
+        self.lead_to(env, registrar, domain, caller, diversions_of(invite), &named)
+    }
+
+    /// Where a call of `caller` to a number of the domain leads, after so many have sent it on.
+    pub(super) fn lead_to(
+        &self,
+        env: &mut Environment,
+        registrar: &Registrar,
+        id: DomainId,
+        caller: Caller<'_>,
+        diverted: usize,
+        named: &Named,
+    ) -> Result<Led, Refused> {
+        let config = env.config.clone();
+        let domain =
+            config.domains.get(&id).ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownDomain))?;
+        if let Some(device) = &named.device
+            && domain.user_of(&named.user).is_some()
+        {
+            // One phone is meant, and no other.
+            let phones = phones(env, registrar, id, &named.user, Some(device));
+            return phones.map(Led::to).ok_or(not_registered());
+        }
+        let number = &named.user;
+        let unix_ms = env.unix_ms(env.now);
+        let question = Question { id, domain, features: &config.features, caller, number, unix_ms, diverted };
+        let mut present = Present { env, calls: self, domain: id, lots: 0 };
+        let decision = decide(question, &env.routing, &mut present, None).map_err(Refused::by_plan)?;
+        let destination = match decision.plan {
+            Plan::Setting(setting) => {
+                let Caller::User(user) = caller else { return Err(not_registered()) };
+                return Ok(Led::to(confirm(env, id, user, setting, number)));
+            }
+            Plan::Stages(stages) => Destination::of_stages(env, registrar, id, stages, number, None),
+        };
+        for group in decision.turns {
+            env.routing.take_turn(id, group);
+        }
+        let (is_anonymous, is_emergency) = (decision.is_anonymous, decision.is_emergency);
+        let destination = destination.ok_or(not_registered())?;
+        Ok(Led { destination, is_anonymous, is_emergency })
+    }
+}
+
+const fn not_registered() -> Refused {
+    Refused::told(Status::TEMPORARILY_UNAVAILABLE, Refusal::NotRegistered)
+}
+
+/// The phones of a user, whatever it has set; `None` when there are none.
+pub(super) fn phones(
+    env: &Environment,
+    registrar: &Registrar,
+    id: DomainId,
+    user: &Bytes,
+    device: Option<&crate::registrar::Device>,
+) -> Option<Destination> {
+    let (name, known) = env.domain(id)?.user_of(user)?;
+    let who = routing::Who::User { id: name, user: known };
+    let target = routing::Target { who, delay_s: 0, ring_s: None };
+    let stage = routing::Stage {
+        after: None,
+        targets: smallvec::smallvec![target],
+        service: None,
+        ring_s: known.ring_s,
+        diversions: Vec::new(),
+    };
+    Destination::of_stages(env, registrar, id, smallvec::smallvec![stage], user, device)
+}
+
+/// Changes a setting of a user: the one way for codes and commands. What is to be kept goes to the store.
+pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Setting) {
+    let Some(domain) = env.domain(id).map(|domain| domain.name.clone()) else { return };
+    let profile = env.routing.profiles.set(id, user, setting.clone());
+    env.store(StoreOp::from(StoredProfile { domain: (*domain).into(), user: user.into(), profile }));
+    env.event(Event::SettingChanged { domain, user: user.into(), setting });
+}
+
+/// Changes a setting by code: the caller hears what it has set.
+fn confirm(env: &mut Environment, id: DomainId, user: &str, setting: Setting, number: &Bytes) -> Destination {
+    let language = language(env, id, user);
+    let languages = [&*language, &*env.config.prompts.language, "en"];
+    let prompt = |prompt: &str| languages.into_iter().find_map(|language| env.library.file(language, prompt));
+    let said: Option<Vec<Arc<str>>> = match &setting {
+        Setting::DoNotDisturb(true) => prompt("feature/dnd-on").map(|file| vec![file]),
+        Setting::DoNotDisturb(false) => prompt("feature/dnd-off").map(|file| vec![file]),
+        Setting::ForwardNone | Setting::Forward { forward: None, .. } => {
+            prompt("feature/forward-off").map(|file| vec![file])
+        }
+        Setting::Forward { forward: Some(forward), kind: ForwardKind::Always } => {
+            // "Your calls are forwarded to", and the number digit by digit.
+            let spelled = languages.into_iter().find_map(|language| {
+                let begin = env.library.file(language, "feature/forward-to")?;
+                let digits = env.library.grammar(language)?.say(What::Digits(&forward.number)).ok()?;
+                let digits: Option<Vec<_>> =
+                    digits.into_iter().map(|prompt| env.library.file(language, prompt)).collect();
+                Some([vec![begin], digits?].concat())
+            });
+            spelled.or_else(|| prompt("feature/forward-on").map(|file| vec![file]))
+        }
+        Setting::Forward {
+            forward: Some(_),
+            kind: ForwardKind::Busy | ForwardKind::NoAnswer | ForwardKind::Offline,
+        } => prompt("feature/forward-on").map(|file| vec![file]),
+    };
+    let service = match said {
+        Some(files) => Service::Play { sound: Sounds { path: "".into(), files, line: 0 } },
+        // Without prompts it is a tone, and the caller hangs up.
+        None => Service::Milliwatt,
+    };
+    set(env, id, user, setting);
+    Destination { service: Some(Served::new(service)), ..Destination::nobody(number) }
+}
+
+/// Counts a call under its caller, where that has limits.
+pub(super) fn count(
+    env: &mut Environment,
+    id: DomainId,
+    caller: Caller<'_>,
+    led: &Led,
+) -> Result<SmallVec<[Counted; 1]>, Refused> {
+    let Some(domain) = env.config.domains.get(&id) else { return Ok(SmallVec::new()) };
+    let limits: Option<(&CallLimits, Counted)> = match caller {
+        Caller::User(user) => {
+            let known = domain.users.get(user).filter(|user| user.numbers.limits.counts());
+            known.map(|known| (&known.numbers.limits, Counted::User(id, user.into())))
+        }
+        Caller::Peer { id: peer, .. } => {
+            let known = domain.peers.get(peer).filter(|peer| peer.numbers.limits.counts());
+            known.map(|known| (&known.numbers.limits, Counted::Peer(id, peer.into())))
+        }
+    };
+    let Some((limits, who)) = limits.filter(|_| !led.is_emergency) else { return Ok(SmallVec::new()) };
+    match env.routing.usage.begin(&who, limits, env.now) {
+        Ok(()) => Ok(SmallVec::from_iter([who])),
+        Err(too_many) => {
+            let (event, words) = match too_many {
+                TooMany::AtOnce => (Refusal::TooManyCalls, "too many calls at once"),
+                TooMany::PerMinute => (Refusal::TooOften, "too many calls in a minute"),
+            };
+            // Q.850: switching equipment congestion.
+            Err(Refused { status: Status::BUSY_HERE, event: Some(event), cause: Some((42, words)) })
+        }
+    }
+}
+
+/// A caller, as far as the configuration knows it.
+pub(super) struct Party {
+    pub(super) caller: Box<str>,
+    pub(super) name: Bytes,
+    pub(super) latching: Latching,
+    pub(super) dtmf: Dtmf,
+    pub(super) language: Box<str>,
+    pub(super) is_peer: bool,
+}
+
+pub(super) fn party(env: &Environment, request: &Request, id: DomainId, caller: Caller<'_>) -> Party {
+    let domain = env.domain(id);
+    match caller {
+        Caller::User(user) => {
+            let known = domain.and_then(|domain| domain.users.get(user));
+            Party {
+                caller: user.into(),
+                name: name_of(request, known.and_then(|known| known.display_name.as_deref())),
+                latching: known.map_or_else(Default::default, |known| known.latching.clone()),
+                dtmf: known.map_or_else(Default::default, |known| known.dtmf),
+                language: language(env, id, user),
+                is_peer: false,
+            }
+        }
+        Caller::Peer { id: peer, number } => {
+            let known = domain.and_then(|domain| domain.peers.get(peer));
+            let number = String::from_utf8_lossy(number);
+            let country = domain.and_then(|domain| domain.numbering.country);
+            let number = country.and_then(|country| country.received(&number)).unwrap_or(number.into_owned());
+            Party {
+                caller: number.into(),
+                name: name_of(request, None),
+                latching: known.map_or_else(Default::default, |known| known.latching.clone()),
+                dtmf: known.map_or_else(Default::default, |known| known.dtmf),
+                language: env.config.prompts.language.clone(),
+                is_peer: true,
+            }
+        }
+    }
+}
+
+/// The language of a user.
+fn language(env: &Environment, domain: DomainId, user: &str) -> Box<str> {
+    let own = env.domain(domain).and_then(|domain| domain.users.get(user)?.language.clone());
+    own.unwrap_or_else(|| env.config.prompts.language.clone())
+}
+
+/// The name shown to the callee: the configured one, else the caller's own, quoted anew.
+fn name_of(request: &Request, configured: Option<&str>) -> Bytes {
+    let name = match configured {
+        Some(name) => name.as_bytes().to_vec(),
+        None => request
+            .message
+            .from()
+            .ok()
+            .and_then(|from| from.display_unquoted())
+            .unwrap_or_default()
+            .into_owned(),
+    };
+    if name.is_empty() { Bytes::new() } else { quoted(&name).into() }
+}
+
+impl Calls {
+    /// A call is over: it is counted no more, and its users are idle since now.
+    pub(super) fn uncount(&self, env: &mut Environment, id: CallId) {
+        let Some(call) = self.table.get(id) else { return };
+        for counted in &call.counted {
+            env.routing.usage.end(counted);
+        }
+        if call.answered.is_some() {
+            let config = env.config.clone();
+            let (domain, now) = (call.domain, env.now);
+            let callee = core::str::from_utf8(&call.destination.user).unwrap_or_default();
+            for user in [&*call.caller, callee] {
+                env.routing.note_idle(&config, domain, user, now);
+            }
+        }
+    }
+}

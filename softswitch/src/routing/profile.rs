@@ -1,0 +1,230 @@
+//! What users have set for themselves: where their calls are sent on to, and whether they want any. It is kept in the store, and a reload
+//! does not change it.
+//!
+//! [`Profiles::set`] is the one place where a setting changes, whoever asks for it: a code that was dialled or a command.
+
+use super::profile::Refused::{NoSuchSchedule, TooLong};
+use crate::config::{Domain, DomainId};
+use crate::store::StoredProfile;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// When calls are sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ForwardKind {
+    /// All.
+    Always,
+    /// Those that find the user busy, or not wanting any.
+    Busy,
+    /// Those that nobody answers.
+    NoAnswer,
+    /// Those that find no phone.
+    Offline,
+}
+
+impl ForwardKind {
+    /// All of them.
+    pub const ALL: [ForwardKind; 4] =
+        [ForwardKind::Always, ForwardKind::Busy, ForwardKind::NoAnswer, ForwardKind::Offline];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            ForwardKind::Always => "always",
+            ForwardKind::Busy => "busy",
+            ForwardKind::NoAnswer => "no answer",
+            ForwardKind::Offline => "offline",
+        }
+    }
+}
+
+/// Where calls are sent on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// The number, as if the user dialled it.
+    pub number: Box<str>,
+    /// Only within this schedule of the domain.
+    pub schedule: Option<Box<str>>,
+    /// After so many seconds, with [`ForwardKind::NoAnswer`].
+    pub after_s: Option<u32>,
+}
+
+/// What a user has set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// In the order of [`ForwardKind::ALL`].
+    pub forwards: [Option<Forward>; 4],
+    /// No calls.
+    pub do_not_disturb: bool,
+}
+
+impl Profile {
+    /// Where calls are sent on to at a moment.
+    pub(super) fn forward(&self, kind: ForwardKind, domain: &Domain, unix_ms: u64) -> Option<&Forward> {
+        let [always, busy, no_answer, offline] = &self.forwards;
+        let forward = match kind {
+            ForwardKind::Always => always,
+            ForwardKind::Busy => busy,
+            ForwardKind::NoAnswer => no_answer,
+            ForwardKind::Offline => offline,
+        };
+        // A schedule that a reload took away is never open.
+        let is_open =
+            |id: &str| domain.numbering.schedules.get(id).is_some_and(|schedule| schedule.is_open(unix_ms));
+        forward.as_ref().filter(|forward| forward.schedule.as_deref().is_none_or(is_open))
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Setting {
+    /// Sends calls on; `None`: no longer.
+    Forward {
+        /// Which.
+        kind: ForwardKind,
+        /// Where to.
+        forward: Option<Forward>,
+    },
+    /// Sends no calls on.
+    ForwardNone,
+    /// Whether no calls are wanted.
+    DoNotDisturb(bool),
+}
+
+/// What a code that was dialled asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialled<'n> {
+    /// Sends calls on; to nobody: no longer.
+    Forward {
+        /// Which.
+        kind: ForwardKind,
+        /// The number.
+        to: &'n str,
+        /// Seconds with [`ForwardKind::NoAnswer`], else the code of a schedule.
+        more: &'n str,
+    },
+    /// Sends no calls on.
+    ForwardNone,
+    /// Whether no calls are wanted.
+    DoNotDisturb(bool),
+    /// Calls a number anonymously.
+    Anonymous(&'n str),
+}
+
+/// Why a setting is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refused {
+    /// No schedule of the domain has that code.
+    NoSuchSchedule,
+    /// A phone rings ten minutes at most.
+    TooLong,
+}
+
+/// Longer than that no call waits for an answer.
+const LONGEST_S: u32 = 600;
+
+impl Dialled<'_> {
+    /// The setting that is asked for; `None` where it is none.
+    ///
+    /// # Errors
+    /// What is asked for cannot be.
+    pub fn setting(&self, domain: &Domain) -> Result<Option<Setting>, Refused> {
+        Ok(Some(match *self {
+            Dialled::Anonymous(_) => return Ok(None),
+            Dialled::ForwardNone => Setting::ForwardNone,
+            Dialled::DoNotDisturb(on) => Setting::DoNotDisturb(on),
+            Dialled::Forward { kind, to: "", .. } => Setting::Forward { kind, forward: None },
+            Dialled::Forward { kind, to, more } => {
+                let (schedule, after_s) = match (kind, more) {
+                    (_, "") => (None, None),
+                    (ForwardKind::NoAnswer, seconds) => (None, Some(seconds_of(seconds)?)),
+                    (ForwardKind::Always | ForwardKind::Busy | ForwardKind::Offline, code) => {
+                        let mut schedules = domain.numbering.schedules.iter();
+                        let named = schedules.find(|(_, schedule)| schedule.code.as_deref() == Some(code));
+                        (Some(named.ok_or(NoSuchSchedule)?.0.clone()), None)
+                    }
+                };
+                let forward = Some(Forward { number: to.into(), schedule, after_s });
+                Setting::Forward { kind, forward }
+            }
+        }))
+    }
+}
+
+fn seconds_of(text: &str) -> Result<u32, Refused> {
+    text.parse().ok().filter(|seconds| (1..=LONGEST_S).contains(seconds)).ok_or(TooLong)
+}
+
+/// The settings of all users that have any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Profiles(BTreeMap<DomainId, BTreeMap<Box<str>, Profile>>);
+
+impl Profiles {
+    /// What a user has set.
+    pub(crate) fn of(&self, domain: DomainId, user: &str) -> Option<&Profile> {
+        self.0.get(&domain)?.get(user)
+    }
+
+    /// Changes a setting; what the user has then.
+    pub(crate) fn set(&mut self, domain: DomainId, user: &str, setting: Setting) -> Profile {
+        let profile = self.0.entry(domain).or_default().entry(user.into()).or_default();
+        match setting {
+            Setting::Forward { kind, forward } => {
+                let [always, busy, no_answer, offline] = &mut profile.forwards;
+                *match kind {
+                    ForwardKind::Always => always,
+                    ForwardKind::Busy => busy,
+                    ForwardKind::NoAnswer => no_answer,
+                    ForwardKind::Offline => offline,
+                } = forward;
+            }
+            Setting::ForwardNone => profile.forwards = Default::default(),
+            Setting::DoNotDisturb(on) => profile.do_not_disturb = on,
+        }
+        let now = profile.clone();
+        if now == Profile::default()
+            && let Some(users) = self.0.get_mut(&domain)
+        {
+            users.remove(user);
+        }
+        now
+    }
+
+    /// Takes up what was kept.
+    pub(crate) fn restore(&mut self, id_of: impl Fn(&str) -> Option<DomainId>, kept: Vec<StoredProfile>) {
+        for StoredProfile { domain, user, profile } in kept {
+            if let Some(id) = id_of(&domain) {
+                self.0.entry(id).or_default().insert(user, profile);
+            }
+        }
+    }
+
+    /// Forgets users and domains that there are no more. They stay in the store, and come back with them at the next start.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(DomainId, &str) -> bool) {
+        for (domain, users) in &mut self.0 {
+            users.retain(|user, _| is_there(*domain, user));
+        }
+        self.0.retain(|_, users| !users.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_there_and_a_user_without_settings_is_forgotten() {
+        let (mut profiles, domain) = (Profiles::default(), DomainId(0));
+        let forward = Some(Forward { number: "1002".into(), schedule: None, after_s: None });
+        let always = Setting::Forward { kind: ForwardKind::Always, forward: forward.clone() };
+        profiles.set(domain, "1001", always);
+        profiles.set(domain, "1001", Setting::DoNotDisturb(true));
+        let now = profiles.of(domain, "1001").cloned().unwrap();
+        assert_eq!((&now.forwards[0], now.do_not_disturb), (&forward, true));
+        assert_eq!(profiles.of(DomainId(1), "1001"), None);
+        profiles.set(domain, "1001", Setting::ForwardNone);
+        profiles.set(domain, "1001", Setting::DoNotDisturb(false));
+        assert_eq!(profiles.of(domain, "1001"), None);
+    }
+}

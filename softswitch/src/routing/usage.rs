@@ -1,0 +1,131 @@
+//! Calls at a time and calls in a minute of users and peers that have such limits, against toll fraud. Who has none is not counted.
+
+use crate::config::{CallLimits, Config, DomainId, Peer};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use sip_stack::Time;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The time in which calls are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+/// The highest `calls_per_minute`: so many times are remembered.
+pub(crate) const MOST_PER_MINUTE: u32 = 6_000;
+
+/// Whose calls are counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Counted {
+    User(DomainId, Box<str>),
+    Peer(DomainId, Box<str>),
+}
+
+/// Why one more call is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    AtOnce,
+    PerMinute,
+}
+
+/// The calls of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Calls {
+    up: u32,
+    /// When the last ones began, no more than the limit of a minute.
+    begun: VecDeque<Time>,
+}
+
+/// The calls of all whose calls are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    calls: BTreeMap<Counted, Calls>,
+}
+
+impl Usage {
+    /// One more call begins, if it may.
+    ///
+    /// # Errors
+    /// Which limit is reached; nothing is counted then.
+    pub(crate) fn begin(&mut self, who: &Counted, limits: &CallLimits, now: Time) -> Result<(), TooMany> {
+        let calls = self.calls.entry(who.clone()).or_default();
+        if limits.at_once.is_some_and(|most| calls.up >= most) {
+            return Err(TooMany::AtOnce);
+        }
+        if let Some(most) = limits.per_minute {
+            while calls.begun.front().is_some_and(|begun| now.since(*begun) >= MINUTE) {
+                calls.begun.pop_front();
+            }
+            if calls.begun.len() >= most as usize {
+                return Err(TooMany::PerMinute);
+            }
+            calls.begun.push_back(now);
+        }
+        calls.up += 1;
+        Ok(())
+    }
+
+    /// A call that was counted is over.
+    pub(crate) fn end(&mut self, who: &Counted) {
+        if let Some(calls) = self.calls.get_mut(who) {
+            calls.up = calls.up.saturating_sub(1);
+            if calls.up == 0 && calls.begun.is_empty() {
+                self.calls.remove(who);
+            }
+        }
+    }
+
+    /// Whether a peer has as many calls as it may have at a time.
+    pub(super) fn is_full(&self, domain: DomainId, id: &str, peer: &Peer) -> bool {
+        let Some(most) = peer.numbers.limits.at_once else { return false };
+        self.calls.get(&Counted::Peer(domain, id.into())).is_some_and(|calls| calls.up >= most)
+    }
+
+    /// Forgets the minutes of those that there are no more. Calls that are up are counted to their end.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.calls.retain(|who, calls| {
+            let is_there = match who {
+                Counted::User(id, user) => {
+                    config.domains.get(id).is_some_and(|domain| domain.users.contains_key(user))
+                }
+                Counted::Peer(id, peer) => {
+                    config.domains.get(id).is_some_and(|domain| domain.peers.contains_key(peer))
+                }
+            };
+            is_there || calls.up > 0
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(at_once: Option<u32>, per_minute: Option<u32>) -> CallLimits {
+        CallLimits { at_once, per_minute, numbers: Vec::new() }
+    }
+
+    fn who() -> Counted {
+        Counted::User(DomainId(0), "1001".into())
+    }
+
+    #[test]
+    fn calls_at_a_time_are_as_many_as_may_be_and_one_that_ends_makes_room() {
+        let (mut usage, limits) = (Usage::default(), limits(Some(2), None));
+        assert_eq!(
+            [(); 3].map(|()| usage.begin(&who(), &limits, Time(0))),
+            [Ok(()), Ok(()), Err(TooMany::AtOnce)]
+        );
+        usage.end(&who());
+        assert_eq!(usage.begin(&who(), &limits, Time(0)), Ok(()));
+    }
+
+    #[test]
+    fn within_any_sixty_seconds_there_are_no_more_calls_than_the_limit() {
+        let (mut usage, limits) = (Usage::default(), limits(None, Some(2)));
+        let mut begin = |second: u64| {
+            let begun = usage.begin(&who(), &limits, Time(second * 1_000_000_000));
+            usage.end(&who());
+            begun.is_ok()
+        };
+        let taken = [0, 30, 59, 60, 61, 89, 90].map(&mut begin);
+        assert_eq!(taken, [true, true, false, true, false, false, true]);
+    }
+}
