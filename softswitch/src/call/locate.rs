@@ -52,6 +52,16 @@ pub(super) struct Located {
     pub(super) since: Time,
 }
 
+impl Located {
+    /// The name or the address of the peer.
+    pub(super) fn name(&self) -> Box<str> {
+        match &self.destination.target {
+            Host::Ip(ip) => ip.to_string().into(),
+            Host::Name(name) => name.to_string().into(),
+        }
+    }
+}
+
 /// What may be used on the way to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Over {

@@ -98,7 +98,10 @@ impl Call {
                 continue;
             }
             match self.open_next(env, target, 0) {
-                Invited::Sent(branch) => branches.push(branch),
+                Invited::Sent(branch) => {
+                    self.note_asked(env, &branch);
+                    branches.push(branch);
+                }
                 Invited::TooLarge => too_large = true,
                 Invited::Shed => shed = true,
                 Invited::NoWay => {}
@@ -221,6 +224,8 @@ impl Call {
             // It was given up: a success is refused by whoever has no other use for it.
             return !status.is_success();
         }
+        let is_said = !status.is_success() || dialog.is_some();
+        self.chronicle.hear(env.unix_ms(env.now), transaction, status.code(), is_said);
         if let Some(dialog) = dialog
             && !ring.branches[index].dialogs.contains(&dialog)
         {
@@ -552,6 +557,9 @@ impl Call {
 
     /// Puts a new INVITE in the place of one that has failed; whether there is something to wait for.
     pub(super) fn replace_branch(&mut self, env: &mut Environment, index: usize, next: Invited) -> bool {
+        if let Invited::Sent(next) = &next {
+            self.note_asked(env, next);
+        }
         let Phase::Ringing(ring) = &mut self.phase else { return false };
         match next {
             Invited::Sent(next) => {
@@ -601,6 +609,7 @@ impl Call {
         // The ACK of a failure may be lost as well.
         let lost = |branch: &Branch| branch.transaction == transaction && !branch.failed;
         let Some(index) = ring.branches.iter().position(lost) else { return };
+        self.chronicle.hear(env.unix_ms(env.now), transaction, status.code(), false);
         let failure = if status == Status::REQUEST_TIMEOUT { Failure::Timeout } else { Failure::Transport };
         if self.fail_target(env, failure, status) {
             self.close_branch(env, index);
@@ -647,6 +656,13 @@ impl Call {
             Phase::Reserving => self.reserve_again(env),
             Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
+    }
+}
+
+impl Call {
+    /// The way that an INVITE took.
+    pub(super) fn way_of(&self, branch: &Branch) -> Option<&Way> {
+        self.destination.targets.get(branch.target)?.ways.get(branch.way)
     }
 }
 

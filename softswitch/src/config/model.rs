@@ -52,6 +52,8 @@ pub struct Config {
     pub recordings: Option<Arc<str>>,
     /// Whether those who are recorded are told so before.
     pub announce_recordings: bool,
+    /// Days that records of calls are kept after their end; `None`: for ever.
+    pub keep_records_days: Option<u32>,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
     /// How long sessions last without a refresh (RFC 4028).
