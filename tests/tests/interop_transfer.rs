@@ -4,7 +4,7 @@
 //! recording is looked for in the file that was played. Skipped, loudly, only where a phone or the makers of speech cannot be
 //! installed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tests::audio::Audio;
 use tests::baresip::{self, Phone, Settings, Transport};
 use tests::compare::Comparison;

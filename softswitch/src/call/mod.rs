@@ -1,6 +1,7 @@
 //! Calls between two parties with media anchored here: a back-to-back user agent (RFC 3261 §6, RFC 7092). And calls that
 //! the switch answers itself (`serve`).
 
+mod account;
 mod agreement;
 mod bridge;
 #[allow(clippy::module_inception)]

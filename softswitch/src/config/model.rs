@@ -483,6 +483,28 @@ impl Peer {
         }
     }
 
+    /// Where requests to it go first: the outbound proxy, if there is one (RFC 3261 §8.1.2).
+    #[must_use]
+    pub fn first_hop(&self) -> Destination {
+        match &self.client.outbound_proxy {
+            None => self.destination(),
+            Some((host, port)) => Destination {
+                target: host.clone(),
+                identity: host.clone(),
+                port: *port,
+                ..self.destination()
+            },
+        }
+    }
+
+    /// The Route value of the outbound proxy.
+    #[must_use]
+    pub fn route(&self) -> Option<Vec<u8>> {
+        let (host, port) = self.client.outbound_proxy.as_ref()?;
+        let proxy = Peer { host: host.clone(), port: *port, ..self.clone() };
+        Some([b"<sip:", proxy.authority().as_bytes(), b";lr>"].concat())
+    }
+
     /// What follows the user part in its URIs: host, port, and the transport if it is not UDP.
     #[must_use]
     pub fn authority(&self) -> String {
