@@ -256,7 +256,7 @@ fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> 
     let domain = env.config.domain_of_host(uri.host)?;
     let peers = &env.domain(domain)?.peers;
     let is_from = |peer: &Peer| peer.numbers.inbound.iter().any(|network| network.contains(source));
-    let is_registered = |id: &Box<str>| env.routing.registered.get(&(domain, id.clone())) == Some(&source);
+    let is_registered = |id: &str| env.routing.registered.get(&(domain, id.into())) == Some(&source);
     let is_called = |peer: &Peer| {
         let contact =
             peer.client.registration.as_ref().map(|registration| registration.contact_user.as_bytes());
