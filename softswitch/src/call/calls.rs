@@ -373,7 +373,7 @@ impl Calls {
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
             call.write_record(env);
-            self.uncount(env, id);
+            self.note_idle(env, id);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
                 self.numbers.remove(&call.number);

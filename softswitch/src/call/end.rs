@@ -152,6 +152,10 @@ impl Call {
     pub(super) fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
         if self.ending.is_none() {
             self.ending = Some(Ending { at: env.now, status, by });
+            // Its media take a moment longer, for which nobody is to wait who calls again.
+            for counted in core::mem::take(&mut self.counted) {
+                env.routing.usage.end(&counted);
+            }
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.
