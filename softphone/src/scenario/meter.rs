@@ -29,6 +29,9 @@ const MEMORY: Duration = Duration::from_millis(200);
 const HEARD: usize = 5;
 const STRAY: usize = 1;
 
+/// A frame is a tone alone when all but so much of its power is that of the tone.
+const PURE_DB: f32 = 1.0;
+
 /// The last frames that a phone heard.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
@@ -42,6 +45,8 @@ struct Frame {
     /// Of each tone, in dBm0.
     levels: Vec<f32>,
     silent: bool,
+    /// It is one of the tones and nothing else.
+    pure: bool,
 }
 
 impl Meter {
@@ -55,8 +60,10 @@ impl Meter {
         self.forget(now);
         let samples: Vec<f32> = frame.iter().map(|sample| f32::from(*sample)).collect();
         let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
-        let levels = self.tones.iter().map(|hertz| dbm0(power_at(&samples, *hertz))).collect();
-        self.frames.push_back(Frame { at: now, levels, silent: dbm0(power) < SILENT_DBM0 });
+        let levels: Vec<f32> = self.tones.iter().map(|hertz| dbm0(power_at(&samples, *hertz))).collect();
+        let power = dbm0(power);
+        let pure = levels.iter().any(|level| *level > power - PURE_DB);
+        self.frames.push_back(Frame { at: now, levels, silent: power < SILENT_DBM0, pure });
     }
 
     /// What was heard too long ago counts no more; without a call there are no frames.
@@ -88,11 +95,11 @@ impl Meter {
         self.frames.iter().filter(|frame| !frame.silent).count() <= STRAY
     }
 
-    /// Whether something is there for half of the time at least, and no tone of a phone all the time: there are such notes in music.
+    /// Whether something is there for half of the time at least that is no phone's tone alone: notes of music have others beside them.
     pub(super) fn hears_music(&self) -> bool {
-        let sounds = self.frames.iter().filter(|frame| !frame.silent).count();
-        let is_tone = |hertz: &u32| self.loud(*hertz) + STRAY >= self.frames.len();
-        sounds >= HEARD && !self.tones.iter().any(is_tone)
+        let sounds = self.frames.iter().filter(|frame| !frame.silent);
+        let (sounds, mixed) = (sounds.clone().count(), sounds.filter(|frame| !frame.pure).count());
+        sounds >= HEARD && mixed > STRAY
     }
 
     fn loud(&self, hertz: u32) -> usize {
