@@ -387,7 +387,7 @@ impl Calls {
             if let Some(call) = self.table.get_mut(id) {
                 call.write_record(env);
             }
-            self.uncount(env, id);
+            self.note_idle(env, id);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
                 self.numbers.remove(&call.number);

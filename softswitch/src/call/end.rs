@@ -156,6 +156,10 @@ impl Call {
             let ending = Ending { at: env.now, status, by };
             self.ending = Some(ending);
             self.note_end(env, ending);
+            // Its media take a moment longer, for which nobody is to wait who calls again.
+            for counted in core::mem::take(&mut self.counted) {
+                env.routing.usage.end(&counted);
+            }
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.

@@ -13,7 +13,7 @@ use crate::core::{Event, Refusal};
 use crate::prompts::What;
 use crate::registrar::{Named, Registrar};
 use crate::routing::{
-    self, Caller, Counted, ForwardKind, Plan, Presence, Question, Setting, TooMany, decide,
+    self, Caller, Counted, ForwardKind, Plan, Presence, Question, Setting, TooMany, decide, may_set,
 };
 use crate::store::{StoreOp, StoredProfile};
 use bytes::Bytes;
@@ -161,6 +161,27 @@ pub(crate) fn keep_all(env: &mut Environment) {
     kept.into_iter().for_each(|profile| env.store(StoreOp::from(profile)));
 }
 
+impl Calls {
+    /// Changes a setting of a user as a command asks for it, if the user itself could.
+    pub(crate) fn change_setting(
+        &self,
+        env: &mut Environment,
+        id: DomainId,
+        user: &str,
+        setting: Setting,
+    ) -> Result<(), routing::Refusal> {
+        let config = env.config.clone();
+        let domain = config.domains.get(&id).ok_or(routing::Refusal::UnknownNumber)?;
+        let (caller, unix_ms) = (Caller::User(user), env.unix_ms(env.now));
+        let features = &config.features;
+        let question = Question { id, domain, features, caller, number: b"", unix_ms, diverted: 0 };
+        let mut present = Present { env, calls: self, domain: id, lots: 0 };
+        may_set(question, &env.routing, &mut present, &setting)?;
+        set(env, id, user, setting);
+        Ok(())
+    }
+}
+
 /// Changes a setting by code: the caller hears what it has set.
 fn confirm(env: &mut Environment, id: DomainId, user: &str, setting: Setting, number: &Bytes) -> Destination {
     let language = language(env, id, user);
@@ -292,12 +313,9 @@ fn name_of(request: &Request, configured: Option<&str>) -> Bytes {
 }
 
 impl Calls {
-    /// A call is over: it is counted no more, and its users are idle since now.
-    pub(super) fn uncount(&self, env: &mut Environment, id: CallId) {
+    /// A call is over: its users are idle since now.
+    pub(super) fn note_idle(&self, env: &mut Environment, id: CallId) {
         let Some(call) = self.table.get(id) else { return };
-        for counted in &call.counted {
-            env.routing.usage.end(counted);
-        }
         if call.answered.is_some() {
             let config = env.config.clone();
             let (domain, now) = (call.domain, env.now);

@@ -81,16 +81,7 @@ pub(crate) fn decide<'a>(
     presence: &mut dyn Presence,
     trace: Option<&mut Trace>,
 ) -> Result<Decision<'a>, Refused> {
-    let mut decider = Decider {
-        question,
-        state,
-        presence,
-        trace,
-        stages: SmallVec::new(),
-        turns: SmallVec::new(),
-        depth: 0,
-        is_emergency: false,
-    };
+    let mut decider = Decider::new(question, state, presence, trace);
     let (mut number, mut is_anonymous) = (question.number, false);
     let is_user = matches!(question.caller, Caller::User(_));
     let is_named = is_user && question.domain.user_of(number).is_some();
@@ -119,6 +110,24 @@ pub(crate) fn decide<'a>(
     Ok(Decision { plan: Plan::Stages(stages), is_anonymous, turns, is_emergency })
 }
 
+/// Whether the user who asks may have this setting: its calls go to no number that it could not call itself.
+///
+/// # Errors
+/// It may not, and why.
+pub(crate) fn may_set(
+    question: Question<'_>,
+    state: &State,
+    presence: &mut dyn Presence,
+    setting: &super::Setting,
+) -> Result<(), Refused> {
+    let super::Setting::Forward { kind, forward: Some(forward) } = setting else { return Ok(()) };
+    let Caller::User(user) = question.caller else { return Err(Refused::NotAllowed) };
+    if !forward.makes_sense(*kind, question.domain) {
+        return Err(Refused::BadSetting);
+    }
+    Decider::new(question, state, presence, None).may_forward(user, &forward.number)
+}
+
 /// A decision that is being made.
 pub(super) struct Decider<'a, 't> {
     pub(super) question: Question<'a>,
@@ -133,6 +142,18 @@ pub(super) struct Decider<'a, 't> {
 
 /// The place of the last stage that was added.
 pub(super) type Last = u8;
+
+impl<'a, 't> Decider<'a, 't> {
+    fn new(
+        question: Question<'a>,
+        state: &'t State,
+        presence: &'t mut dyn Presence,
+        trace: Option<&'t mut Trace>,
+    ) -> Decider<'a, 't> {
+        let (stages, turns) = (SmallVec::new(), SmallVec::new());
+        Decider { question, state, presence, trace, stages, turns, depth: 0, is_emergency: false }
+    }
+}
 
 impl<'a> Decider<'a, '_> {
     pub(super) fn note(&mut self, words: impl FnOnce() -> String) {

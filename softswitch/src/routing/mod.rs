@@ -17,7 +17,7 @@ mod trunks;
 mod usage;
 mod users;
 
-pub(crate) use decide::{Caller, Presence, Question, decide};
+pub(crate) use decide::{Caller, Presence, Question, decide, may_set};
 pub use explain::{Asked, explain};
 pub use number::{Country, NumberForm};
 pub(crate) use plan::{After, Outcome, Outside, Plan, Refused as Refusal, Stage, Stages, Target, Who, Why};

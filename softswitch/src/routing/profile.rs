@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// When calls are sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ForwardKind {
     /// All.
     Always,
@@ -41,12 +42,15 @@ impl ForwardKind {
 
 /// Where calls are sent on to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Forward {
     /// The number, as if the user dialled it.
     pub number: Box<str>,
     /// Only within this schedule of the domain.
+    #[serde(default)]
     pub schedule: Option<Box<str>>,
     /// After so many seconds, with [`ForwardKind::NoAnswer`].
+    #[serde(default)]
     pub after_s: Option<u32>,
 }
 
@@ -78,12 +82,14 @@ impl Profile {
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Setting {
     /// Sends calls on; `None`: no longer.
     Forward {
         /// Which.
         kind: ForwardKind,
         /// Where to.
+        #[serde(default)]
         forward: Option<Forward>,
     },
     /// Sends no calls on.
@@ -154,6 +160,17 @@ impl Dialled<'_> {
 
 fn seconds_of(text: &str) -> Result<u32, Refused> {
     text.parse().ok().filter(|seconds| (1..=LONGEST_S).contains(seconds)).ok_or(TooLong)
+}
+
+impl Forward {
+    /// Whether its schedule is one of the domain, and its seconds are none but those of no answer, and not too many.
+    pub(super) fn makes_sense(&self, kind: ForwardKind, domain: &Domain) -> bool {
+        let schedule = self.schedule.as_ref();
+        let seconds = self
+            .after_s
+            .is_none_or(|seconds| kind == ForwardKind::NoAnswer && (1..=LONGEST_S).contains(&seconds));
+        seconds && schedule.is_none_or(|id| domain.numbering.schedules.contains_key(id))
+    }
 }
 
 /// The settings of all users that have any.

@@ -230,3 +230,30 @@ fn what_only_the_world_outside_can_do_leaves_as_an_errand() {
     assert_eq!((&*user.name, mailbox.new), ("1001", 2));
     assert_eq!(code(&stage.caller_asks("OPTIONS", "", "")), 200, "calls go on as ever");
 }
+
+#[test]
+fn a_setting_of_a_user_is_changed_by_command_as_by_code() {
+    let mut stage = Stage::new(1);
+    let read = |setting: &str| -> Command {
+        serde_json::from_str(&format!("{{\"change_setting\":{{\"user\":\"1001\",\"setting\":{setting}}}}}"))
+            .expect("a command")
+    };
+    let forward = |number: &str| {
+        read(&format!("{{\"forward\":{{\"kind\":\"always\",\"forward\":{{\"number\":\"{number}\"}}}}}}"))
+    };
+    assert_eq!(give(&mut stage, &OPERATOR, read("{\"do_not_disturb\":true}")), Ok(Done::Accepted));
+    let is_kept = stage.outputs.iter().any(|output| {
+        matches!(output, Output::Store(softswitch::store::StoreOp::PutProfile(kept)) if kept.profile.do_not_disturb)
+    });
+    assert!(is_kept);
+    assert!(told(&stage).iter().any(|told| matches!(told.event, Event::SettingChanged { .. })));
+    stage.dial(&sdp("m=audio 4000 RTP/AVP 0\r\n"));
+    stage.response_to_caller(486);
+    assert_eq!(give(&mut stage, &OPERATOR, forward("1999")), Err(Refused::UnknownNumber));
+    assert_eq!(give(&mut stage, &OPERATOR, forward("1001")), Err(Refused::Senseless(Field::Number)));
+    assert_eq!(give(&mut stage, &user("1001", "default"), forward("1000")), Ok(Done::Accepted));
+    assert_eq!(
+        give(&mut stage, &user("1000", "default"), read("\"forward_none\"")),
+        Err(Refused::UnknownUser)
+    );
+}

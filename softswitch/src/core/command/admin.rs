@@ -1,11 +1,44 @@
-//! Commands about what the operator has set: mailboxes.
+//! Commands about what the operator has set, mailboxes, and about what users have.
 
-use super::{Errand, Refused, UserRef};
+use super::{Actor, Errand, Field, Refused, UserRef};
 use crate::config::Mailbox;
 use crate::core::{Output, Switch};
+use crate::routing::{Refusal, Setting};
 use std::sync::Arc;
 
 impl Switch {
+    /// Changes what a user has set, as its codes do ([`crate::config::Features`]).
+    pub(super) fn change_setting(
+        &mut self,
+        actor: &Actor,
+        user: &UserRef,
+        setting: Setting,
+    ) -> Result<(), Refused> {
+        let id = match &*user.domain {
+            "" => self.env.config.default_domain,
+            name => self.env.config.domain_named(name),
+        };
+        let id = id.ok_or(Refused::UnknownUser)?;
+        let is_seen = self.env.config.domains.get(&id).is_some_and(|domain| {
+            domain.users.contains_key(&*user.name) && actor.may(domain, &[&*user.name])
+        });
+        if !is_seen {
+            return Err(Refused::UnknownUser);
+        }
+        let changed = self.calls.change_setting(&mut self.env, id, &user.name, setting);
+        changed.map_err(|refused| match refused {
+            Refusal::UnknownNumber => Refused::UnknownNumber,
+            Refusal::NotAllowed
+            | Refusal::Full
+            | Refusal::Dead
+            | Refusal::Loop
+            | Refusal::DoNotDisturb
+            | Refusal::Nobody
+            | Refusal::Rejected(_) => Refused::Senseless(Field::Number),
+            Refusal::BadSetting => Refused::Senseless(Field::Setting),
+        })
+    }
+
     /// Says how many messages wait for a user: now, for who watches it, and for later runs.
     pub(super) fn set_mailbox(&mut self, user: &UserRef, mailbox: Mailbox) -> Result<(), Refused> {
         let id = match &*user.domain {

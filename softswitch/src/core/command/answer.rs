@@ -106,6 +106,8 @@ pub enum Field {
     Leg,
     /// `number`
     Number,
+    /// `setting`
+    Setting,
 }
 
 /// How far a call is.

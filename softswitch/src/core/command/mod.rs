@@ -24,6 +24,7 @@ pub use ids::{
 };
 
 use crate::config::{Mailbox, Recording};
+use crate::routing::Setting;
 use serde::{Deserialize, Serialize};
 
 /// The version of the vocabulary.
@@ -117,6 +118,13 @@ pub enum Command {
         user: UserRef,
         /// What is in its mailbox.
         mailbox: Mailbox,
+    },
+    /// Change what a user has set for itself: where its calls are forwarded to, and whether it wants any.
+    ChangeSetting {
+        /// The user.
+        user: UserRef,
+        /// The change.
+        setting: Setting,
     },
     /// Read the configuration again.
     Reload,

@@ -67,6 +67,7 @@ impl Switch {
                 actor.needs_operator()?;
                 self.set_mailbox(&user, mailbox)?;
             }
+            Command::ChangeSetting { user, setting } => self.change_setting(actor, &user, setting)?,
             Command::Reload => {
                 actor.needs_operator()?;
                 self.env.reloading = self.env.obeying;
