@@ -82,7 +82,7 @@ pub(crate) fn brings_together(stage: &mut Stage, to: String) -> Message {
 fn an_attended_transfer_brings_the_two_others_together_and_lets_the_phone_go() {
     let (mut stage, first, legs) = talking();
     let to = stage.to.clone();
-    let second = consults(&mut stage);
+    let _second = consults(&mut stage);
     let others = [stage.media_leg(0), stage.media_leg(1)];
     assert_eq!(code(&brings_together(&mut stage, to)), 202);
     assert_eq!(news(&stage), line("200 OK", true));
