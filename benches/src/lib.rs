@@ -1,6 +1,8 @@
 //! What the benches share: messages as a phone sends them, and a [`Driver`] that plays both phones against the pure
 //! switch, in virtual time and without I/O.
 
+pub mod crash;
+
 use bytes::Bytes;
 use sip_stack::Time;
 use sip_stack::auth::{Algorithm, Answer, Challenge, Secret};

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod nat;
 pub mod prompts;
 pub mod proxied;
+pub mod records;
 pub mod registrar;
 pub mod routing;
 pub mod store;

@@ -386,3 +386,107 @@ fn the_dry_run_tells_which_rule_a_call_takes_and_why_not_another() {
     let (good, _, told) = asked("noon");
     assert!(!good && told.contains("is no time with its offset"), "{told}");
 }
+
+#[test]
+fn a_reload_that_only_a_restart_could_fulfil_is_refused_with_the_key_and_nothing_is_changed() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("test.toml");
+    let mut running = Running::start(data.path(), &[]);
+    let before = std::fs::read_to_string(&config).unwrap();
+    let more = "[[user]]\nid = \"1002\"\npassword = \"secret\"\n";
+    std::fs::write(&config, before.replace("20000-20019", "20000-20039") + more).unwrap();
+    running.signal("-HUP");
+    running.logged("the configuration stays as it is");
+    let told = running.logged("test.toml");
+    assert!(told.contains("ports of [media]") && told.contains("restart the switch"), "{told}");
+    std::fs::write(&config, before + more + "[records]\nkeep_days = 30\n").unwrap();
+    running.signal("-HUP");
+    assert!(running.logged("configuration in force").contains("users=2"));
+    running.stop();
+}
+
+/// A REGISTER of 1001; what is answered.
+fn register(phone: &UdpSocket, port: u16, number: u32, credentials: &str) -> Message {
+    let ours = phone.local_addr().expect("the system does what every system does");
+    let request = format!(
+        "REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bKr{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:1001@127.0.0.1>;tag=r\r\nTo: <sip:1001@127.0.0.1>\r\nCall-ID: register\r\nCSeq: {number} REGISTER\r\n\
+         Contact: <sip:1001@{ours}>\r\nExpires: 600\r\n{credentials}Content-Length: 0\r\n\r\n"
+    );
+    phone.send_to(request.as_bytes(), ("127.0.0.1", port)).expect("the system does what every system does");
+    let mut answer = [0; 2_000];
+    let (length, _) = phone.recv_from(&mut answer).expect("the system does what every system does");
+    Message::parse(answer[..length].to_vec().into()).expect("the switch writes SIP")
+}
+
+/// The database, as another process has it.
+struct Beside {
+    runtime: tokio::runtime::Runtime,
+    connection: sqlx::SqliteConnection,
+}
+
+impl Beside {
+    fn open(data: &Path) -> Beside {
+        use sqlx::ConnectOptions as _;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("the system does what every system does");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("switch.db"));
+        let connection = runtime.block_on(options.connect()).expect("the system does what every system does");
+        Beside { runtime, connection }
+    }
+
+    fn run(&mut self, statement: &'static str) {
+        self.runtime
+            .block_on(sqlx::raw_sql(statement).execute(&mut self.connection))
+            .expect("the system does what every system does");
+    }
+}
+
+#[test]
+fn a_locked_database_is_an_alarm_that_is_cleared_by_itself_and_nothing_is_lost() {
+    let data = tempfile::tempdir().unwrap();
+    let mut running = Running::start(data.path(), &[]);
+    let phone = phone();
+    let mut beside = Beside::open(data.path());
+    beside.run("BEGIN IMMEDIATE");
+    let refused = register(&phone, running.port, 1, "");
+    let challenge = Challenge::parse(refused.header(HeaderName::WwwAuthenticate).unwrap()).unwrap();
+    let mut value = Vec::new();
+    let (uri, user, secret) = (&b"sip:127.0.0.1"[..], &b"1001"[..], Secret::Password(b"secret"));
+    let answer = Answer { method: b"REGISTER", uri, user, secret, cnonce: b"c", nc: 1, body: b"" };
+    challenge.answer(&answer, &mut value).unwrap();
+    let accepted = register(&phone, running.port, 2, &format!("Authorization: {}\r\n", text(&value)));
+    assert_eq!(accepted.status().unwrap().code(), 200, "the phone does not wait for the disk");
+    assert!(running.logged("the store is failing").contains("another process holds the database"));
+    assert!(running.options(&phone).starts_with("SIP/2.0 200 OK\r\n"));
+    beside.run("COMMIT");
+    running.logged("store works again");
+    running.stop();
+    let again = Running::start(data.path(), &[]);
+    let (_, log) = again.stop();
+    assert!(log.contains("registrations restored"), "{log}");
+}
+
+#[test]
+fn records_are_listed_as_text_json_and_csv() {
+    let data = tempfile::tempdir().unwrap();
+    Running::start(data.path(), &[]).stop();
+    let listed = |arguments: &[&str]| run(data.path(), &[&["records"], arguments].concat());
+    assert_eq!(text(&listed(&["list"]).stdout), "");
+    assert!(text(&listed(&["list", "--csv"]).stdout).starts_with("id,domain,caller,callee,"));
+    assert!(text(&listed(&["show", "nothing"]).stderr).contains("there is no call record \"nothing\""));
+    assert!(text(&listed(&["list", "--since", "soon"]).stderr).contains("\"soon\" is no time"));
+    Beside::open(data.path()).run(
+        "INSERT INTO calls (domain, id, caller, callee, started_unix_ms, ended_unix_ms, status, ended_by, caller_packets,
+        caller_octets, caller_lost, caller_refused, caller_jitter_us, callee_packets, callee_octets, callee_lost, callee_refused,
+        callee_jitter_us, cause, missed) VALUES ('default', 'x-1', '1001', '1002', 1800000000000, 1800000005000, 486, 'callee',
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'busy', 1)",
+    );
+    let line = text(&listed(&["list", "--missed", "--user", "1002"]).stdout);
+    assert!(line.starts_with("x-1  ") && line.ends_with("1001 > 1002  0.0s  busy, missed\n"), "{line}");
+    assert!(text(&listed(&["show", "x-1"]).stdout).contains("by callee, status 486"));
+    assert!(text(&listed(&["list", "--json"]).stdout).contains("\"cause\":\"busy\""));
+    assert_eq!(text(&listed(&["list", "--csv"]).stdout).lines().count(), 2);
+}

@@ -3,7 +3,6 @@
 //! Skipped, loudly, where Asterisk or the makers of speech cannot be installed.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tests::asterisk::{self, Asterisk, Settings, is_heard, number};

@@ -2,8 +2,6 @@
 //! such; the switch knows Asterisk as a peer. Calls with the sound compared with its source, hold, keys and the end from either side,
 //! early media, busy, given up, over UDP and TCP. Skipped, loudly, where Asterisk or the makers of speech cannot be installed.
 
-use std::path::{Path, PathBuf};
-
 use tests::asterisk::{self, Asterisk, FarEnd, Settings, is_heard, number};
 use tests::audio::Audio;
 use tests::skip;

@@ -196,11 +196,7 @@ fn finish(world: &mut World, about: &str, restarted: bool) {
     }
     let ended =
         world.events.iter().filter(|event| matches!(event, softswitch::core::Event::CallEnded { .. }));
-    assert!(
-        restarted || ended.count() == world.database.records.len(),
-        "a record for each call\n{}",
-        story()
-    );
+    assert!(restarted || ended.count() == world.database.of_begun(), "a record for each call\n{}", story());
 }
 
 /// Every flow, with an incident after each of its messages, or after `every` so many; the runs in which it made a difference.

@@ -2,11 +2,13 @@
 //! leaves running in it (§13).
 
 mod invite_usage;
+mod resumption;
 mod route_set;
 mod state;
 
 pub(crate) use invite_usage::HeldAnswer;
 pub use invite_usage::{InviteUsage, UsageAction};
+pub use resumption::Resumption;
 pub use route_set::RouteSet;
 pub(crate) use state::Origin;
 pub use state::{Dialog, DialogId, DialogState, SequenceError};

@@ -1,5 +1,6 @@
 //! The state of a dialog (RFC 3261 §12), how it is created (§12.1), and what it does to the requests in it (§12.2).
 
+use super::resumption::{BEYOND, Resumption};
 use super::route_set::{Route, RouteSet};
 use super::{InviteUsage, UsageAction};
 use crate::header::{HeaderError, HeaderName, NameAddr, Replaces};
@@ -156,6 +157,44 @@ impl Dialog {
             invited_until: None,
             armed: None,
         })
+    }
+
+    /// The dialog of a call from before a restart.
+    pub(crate) fn resumed(kept: Resumption, origin: Origin) -> Dialog {
+        Dialog {
+            state: DialogState::Confirmed,
+            call_id: kept.call_id,
+            local_tag: kept.local_tag,
+            remote_tag: kept.remote_tag,
+            local: kept.local,
+            remote: kept.remote,
+            contact: origin.contact,
+            remote_target: kept.remote_target,
+            route_set: kept.route_set,
+            local_cseq: kept.local_cseq.wrapping_add(BEYOND) & 0x7fff_ffff,
+            remote_cseq: None,
+            flow: origin.flow,
+            owner: origin.owner,
+            usage: InviteUsage::default(),
+            held_bye: None,
+            ended: false,
+            invited_until: None,
+            armed: None,
+        }
+    }
+
+    /// What has to be kept so that it can be ended after a restart.
+    pub fn resumption(&self) -> Resumption {
+        Resumption {
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag.clone(),
+            remote_tag: self.remote_tag.clone(),
+            local: self.local.clone(),
+            remote: self.remote.clone(),
+            remote_target: self.remote_target.clone(),
+            route_set: self.route_set.clone(),
+            local_cseq: self.local_cseq,
+        }
     }
 
     /// The key of the dialog that a received request belongs to: its To tag is ours (§12).

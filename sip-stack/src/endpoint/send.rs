@@ -1,7 +1,7 @@
 //! What the transaction user does: respond, request, acknowledge, cancel, end a dialog (RFC 3261 §8.1, §12.2, §13).
 
 use super::{Endpoint, Output, Request};
-use crate::dialog::{Dialog, DialogId, DialogState, HeldAnswer, Origin};
+use crate::dialog::{Dialog, DialogId, DialogState, HeldAnswer, Origin, Resumption};
 use crate::header::{HeaderError, HeaderName, NameAddr, RAck};
 use crate::message::{Message, Method, Status, Writer, response_of};
 use crate::overload::ANNOUNCEMENT;
@@ -100,6 +100,16 @@ impl Endpoint {
         let id = self.dialogs.insert(dialog);
         self.dialog_keys.insert(key, id);
         Ok(id)
+    }
+
+    /// Takes up a dialog of before a restart, to end it with BYE. `flow` leads to the peer.
+    pub fn resume_dialog(&mut self, kept: Resumption, flow: Flow, owner: u64) -> DialogId {
+        let origin = Origin { contact: Bytes::new(), flow, owner };
+        let dialog = Dialog::resumed(kept, origin);
+        let key = dialog.key(&self.hasher);
+        let id = self.dialogs.insert(dialog);
+        self.dialog_keys.insert(key, id);
+        id
     }
 
     /// Sends a provisional response to an INVITE, and again until its PRACK comes (RFC 3262 §3), which is a request for the

@@ -60,6 +60,7 @@ fn is_true(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         Fact::HearsNothing(phone) => of(phone, &|actor| actor.meter.is_silent()),
         Fact::HearsMusic(phone) => of(phone, &|actor| actor.meter.hears_music()),
         Fact::SwitchCalls(calls) => inside.is_some_and(|inside| inside.calls == *calls),
+        Fact::Missed(calls) => inside.is_some_and(|inside| inside.missed == *calls),
         Fact::Recorded(status, ended_by) => inside.and_then(|inside| inside.record).is_some_and(|record| {
             record.status == *status && ended_by.is_none_or(|ended_by| record.ended_by == ended_by)
         }),
@@ -92,6 +93,7 @@ fn is_false(fact: &Fact, actors: &[Actor], inside: Option<&Inside>) -> bool {
         | Fact::Sees(..)
         | Fact::Messages(..)
         | Fact::SwitchCalls(_)
+        | Fact::Missed(_)
         | Fact::Recorded(..) => !is_true(fact, actors, inside),
     }
 }

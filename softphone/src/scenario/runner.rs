@@ -88,6 +88,8 @@ pub struct Inside {
     pub left: usize,
     /// Calls that were accepted since the switch began, and records that were written.
     pub records: usize,
+    /// Those of calls that were missed.
+    pub missed: usize,
     /// The last record.
     pub record: Option<Record>,
 }

@@ -211,6 +211,8 @@ pub enum Fact {
     HearsMusic(usize),
     /// The switch has so many calls.
     SwitchCalls(usize),
+    /// So many calls were missed, as their records say.
+    Missed(usize),
     /// The last call record of the switch has this status, and this end.
     Recorded(u16, Option<RecordedEnd>),
 }
@@ -325,6 +327,7 @@ impl Fact {
             | Fact::Sees(..)
             | Fact::Messages(..)
             | Fact::SwitchCalls(_)
+            | Fact::Missed(_)
             | Fact::Recorded(..) => Vec::new(),
         }
     }
@@ -332,7 +335,7 @@ impl Fact {
     /// Whether only somebody who sees into the switch can tell.
     pub fn is_inside(&self) -> bool {
         match self {
-            Fact::SwitchCalls(_) | Fact::Recorded(..) => true,
+            Fact::SwitchCalls(_) | Fact::Missed(_) | Fact::Recorded(..) => true,
             Fact::Registered(_)
             | Fact::Rings(..)
             | Fact::HearsRinging(_)
@@ -363,6 +366,7 @@ impl Fact {
         match self {
             Fact::Hears(..) | Fact::HearsOnly(..) | Fact::HearsNothing(_) | Fact::HearsMusic(_) => true,
             Fact::SwitchCalls(_)
+            | Fact::Missed(_)
             | Fact::Recorded(..)
             | Fact::Registered(_)
             | Fact::Rings(..)

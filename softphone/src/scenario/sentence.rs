@@ -342,12 +342,17 @@ impl Cast {
         }
         let fact = if words.eat("has no calls") {
             Fact::SwitchCalls(0)
+        } else if words.eat("has no missed calls") {
+            Fact::Missed(0)
         } else if words.eat("has") {
             let calls = words.number("a number of calls", "switch has 2 calls")?;
-            if !words.eat_any(&["calls", "call"]) {
-                return Err(words.expected("calls", "switch has 2 calls"));
+            if words.eat_any(&["missed calls", "missed call"]) {
+                Fact::Missed(calls as usize)
+            } else if words.eat_any(&["calls", "call"]) {
+                Fact::SwitchCalls(calls as usize)
+            } else {
+                return Err(words.expected("calls or missed calls", "switch has 2 calls"));
             }
-            Fact::SwitchCalls(calls as usize)
         } else if words.eat("records status") {
             let status = words.number("a status", "switch records status 486")?;
             Fact::Recorded(u16::try_from(status).unwrap_or(0), recorded_end(words)?)
@@ -357,6 +362,8 @@ impl Cast {
                 "keeps 2 new messages for bob",
                 "has 2 calls",
                 "has no calls",
+                "has 2 missed calls",
+                "has no missed calls",
                 "records status 486, ended by the caller",
             ];
             let found = words.rest();

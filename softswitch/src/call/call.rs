@@ -6,6 +6,7 @@ use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
 use super::park::{Leaving, Parked};
 use super::passing::Passing;
+use super::record::Kept;
 use super::recording::Recorded;
 use super::refresh::Refresh;
 use super::renewal::Renewal;
@@ -22,6 +23,7 @@ use crate::config::{CallLimits, DomainId, Dtmf, Latching, Recording};
 use crate::core::Event;
 use crate::core::command::CommandId;
 use crate::core::environment::Environment;
+use crate::records::Chronicle;
 use crate::registrar::Way;
 use crate::routing::Counted;
 use crate::store::EndedBy;
@@ -248,6 +250,10 @@ pub struct Call {
     pub(super) ending: Option<Ending>,
     /// What those have been told who watch its users.
     pub(super) seats: SmallVec<[Seat; 2]>,
+    /// What its record will say.
+    pub(super) chronicle: Chronicle,
+    /// What the store has of it.
+    pub(super) kept: Option<Kept>,
     pub(super) armed: Option<Armed>,
     /// The command that has made it.
     pub(super) command: Option<CommandId>,

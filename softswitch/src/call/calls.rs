@@ -1,6 +1,7 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
 use super::call::{Call, CallId, Phase, Side, call_of};
+use super::interrupted::Waiting;
 use super::park::Slotted;
 use super::recording::{self, Recordings};
 use super::seats::{SeatIndex, SeatNews};
@@ -47,6 +48,8 @@ pub(crate) struct Calls {
     pub(super) news: Vec<SeatNews>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
+    /// Calls of before an interruption, whose parties have to be told.
+    pub(super) waiting: Waiting,
 }
 
 impl Calls {
@@ -144,6 +147,11 @@ impl Calls {
         if let Some(Some(dialog)) = self.byes.remove(&bye) {
             env.endpoint.end_dialog(dialog);
         }
+    }
+
+    /// A BYE in a dialog that is forgotten with its answer.
+    pub(super) fn remember_last_bye(&mut self, bye: TransactionId, dialog: DialogId) {
+        self.byes.insert(bye, Some(dialog));
     }
 
     pub(super) fn remember_byes(&mut self, byes: impl IntoIterator<Item = TransactionId>) {
@@ -314,6 +322,9 @@ impl Calls {
     }
 
     pub(crate) fn handle_timeout(&mut self, env: &mut Environment, registrar: &Registrar) {
+        if self.waiting.poll_timeout().is_some_and(|at| at <= env.now) {
+            self.tell_interrupted(env);
+        }
         while let Some((armed, id)) = self.timers.pop_due(env.now) {
             if self.table.get(id).is_none_or(|call| call.armed != Some(armed)) {
                 continue;
@@ -346,7 +357,7 @@ impl Calls {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.timers.poll_timeout()
+        [self.timers.poll_timeout(), self.waiting.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Rebuilds what is derived from the table.
@@ -370,9 +381,12 @@ impl Calls {
         self.attend_guests(env, id);
         self.attend_park(env, id);
         self.attend_seats(env, id);
+        self.keep(env, id);
         let Some(call) = self.table.get(id) else { return };
         if call.is_over() {
-            call.write_record(env);
+            if let Some(call) = self.table.get_mut(id) {
+                call.write_record(env);
+            }
             self.uncount(env, id);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);

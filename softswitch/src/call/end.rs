@@ -4,6 +4,7 @@ use super::call::{Call, Ending, Phase, Side};
 use super::reason;
 use crate::core::Event;
 use crate::core::environment::{Environment, sign_request, sign_response};
+use crate::records::Cause;
 use crate::store::{CallRecord, EndedBy, MediaFigures, QualityFigures, ReportedFigures, StoreOp};
 use core::time::Duration;
 use media::rtcp::RemoteFigures;
@@ -107,6 +108,7 @@ impl Call {
             Phase::Locating | Phase::Reserving | Phase::Refusing { .. } => {}
             Phase::Talking { .. } | Phase::Served => {
                 let why = reason::of(status);
+                self.chronicle.cause = Some(Cause::of_termination(status.code()));
                 let byes = [Side::Caller, Side::Callee].map(|side| self.hang_up_because(env, side, &why));
                 self.finish(env, Status::OK, EndedBy::Switch);
                 return byes;
@@ -151,7 +153,9 @@ impl Call {
     /// Closes the media and remembers how it ended; the record is written when the figures are there.
     pub(super) fn finish(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
         if self.ending.is_none() {
-            self.ending = Some(Ending { at: env.now, status, by });
+            let ending = Ending { at: env.now, status, by };
+            self.ending = Some(ending);
+            self.note_end(env, ending);
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.
@@ -185,11 +189,8 @@ impl Call {
             && self.streams.as_ref().is_none_or(|streams| streams.are_over())
     }
 
-    pub(super) fn write_record(&self, env: &mut Environment) {
+    pub(super) fn write_record(&mut self, env: &mut Environment) {
         let Some(ending) = self.ending else { return };
-        let (started, ended) = (env.unix_ms(self.started), env.unix_ms(ending.at));
-        // The Call-ID of the caller may be repeated; our tag in its dialog is not.
-        let tag = String::from_utf8_lossy(&self.invitation.tag);
         let [caller_media, callee_media] =
             [Side::Caller, Side::Callee].map(|side| figures(self.media(side).figures.as_deref()));
         if self.answered.is_some() {
@@ -197,21 +198,8 @@ impl Call {
             let call = env.call_ref(self.number);
             self.tell(env, Event::CallMeasured { call, caller, callee });
         }
-        env.store(StoreOp::from(CallRecord {
-            id: format!("{started:x}-{tag}").into(),
-            domain: self.domain_name.clone(),
-            caller: self.caller.clone(),
-            callee: String::from_utf8_lossy(&self.callee).into(),
-            started_unix_ms: started,
-            answered_unix_ms: self.answered.map(|answered| env.unix_ms(answered)),
-            ended_unix_ms: ended,
-            status: ending.status.code(),
-            ended_by: ending.by,
-            caller_media,
-            callee_media,
-            recordings: self.recorded.files().to_vec(),
-            referred_by: self.referred_by.clone(),
-        }));
+        let record = self.take_record(env, ending);
+        env.store(StoreOp::from(CallRecord { caller_media, callee_media, ..record }));
     }
 
     /// No media ports could be had.
@@ -222,6 +210,7 @@ impl Call {
             }
             let callee = self.callee.clone();
             let source = self.caller_leg.flow.peer;
+            self.chronicle.cause = Some(Cause::Failed);
             env.event(Event::CallRefused { source, callee, reason: crate::core::Refusal::NoMedia });
             self.phase = Phase::Ended;
             // Not 503, which would turn a proxy in front of us away from us for everything (§21.5.4).

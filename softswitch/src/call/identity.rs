@@ -3,7 +3,7 @@
 //! is told to keep it (`Privacy: id`, RFC 3325 §9.3).
 //!
 //! The identity is that of the user who proved to be it; what a phone asserts or prefers is not looked at. Left out on purpose:
-//! identities that peers assert, as peers make no calls yet; `session` privacy, which the switch gives to everybody, as it anchors the
+//! identities that peers assert; `session` privacy, which the switch gives to everybody, as it anchors the
 //! media; refusing what is `critical`.
 
 use super::call::Call;
@@ -18,7 +18,15 @@ const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 impl Call {
     /// From of a request to the callee. `host`: that of the domain, as the callee should see it.
     pub(super) fn shown_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
-        if self.anonymous { ANONYMOUS.to_vec() } else { self.known_caller(host, member) }
+        match self.at_peer().and_then(|peer| peer.client.from_user.as_deref()) {
+            // The account stands in From, whoever calls.
+            Some(user) => {
+                let name = if self.anonymous { &b""[..] } else { &self.caller_name };
+                address(name, user, host)
+            }
+            None if self.anonymous => ANONYMOUS.to_vec(),
+            None => self.known_caller(host, member),
+        }
     }
 
     /// The user part of our Contact to the callee.
@@ -36,9 +44,7 @@ impl Call {
     }
 
     fn known_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
-        let caller = escape_user(self.number_shown(member).as_bytes());
-        let address = [&self.caller_name[..], b" <sip:", &caller, b"@", host, b">"].concat();
-        address.trim_ascii_start().to_vec()
+        address(&self.caller_name, self.number_shown(member), host)
     }
 
     /// Passes on where the call was aimed before (RFC 7044 §6, RFC 5806 §5), but not to peers: they may charge whom a user names there.
@@ -56,12 +62,19 @@ impl Call {
     /// Writes what a trusted peer is told of the caller.
     pub(super) fn assert_identity(&self, host: &[u8], writer: &mut Writer) {
         let is_trusted = self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
-        if !is_trusted {
-            return;
+        if is_trusted {
+            writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host, None));
         }
-        writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host, None));
-        if self.anonymous {
+        // From tells nothing of it where it is that of an account.
+        let has_account = self.at_peer().is_some_and(|peer| peer.client.from_user.is_some());
+        if self.anonymous && (is_trusted || has_account) {
             writer.header(HeaderName::Privacy, b"id");
         }
     }
+}
+
+fn address(name: &[u8], user: &str, host: &[u8]) -> Vec<u8> {
+    let user = escape_user(user.as_bytes());
+    let address = [name, b" <sip:", &user, b"@", host, b">"].concat();
+    address.trim_ascii_start().to_vec()
 }

@@ -6,6 +6,7 @@
 //!
 //! A location lives from [`Call::locate`] to the final response, or to the end of the call.
 
+use super::account::AtPeer;
 use super::call::{Call, CallId, Phase, Target};
 use super::calls::Calls;
 use crate::config::{Listener, Peer};
@@ -41,10 +42,24 @@ pub(super) struct Located {
     overload_control: bool,
     /// Whether it may know who calls in any case.
     trusted: bool,
+    /// What we are to it, where that is something.
+    at_peer: Option<Box<AtPeer>>,
+    /// The Route of the outbound proxy on the way there.
+    route: Option<Bytes>,
     /// What the server tried last failed with.
     failed: Status,
     /// Since when it is looked for.
     pub(super) since: Time,
+}
+
+impl Located {
+    /// The name or the address of the peer.
+    pub(super) fn name(&self) -> Box<str> {
+        match &self.destination.target {
+            Host::Ip(ip) => ip.to_string().into(),
+            Host::Name(name) => name.to_string().into(),
+        }
+    }
 }
 
 /// What may be used on the way to a peer.
@@ -62,14 +77,24 @@ impl Located {
     /// Dials a number of a peer's.
     pub(super) fn new(peer: &Peer, number: &[u8]) -> Located {
         Located {
-            destination: peer.destination(),
+            destination: peer.first_hop(),
             uri: [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat().into(),
             over: Over::Any,
             overload_control: peer.overload_control,
             trusted: peer.trusted,
+            at_peer: AtPeer::of(&peer.client),
+            route: peer.route().map(Bytes::from),
             failed: Status::SERVER_INTERNAL_ERROR,
             since: Time::default(),
         }
+    }
+
+    pub(super) fn at_peer(&self) -> Option<&AtPeer> {
+        self.at_peer.as_deref()
+    }
+
+    pub(super) fn at_peer_mut(&mut self) -> Option<&mut AtPeer> {
+        self.at_peer.as_deref_mut()
     }
 
     /// Whether it is told who calls (RFC 3325 §5).
@@ -134,7 +159,7 @@ impl Call {
         if peer.overload_control {
             env.endpoint.downstream().add_server(target.address);
         }
-        let way = Way { uri: peer.uri.clone(), flow, path: Box::default() };
+        let way = Way { uri: peer.uri.clone(), flow, path: peer.route.iter().cloned().collect() };
         match &self.phase {
             Phase::Locating => {
                 self.destination.targets = smallvec![Target { ways: smallvec![way], member: None }];

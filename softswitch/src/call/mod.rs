@@ -1,6 +1,7 @@
 //! Calls between two parties with media anchored here: a back-to-back user agent (RFC 3261 §6, RFC 7092). And calls that
 //! the switch answers itself (`serve`).
 
+mod account;
 mod agreement;
 mod bridge;
 #[allow(clippy::module_inception)]
@@ -15,6 +16,7 @@ mod formats;
 mod handover;
 mod hold;
 mod identity;
+mod interrupted;
 mod join;
 mod keys;
 mod led;
@@ -27,6 +29,7 @@ mod passing;
 mod pickup;
 mod reason;
 mod recall;
+pub(crate) mod record;
 mod recording;
 mod refresh;
 mod refusing;

@@ -6,6 +6,7 @@ use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
+use super::locate::Located;
 use super::packages;
 use super::reason;
 use super::session::{SDP, Session, read};
@@ -50,7 +51,7 @@ pub(super) struct Ring {
 pub(super) struct Branch {
     /// The phone, and the way to it, by their places in the destination.
     pub(super) target: usize,
-    way: usize,
+    pub(super) way: usize,
     pub(super) transaction: TransactionId,
     pub(super) flow: Flow,
     pub(super) session: Session,
@@ -97,7 +98,10 @@ impl Call {
                 continue;
             }
             match self.open_next(env, target, 0) {
-                Invited::Sent(branch) => branches.push(branch),
+                Invited::Sent(branch) => {
+                    self.note_asked(env, &branch);
+                    branches.push(branch);
+                }
                 Invited::TooLarge => too_large = true,
                 Invited::Shed => shed = true,
                 Invited::NoWay => {}
@@ -118,7 +122,7 @@ impl Call {
     }
 
     /// Sends an INVITE on the first of the ways to a phone, from `way` on, whose server has not asked to be sent less.
-    pub(super) fn open_next(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+    pub(super) fn open_next(&mut self, env: &mut Environment, target: usize, way: usize) -> Invited {
         let ways = self.destination.targets.get(target).map_or(0, |target| target.ways.len());
         let mut spared = Invited::NoWay;
         for way in way..ways {
@@ -131,25 +135,24 @@ impl Call {
     }
 
     /// Sends an INVITE on one of the ways to a phone.
-    fn open_branch(&self, env: &mut Environment, target: usize, way: usize) -> Invited {
+    fn open_branch(&mut self, env: &mut Environment, target: usize, way: usize) -> Invited {
         self.open_branch_with(env, target, way, SessionTimer::new(env.config.session_timer))
     }
 
     /// The same once more with what a 422 has taught (RFC 4028 §7.3).
-    fn open_branch_with(
-        &self,
+    pub(super) fn open_branch_with(
+        &mut self,
         env: &mut Environment,
         target: usize,
         way: usize,
         timer: SessionTimer,
     ) -> Invited {
         let ways = self.destination.targets.get(target).map(|target| &target.ways);
-        let Some(Way { uri, flow, path }) = ways.and_then(|ways| ways.get(way)) else {
+        let Some(Way { uri, flow, path }) = ways.and_then(|ways| ways.get(way)).cloned() else {
             return Invited::NoWay;
         };
-        let flow = *flow;
         let sent_by = env.sent_by(&flow);
-        let host = env.uri_host(self.domain, &flow);
+        let host = self.domain_at_peer(env.uri_host(self.domain, &flow));
         let member = self.member(target);
         let from = self.shown_caller(&host, member);
         let user = member.map_or(&self.destination.user, |member| &member.user);
@@ -157,7 +160,7 @@ impl Call {
         let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
         let heading = Heading {
             method: Method::Invite,
-            uri,
+            uri: &uri,
             from: &from,
             to: &to,
             sent_by: &sent_by,
@@ -166,7 +169,7 @@ impl Call {
         };
         let mut draft = env.endpoint.draft(heading, flow);
         // RFC 3327 §5.4
-        for hop in path {
+        for hop in &path {
             draft.writer.header(HeaderName::Route, hop);
         }
         draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(member), &flow));
@@ -190,6 +193,9 @@ impl Call {
         let offered = known.offered_onward(transcodes(env), &Formats::default());
         let offer = self.offer_onward(&mut session, &offered, ptime_ms);
         draft.writer.body(SDP, &offer);
+        if let Some(peer) = self.destination.peer.as_deref_mut().and_then(Located::at_peer_mut) {
+            peer.authorize(&uri, &offer, &mut draft.writer);
+        }
         if flow.transport == Transport::Udp && self.avoids_datagrams(env, draft.writer.octets()) {
             return Invited::TooLarge;
         }
@@ -218,6 +224,8 @@ impl Call {
             // It was given up: a success is refused by whoever has no other use for it.
             return !status.is_success();
         }
+        let is_said = !status.is_success() || dialog.is_some();
+        self.chronicle.hear(env.unix_ms(env.now), transaction, status.code(), is_said);
         if let Some(dialog) = dialog
             && !ring.branches[index].dialogs.contains(&dialog)
         {
@@ -226,6 +234,11 @@ impl Call {
         let unavailable = Failure::Unavailable { retry_after: response.retry_after() };
         if status == Status::SERVICE_UNAVAILABLE && self.fail_target(env, unavailable, status) {
             self.close_branch(env, index);
+            return true;
+        }
+        if matches!(status, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
+            && self.try_credentials(env, index, response)
+        {
             return true;
         }
         if status.is_final() {
@@ -543,7 +556,10 @@ impl Call {
     }
 
     /// Puts a new INVITE in the place of one that has failed; whether there is something to wait for.
-    fn replace_branch(&mut self, env: &mut Environment, index: usize, next: Invited) -> bool {
+    pub(super) fn replace_branch(&mut self, env: &mut Environment, index: usize, next: Invited) -> bool {
+        if let Invited::Sent(next) = &next {
+            self.note_asked(env, next);
+        }
         let Phase::Ringing(ring) = &mut self.phase else { return false };
         match next {
             Invited::Sent(next) => {
@@ -593,6 +609,7 @@ impl Call {
         // The ACK of a failure may be lost as well.
         let lost = |branch: &Branch| branch.transaction == transaction && !branch.failed;
         let Some(index) = ring.branches.iter().position(lost) else { return };
+        self.chronicle.hear(env.unix_ms(env.now), transaction, status.code(), false);
         let failure = if status == Status::REQUEST_TIMEOUT { Failure::Timeout } else { Failure::Transport };
         if self.fail_target(env, failure, status) {
             self.close_branch(env, index);
@@ -639,6 +656,13 @@ impl Call {
             Phase::Reserving => self.reserve_again(env),
             Phase::Talking { .. } | Phase::Served | Phase::Ended => {}
         }
+    }
+}
+
+impl Call {
+    /// The way that an INVITE took.
+    pub(super) fn way_of(&self, branch: &Branch) -> Option<&Way> {
+        self.destination.targets.get(branch.target)?.ways.get(branch.way)
     }
 }
 

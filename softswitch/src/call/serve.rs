@@ -76,6 +76,11 @@ impl Served {
     }
 
     /// Before the caller has entered anywhere.
+    /// What the caller is given.
+    pub(super) const fn service(&self) -> &Service {
+        &self.service
+    }
+
     pub(super) const fn new(service: Service) -> Served {
         Served {
             service,

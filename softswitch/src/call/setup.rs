@@ -6,6 +6,7 @@ use super::calls::Calls;
 use super::digits::takes_info;
 use super::led::{Led, Party, count, party};
 use super::packages;
+use super::record::{RefusedCall, write_refused};
 use super::recording::Recorded;
 use super::session::{SDP, SdpFault, Session, read};
 use super::speech::Speech;
@@ -14,8 +15,10 @@ use super::takeover::Replaced;
 use crate::config::DomainId;
 use crate::core::environment::{ALLOW, Environment, sign_response};
 use crate::core::{Event, Refusal};
+use crate::records::{Cause, Chronicle};
 use crate::registrar::Registrar;
 use crate::routing::{self, Caller};
+use crate::store::EndedBy;
 use bytes::Bytes;
 use media::{Command, LegAddresses, LegId};
 use sip_stack::endpoint::Request;
@@ -128,10 +131,11 @@ impl Calls {
         });
         let (remote, led, counted) = match prepared {
             Ok(prepared) => prepared,
-            Err(refused) => return refuse(env, &request, callee, &refused),
+            Err(refused) => return refuse(env, &request, (domain, caller), callee, &refused),
         };
         let Led { mut destination, is_anonymous, .. } = led;
         let number = callee.clone();
+        let can_be_missed = !destination.is_served() && destination.peer.is_none();
         let service = destination.service.take_if(|_| !destination.enters);
         let recorded = match caller {
             Caller::User(user) => recorded(env, domain, user, &destination),
@@ -150,6 +154,7 @@ impl Calls {
             }
             call.anonymous |= is_anonymous;
             call.counted.extend(counted);
+            call.chronicle.can_be_missed = can_be_missed;
             call.recorded = recorded;
             call.find_streams(remote.as_ref());
             call.caller_leg.session.remote = remote.map(|remote| call.taken(Side::Caller, remote));
@@ -263,6 +268,8 @@ impl Calls {
             answered: None,
             ending: None,
             seats: SmallVec::new(),
+            chronicle: Chronicle::default(),
+            kept: None,
             armed: None,
             command: env.command(),
         });
@@ -377,7 +384,13 @@ fn refused_for(fault: SdpFault) -> Refused {
 }
 
 /// Answers an INVITE that becomes no call, in a transaction (its failure has to be acknowledged).
-fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Refused) {
+fn refuse(
+    env: &mut Environment,
+    request: &Request,
+    (domain, caller): (DomainId, Caller<'_>),
+    callee: Bytes,
+    refused: &Refused,
+) {
     let transaction = env.endpoint.accept(env.now, request, 0);
     let mut response = env.endpoint.response(request, refused.status, None);
     match refused.status {
@@ -402,6 +415,17 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, refused: &Ref
     response.header(HeaderName::Allow, ALLOW);
     sign_response(&mut response);
     env.endpoint.respond(env.now, transaction, refused.status, response.finish());
+    // A phone that is asked for another session interval asks again at once (RFC 4028 §7.3).
+    if refused.status != Status::SESSION_INTERVAL_TOO_SMALL {
+        let domain = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
+        let status = refused.status.code();
+        let cause = refused.event.map_or(Cause::of_failure(status, EndedBy::Switch), Cause::from);
+        let caller = match caller {
+            Caller::User(user) => user.into(),
+            Caller::Peer { number, .. } => String::from_utf8_lossy(number),
+        };
+        write_refused(env, RefusedCall { domain, caller: &caller, callee: &callee, status, cause });
+    }
     if let Some(reason) = refused.event {
         env.event(Event::CallRefused { source: request.flow.peer, callee, reason });
     }

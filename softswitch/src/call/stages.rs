@@ -301,10 +301,12 @@ impl Call {
         }
         if let Some(peer) = &mut self.destination.peer {
             peer.since = env.now;
+            self.chronicle.route = Some(peer.name());
             self.phase = Phase::Locating;
             return self.locate(env);
         }
         if self.destination.service.is_some() {
+            self.chronicle.route = Some("service".into());
             // The calls see to it when it enters late.
             self.phase = Phase::Reserving;
             if !self.destination.enters {

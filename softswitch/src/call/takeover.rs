@@ -229,9 +229,11 @@ impl Calls {
         let Some(call) = self.table.get_mut(into) else { return false };
         let number = call.number;
         call.seat(env, seat, party);
+        let into_record = self.record_id(into);
         self.adopted.insert(leg, (into, seat));
         if let Some(call) = self.table.get_mut(from) {
             call.media_mut(side).port = 0;
+            call.note_transferred(env, into_record);
             let (call, into) = (env.call_ref(call.number), env.call_ref(number));
             env.event(Event::CallTransferred { call, into });
         }

@@ -19,6 +19,7 @@ use super::takeover::Party;
 use crate::core::Event;
 use crate::core::command::{CallRef, CommandId};
 use crate::core::environment::{Environment, escape_user, sign_request, sign_response};
+use crate::records::Chronicle;
 use crate::registrar::Registrar;
 use crate::routing::Caller;
 use crate::store::EndedBy;
@@ -525,6 +526,8 @@ impl Calls {
             answered: None,
             ending: None,
             seats: SmallVec::new(),
+            chronicle: Chronicle::default(),
+            kept: None,
             armed: None,
             command: env.command(),
         });

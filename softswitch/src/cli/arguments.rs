@@ -32,6 +32,8 @@ pub(super) enum Command {
     Mailbox(MailboxArguments),
     /// Commands to the switch that runs, and its events.
     Control(ControlArguments),
+    /// What became of calls: who called whom, which phones rang, why it ended.
+    Records(RecordsArguments),
 }
 
 /// Arguments of `run`.
@@ -328,6 +330,56 @@ pub(super) struct MailboxCounts {
     /// How many of the old ones are urgent.
     #[arg(long, default_value_t = 0)]
     pub(super) urgent_old: u32,
+}
+
+/// Arguments of `records`.
+#[derive(Args, Debug)]
+pub(super) struct RecordsArguments {
+    #[command(subcommand)]
+    pub(super) action: RecordsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RecordsAction {
+    /// List calls, those that ended last first.
+    List {
+        #[command(flatten)]
+        place: PlaceArguments,
+        #[command(flatten)]
+        form: RecordsForm,
+        /// Only calls that ended since then: 30m, 12h, 7d ago, or a day like 2026-11-30 (UTC).
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Only calls that this user made or got.
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
+        /// Only calls that nobody answered.
+        #[arg(long)]
+        missed: bool,
+        /// So many at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show all that is known of one call.
+    Show {
+        /// The id of its record, which `list` shows.
+        id: String,
+        #[command(flatten)]
+        place: PlaceArguments,
+        #[command(flatten)]
+        form: RecordsForm,
+    },
+}
+
+/// How records are printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct RecordsForm {
+    /// One line of JSON for each.
+    #[arg(long, conflicts_with = "csv")]
+    pub(super) json: bool,
+    /// CSV with a line of names.
+    #[arg(long)]
+    pub(super) csv: bool,
 }
 
 /// Settings of a user, as in the file.

@@ -23,6 +23,14 @@ pub enum CliError {
     /// The configuration has faults.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// Keys have changed that a running switch cannot change.
+    #[error("{}: a reload does not change {keys}: restart the switch, or take that back; nothing was changed", file.display())]
+    NeedsRestart {
+        /// The configuration.
+        file: PathBuf,
+        /// The keys.
+        keys: String,
+    },
     /// A sound that the configuration names cannot be played.
     #[error("{}:{line}: {} cannot be played: {source}; correct the path, or put the file there", file.escape_debug(), path.display())]
     Sound {
@@ -79,6 +87,12 @@ pub enum CliError {
         /// The user.
         id: String,
     },
+    /// The database has no such call record.
+    #[error("there is no call record {0:?}: `softswitch records list` shows their ids")]
+    NoSuchRecord(String),
+    /// No time was said, or none that can be read.
+    #[error("{0:?} is no time: say 30m, 12h, 7d, or a day like 2026-11-30 (UTC)")]
+    NoSince(String),
     /// The configuration has no default domain.
     #[error("no domain is the default one: name one with --domain")]
     NoDefaultDomain,

@@ -9,6 +9,8 @@ mod logging;
 mod mailbox;
 mod place;
 mod prompts;
+mod records;
+mod reload;
 mod route;
 mod sounds;
 mod start;
@@ -34,6 +36,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::User(user)) => user::user(&user),
         Some(Command::Control(control)) => control::control(&control),
         Some(Command::Mailbox(mailbox)) => mailbox::mailbox(&mailbox),
+        Some(Command::Records(arguments)) => records::records(&arguments),
     }
 }
 

@@ -2,15 +2,16 @@
 
 use super::arguments::RunArguments;
 use super::first_start::{self, Screen};
+use super::reload::reload_of;
 use super::{CliError, logging, place, sounds};
+use crate::config::Transport;
 use crate::config::first::First;
-use crate::config::{Config, Transport};
 use crate::io::{self, Loaded, LogPlace, Ready, Setup, limits};
 use crate::log::Key;
 use crate::store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tracing::{info, warn};
 
 /// Runs the switch until it is told to stop.
@@ -27,6 +28,10 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let (store, kept) = store::open(&data)?;
     if kept.unreadable > 0 {
         warn!(rows = kept.unreadable, "rows of the store make no sense and were left out");
+    }
+    if let Some(aside) = &kept.set_aside {
+        let file = aside.display();
+        warn!("the database was damaged: it is {file} now, and a new one has what could be read of it");
     }
     config.merge_stored(kept.users)?;
     config.merge_mailboxes(store::mailboxes_list(&data)?);
@@ -45,9 +50,22 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
     let keep_mailbox = Arc::new(move |mailbox: &store::StoredMailbox| {
         store::mailboxes_set(&kept_in, mailbox).map_err(|error| error.to_string())
     });
-    let (bindings, profiles, lines) = (kept.bindings, kept.profiles, lines.lines());
-    let setup =
-        Setup { loaded, store, bindings, profiles, log, route_key, trace, lines, reload, keep_mailbox, data };
+    let (bindings, interrupted, profiles, lines) =
+        (kept.bindings, kept.interrupted, kept.profiles, lines.lines());
+    let setup = Setup {
+        loaded,
+        store,
+        bindings,
+        interrupted,
+        profiles,
+        log,
+        route_key,
+        trace,
+        lines,
+        reload,
+        keep_mailbox,
+        data,
+    };
     io::run(setup, |ready| shown.print(ready))?;
     Ok(())
 }
@@ -68,44 +86,6 @@ fn log_of(arguments: &RunArguments, data: &Path, key: Key) -> Option<(LogPlace, 
         None => LogPlace::Directory(data.join(place::LOG)),
     };
     Some((place, key))
-}
-
-/// How the configuration is read again. Sockets stay as they are until the next start.
-fn reload_of(
-    file: PathBuf,
-    data: PathBuf,
-    running: Config,
-) -> Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync> {
-    // Domains keep the numbers they had in the configuration before this one, not in the first.
-    let running = Mutex::new(running);
-    Arc::new(move || {
-        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = reread(&file, &data, &running).map_err(|error| error.to_string())?;
-        running.clone_from(&loaded.config);
-        Ok(loaded)
-    })
-}
-
-fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError> {
-    let mut config = place::read_config(file)?;
-    sounds::find(&mut config, data)?;
-    config.merge_stored(store::users_list(data)?)?;
-    config.merge_mailboxes(store::mailboxes_list(data)?);
-    config.keep_ids_of(running);
-    let sockets = |config: &Config| {
-        config.listeners.iter().map(|listener| (listener.transport, listener.address)).collect::<Vec<_>>()
-    };
-    if sockets(&config) != sockets(running) {
-        warn!("listeners change at the next start of the switch, not on a reload");
-        config.listeners.clone_from(&running.listeners);
-    }
-    let fixed = |config: &Config| (config.media.ports, config.media.silence_s, config.media.threads);
-    if fixed(&config) != fixed(running) {
-        warn!("media ports, silence and threads change at the next start of the switch, not on a reload");
-        (config.media.ports, config.media.silence_s, config.media.threads) = fixed(running);
-    }
-    let tls = io::load_tls(&config)?;
-    Ok(Loaded { config, tls })
 }
 
 /// What is shown when the switch answers.

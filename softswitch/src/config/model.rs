@@ -52,6 +52,8 @@ pub struct Config {
     pub recordings: Option<Arc<str>>,
     /// Whether those who are recorded are told so before.
     pub announce_recordings: bool,
+    /// Days that records of calls are kept after their end; `None`: for ever.
+    pub keep_records_days: Option<u32>,
     /// Bounds of the switch as a whole.
     pub limits: Limits,
     /// How long sessions last without a refresh (RFC 4028).
@@ -479,6 +481,28 @@ impl Peer {
             secure: false,
             first: None,
         }
+    }
+
+    /// Where requests to it go first: the outbound proxy, if there is one (RFC 3261 §8.1.2).
+    #[must_use]
+    pub fn first_hop(&self) -> Destination {
+        match &self.client.outbound_proxy {
+            None => self.destination(),
+            Some((host, port)) => Destination {
+                target: host.clone(),
+                identity: host.clone(),
+                port: *port,
+                ..self.destination()
+            },
+        }
+    }
+
+    /// The Route value of the outbound proxy.
+    #[must_use]
+    pub fn route(&self) -> Option<Vec<u8>> {
+        let (host, port) = self.client.outbound_proxy.as_ref()?;
+        let proxy = Peer { host: host.clone(), port: *port, ..self.clone() };
+        Some([b"<sip:", proxy.authority().as_bytes(), b";lr>"].concat())
     }
 
     /// What follows the user part in its URIs: host, port, and the transport if it is not UDP.

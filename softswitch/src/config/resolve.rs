@@ -68,6 +68,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     let name_servers = root.table("dns", "[dns]").map(resolve_name_servers).unwrap_or_default();
     let (recordings, announce_recordings) =
         root.table("recording", "[recording]").map(resolve_recordings).unwrap_or_default();
+    let keep_records_days = root.table("records", "[records]").and_then(resolve_records);
     root.finish();
     if tenants.domains.len() > MAX_DOMAINS {
         faults.note_absence(Fault::TooManyDomains { found: tenants.domains.len(), limit: MAX_DOMAINS });
@@ -83,6 +84,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
         domains: tenants.domains,
         recordings,
         announce_recordings,
+        keep_records_days,
         limits,
         session_timer,
         keep_alive_s,
@@ -148,6 +150,14 @@ fn resolve_all_features(mut section: Section<'_>) -> (Features, CallFeatures) {
     let features = (resolve_features(&mut section), resolve_call_features(&mut section));
     section.finish();
     features
+}
+
+/// How long records of calls are kept.
+fn resolve_records(mut section: Section<'_>) -> Option<u32> {
+    let key = Key { name: "keep_days", expected: "a whole number of days", example: "365" };
+    let keep_days = section.number(key, 1, 36_500).map(|days| days.value);
+    section.finish();
+    keep_days
 }
 
 /// How often phones behind translators are asked when the file does not say.

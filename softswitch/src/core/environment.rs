@@ -1,5 +1,6 @@
 //! What every part of the switch works with: time, configuration, the SIP endpoint, and the outputs.
 
+use super::alarms::Alarms;
 use super::command::{CallRef, CommandId, RecordingRef, Run};
 use super::overload::Overload;
 use super::{Event, Interfaces, Output, Told};
@@ -42,6 +43,7 @@ pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) interfaces: Interfaces,
     pub(crate) overload: Overload,
+    pub(super) alarms: Alarms,
     /// What routing remembers from call to call.
     pub(crate) routing: routing::State,
     /// What can be said, as the configuration has it.
@@ -81,6 +83,7 @@ impl Environment {
             interfaces: Interfaces::default(),
             overload: Overload::default(),
             routing: routing::State::default(),
+            alarms: Alarms::default(),
             stopping: false,
             run: None,
             told: 0,
@@ -159,9 +162,17 @@ impl Environment {
 
     /// Tells an event that came of a command.
     pub(crate) fn event_of(&mut self, command: Option<CommandId>, event: Event) {
+        let failed = if let Event::RecordingFailed { fault, .. } = &event { Some(*fault) } else { None };
+        let ended = if let Event::RecordingEnded { figures, .. } = &event { Some(*figures) } else { None };
         self.told += 1;
         let unix_ms = self.unix_ms(self.now);
         self.outputs.push_back(Output::Event(Told { number: self.told, unix_ms, command, event }));
+        if let Some(fault) = failed {
+            self.note_recording_failed(fault);
+        }
+        if let Some(figures) = ended {
+            self.note_recording_ended(figures);
+        }
     }
 
     /// The command that is being obeyed.

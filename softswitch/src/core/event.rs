@@ -3,6 +3,7 @@
 //! Text in an event is what peers sent; whoever prints it escapes it ([`sip_stack::message::Escaped`]). As JSON an event is
 //! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
+use super::Alarm;
 use super::command::{CallRef, CommandId, RecordingRef};
 use super::text;
 use crate::routing::Setting;
@@ -279,6 +280,29 @@ pub enum Event {
         /// The change.
         setting: Setting,
     },
+    /// The switch was interrupted in a call when it ran last; its record says so.
+    CallInterrupted {
+        /// The id of its record.
+        id: Box<str>,
+        /// Parties that are sent a BYE.
+        told: u8,
+        /// Parties to whom no way leads: their connections are gone.
+        untold: u8,
+    },
+    /// Something that the switch needs does not work; calls go on.
+    AlarmRaised {
+        /// What.
+        alarm: Alarm,
+    },
+    /// It works again.
+    AlarmCleared {
+        /// What, as it was raised.
+        alarm: Alarm,
+        /// After so many milliseconds.
+        lasted_ms: u64,
+    },
+    /// The database was damaged: it was set aside under another name, and a new one has what could be read of it.
+    DatabaseSetAside,
     /// A new configuration is in force.
     Configured {
         /// Users in it, of all domains.

@@ -3,7 +3,8 @@
 use super::Interfaces;
 use super::command::{Actor, Command, CommandId};
 use crate::config::Config;
-use crate::store::{StoredBinding, StoredProfile};
+use crate::records::Interrupted;
+use crate::store::{StoreEvent, StoredBinding, StoredProfile};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::resolve::{Answer, Query};
@@ -71,6 +72,10 @@ pub enum Input {
     Restored(Vec<StoredBinding>),
     /// What users had set for themselves when the switch was last stopped.
     Profiles(Vec<StoredProfile>),
+    /// Calls that the switch was interrupted in when it ran last: their parties are told.
+    Interrupted(Vec<Interrupted>),
+    /// News of the store.
+    Store(StoreEvent),
     /// Stop: refuse new calls and end those that are up. [`super::Switch::is_idle`] tells when that is done.
     Shutdown,
 }

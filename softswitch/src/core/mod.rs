@@ -3,6 +3,7 @@
 //! It has four verbs and no I/O: see `docs/architecture.md`. What enters is an [`Input`], what leaves an [`Output`];
 //! both can be written down and compared, so that any run can be repeated.
 
+mod alarms;
 pub(crate) mod authentication;
 pub mod command;
 pub(crate) mod environment;
@@ -16,6 +17,7 @@ mod switch;
 pub(crate) mod text;
 mod timestamp;
 
+pub use alarms::Alarm;
 pub use event::{Cut, Event, OverloadCause, Parking, Refusal, Told, Unbound, Unrecorded};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};

@@ -244,16 +244,30 @@ fn registration<'a>(
     Ok((user, contacts))
 }
 
-/// The peer whose calls are taken without credentials and that this one comes from, and the number of who calls.
+/// The peer whose calls are taken without credentials and that this one comes from, and the number of who calls: one from whose
+/// networks it comes, or whose server has our registration. Of several that are registered at one server, the one whose contact
+/// is called.
 fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> {
     if request.message.method() != Some(Method::Invite) {
         return None;
     }
-    let source = request.flow.peer.ip();
-    let domain = env.config.domain_of_host(request.message.uri().ok()?.host)?;
+    let source = request.flow.peer.ip().to_canonical();
+    let uri = request.message.uri().ok()?;
+    let domain = env.config.domain_of_host(uri.host)?;
     let peers = &env.domain(domain)?.peers;
     let is_from = |peer: &Peer| peer.numbers.inbound.iter().any(|network| network.contains(source));
-    let (id, _) = peers.iter().find(|(_, peer)| is_from(peer))?;
+    let is_registered = |id: &Box<str>| env.routing.registered.get(&(domain, id.clone())) == Some(&source);
+    let is_called = |peer: &Peer| {
+        let contact =
+            peer.client.registration.as_ref().map(|registration| registration.contact_user.as_bytes());
+        contact.is_some_and(|contact| uri.user_unescaped().is_some_and(|user| *user == *contact))
+    };
+    let registered = || peers.iter().filter(|(id, _)| is_registered(id));
+    let (id, _) = peers
+        .iter()
+        .find(|(_, peer)| is_from(peer))
+        .or_else(|| registered().find(|(_, peer)| is_called(peer)))
+        .or_else(|| registered().next())?;
     let from = request.message.from().ok()?.uri.user_unescaped().unwrap_or_default();
     Some((id.clone(), from.into_owned()))
 }

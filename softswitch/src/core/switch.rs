@@ -10,6 +10,7 @@ use crate::messages::Messages;
 use crate::nat::KeepAlives;
 use crate::proxied::Proxied;
 use crate::registrar::Registrar;
+use crate::store::StoreEvent;
 use crate::subscriptions::Subscriptions;
 use crate::trunks::Trunks;
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,7 @@ impl Switch {
             }
             Input::Backlog { delay_us } => self.env.handle_backlog(delay_us),
             Input::Resolved { query, answer } => {
+                self.env.note_answer_of_names(&answer);
                 let answer = resolve::Input::Answer { query, answer };
                 // An answer names no location, so it cannot name a wrong one.
                 let _taken = self.env.resolver.handle_input(now, answer);
@@ -185,6 +187,8 @@ impl Switch {
             Input::Command { id, actor, command } => self.obey(id, &actor, *command),
             Input::Restored(bindings) => self.registrar.restore(&mut self.env, bindings),
             Input::Profiles(kept) => self.env.restore_profiles(kept),
+            Input::Store(event) => self.handle_store(event),
+            Input::Interrupted(calls) => self.calls.end_interrupted(&mut self.env, calls),
             Input::Shutdown => {
                 self.env.stopping = true;
                 self.env.event(Event::Stopping);
@@ -205,7 +209,12 @@ impl Switch {
         self.env.now = now;
         self.env.endpoint.handle_timeout(now);
         self.drain();
+        let silent_before = self.env.resolver.figures().timed_out;
         self.env.resolver.handle_timeout(now);
+        let silent = self.env.resolver.figures().timed_out.wrapping_sub(silent_before);
+        if silent > 0 {
+            self.env.note_unanswered(u32::try_from(silent).unwrap_or(u32::MAX));
+        }
         self.registrar.handle_timeout(&mut self.env);
         self.calls.handle_timeout(&mut self.env, &self.registrar);
         self.subscriptions.handle_timeout(&mut self.env);
@@ -270,6 +279,16 @@ impl Switch {
             locations: self.env.resolver.locations(),
             kept_alive: self.keep_alives.phones(),
             trunks: self.trunks.lines(),
+        }
+    }
+
+    /// News of the store. One that is empty gets what it should have.
+    fn handle_store(&mut self, event: StoreEvent) {
+        self.env.handle_store(event);
+        if event == (StoreEvent::Recovered { emptied: true }) {
+            self.registrar.keep_all(&mut self.env);
+            self.calls.keep_all(&mut self.env);
+            self.proxied.keep_all(&mut self.env);
         }
     }
 

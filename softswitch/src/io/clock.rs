@@ -28,7 +28,7 @@ pub(super) fn now() -> Time {
 }
 
 /// Milliseconds since 1970-01-01 00:00 UTC; zero before.
-fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the core")]
     let now = SystemTime::now();
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

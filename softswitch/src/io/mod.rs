@@ -19,6 +19,7 @@ mod sip;
 mod tell;
 mod trace;
 
+pub(crate) use clock::unix_ms;
 pub use connections::load_tls;
 pub use control::Loaded;
 pub(crate) use control_socket::SOCKET;

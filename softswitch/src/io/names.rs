@@ -24,6 +24,15 @@ impl Names {
         Names { dns: None, servers, wake }
     }
 
+    /// Others are asked from now on; those that were asked answer no more, and are asked again when their time is up.
+    pub(super) fn use_servers(&mut self, listed: &[SocketAddr]) {
+        let servers = if listed.is_empty() { Servers::System } else { Servers::Listed(listed.to_vec()) };
+        if servers != self.servers {
+            self.servers = servers;
+            self.dns = None;
+        }
+    }
+
     /// Puts a question; returns the answer when it cannot be put.
     pub(super) fn ask(&mut self, query: Query) -> Option<Input> {
         let failed = |query| Some(Input::Resolved { query, answer: Answer::Failed });

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::core::command::Errand;
 use crate::core::{Input, Interfaces, Output, Switch};
 use crate::log::{Bounds, Key, Recorder, Sealer};
+use crate::records::Interrupted;
 use crate::store::{StoreHandle, StoreOp, StoredBinding, StoredMailbox, StoredProfile};
 use bytes::Bytes;
 use core::time::Duration;
@@ -65,6 +66,8 @@ pub struct Setup {
     pub bindings: Vec<StoredBinding>,
     /// What users had set.
     pub profiles: Vec<StoredProfile>,
+    /// The calls that the switch was interrupted in.
+    pub interrupted: Vec<Interrupted>,
     /// Where the scenario log goes, and the key that seals it.
     pub log: Option<(LogPlace, Key)>,
     /// Authenticates the routes that are recorded in calls passing through.
@@ -333,6 +336,7 @@ impl Loop {
             loaded: Loaded { config, tls },
             store,
             bindings,
+            interrupted,
             profiles,
             log,
             route_key,
@@ -351,6 +355,7 @@ impl Loop {
         let (control, errands) = control::listen(reload as Arc<Reload>, keep_mailbox, Arc::clone(&waker))
             .map_err(refused("a thread for signals"))?;
         let recorder = log.map(start_log).transpose()?;
+        store.keep_records_for(config.keep_records_days);
         let mut switch = Switch::new(random::bytes()?, config);
         switch.keep_routes(route_key);
         let now = clock::now();
@@ -391,7 +396,7 @@ impl Loop {
             stop_by: None,
             stop_now: false,
         };
-        turns.first_inputs(now, interfaces, bindings, profiles);
+        turns.first_inputs(now, interfaces, bindings, interrupted, profiles);
         turns.open_socket(&data, waker);
         Ok((turns, ready))
     }
@@ -414,6 +419,7 @@ impl Loop {
         now: Time,
         interfaces: Interfaces,
         bindings: Vec<StoredBinding>,
+        interrupted: Vec<Interrupted>,
         profiles: Vec<StoredProfile>,
     ) {
         let core = &mut self.core;
@@ -431,6 +437,10 @@ impl Loop {
         if !bindings.is_empty() {
             info!(count = bindings.len(), "registrations restored");
             core.feed(now, Input::Restored(bindings));
+        }
+        if !interrupted.is_empty() {
+            warn!(calls = interrupted.len(), "the switch was interrupted when it ran last");
+            core.feed(now, Input::Interrupted(interrupted));
         }
     }
 
@@ -596,6 +606,8 @@ impl Loop {
                 if let Some(tls) = loaded.tls {
                     self.core.connections.use_tls(tls);
                 }
+                self.core.names.use_servers(&loaded.config.name_servers);
+                self.core.store.keep_records_for(loaded.config.keep_records_days);
                 self.core.feed(now, Input::Configure(Box::new(loaded.config)));
             }
         }
@@ -622,7 +634,7 @@ impl Loop {
             }
         }
         while let Some(event) = self.core.store.poll_event() {
-            tell::store(event);
+            self.core.feed(now, Input::Store(event));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! What the switch tells, as lines of the log. Text of peers is escaped.
 
-use crate::core::{Event, Told, Unrecorded};
+use crate::core::{Alarm, Event, Told, Unrecorded};
 use crate::log::Lines;
-use crate::store::{MediaFigures, StoreEvent};
+use crate::store::MediaFigures;
 use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
 use sip_stack::registration::Failure;
@@ -83,6 +83,19 @@ pub(super) fn event(told: &Told) {
         Event::SettingChanged { domain, user, setting } => {
             info!(user = %address(domain, user), ?setting, "setting changed");
         }
+        Event::CallInterrupted { id, told, untold } => {
+            warn!(record = %Escaped(id.as_bytes()), told, untold, "a call was interrupted when the switch ran last");
+        }
+        Event::AlarmRaised { alarm: alarm @ Alarm::Store { reason } } => {
+            warn!(alarm = alarm.name(), "the store is failing, what it should keep waits: {reason}");
+        }
+        Event::AlarmRaised { alarm } => warn!(alarm = alarm.name(), "{}", remedy(*alarm)),
+        Event::AlarmCleared { alarm, lasted_ms } => {
+            info!(alarm = alarm.name(), lasted_ms, "{} works again", alarm.name());
+        }
+        Event::DatabaseSetAside => {
+            warn!("the database was damaged: it is set aside, and a new one has what could be read of it");
+        }
         Event::Configured { users } => info!(users, "configuration in force"),
     }
 }
@@ -127,13 +140,12 @@ fn address(domain: &str, user: &str) -> String {
     format!("{}@{}", Escaped(user.as_bytes()), Escaped(domain.as_bytes()))
 }
 
-/// Logs news of the store.
-pub(super) fn store(event: StoreEvent) {
-    match event {
-        StoreEvent::Failing { reason } => warn!("the store is failing, what it should keep waits: {reason}"),
-        StoreEvent::Recovered { emptied: false } => info!("the store works again"),
-        StoreEvent::Recovered { emptied: true } => {
-            warn!("the store works again, but it was empty: registrations come back as phones refresh them");
+const fn remedy(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::Store { .. } => "registrations and records wait in memory",
+        Alarm::NameServers => "peers given by name cannot be called: check the network, or `name_servers`",
+        Alarm::Recordings { .. } => {
+            "calls go on without being recorded: make room, or check the folder of recordings"
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 
 /// The version of this format.
-pub const FORMAT: u16 = 9;
+pub const FORMAT: u16 = 10;
 
 /// What every segment begins with, after length and kind.
 pub const MAGIC: [u8; 8] = *b"SIPSCLOG";
@@ -178,6 +178,8 @@ pub fn write_input(
         | Input::NotConfigured { .. }
         | Input::Command { .. }
         | Input::Profiles(_)
+        | Input::Interrupted(_)
+        | Input::Store(_)
         | Input::Shutdown => frame(buffer, Kind::Input, plain),
     }
     Ok(())

@@ -2,10 +2,13 @@
 
 use super::call::Call;
 use super::{Proxied, domain_name, stamp};
+use crate::call::record::{RefusedCall, write_refused};
 use crate::config::{self, Domain, DomainId, Mode};
 use crate::core::environment::{Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
+use crate::records::Cause;
 use crate::registrar::{Device, Named, Registrar, Way};
+use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use sip_stack::endpoint::Request;
@@ -76,6 +79,8 @@ struct Destination {
     targets: Vec<Target>,
     rings: Duration,
     is_trusted: bool,
+    /// It is a user of ours.
+    is_for_user: bool,
 }
 
 impl Proxied {
@@ -93,7 +98,7 @@ impl Proxied {
         let admitted = self.admit(env, registrar, &request, (&called, caller), own_routes);
         let destination = match admitted {
             Ok(destination) => destination,
-            Err((status, reason)) => return refuse(env, &request, called.callee, status, reason),
+            Err((status, reason)) => return refuse(env, &request, (&called, caller), status, reason),
         };
         let Called { domain, callee, .. } = called;
         let message = &request.message;
@@ -105,6 +110,7 @@ impl Proxied {
             callee,
             call_id: text(message.call_id().ok()),
             caller_tag: text(message.from().ok().and_then(|from| from.tag())),
+            can_be_missed: destination.is_for_user,
             started: env.now,
             answered: None,
             dialogs: SmallVec::new(),
@@ -175,13 +181,13 @@ impl Proxied {
                 let hops = |ways: SmallVec<[Way; 1]>| ways.into_iter().map(|way| hop(env, way)).collect();
                 let targets = phones.into_iter().map(|(q, ways)| Target { ways: hops(ways), q }).collect();
                 let rings = Duration::from_secs(u64::from(user.ring_s));
-                Ok(Destination { targets, rings, is_trusted: false })
+                Ok(Destination { targets, rings, is_trusted: false, is_for_user: true })
             }
             config::Target::Peer { peer, .. } => {
                 let hop = peer_hop(env, peer, callee);
                 let hop = hop.ok_or((Status::TEMPORARILY_UNAVAILABLE, Some(Refusal::PeerNotFound)))?;
                 let targets = vec![Target { ways: [hop].into_iter().collect(), q: 1_000 }];
-                Ok(Destination { targets, rings: PEER_RING, is_trusted: false })
+                Ok(Destination { targets, rings: PEER_RING, is_trusted: false, is_for_user: false })
             }
             // `Called` has looked.
             config::Target::Service(_) | config::Target::Planned => {
@@ -253,7 +259,13 @@ fn peer_hop(env: &Environment, peer: &config::Peer, number: &[u8]) -> Option<Hop
 }
 
 /// What a proxy answers itself, before it forwards anything (§16.3): in a transaction, because a failure has to be acknowledged.
-fn refuse(env: &mut Environment, request: &Request, callee: Bytes, status: Status, reason: Option<Refusal>) {
+fn refuse(
+    env: &mut Environment,
+    request: &Request,
+    (called, caller): (&Called, &str),
+    status: Status,
+    reason: Option<Refusal>,
+) {
     let transaction = env.endpoint.accept(env.now, request, 0);
     let mut response = env.endpoint.response(request, status, None);
     if status == Status::SERVICE_UNAVAILABLE {
@@ -264,6 +276,10 @@ fn refuse(env: &mut Environment, request: &Request, callee: Bytes, status: Statu
     }
     sign_response(&mut response);
     env.endpoint.respond(env.now, transaction, status, response.finish());
+    let (domain, callee) = (domain_name(env, called.domain), called.callee.clone());
+    let cause = reason.map_or(Cause::of_failure(status.code(), EndedBy::Switch), Cause::from);
+    let status = status.code();
+    write_refused(env, RefusedCall { domain, caller, callee: &callee, status, cause });
     if let Some(reason) = reason {
         env.event(Event::CallRefused { source: request.flow.peer, callee, reason });
     }

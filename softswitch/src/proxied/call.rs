@@ -19,7 +19,8 @@ use crate::call::{Seat, Side};
 use crate::core::Event;
 use crate::core::command::{CallState, CallView, PartyView};
 use crate::core::environment::Environment;
-use crate::store::{CallRecord, EndedBy, MediaFigures, StoreOp};
+use crate::records::{Cause, Happening, Journal, OpenCall};
+use crate::store::{CallRecord, EndedBy, StoreOp};
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub(super) struct Call {
     pub(super) callee: Bytes,
     pub(super) call_id: Bytes,
     pub(super) caller_tag: Bytes,
+    /// Whom it is for would have missed it.
+    pub(super) can_be_missed: bool,
     pub(super) started: Time,
     pub(super) answered: Option<Time>,
     /// To tags of the phones that have answered.
@@ -291,23 +294,51 @@ impl Call {
         let talked_ms = u64::try_from(talked).unwrap_or(u64::MAX);
         let status = end.status.code();
         env.event(Event::CallEnded { call: env.call_ref(self.number), status, talked_ms });
-        let started = env.unix_ms(self.started);
-        // Call-ID and tags are the phones' own and may come again; the number is ours, the start tells runs apart.
+        let ended = env.unix_ms(env.now);
+        let cause = match (self.answered, end.status) {
+            (Some(_), Status::REQUEST_TIMEOUT) => Cause::Lost,
+            (Some(_), _) => Cause::Completed,
+            (None, _) => Cause::of_failure(status, end.by),
+        };
+        let mut record = self.record_so_far(env);
+        record.journal.note(ended, Happening::Ended { status });
+        let missed = self.answered.is_none() && self.can_be_missed;
         env.store(StoreOp::from(CallRecord {
-            id: format!("{started:x}-proxied-{}", self.number).into(),
-            domain: self.domain.clone(),
-            caller: self.caller.clone(),
-            callee: String::from_utf8_lossy(&self.callee).into(),
-            started_unix_ms: started,
-            answered_unix_ms: self.answered.map(|answered| env.unix_ms(answered)),
-            ended_unix_ms: env.unix_ms(env.now),
+            ended_unix_ms: ended,
             status,
             ended_by: end.by,
-            caller_media: MediaFigures::default(),
-            callee_media: MediaFigures::default(),
-            recordings: Vec::new(),
-            referred_by: None,
+            cause,
+            missed,
+            ..record
         }));
+    }
+
+    /// Keeps what is known of it while it is up. Nobody is told when the switch was interrupted: the dialog is the parties' own.
+    pub(super) fn keep(&self, env: &mut Environment) {
+        let record = self.record_so_far(env);
+        env.store(StoreOp::from(OpenCall { record, parties: Vec::new() }));
+    }
+
+    fn record_so_far(&self, env: &Environment) -> CallRecord {
+        let started = env.unix_ms(self.started);
+        // Call-ID and tags are the phones' own and may come again; the number is ours, the start tells runs apart.
+        let id = format!("{started:x}-proxied-{}", self.number).into();
+        let (domain, caller) = (self.domain.clone(), self.caller.clone());
+        let answered_unix_ms = self.answered.map(|answered| env.unix_ms(answered));
+        let mut journal = Journal::default();
+        journal.note(started, Happening::Began);
+        if let Some(at) = answered_unix_ms {
+            journal.note(at, Happening::Answered { attempt: 0 });
+        }
+        let callee = String::from_utf8_lossy(&self.callee).into();
+        CallRecord {
+            number: self.number,
+            answered_unix_ms,
+            missed: self.answered.is_none() && self.can_be_missed,
+            route: Some("proxy".into()),
+            journal,
+            ..CallRecord::bare(id, domain, caller, callee, started)
+        }
     }
 }
 

@@ -134,6 +134,13 @@ impl Proxied {
         [self.proxy.poll_timeout(), self.timers.poll_timeout()].into_iter().flatten().min()
     }
 
+    /// The store has nothing: it is given every call that is up.
+    pub(crate) fn keep_all(&self, env: &mut Environment) {
+        for (_, call) in self.calls.iter().filter(|(_, call)| call.is_live()) {
+            call.keep(env);
+        }
+    }
+
     /// The switch stops: what rings is given up, and what is talked about goes on without a record of its end.
     pub(crate) fn shut_down(&mut self, env: &mut Environment) {
         self.proxy.cancel_all(env.now, &mut env.endpoint);
@@ -181,8 +188,9 @@ impl Proxied {
         call.on_answer(now, response);
         if is_first {
             let after_ms = u64::try_from(now.since(call.started).as_millis()).unwrap_or(u64::MAX);
-            let call = env.call_ref(call.number);
-            env.event(Event::CallAnswered { call, after_ms });
+            let named = env.call_ref(call.number);
+            env.event(Event::CallAnswered { call: named, after_ms });
+            call.keep(env);
         }
         self.attend_seats(env, id);
         self.arm(id);
@@ -210,6 +218,7 @@ impl Proxied {
         let (caller, callee) = (Bytes::copy_from_slice(call.caller.as_bytes()), call.callee.clone());
         let named = env.call_ref(number);
         env.event(Event::CallStarted { call: named, domain, caller, callee });
+        call.keep(env);
         let id = self.calls.insert(call);
         self.index.insert(key, id);
         self.attend_seats(env, id);

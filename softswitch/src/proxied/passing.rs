@@ -78,7 +78,7 @@ impl Proxied {
         };
         let (Some(began), Some(stamped)) = (self.began, passing.stamp) else { return false };
         let is_young = stamp(env).saturating_sub(stamped) <= LASTS_S;
-        stamped <= began && is_young && passing.message.method().is_some_and(belongs)
+        stamped < began && is_young && passing.message.method().is_some_and(belongs)
     }
 
     fn may_pass(&self, id: Id<Call>, side: Side, passing: &Passing) -> bool {

@@ -203,6 +203,17 @@ impl Registrar {
         }
     }
 
+    /// The store has nothing: it is given every binding.
+    pub(crate) fn keep_all(&self, env: &mut Environment) {
+        for (_, aor) in self.table.iter() {
+            let domain = domain_name(&env.config, aor.domain);
+            for binding in &aor.bindings {
+                let expires_at_unix_ms = env.unix_ms(binding.expires_at);
+                env.store(StoreOp::from(binding.stored(&domain, &aor.user, expires_at_unix_ms)));
+            }
+        }
+    }
+
     /// Takes back what the store kept. Bindings of users or domains that no longer exist, those that ended while the
     /// switch was down, and those that only a connection led to are forgotten.
     pub(crate) fn restore(&mut self, env: &mut Environment, mut stored: Vec<StoredBinding>) {

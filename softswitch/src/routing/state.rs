@@ -7,6 +7,7 @@ use crate::config::{Config, DomainId, Strategy};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub(crate) struct State {
     pub(crate) usage: Usage,
     /// Peers that do not answer OPTIONS.
     pub(crate) dead: BTreeSet<(DomainId, Box<str>)>,
+    /// The peers that have a registration of ours, and the address of the server that took it.
+    pub(crate) registered: BTreeMap<(DomainId, Box<str>), IpAddr>,
     /// Calls so far of groups whose members take turns.
     turns: BTreeMap<(DomainId, Box<str>), u64>,
     /// When members of groups had their last call.

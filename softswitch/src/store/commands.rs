@@ -184,6 +184,33 @@ pub fn calls_list(directory: &Path, limit: u32) -> Result<Vec<CallRecord>, Store
     })
 }
 
+/// Which call records are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Those that ended then or later, in Unix milliseconds.
+    pub since_unix_ms: u64,
+    /// Those of calls that the user made or got.
+    pub user: Option<&'a str>,
+    /// That of this id.
+    pub id: Option<&'a str>,
+    /// Those alone that were missed.
+    pub missed: bool,
+    /// So many at most.
+    pub limit: u32,
+}
+
+/// The call records that are wanted, those that ended last first.
+///
+/// # Errors
+///
+/// The database refuses.
+pub fn calls_wanted(directory: &Path, wanted: &Wanted<'_>) -> Result<Vec<CallRecord>, StoreError> {
+    run(directory, async |database| {
+        let found = rows::select_calls(database.connection(), wanted).await;
+        found.map_err(|source| database.refused(source))
+    })
+}
+
 pub(super) fn run<T>(
     directory: &Path,
     work: impl AsyncFnOnce(&mut Database) -> Result<T, StoreError>,

@@ -4,6 +4,7 @@
 //! survives a power cut. Group commit makes that cheap: two commits a second, not one for each registration.
 
 use super::error::{StoreError, StoreFault};
+use super::open_calls;
 use super::pending::{Change, Pending};
 use super::profiles::StoredProfile;
 use super::record::{BindingKey, CallRecord, StoredBinding, StoredUser};
@@ -18,6 +19,9 @@ use std::path::{Path, PathBuf};
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "switch.db";
+
+/// Records that are removed in one transaction, when their time is over: few, so that nothing else waits long.
+const SLICE: i32 = 256;
 
 /// An open database.
 pub(super) struct Database {
@@ -49,6 +53,12 @@ impl Database {
         Ok(Database { connection, path, identity })
     }
 
+    /// Opens a database that is damaged, to read what can be read. Nothing is made or changed in it.
+    pub(super) async fn open_to_read(path: &Path, busy: Duration) -> Result<SqliteConnection, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+        options.busy_timeout(busy).disable_statement_logging().connect().await
+    }
+
     pub(super) const fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -57,16 +67,26 @@ impl Database {
         &mut self.connection
     }
 
-    /// Writes all changes in one transaction.
-    pub(super) async fn write(&mut self, changes: &Pending) -> Result<(), StoreFault> {
+    /// Writes all changes in one transaction, and that the run of the switch is alive at `unix_ms`; whether calls are up.
+    pub(super) async fn write(
+        &mut self,
+        run: i64,
+        unix_ms: u64,
+        changes: &Pending,
+    ) -> Result<bool, StoreFault> {
         // SQLite would go on writing to a file that has been deleted.
         if Identity::of(&self.path).ok().as_ref() != Some(&self.identity) {
             return Err(StoreFault::Lost);
         }
-        self.write_transaction(changes).await.map_err(|error| StoreFault::of(&error))
+        self.write_transaction(run, unix_ms, changes).await.map_err(|error| StoreFault::of(&error))
     }
 
-    async fn write_transaction(&mut self, changes: &Pending) -> Result<(), sqlx::Error> {
+    async fn write_transaction(
+        &mut self,
+        run: i64,
+        unix_ms: u64,
+        changes: &Pending,
+    ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         let (put, removed) = split(&changes.bindings);
         rows::put::<StoredBinding>(&mut transaction, &put).await?;
@@ -78,7 +98,24 @@ impl Database {
         rows::put::<StoredProfile>(&mut transaction, &put).await?;
         let records: Vec<&CallRecord> = changes.records.iter().collect();
         rows::put::<CallRecord>(&mut transaction, &records).await?;
-        transaction.commit().await
+        open_calls::write(&mut transaction, run, &changes.open).await?;
+        let calls_are_up = open_calls::note_alive(&mut transaction, run, unix_ms).await?;
+        transaction.commit().await?;
+        Ok(calls_are_up)
+    }
+
+    /// Removes call records that ended before `unix_ms`, a slice at most; whether there may be more.
+    pub(super) async fn forget_records(&mut self, unix_ms: u64) -> Result<bool, StoreFault> {
+        let removed = sqlx::query(
+            "DELETE FROM calls WHERE (domain, id) IN
+            (SELECT domain, id FROM calls WHERE ended_unix_ms < ? ORDER BY ended_unix_ms LIMIT ?)",
+        )
+        .bind(rows::integer(unix_ms))
+        .bind(SLICE)
+        .execute(&mut self.connection)
+        .await
+        .map_err(|error| StoreFault::of(&error))?;
+        Ok(removed.rows_affected() >= u64::from(SLICE.unsigned_abs()))
     }
 
     /// All rows of a table; those that make no sense are counted.
@@ -116,13 +153,13 @@ fn make_private(directory: &Path, path: &Path) -> Result<(), StoreError> {
 }
 
 #[cfg(unix)]
-fn create_directory(directory: &Path) -> io::Result<()> {
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 #[cfg(not(unix))]
-fn create_directory(directory: &Path) -> io::Result<()> {
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)
 }
 

@@ -138,6 +138,8 @@ pub enum StoreEvent {
         /// Why.
         reason: StoreFault,
     },
+    /// The database was damaged: it was set aside under another name, and a new one has what could be read of it.
+    SetAside,
     /// All that was kept has been written.
     Recovered {
         /// The database had to be made anew: what was in it is gone. The core puts again what it wants kept.

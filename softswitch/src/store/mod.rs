@@ -8,6 +8,7 @@ pub mod commands;
 mod database;
 pub mod error;
 mod mailboxes;
+mod open_calls;
 mod pending;
 mod profiles;
 pub mod record;
@@ -15,11 +16,14 @@ mod rows;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod spoiled;
 #[cfg(test)]
 mod tests;
 pub mod thread;
 
-pub use commands::{InvalidUser, UserSettings, calls_list, users_add, users_list, users_remove};
+pub use commands::{
+    InvalidUser, UserSettings, Wanted, calls_list, calls_wanted, users_add, users_list, users_remove,
+};
 pub use database::DATABASE;
 pub use error::{StoreError, StoreEvent, StoreFault};
 pub use mailboxes::{StoredMailbox, mailboxes_list, mailboxes_set};

@@ -5,9 +5,10 @@
 
 use super::profiles::StoredProfile;
 use super::record::{BindingKey, CallRecord, StoreOp, StoredBinding, StoredUser};
+use crate::records::OpenCall;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Distinct bindings, distinct users, and distinct users with settings, that may wait. Beyond it a change of one more is refused and counted: a new
+/// Distinct bindings, users, users with settings, and calls that are up, that may wait. Beyond it a change of one more is refused and counted: a new
 /// binding is then lost in a restart until its refresh, a removed one comes back until it expires.
 pub(super) const OBJECTS_LIMIT: usize = 250_000;
 
@@ -24,12 +25,21 @@ pub(super) enum Change<T> {
 /// Domain and id of a user.
 pub(super) type UserKey = (Box<str>, Box<str>);
 
+/// A call that was or is up: the run of the switch, and its number in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OpenKey {
+    /// `None`: this run.
+    pub(super) run: Option<i64>,
+    pub(super) number: u64,
+}
+
 /// The changes, at most one for each object.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) bindings: BTreeMap<BindingKey, Change<StoredBinding>>,
     pub(super) users: BTreeMap<UserKey, Change<StoredUser>>,
     pub(super) profiles: BTreeMap<UserKey, Change<StoredProfile>>,
+    pub(super) open: BTreeMap<OpenKey, Change<OpenCall>>,
     pub(super) records: VecDeque<CallRecord>,
     /// Changes that found no room.
     pub(super) refused: u64,
@@ -37,7 +47,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn len(&self) -> usize {
-        self.bindings.len() + self.users.len() + self.profiles.len() + self.records.len()
+        self.bindings.len() + self.users.len() + self.profiles.len() + self.open.len() + self.records.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -75,7 +85,21 @@ impl Pending {
             StoreOp::RemoveUser { domain, id } => {
                 self.refused += replace(&mut self.users, (domain, id), Change::Remove);
             }
-            StoreOp::PutCallRecord(record) => self.absorb_record(*record),
+            StoreOp::PutCallRecord(record) => {
+                if record.number != 0 {
+                    let key = OpenKey { run: None, number: record.number };
+                    self.refused += replace(&mut self.open, key, Change::Remove);
+                }
+                self.absorb_record(*record);
+            }
+            StoreOp::PutOpenCall(call) => {
+                let key = OpenKey { run: None, number: call.record.number };
+                self.refused += replace(&mut self.open, key, Change::Put(call));
+            }
+            StoreOp::ForgetInterrupted { run, number } => {
+                let key = OpenKey { run: Some(run), number };
+                self.refused += replace(&mut self.open, key, Change::Remove);
+            }
         }
     }
 
@@ -97,6 +121,9 @@ impl Pending {
         }
         for (key, change) in later.profiles {
             self.refused += replace(&mut self.profiles, key, change);
+        }
+        for (key, change) in later.open {
+            self.refused += replace(&mut self.open, key, change);
         }
         for record in later.records {
             self.absorb_record(record);
@@ -161,7 +188,8 @@ mod tests {
         pending.absorb((0..OBJECTS_LIMIT + 3).map(|number| StoreOp::from(binding(&name(number), 1))));
         pending.absorb((0..RECORDS_LIMIT + 2).map(|number| StoreOp::from(record(&name(number)))));
         pending.absorb([StoreOp::from(binding("0", 2)), StoreOp::RemoveBinding(binding("1", 0).key)]);
-        assert_eq!(pending.len(), OBJECTS_LIMIT + RECORDS_LIMIT);
+        // And the number of the one call that all of the records are of is not open any more.
+        assert_eq!(pending.len(), OBJECTS_LIMIT + RECORDS_LIMIT + 1);
         assert_eq!(pending.refused, 5);
         assert_eq!(pending.bindings[&binding("0", 0).key], Change::Put(Box::new(binding("0", 2))));
         assert_eq!(pending.bindings[&binding("1", 0).key], Change::Remove);

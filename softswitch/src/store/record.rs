@@ -5,6 +5,7 @@
 
 use super::profiles::StoredProfile;
 use crate::config::{Dtmf, Latching, UserRecording};
+use crate::records::{Attempt, Cause, Journal, OpenCall};
 use bytes::Bytes;
 use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub enum StoreOp {
     PutBinding(Box<StoredBinding>),
     /// Forgets a binding; nothing happens when there is none.
     RemoveBinding(BindingKey),
-    /// Keeps a call record, in place of the one with the same domain and id.
+    /// Keeps the record of a call that is over, in place of the one with the same domain and id; the call is not open any more.
     PutCallRecord(Box<CallRecord>),
     /// Keeps what a user has set, in place of what it had set before.
     PutProfile(Box<StoredProfile>),
@@ -35,6 +36,21 @@ pub enum StoreOp {
         /// The user.
         id: Box<str>,
     },
+    /// Keeps what is known of a call that is up, in place of what was known of the one with the same number.
+    PutOpenCall(Box<OpenCall>),
+    /// The parties of a call that the switch was interrupted in have been told, or cannot be.
+    ForgetInterrupted {
+        /// The run of the switch that it was in.
+        run: i64,
+        /// Its number then.
+        number: u64,
+    },
+}
+
+impl From<OpenCall> for StoreOp {
+    fn from(call: OpenCall) -> StoreOp {
+        StoreOp::PutOpenCall(Box::new(call))
+    }
 }
 
 impl From<StoredBinding> for StoreOp {
@@ -136,11 +152,14 @@ pub struct StoredUser {
     pub recording: UserRecording,
 }
 
-/// One call, written when it has ended, answered or not.
+/// One call, written when it has ended, answered or not: one that was refused at once, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
     /// Id of the call, unique in its domain for ever.
-    pub id: Box<str>,
+    pub id: Arc<str>,
+    /// The number that events, log lines and files of recordings have for it, counted from 1 in each run of the switch; 0 for one
+    /// that was refused at once.
+    pub number: u64,
     /// Name of the domain.
     pub domain: Arc<str>,
     /// Who called: user part of the address of record.
@@ -157,6 +176,16 @@ pub struct CallRecord {
     pub status: u16,
     /// Who ended it.
     pub ended_by: EndedBy,
+    /// Why it ended.
+    pub cause: Cause,
+    /// Nobody answered it, though there was a user of ours whom it was for.
+    pub missed: bool,
+    /// Where the dial plan led.
+    pub route: Option<Box<str>>,
+    /// What the caller sent and got last: encoding and clock rate.
+    pub caller_codec: Option<Box<str>>,
+    /// The same of the callee.
+    pub callee_codec: Option<Box<str>>,
     /// Media from and to the caller.
     pub caller_media: MediaFigures,
     /// Media from and to the callee.
@@ -165,10 +194,54 @@ pub struct CallRecord {
     pub recordings: Vec<Arc<str>>,
     /// The user whose transfer (RFC 3515) made the call, or brought its two parties together.
     pub referred_by: Option<Box<str>>,
+    /// The record of the call that a party went over to.
+    pub transferred_into: Option<Arc<str>>,
+    /// Phones and peers that were asked, in order. The media figures of the one that answered are the callee's.
+    pub attempts: Vec<Attempt>,
+    /// What happened.
+    pub journal: Journal,
+}
+
+impl CallRecord {
+    /// The record of a call of which no more is known than who called whom, when.
+    #[must_use]
+    pub fn bare(
+        id: Arc<str>,
+        domain: Arc<str>,
+        caller: Box<str>,
+        callee: Box<str>,
+        started_unix_ms: u64,
+    ) -> CallRecord {
+        CallRecord {
+            id,
+            number: 0,
+            domain,
+            caller,
+            callee,
+            started_unix_ms,
+            answered_unix_ms: None,
+            ended_unix_ms: started_unix_ms,
+            status: 0,
+            ended_by: EndedBy::Switch,
+            cause: Cause::Failed,
+            missed: false,
+            route: None,
+            caller_codec: None,
+            callee_codec: None,
+            caller_media: MediaFigures::default(),
+            callee_media: MediaFigures::default(),
+            recordings: Vec::new(),
+            referred_by: None,
+            transferred_into: None,
+            attempts: Vec::new(),
+            journal: Journal::default(),
+        }
+    }
 }
 
 /// Whose act ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndedBy {
     /// CANCEL or BYE of the caller.
     Caller,

@@ -1,11 +1,13 @@
 //! Rows of the tables: which columns a record has, and statements that write many rows at a time.
 
+use super::commands::Wanted;
 use super::pending::UserKey;
 use super::record::{
     BindingKey, CallRecord, EndedBy, FlowKey, MediaFigures, QualityFigures, ReportedFigures, StoredBinding,
     StoredUser,
 };
 use crate::config::{Dtmf, Latching, Layout, Recording, UserRecording, container_word, parse_container};
+use crate::records::Cause;
 use bytes::Bytes;
 use core::num::NonZeroU32;
 use sip_stack::auth::{Algorithm, Ha1};
@@ -16,7 +18,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// Rows in one statement. Few sizes, so that the statements are prepared once and found again; 256 rows of the widest
-/// table are 10,752 parameters (SQLite's limit is 32,766).
+/// table are 13,056 parameters (SQLite's limit is 32,766).
 const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// A record that is a row.
@@ -106,6 +108,29 @@ pub(super) async fn select<T: Table>(
     Ok((read, unreadable))
 }
 
+/// At most `limit` call records that are wanted, those that ended last first.
+pub(super) async fn select_calls(
+    connection: &mut SqliteConnection,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<CallRecord>, sqlx::Error> {
+    let columns: Vec<&str> = CallRecord::KEYS.iter().chain(CallRecord::VALUES).copied().collect();
+    // The text is made of constants alone.
+    let sql = format!(
+        "SELECT {} FROM calls WHERE ended_unix_ms >= ?1 AND (?2 IS NULL OR caller = ?2 OR callee = ?2)
+        AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR missed = 1) ORDER BY ended_unix_ms DESC, domain, id LIMIT ?5",
+        columns.join(", "),
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(integer(wanted.since_unix_ms))
+        .bind(wanted.user.map(str::to_owned))
+        .bind(wanted.id.map(str::to_owned))
+        .bind(wanted.missed)
+        .bind(i64::from(wanted.limit))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().filter_map(|row| CallRecord::read(&Columns(row))).collect())
+}
+
 /// Splits into pieces of the sizes in [`ROWS`], the greatest first.
 fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     core::iter::from_fn(move || {
@@ -122,7 +147,7 @@ fn placeholders(rows: usize, columns: usize) -> String {
 }
 
 /// A row by column name; a value of another type or out of range reads as `None`.
-pub(super) struct Columns<'r>(&'r SqliteRow);
+pub(super) struct Columns<'r>(pub(super) &'r SqliteRow);
 
 impl Columns<'_> {
     pub(super) fn text<T: From<String>>(&self, name: &str) -> Option<T> {
@@ -133,7 +158,7 @@ impl Columns<'_> {
         self.0.try_get::<Option<String>, _>(name).ok().map(|text| text.map(Into::into))
     }
 
-    fn bytes(&self, name: &str) -> Option<Bytes> {
+    pub(super) fn bytes(&self, name: &str) -> Option<Bytes> {
         self.0.try_get::<Vec<u8>, _>(name).ok().map(Into::into)
     }
 
@@ -174,8 +199,13 @@ fn digest_text(credentials: &Ha1, algorithm: Algorithm) -> Option<String> {
     core::str::from_utf8(digits.as_bytes()).ok().map(str::to_owned)
 }
 
+/// A list of a record as text. There is nothing in it that JSON could not say.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// SQLite's integers are signed; figures beyond are held at the end.
-fn integer(number: u64) -> i64 {
+pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -382,6 +412,15 @@ impl Table for CallRecord {
         "callee_reported_mos_tenths",
         "recordings",
         "referred_by",
+        "number",
+        "cause",
+        "missed",
+        "route",
+        "caller_codec",
+        "callee_codec",
+        "transferred_into",
+        "attempts",
+        "journal",
     ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -398,20 +437,47 @@ impl Table for CallRecord {
         let sides = [&self.caller_media, &self.callee_media];
         let query = sides.into_iter().fold(query, |query, media| bind_media(media, query));
         let query = sides.into_iter().fold(query, |query, media| bind_quality(media, query));
-        query.bind(self.recordings.join("\n")).bind(self.referred_by.as_deref())
+        query
+            .bind(self.recordings.join("\n"))
+            .bind(self.referred_by.as_deref())
+            .bind(integer(self.number))
+            .bind(self.cause.word())
+            .bind(self.missed)
+            .bind(self.route.as_deref())
+            .bind(self.caller_codec.as_deref())
+            .bind(self.callee_codec.as_deref())
+            .bind(self.transferred_into.as_deref())
+            .bind(json(&self.attempts))
+            .bind(json(&self.journal))
     }
 
     fn read(row: &Columns<'_>) -> Option<CallRecord> {
+        let (status, answered_unix_ms) = (row.number("status")?, row.optional_number("answered_unix_ms")?);
+        let ended_by = EndedBy::named(&row.text::<String>("ended_by")?)?;
+        let cause = match &*row.text::<String>("cause")? {
+            "" => Cause::of_old(answered_unix_ms.is_some(), status, ended_by),
+            word => Cause::named(word)?,
+        };
         Some(CallRecord {
             id: row.text("id")?,
+            number: row.number("number")?,
             domain: row.text("domain")?,
             caller: row.text("caller")?,
             callee: row.text("callee")?,
             started_unix_ms: row.number("started_unix_ms")?,
-            answered_unix_ms: row.optional_number("answered_unix_ms")?,
+            answered_unix_ms,
             ended_unix_ms: row.number("ended_unix_ms")?,
-            status: row.number("status")?,
-            ended_by: EndedBy::named(&row.text::<String>("ended_by")?)?,
+            status,
+            ended_by,
+            cause,
+            missed: row.number::<u8>("missed")? != 0,
+            route: row.optional_text("route")?,
+            caller_codec: row.optional_text("caller_codec")?,
+            callee_codec: row.optional_text("callee_codec")?,
+            transferred_into: row.optional_text("transferred_into")?.map(Into::into),
+            // What another version has written there may say things that this one does not know.
+            attempts: serde_json::from_str(&row.text::<String>("attempts")?).unwrap_or_default(),
+            journal: serde_json::from_str(&row.text::<String>("journal")?).unwrap_or_default(),
             caller_media: read_media("caller", row)?,
             callee_media: read_media("callee", row)?,
             // One to a line: there is no line end in a path of ours.

@@ -2,6 +2,7 @@
 
 use super::record::*;
 use crate::config::{Dtmf, Latching, Layout, Recording, UserRecording};
+use crate::records::{Attempt, Cause, Entry, Happening, Journal, Outcome};
 use media::tap::Container;
 use sip_stack::auth::{Algorithm, Ha1};
 use sip_stack::transport::Transport;
@@ -51,6 +52,7 @@ pub(super) fn user(id: &str) -> StoredUser {
 pub(super) fn record(id: &str) -> CallRecord {
     CallRecord {
         id: id.into(),
+        number: 7,
         domain: "a.example".into(),
         caller: "1001".into(),
         callee: "1002".into(),
@@ -59,6 +61,11 @@ pub(super) fn record(id: &str) -> CallRecord {
         ended_unix_ms: 1_800_000_063_000,
         status: 200,
         ended_by: EndedBy::Callee,
+        cause: Cause::Completed,
+        missed: false,
+        route: Some("carrier".into()),
+        caller_codec: Some("PCMU/8000".into()),
+        callee_codec: None,
         caller_media: MediaFigures {
             packets: 3_000,
             octets: 480_000,
@@ -87,5 +94,29 @@ pub(super) fn record(id: &str) -> CallRecord {
         },
         recordings: vec!["/calls/2027-01-15T08-00-03Z-call-1-caller.wav".into(), "/calls/1.wav".into()],
         referred_by: Some("1003".into()),
+        transferred_into: Some("other".into()),
+        attempts: vec![attempt()],
+        journal: Journal {
+            entries: vec![
+                Entry { at_unix_ms: 1_800_000_000_000, what: Happening::Began },
+                Entry { at_unix_ms: 1_800_000_063_000, what: Happening::Ended { status: 200 } },
+            ],
+            left_out: 3,
+        },
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        user: "1002".into(),
+        contact: "sip:1002@192.0.2.11".into(),
+        address: ([192, 0, 2, 11], 5060).into(),
+        asked_unix_ms: 1_800_000_000_010,
+        rang_unix_ms: Some(1_800_000_000_100),
+        answered_unix_ms: Some(1_800_000_003_000),
+        ended_unix_ms: Some(1_800_000_063_000),
+        status: Some(200),
+        outcome: Outcome::Answered,
+        ended_by: Some(EndedBy::Callee),
     }
 }

@@ -163,6 +163,54 @@ pub(super) const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 
     PRAGMA user_version = 8;
+", "
+    ALTER TABLE calls ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+    ALTER TABLE calls ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN route TEXT;
+    ALTER TABLE calls ADD COLUMN caller_codec TEXT;
+    ALTER TABLE calls ADD COLUMN callee_codec TEXT;
+    ALTER TABLE calls ADD COLUMN transferred_into TEXT;
+    ALTER TABLE calls ADD COLUMN attempts TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE calls ADD COLUMN journal TEXT NOT NULL DEFAULT '{}';
+
+    CREATE TABLE runs (
+        run INTEGER PRIMARY KEY AUTOINCREMENT,
+        began_unix_ms INTEGER NOT NULL,
+        alive_unix_ms INTEGER NOT NULL,
+        stopped INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE open_calls (
+        run INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        domain TEXT NOT NULL,
+        id TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        callee TEXT NOT NULL,
+        started_unix_ms INTEGER NOT NULL,
+        answered_unix_ms INTEGER,
+        form INTEGER NOT NULL,
+        state BLOB NOT NULL,
+        PRIMARY KEY (run, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE VIEW call_attempts AS
+        SELECT calls.domain, calls.id, attempt.key AS attempt,
+            attempt.value ->> 'user' AS user, attempt.value ->> 'contact' AS contact,
+            attempt.value ->> 'address' AS address, attempt.value ->> 'asked_unix_ms' AS asked_unix_ms,
+            attempt.value ->> 'rang_unix_ms' AS rang_unix_ms,
+            attempt.value ->> 'answered_unix_ms' AS answered_unix_ms,
+            attempt.value ->> 'ended_unix_ms' AS ended_unix_ms, attempt.value ->> 'status' AS status,
+            attempt.value ->> 'outcome' AS outcome, attempt.value ->> 'ended_by' AS ended_by
+        FROM calls, json_each(calls.attempts) AS attempt;
+
+    CREATE VIEW call_events AS
+        SELECT calls.domain, calls.id, event.key AS event, event.value ->> 'at_unix_ms' AS at_unix_ms,
+            event.value -> 'what' AS what
+        FROM calls, json_each(calls.journal, '$.entries') AS event;
+
+    PRAGMA user_version = 9;
 "];
 
 /// Brings the database to this version; all steps or none.

@@ -4,6 +4,7 @@ use super::samples::{binding, record, user};
 use super::thread::{Timing, open_with};
 use super::*;
 use crate::config::{Dtmf, Recording, UserRecording};
+use crate::records::Cause;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -16,6 +17,8 @@ const QUICK: Timing = Timing {
     gather: Duration::from_millis(1),
     retry: Duration::from_millis(1),
     busy: Duration::from_millis(1),
+    beat: Duration::from_millis(1),
+    slice: Duration::from_millis(1),
 };
 
 /// A directory that is removed at the end of a test.
@@ -329,17 +332,6 @@ fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
-    let directory = Scratch::new();
-    std::fs::create_dir_all(&*directory).unwrap();
-    let text = "not a database ".repeat(100);
-    std::fs::write(directory.join(DATABASE), &text).unwrap();
-    let refused = open(&directory).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, StoreError::Database { fault: StoreFault::Corrupt, .. }), "{refused}");
-    assert_eq!(std::fs::read_to_string(directory.join(DATABASE)).unwrap(), text);
-}
-
-#[test]
 fn a_second_switch_on_the_same_directory_is_refused() {
     let directory = Scratch::new();
     let (store, _) = open(&directory).unwrap();
@@ -433,4 +425,176 @@ fn a_mailbox_is_set_over_and_over_and_reaches_the_user_that_is_there() {
     let domain = config.domains.values().next().unwrap();
     assert_eq!(domain.mailboxes.len(), 1);
     assert_eq!(domain.mailboxes.get("1001"), Some(&stored[0].mailbox));
+}
+
+/// A call that is up, of which a party is known.
+fn open_call(number: u64, answered: bool) -> crate::records::OpenCall {
+    let sample = record(&format!("call-{number}"));
+    let answered_unix_ms = sample.answered_unix_ms.filter(|_| answered);
+    let record = CallRecord { number, answered_unix_ms, ended_unix_ms: 0, status: 0, ..sample };
+    crate::records::OpenCall { record, parties: Vec::new() }
+}
+
+#[test]
+fn a_call_that_was_up_when_the_switch_was_killed_gets_its_record_at_the_next_start_and_once() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit([open_call(1, true), open_call(2, false), open_call(3, true)].map(StoreOp::from));
+    store.submit([StoreOp::from(CallRecord { number: 3, ..record("call-3") })]);
+    // A switch that is killed writes nothing that says that it stops; one that closes its store and has calls is the same to the next.
+    store.close().unwrap();
+    let loaded = {
+        let (store, loaded) = open(&directory).unwrap();
+        store.submit([StoreOp::from(open_call(1, false))]);
+        store.close().unwrap();
+        loaded
+    };
+    let keys: Vec<(u64, &str)> = loaded.interrupted.iter().map(|call| (call.number, &*call.id)).collect();
+    assert_eq!(keys, [(1, "call-1"), (2, "call-2")]);
+    let records = calls_list(&directory, 9).unwrap();
+    let of = |id: &str| records.iter().find(|record| &*record.id == id).unwrap();
+    assert_eq!((of("call-1").cause, of("call-1").status), (Cause::Interrupted, 200));
+    assert_eq!((of("call-2").cause, of("call-2").status), (Cause::Interrupted, 503));
+    assert_eq!(of("call-3").cause, Cause::Completed);
+    assert!(of("call-1").ended_unix_ms > 1_700_000_000_000, "the last sign of life");
+    assert_eq!(records.len(), 3);
+    // The parties of the first run have been told; the call of the second run is another one, though it has the number of one of them.
+    let (store, loaded) = open(&directory).unwrap();
+    let keys: Vec<(i64, u64)> = loaded.interrupted.iter().map(|call| (call.run, call.number)).collect();
+    let [(first, 1), (again, 2), (second, 1)] = keys[..] else { panic!("{keys:?}") };
+    assert!(first == again && first < second);
+    store.submit(keys.iter().map(|(run, number)| StoreOp::ForgetInterrupted { run: *run, number: *number }));
+    store.close().unwrap();
+    assert_eq!(directory.reopened().interrupted, []);
+}
+
+#[test]
+fn what_another_version_kept_of_a_call_still_makes_a_record() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit([StoreOp::from(open_call(5, true))]);
+    store.close().unwrap();
+    beside(&directory, "UPDATE open_calls SET form = 99, state = x'ffff'", || {});
+    assert_eq!(directory.reopened().interrupted.len(), 1);
+    let [found] = &calls_list(&directory, 9).unwrap()[..] else { panic!("one record") };
+    assert_eq!(
+        (&*found.id, &*found.caller, found.number, found.cause),
+        ("call-5", "1001", 5, Cause::Interrupted)
+    );
+    assert_eq!(found.attempts, []);
+}
+
+#[test]
+fn while_calls_are_up_the_switch_says_again_and_again_that_it_is_alive() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    store.submit([StoreOp::from(open_call(1, true))]);
+    let commits = |more: u64| {
+        let before = store.figures().commits;
+        while store.figures().commits < before + more {
+            std::thread::yield_now();
+        }
+    };
+    commits(5);
+    store.submit([StoreOp::from(CallRecord { number: 1, ..record("call-1") })]);
+    store.close().unwrap();
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_what_can_be_read_of_it_is_in_the_new_one() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit([StoreOp::from(user("1003")), StoreOp::from(binding("1001", 1))]);
+    store.submit((0..2_000).map(|number| StoreOp::from(record(&format!("r{number}")))));
+    store.close().unwrap();
+    // An interrupted run, and a page of the records that was never written.
+    beside(&directory, "UPDATE runs SET stopped = 0; PRAGMA wal_checkpoint(TRUNCATE)", || {});
+    let path = directory.join(DATABASE);
+    let mut octets = std::fs::read(&path).unwrap();
+    let bindings = octets.windows(14).rposition(|window| window == b";transport=udp").unwrap();
+    let page = bindings / 4_096 * 4_096;
+    octets[page..page + 8].fill(0xff);
+    std::fs::write(&path, octets).unwrap();
+    let (store, loaded) = open(&directory).unwrap();
+    let aside = loaded.set_aside.expect("it was set aside");
+    assert!(aside.exists());
+    assert_eq!(loaded.users, [user("1003")]);
+    assert_eq!(loaded.bindings, []);
+    store.submit([StoreOp::from(binding("1001", 2))]);
+    store.close().unwrap();
+    assert!(calls_list(&directory, 9_999).unwrap().len() >= 2_000);
+    assert_eq!(directory.reopened().set_aside, None);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_to_commands_and_does_not_keep_the_switch_from_starting() {
+    let directory = Scratch::new();
+    std::fs::create_dir_all(&*directory).unwrap();
+    let text = "not a database ".repeat(100);
+    std::fs::write(directory.join(DATABASE), &text).unwrap();
+    let refused = users_list(&directory).unwrap_err();
+    assert!(matches!(refused, StoreError::Database { fault: StoreFault::Corrupt, .. }), "{refused}");
+    assert_eq!(std::fs::read_to_string(directory.join(DATABASE)).unwrap(), text);
+    let (store, loaded) = open(&directory).unwrap();
+    assert_eq!(std::fs::read_to_string(loaded.set_aside.unwrap()).unwrap(), text, "nothing is thrown away");
+    store.submit([StoreOp::from(binding("1001", 1))]);
+    store.close().unwrap();
+    assert_eq!(directory.reopened().bindings.len(), 1);
+}
+
+#[test]
+fn records_whose_days_are_over_are_removed_in_slices_and_others_stay() {
+    let directory = Scratch::new();
+    let (store, _) = open_with(&directory, QUICK).unwrap();
+    let now = crate::io::unix_ms();
+    let ended = |id: String, days: u64| CallRecord { ended_unix_ms: now - days * 86_400_000, ..record(&id) };
+    store.submit((0..600).map(|number| StoreOp::from(ended(format!("old{number}"), 40))));
+    store.submit([StoreOp::from(ended("young".into(), 20))]);
+    store.keep_records_for(Some(30));
+    while calls_list(&directory, 9_999).unwrap().len() != 1 || store.figures().commits == 0 {
+        std::thread::yield_now();
+    }
+    store.close().unwrap();
+    assert_eq!(&*calls_list(&directory, 9).unwrap()[0].id, "young");
+}
+
+#[test]
+fn records_are_found_by_user_time_id_and_whether_they_were_missed() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    let missed = CallRecord { missed: true, caller: "1009".into(), ended_unix_ms: 5, ..record("m") };
+    store.submit([record("a"), missed.clone()].map(StoreOp::from));
+    store.close().unwrap();
+    let all = Wanted { since_unix_ms: 0, user: None, id: None, missed: false, limit: 9 };
+    let found = |wanted: Wanted<'_>| {
+        let found = calls_wanted(&directory, &wanted).unwrap();
+        found.iter().map(|record| record.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(all), ["a", "m"]);
+    assert_eq!(found(Wanted { missed: true, ..all }), ["m"]);
+    assert_eq!(found(Wanted { user: Some("1001"), ..all }), ["a"]);
+    assert_eq!(found(Wanted { user: Some("1002"), ..all }), ["a", "m"]);
+    assert_eq!(found(Wanted { id: Some("m"), ..all }), ["m"]);
+    assert_eq!(found(Wanted { since_unix_ms: 6, ..all }), ["a"]);
+    assert_eq!(found(Wanted { limit: 1, ..all }), ["a"]);
+}
+
+#[test]
+fn legs_and_journals_can_be_asked_for_as_rows() {
+    let directory = Scratch::new();
+    let (store, _) = open(&directory).unwrap();
+    store.submit([StoreOp::from(record("a"))]);
+    store.close().unwrap();
+    beside(&directory, "SELECT 1", || {});
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let rows: (i64, String, i64) = runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.join(DATABASE));
+        let mut connection = options.connect().await.unwrap();
+        let row = sqlx::query_as(
+            "SELECT (SELECT COUNT(*) FROM call_events), (SELECT outcome FROM call_attempts),
+            (SELECT status FROM call_attempts WHERE user = '1002')",
+        );
+        row.fetch_one(&mut connection).await.unwrap()
+    });
+    assert_eq!(rows, (2, "answered".to_owned(), 200));
 }

@@ -9,6 +9,9 @@ use super::error::{StoreError, StoreEvent, StoreFault};
 use super::pending::Pending;
 use super::profiles::StoredProfile;
 use super::record::{StoreOp, StoredBinding, StoredUser};
+use super::{open_calls, spoiled};
+use crate::io::unix_ms;
+use crate::records::Interrupted;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
@@ -41,6 +44,10 @@ pub(super) struct Timing {
     pub(super) retry: Duration,
     /// For another process's transaction.
     pub(super) busy: Duration,
+    /// Between signs of life, while calls are up.
+    pub(super) beat: Duration,
+    /// Between slices of records whose time is over.
+    pub(super) slice: Duration,
 }
 
 /// A change is on the disk within a second: half of it to gather, the rest to write.
@@ -48,7 +55,14 @@ const TIMING: Timing = Timing {
     gather: Duration::from_millis(500),
     retry: Duration::from_millis(1_000),
     busy: Duration::from_millis(500),
+    beat: Duration::from_millis(500),
+    slice: Duration::from_secs(1),
 };
+
+/// How often records whose time is over are looked for.
+const CLEAN: Duration = Duration::from_secs(3_600);
+
+const DAY_MS: u64 = 86_400_000;
 
 /// Attempts to write when the store is closed.
 const LAST_ATTEMPTS: u32 = 2;
@@ -62,8 +76,12 @@ pub struct Loaded {
     pub users: Vec<StoredUser>,
     /// What users have set.
     pub profiles: Vec<StoredProfile>,
+    /// Calls that the switch was interrupted in; their records are written.
+    pub interrupted: Vec<Interrupted>,
     /// Rows that made no sense and were left out.
     pub unreadable: u32,
+    /// The database was damaged: it is there now, and a new one has what could be read of it.
+    pub set_aside: Option<PathBuf>,
 }
 
 /// Counters since the opening.
@@ -107,6 +125,8 @@ struct Inbox {
     submitted: u64,
     /// The thread waits for the first change.
     idle: bool,
+    /// Days that call records are kept; `None`: for ever.
+    keep_days: Option<u32>,
     closing: bool,
 }
 
@@ -128,20 +148,31 @@ pub fn open(directory: &Path) -> Result<(StoreHandle, Loaded), StoreError> {
 pub(super) fn open_with(directory: &Path, timing: Timing) -> Result<(StoreHandle, Loaded), StoreError> {
     let unusable = |source| StoreError::File { path: directory.into(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(unusable)?;
-    let (database, lock, loaded) = runtime.block_on(async {
-        let mut database = Database::open(directory, timing.busy).await?;
+    let (database, run, lock, loaded) = runtime.block_on(async {
+        make_directory(directory)?;
+        // Nobody else has it when a damaged database is set aside.
         let lock = lock(directory)?;
+        let (mut database, set_aside) = spoiled::open(directory, timing.busy, unix_ms()).await?;
         let (bindings, unreadable_bindings) = database.all().await?;
         let (users, unreadable_users) = database.all().await?;
         let (profiles, unreadable_profiles) = database.all().await?;
         let unreadable =
             unreadable_bindings.saturating_add(unreadable_users).saturating_add(unreadable_profiles);
-        Ok::<_, StoreError>((database, lock, Loaded { bindings, users, profiles, unreadable }))
+        let closed = open_calls::close_interrupted(database.connection()).await;
+        let interrupted = closed.map_err(|source| database.refused(source))?;
+        let begun = open_calls::begin(database.connection(), unix_ms()).await;
+        let run = begun.map_err(|source| database.refused(source))?;
+        let loaded = Loaded { bindings, users, profiles, interrupted, unreadable, set_aside };
+        Ok::<_, StoreError>((database, run, lock, loaded))
     })?;
     let shared = Arc::new(Shared::default());
     let writer = Writer {
         identity: *database.identity(),
         database: Some(database),
+        run,
+        calls_are_up: false,
+        clean_at: None,
+        aside: None,
         directory: directory.into(),
         timing,
         intake: Intake { shared: Arc::clone(&shared), ..Intake::default() },
@@ -152,6 +183,11 @@ pub(super) fn open_with(directory: &Path, timing: Timing) -> Result<(StoreHandle
     let thread = std::thread::Builder::new().name("store".into());
     let thread = thread.spawn(move || runtime.block_on(writer.run())).map_err(unusable)?;
     Ok((StoreHandle { shared, thread: Some(thread), _lock: lock }, loaded))
+}
+
+fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    super::database::create_directory(directory)
+        .map_err(|source| StoreError::File { path: directory.into(), source })
 }
 
 fn lock(directory: &Path) -> Result<File, StoreError> {
@@ -181,6 +217,12 @@ impl StoreHandle {
         if first || (before < CROWD && after >= CROWD) {
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Keeps call records for so many days after their end; `None`: for ever. Older ones are removed in small slices.
+    pub fn keep_records_for(&self, days: Option<u32>) {
+        acquire(&self.shared.inbox).keep_days = days;
+        self.shared.wake.notify_one();
     }
 
     /// The next report, if there is one.
@@ -242,6 +284,7 @@ struct Intake {
     pending: Pending,
     /// Changes places with the inbox's, so that neither grows anew each time.
     spare: Vec<StoreOp>,
+    keep_days: Option<u32>,
     closing: bool,
 }
 
@@ -269,6 +312,7 @@ impl Intake {
         let spilled = {
             let mut inbox = acquire(&self.shared.inbox);
             self.closing |= inbox.closing;
+            self.keep_days = inbox.keep_days;
             core::mem::swap(&mut inbox.ops, &mut self.spare);
             core::mem::take(&mut inbox.spilled)
         };
@@ -284,6 +328,14 @@ struct Writer {
     directory: PathBuf,
     /// The file that was last written to.
     identity: Identity,
+    /// The run of the switch, as that file numbers it.
+    run: i64,
+    /// Calls are up, as the last transaction found.
+    calls_are_up: bool,
+    /// When records whose time is over are removed next.
+    clean_at: Option<tokio::time::Instant>,
+    /// Where the damaged database is, before a new one is open.
+    aside: Option<PathBuf>,
     timing: Timing,
     intake: Intake,
     /// The last attempt failed.
@@ -297,21 +349,61 @@ struct Writer {
 impl Writer {
     async fn run(mut self) -> Result<(), StoreError> {
         while !self.intake.closing {
+            let mut is_beat = false;
             if self.intake.pending.is_empty() {
-                self.intake.idle().await;
+                is_beat = self.rest().await;
             }
-            if !self.failing {
+            if !self.failing && !is_beat {
                 self.wait(self.timing.gather).await;
             }
-            if !self.intake.pending.is_empty() && self.write().await.is_err() {
+            let has_work = is_beat || !self.intake.pending.is_empty();
+            if has_work && self.write().await.is_err() {
                 self.wait(self.timing.retry).await;
             }
+            self.clean().await;
         }
         let result = self.write_last().await;
-        if let Some(database) = self.database.take() {
+        if let Some(mut database) = self.database.take() {
+            if result.is_ok() {
+                // Then the next start looks more closely.
+                let _unsaid = open_calls::note_stopped(database.connection(), self.run).await;
+            }
             database.close().await;
         }
         result
+    }
+
+    /// Waits for changes; true when it is time for a sign of life first.
+    async fn rest(&mut self) -> bool {
+        let beats = self.calls_are_up || self.failing;
+        let clean_at = self.clean_at.filter(|_| self.intake.keep_days.is_some());
+        let clean = async {
+            match clean_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => core::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.intake.idle() => false,
+            () = tokio::time::sleep(self.timing.beat), if beats => true,
+            () = clean => false,
+        }
+    }
+
+    /// Removes a slice of the records whose time is over.
+    async fn clean(&mut self) {
+        let Some(days) = self.intake.keep_days else {
+            self.clean_at = None;
+            return;
+        };
+        let now = tokio::time::Instant::now();
+        let Some(database) = self.database.as_mut().filter(|_| self.clean_at.is_none_or(|at| at <= now))
+        else {
+            return;
+        };
+        let before = unix_ms().saturating_sub(u64::from(days).saturating_mul(DAY_MS));
+        let has_more = database.forget_records(before).await.unwrap_or(false);
+        self.clean_at = Some(now + if has_more { self.timing.slice } else { CLEAN });
     }
 
     /// Takes changes up for a time; ends early when the store is closed, or when enough are together to be written.
@@ -332,8 +424,9 @@ impl Writer {
         let mut batch = core::mem::take(&mut self.intake.pending);
         self.intake.pending.refused = core::mem::take(&mut batch.refused);
         let result = {
-            let Writer { database, directory, identity, timing, intake, emptied, .. } = self;
-            let attempt = attempt(database, directory, timing.busy, identity, emptied, &batch);
+            let Writer { database, directory, identity, run, aside, timing, intake, emptied, .. } = self;
+            let attempt =
+                attempt(Attempt { database, directory, run, aside, timing, identity, emptied }, &batch);
             tokio::pin!(attempt);
             loop {
                 tokio::select! {
@@ -343,14 +436,17 @@ impl Writer {
             }
         };
         match result {
-            Ok(()) => self.on_success(batch.len()),
+            Ok(calls_are_up) => {
+                self.calls_are_up = calls_are_up;
+                self.on_success(batch.len());
+            }
             Err(reason) => {
                 let since = core::mem::replace(&mut self.intake.pending, batch);
                 self.intake.pending.absorb_pending(since);
                 self.on_failure(reason);
             }
         }
-        result
+        result.map(drop)
     }
 
     fn on_success(&mut self, written: usize) {
@@ -369,6 +465,12 @@ impl Writer {
     fn on_failure(&mut self, reason: StoreFault) {
         self.database = None;
         self.failing = true;
+        if reason == StoreFault::Corrupt
+            && let Ok(aside) = spoiled::set_aside(&self.directory, unix_ms())
+        {
+            self.aside = Some(aside);
+            self.report(Some(StoreEvent::SetAside), |_| {});
+        }
         let event = (!self.told).then_some(StoreEvent::Failing { reason });
         self.told |= self.report(event, |figures| figures.failures = figures.failures.wrapping_add(1));
     }
@@ -408,25 +510,37 @@ impl Writer {
     }
 }
 
-/// Writes the batch, opening the database anew where the last attempt failed.
-async fn attempt(
-    database: &mut Option<Database>,
-    directory: &Path,
-    busy: Duration,
-    identity: &mut Identity,
-    emptied: &mut bool,
-    batch: &Pending,
-) -> Result<(), StoreFault> {
-    let database = match database {
+/// What an attempt to write needs of the writer.
+struct Attempt<'a> {
+    database: &'a mut Option<Database>,
+    directory: &'a Path,
+    run: &'a mut i64,
+    aside: &'a mut Option<PathBuf>,
+    timing: &'a Timing,
+    identity: &'a mut Identity,
+    emptied: &'a mut bool,
+}
+
+/// Writes the batch, opening the database anew where the last attempt failed; whether calls are up.
+async fn attempt(of: Attempt<'_>, batch: &Pending) -> Result<bool, StoreFault> {
+    let database = match of.database {
         Some(database) => database,
         None => {
-            let opened = Database::open(directory, busy).await.map_err(|error| fault_of(&error))?;
-            *emptied |= opened.identity() != identity;
-            *identity = *opened.identity();
-            database.insert(opened)
+            let opened = Database::open(of.directory, of.timing.busy).await;
+            let mut opened = opened.map_err(|error| fault_of(&error))?;
+            if opened.identity() != of.identity {
+                if let Some(aside) = of.aside.take() {
+                    spoiled::salvage(&mut opened, &aside, of.timing.busy).await;
+                }
+                let begun = open_calls::begin(opened.connection(), unix_ms()).await;
+                *of.run = begun.map_err(|error| StoreFault::of(&error))?;
+                *of.emptied = true;
+                *of.identity = *opened.identity();
+            }
+            of.database.insert(opened)
         }
     };
-    database.write(batch).await
+    database.write(*of.run, unix_ms(), batch).await
 }
 
 fn fault_of(error: &StoreError) -> StoreFault {

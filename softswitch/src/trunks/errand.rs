@@ -8,7 +8,7 @@ use crate::core::environment::Environment;
 use core::mem;
 use serde::{Deserialize, Serialize};
 use sip_stack::registration::Loss;
-use sip_stack::resolve::{self, Destination, Failure, Host, Target, TransportSet};
+use sip_stack::resolve::{self, Failure, Host, Target, TransportSet};
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::{Flow, Transport};
 
@@ -56,18 +56,8 @@ impl<R> Errand<R> {
 pub(super) fn locate(env: &mut Environment, id: LineId, kind: Kind, peer: &Peer) -> bool {
     let ours = env.config.listeners.iter().map(|listener| listener.transport);
     let transports = TransportSet::from_iter(ours).without(Transport::Ws).without(Transport::Wss);
-    let locate = resolve::Input::Locate { id: id.location(kind), destination: destination(peer), transports };
+    let locate = resolve::Input::Locate { id: id.location(kind), destination: peer.first_hop(), transports };
     env.resolver.handle_input(env.now, locate).is_ok()
-}
-
-/// Where requests to a peer go first.
-fn destination(peer: &Peer) -> Destination {
-    match &peer.client.outbound_proxy {
-        None => peer.destination(),
-        Some((host, port)) => {
-            Destination { target: host.clone(), identity: host.clone(), port: *port, ..peer.destination() }
-        }
-    }
 }
 
 /// The flow to a server that was found; `None`: nothing of ours leads there.

@@ -13,6 +13,7 @@ use sip_stack::message::{Message, Writer};
 use sip_stack::registration::Loss;
 use sip_stack::resolve::Target;
 use sip_stack::transaction::TransactionId;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One peer of the configuration.
@@ -60,7 +61,9 @@ impl Line {
         self.is_leaving = true;
         super::errand::abandon(env, id, Kind::Health);
         self.health = None;
-        env.routing.dead.remove(&(self.domain, self.peer.clone()));
+        let key = (self.domain, self.peer.clone());
+        env.routing.dead.remove(&key);
+        env.routing.registered.remove(&key);
         self.with_registering(env, id, |registering, work| registering.want(work, false));
     }
 
@@ -176,9 +179,17 @@ impl Work<'_> {
 
     /// Adds the way by the outbound proxy (RFC 3261 §8.1.2).
     pub(super) fn write_route(&self, writer: &mut Writer) {
-        if let Some((host, port)) = &self.settings.client.outbound_proxy {
-            let proxy = Peer { host: host.clone(), port: *port, ..self.settings.clone() };
-            writer.header_parts(HeaderName::Route, &[b"<sip:", proxy.authority().as_bytes(), b";lr>"]);
+        if let Some(route) = self.settings.route() {
+            writer.header(HeaderName::Route, &route);
+        }
+    }
+
+    /// The server that has our registration: calls come from there.
+    pub(super) fn note_registrar(&mut self, server: Option<IpAddr>) {
+        let (key, registered) = ((self.domain_id, self.peer.into()), &mut self.env.routing.registered);
+        match server {
+            Some(server) => drop(registered.insert(key, server.to_canonical())),
+            None => drop(registered.remove(&key)),
         }
     }
 

@@ -138,17 +138,22 @@ impl Registering {
                     }
                 }
                 Output::Event(Event::Registered { expires_s, .. }) => {
+                    work.note_registrar(flow.map(|flow| flow.peer.ip()));
                     if !mem::replace(&mut self.is_told, true) {
                         work.tell(News::Registered { expires_s });
                     }
                 }
                 Output::Event(Event::Unregistered) => {
+                    work.note_registrar(None);
                     if mem::replace(&mut self.is_told, false) {
                         work.tell(News::Unregistered);
                     }
                 }
                 Output::Event(Event::Failed { failure, retry, .. }) => {
                     self.is_told = false;
+                    if !self.machine.is_registered() {
+                        work.note_registrar(None);
+                    }
                     let retry_s = retry.map(|retry| retry.as_secs());
                     work.tell(News::Failed { failure, retry_s });
                 }

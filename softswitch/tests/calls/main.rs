@@ -10,6 +10,7 @@ mod park;
 mod peers;
 mod plan;
 mod recording;
+mod records;
 mod services;
 mod sessions;
 mod sound;

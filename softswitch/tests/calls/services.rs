@@ -7,7 +7,7 @@ use media::source::{SoundFault, Source};
 use media::tap::{Container, RecordingFault, RecordingFigures, Tapped};
 use media::{AudioFormat, Command, LegId, PayloadRule, Report, RoomId};
 use sip_stack::message::Method;
-use softswitch::core::{Event, Holdings, Input, Output};
+use softswitch::core::{Alarm, Event, Holdings, Input, Output};
 use softswitch::store::StoreOp;
 use std::sync::Arc;
 
@@ -150,7 +150,10 @@ fn a_member_is_recorded_until_it_leaves_and_a_full_disk_ends_no_call() {
     let (call, named) = (stage.call(1), stage.recording(recording));
     let (fault, figures) = (RecordingFault::DiskFull, RecordingFigures::default());
     stage.input(Input::Media(Report::RecordingFailed { recording, fault, figures }));
-    assert_eq!(told_of(&stage), [&Event::RecordingFailed { call, recording: named, fault, figures }]);
+    let alarm = Alarm::Recordings { reason: fault };
+    let told =
+        [&Event::RecordingFailed { call, recording: named, fault, figures }, &Event::AlarmRaised { alarm }];
+    assert_eq!(told_of(&stage), told);
     assert_eq!(stage.switch.holdings().calls, 1, "the call goes on");
     stage.bye();
     stage.close_media();

@@ -115,6 +115,75 @@ fn domain_user_and_outbound_proxy_are_those_of_the_file() {
 }
 
 #[test]
+fn a_peer_that_asks_who_calls_is_told_and_called_in_the_name_of_the_account() {
+    let lines = "username = \"49301234\"\npassword = \"geheim\"\nfrom_user = \"main\"\nfrom_domain = \"ims.example\"\n\
+                 outbound_proxy = \"198.51.100.77\"";
+    let mut world = World::new(&file(lines));
+    world.dial("8123");
+    let first = sent(&world, PROXY, Method::Invite).expect("the peer is called, by the proxy");
+    assert_eq!(first.request_uri(), b"sip:8123@198.51.100.9:5060");
+    assert_eq!(text(&first, HeaderName::Route), "<sip:198.51.100.77;lr>");
+    assert!(
+        text(&first, HeaderName::From).starts_with("<sip:main@ims.example>"),
+        "{}",
+        text(&first, HeaderName::From)
+    );
+    answer(
+        &mut world,
+        PROXY,
+        &first,
+        "407 Proxy Authentication Required",
+        &format!("Proxy-Authenticate: {}\r\n", challenge()),
+    );
+    let second = sent(&world, PROXY, Method::Invite).expect("again, with credentials");
+    let shown = text(&second, HeaderName::ProxyAuthorization);
+    let shown = Credentials::parse(shown.as_bytes()).expect("credentials");
+    let secret = Ha1::compute(&[Algorithm::Md5], b"49301234", b"carrier.example", b"geheim");
+    assert!(shown.verify(QopOffer::Auth, b"INVITE", second.body(), &secret).is_ok(), "they are right");
+    world.reply(PROXY, &second, "200 OK", "");
+    assert_eq!(world.sent_to(PHONE).last().map(code), Some(200), "the caller has its answer");
+}
+
+#[test]
+fn a_peer_that_refuses_the_account_is_not_asked_for_ever() {
+    let mut world = World::new(&file("username = \"49301234\"\npassword = \"geheim\""));
+    world.dial("8123");
+    for turn in 0..5 {
+        let Some(invite) = sent(&world, CARRIER, Method::Invite) else {
+            assert!(turn > 1, "it was told once at least");
+            assert_eq!(
+                world.sent_to(PHONE).last().map(code),
+                Some(500),
+                "and no challenge reaches the caller"
+            );
+            return;
+        };
+        answer(
+            &mut world,
+            CARRIER,
+            &invite,
+            "401 Unauthorized",
+            &format!("WWW-Authenticate: {}\r\n", challenge()),
+        );
+    }
+    panic!("again and again");
+}
+
+#[test]
+fn who_has_our_registration_calls_without_credentials_and_nobody_else() {
+    let mut world = World::new(&file(ACCOUNT));
+    let first = sent(&world, CARRIER, Method::Register).expect("it registers");
+    let uri = "sip:1001@192.0.2.1";
+    world.feed_request(CARRIER, "INVITE", uri, "", "", "");
+    assert_eq!(world.sent_to(CARRIER).last().map(code), Some(401), "it has none yet");
+    register(&mut world, &first);
+    world.feed_request(CARRIER, "INVITE", uri, "", "", "");
+    assert_eq!(world.sent_to(CARRIER).last().map(code), Some(480), "nobody is there, but it may call");
+    world.feed_request("198.51.100.8:5060", "INVITE", uri, "", "", "");
+    assert_eq!(world.sent_to("198.51.100.8:5060").last().map(code), Some(401));
+}
+
+#[test]
 fn a_wrong_password_is_told_and_not_tried_again() {
     let mut world = World::new(&file(ACCOUNT));
     let first = sent(&world, CARRIER, Method::Register).expect("it registers");

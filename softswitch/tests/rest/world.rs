@@ -129,6 +129,8 @@ pub(crate) struct World {
     recording: Vec<(RoomId, RecordingId)>,
     recorded: Vec<RecordingId>,
     stored: BTreeSet<BindingKey>,
+    /// Calls that the store has as open.
+    kept: BTreeSet<u64>,
     /// Calls that have begun, calls that have ended, and records.
     calls: [usize; 3],
     overloaded: bool,
@@ -158,6 +160,7 @@ impl World {
             recording: Vec::new(),
             recorded: Vec::new(),
             stored: BTreeSet::new(),
+            kept: BTreeSet::new(),
             calls: [0; 3],
             overloaded: false,
             known: BTreeSet::new(),
@@ -428,7 +431,14 @@ impl World {
                 Output::Media(command) => self.mix(command),
                 Output::Store(StoreOp::PutBinding(binding)) => drop(self.stored.insert(binding.key)),
                 Output::Store(StoreOp::RemoveBinding(key)) => drop(self.stored.remove(&key)),
-                Output::Store(StoreOp::PutCallRecord(_)) => self.calls[2] += 1,
+                // One that was refused at once has never begun.
+                Output::Store(StoreOp::PutCallRecord(record)) if record.number == 0 => {}
+                Output::Store(StoreOp::PutCallRecord(record)) => {
+                    self.calls[2] += 1;
+                    self.kept.remove(&record.number);
+                }
+                Output::Store(StoreOp::PutOpenCall(call)) => drop(self.kept.insert(call.record.number)),
+                Output::Store(StoreOp::ForgetInterrupted { .. }) => {}
                 Output::Store(StoreOp::PutUser(_) | StoreOp::PutProfile(_) | StoreOp::RemoveUser { .. }) => {
                     panic!("seed {}: nobody makes users here", self.seed)
                 }
@@ -481,6 +491,7 @@ impl World {
         }
         let held = self.switch.holdings();
         assert_eq!(held, Holdings::default(), "seed {}", self.seed);
+        assert!(self.kept.is_empty(), "seed {}: {:?}", self.seed, self.kept);
         assert!(self.switch.is_idle() && self.stored.is_empty(), "seed {}: {:?}", self.seed, self.stored);
         let [started, ended, records] = self.calls;
         assert_eq!((started, records), (ended, ended), "seed {}: every call ends, with a record", self.seed);

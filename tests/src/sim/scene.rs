@@ -134,6 +134,6 @@ pub fn assert_all_over(world: &mut World) {
         .iter()
         .filter(|event| matches!(event, softswitch::core::Event::CallEnded { .. }))
         .count();
-    assert_eq!(ended, world.database.records.len(), "one record for each call\n{}", world.trace.story());
+    assert_eq!(ended, world.database.of_begun(), "one record for each call\n{}", world.trace.story());
     assert!(started <= ended, "a call that began has not ended\n{}", world.trace.story());
 }

@@ -95,7 +95,8 @@ fn inside(world: &World) -> Inside {
     Inside {
         calls: world.switch.calls(),
         left: held.transactions + held.dialogs + held.locations + held.rooms + open,
-        records: world.events.iter().filter(started).count().min(world.database.records.len()),
+        records: world.events.iter().filter(started).count().min(world.database.of_begun()),
+        missed: world.database.records.iter().filter(|record| record.missed).count(),
         record: world.database.records.last().map(|record| Record {
             status: record.status,
             ended_by: match record.ended_by {

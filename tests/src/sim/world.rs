@@ -218,6 +218,8 @@ impl World {
         self.feed(Input::Profiles(profiles));
         let bindings = self.database.bindings.values().cloned().collect();
         self.feed(Input::Restored(bindings));
+        let interrupted = self.database.restart();
+        self.feed(Input::Interrupted(interrupted));
     }
 
     /// Begins the scenario log of the switch, as `softswitch run` keeps it.
