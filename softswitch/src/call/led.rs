@@ -99,7 +99,8 @@ impl Calls {
         }
         let number = &named.user;
         let unix_ms = env.unix_ms(env.now);
-        let question = Question { id, domain, features: &config.features, caller, number, unix_ms, diverted };
+        let (features, now) = (&config.features, env.now);
+        let question = Question { id, domain, features, caller, number, unix_ms, now, diverted };
         let mut present = Present { env, calls: self, domain: id, lots: 0 };
         let decision = decide(question, &env.routing, &mut present, None).map_err(Refused::by_plan)?;
         let destination = match decision.plan {
