@@ -106,8 +106,7 @@ impl Call {
 
     /// One of several has answered: the call is counted no more over the peers of the others.
     pub(super) fn uncount_others(&mut self, env: &mut Environment, target: usize) {
-        let is_other = |because: Because| matches!(because, Because::Target(other) if other != target);
-        self.uncount_if(env, |count| is_other(count.because));
+        self.uncount_if(env, |count| matches!(count.because, Because::Target(other) if other != target));
     }
 
     /// Who has sent its partner away is called back: only the partner counts.
@@ -137,7 +136,8 @@ impl Call {
     /// What is counted because of a party that leaves for another call.
     fn take_counts(&mut self, side: Side) -> Vec<Count> {
         let is_outside = side == Side::Callee && self.leg_mut(side).is_some_and(|leg| leg.is_peer);
-        let goes = |count: &Count| count.because.is_of(side) || is_outside && count.because == Because::Made;
+        let goes =
+            |count: &Count| count.because.is_of(side) || (is_outside && count.because == Because::Made);
         let (gone, left) = core::mem::take(&mut self.counted).into_iter().partition(goes);
         self.counted = left;
         gone
