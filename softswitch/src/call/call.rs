@@ -1,6 +1,7 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
 use super::bridge::Bridge;
+use super::counting::Count;
 use super::keys::Keys;
 use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
@@ -196,7 +197,7 @@ pub struct Call {
     /// The user who calls, or the number of who calls from a peer (`caller_leg.is_peer`).
     pub(super) caller: Box<str>,
     /// Whose calls it is counted under.
-    pub(super) counted: Vec<Counted>,
+    pub(super) counted: Vec<Count>,
     /// The caller does not want to be known (RFC 3323).
     pub(super) anonymous: bool,
     /// Nor does the callee: it called somebody so, and was transferred.

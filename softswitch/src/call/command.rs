@@ -190,7 +190,7 @@ impl Calls {
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let news = News::silent(env, call);
-        let wanted = Ok((number, led.destination));
+        let wanted = Ok((number, led));
         let new = self.call_for(env, Some(registrar), (id, side), (&request, transaction), wanted, news);
         new.ok_or(Refused::TooMany)
     }

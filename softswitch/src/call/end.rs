@@ -157,8 +157,8 @@ impl Call {
             self.ending = Some(ending);
             self.note_end(env, ending);
             // Its media take a moment longer, for which nobody is to wait who calls again.
-            for counted in core::mem::take(&mut self.counted) {
-                env.routing.usage.end(&counted);
+            for count in core::mem::take(&mut self.counted) {
+                env.routing.usage.end(&count.who);
             }
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {

@@ -1,8 +1,9 @@
 //! Where a call leads: the question that [`crate::routing`] is asked, and what its answer is to a call. And who calls, as far as the
 //! configuration knows.
 
-use super::call::{CallId, Destination};
+use super::call::{CallId, Destination, Side};
 use super::calls::Calls;
+use super::counting::{Because, Count};
 use super::seats::subject_key;
 use super::serve::Served;
 use super::setup::Refused;
@@ -19,7 +20,6 @@ use crate::store::{StoreOp, StoredProfile};
 use bytes::Bytes;
 use sip_stack::endpoint::Request;
 use sip_stack::message::{Message, Status, Uri, quoted};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Where a call leads.
@@ -28,11 +28,13 @@ pub(super) struct Led {
     pub(super) is_anonymous: bool,
     /// No limit holds.
     is_emergency: bool,
+    /// What the caller sets by it, once it has been counted.
+    pub(super) setting: Option<Setting>,
 }
 
 impl Led {
     pub(super) const fn to(destination: Destination) -> Led {
-        Led { destination, is_anonymous: false, is_emergency: false }
+        Led { destination, is_anonymous: false, is_emergency: false, setting: None }
     }
 }
 
@@ -99,13 +101,15 @@ impl Calls {
         }
         let number = &named.user;
         let unix_ms = env.unix_ms(env.now);
-        let question = Question { id, domain, features: &config.features, caller, number, unix_ms, diverted };
+        let (features, now) = (&config.features, env.now);
+        let question = Question { id, domain, features, caller, number, unix_ms, now, diverted };
         let mut present = Present { env, calls: self, domain: id, lots: 0 };
         let decision = decide(question, &env.routing, &mut present, None).map_err(Refused::by_plan)?;
         let destination = match decision.plan {
             Plan::Setting(setting) => {
                 let Caller::User(user) = caller else { return Err(not_registered()) };
-                return Ok(Led::to(confirm(env, id, user, setting, number)));
+                let destination = confirm(env, id, user, &setting, number);
+                return Ok(Led { setting: Some(setting), ..Led::to(destination) });
             }
             Plan::Stages(stages) => Destination::of_stages(env, registrar, id, stages, number, None),
         };
@@ -114,7 +118,7 @@ impl Calls {
         }
         let (is_anonymous, is_emergency) = (decision.is_anonymous, decision.is_emergency);
         let destination = destination.ok_or(not_registered())?;
-        Ok(Led { destination, is_anonymous, is_emergency })
+        Ok(Led { destination, is_anonymous, is_emergency, setting: None })
     }
 }
 
@@ -151,6 +155,13 @@ pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Sett
     env.event(Event::SettingChanged { domain, user: user.into(), setting });
 }
 
+/// Does what a caller has dialled a code for.
+pub(super) fn carry_out(env: &mut Environment, id: DomainId, caller: Caller<'_>, setting: Option<Setting>) {
+    if let (Some(setting), Caller::User(user)) = (setting, caller) {
+        set(env, id, user, setting);
+    }
+}
+
 /// The store has nothing: it is given every setting.
 pub(crate) fn keep_all(env: &mut Environment) {
     let of = |(id, user, profile): (DomainId, &str, &crate::routing::Profile)| {
@@ -174,7 +185,8 @@ impl Calls {
         let domain = config.domains.get(&id).ok_or(routing::Refusal::UnknownNumber)?;
         let (caller, unix_ms) = (Caller::User(user), env.unix_ms(env.now));
         let features = &config.features;
-        let question = Question { id, domain, features, caller, number: b"", unix_ms, diverted: 0 };
+        let now = env.now;
+        let question = Question { id, domain, features, caller, number: b"", unix_ms, now, diverted: 0 };
         let mut present = Present { env, calls: self, domain: id, lots: 0 };
         may_set(question, &env.routing, &mut present, &setting)?;
         set(env, id, user, setting);
@@ -182,12 +194,12 @@ impl Calls {
     }
 }
 
-/// Changes a setting by code: the caller hears what it has set.
-fn confirm(env: &mut Environment, id: DomainId, user: &str, setting: Setting, number: &Bytes) -> Destination {
+/// What a caller hears who changes a setting by code.
+fn confirm(env: &Environment, id: DomainId, user: &str, setting: &Setting, number: &Bytes) -> Destination {
     let language = language(env, id, user);
     let languages = [&*language, &*env.config.prompts.language, "en"];
     let prompt = |prompt: &str| languages.into_iter().find_map(|language| env.library.file(language, prompt));
-    let said: Option<Vec<Arc<str>>> = match &setting {
+    let said: Option<Vec<Arc<str>>> = match setting {
         Setting::DoNotDisturb(true) => prompt("feature/dnd-on").map(|file| vec![file]),
         Setting::DoNotDisturb(false) => prompt("feature/dnd-off").map(|file| vec![file]),
         Setting::ForwardNone | Setting::Forward { forward: None, .. } => {
@@ -214,7 +226,6 @@ fn confirm(env: &mut Environment, id: DomainId, user: &str, setting: Setting, nu
         // Without prompts it is a tone, and the caller hangs up.
         None => Service::Milliwatt,
     };
-    set(env, id, user, setting);
     Destination { service: Some(Served::new(service)), ..Destination::nobody(number) }
 }
 
@@ -224,21 +235,24 @@ pub(super) fn count(
     id: DomainId,
     caller: Caller<'_>,
     led: &Led,
-) -> Result<SmallVec<[Counted; 1]>, Refused> {
-    let Some(domain) = env.config.domains.get(&id) else { return Ok(SmallVec::new()) };
-    let limits: Option<(&CallLimits, Counted)> = match caller {
+) -> Result<Option<Count>, Refused> {
+    let Some(domain) = env.config.domains.get(&id) else { return Ok(None) };
+    let limits: Option<(&CallLimits, Count)> = match caller {
         Caller::User(user) => {
             let known = domain.users.get(user).filter(|user| user.numbers.limits.counts());
-            known.map(|known| (&known.numbers.limits, Counted::User(id, user.into())))
+            let count = || Count { who: Counted::User(id, user.into()), because: Because::Made };
+            known.map(|known| (&known.numbers.limits, count()))
         }
         Caller::Peer { id: peer, .. } => {
             let known = domain.peers.get(peer).filter(|peer| peer.numbers.limits.counts());
-            known.map(|known| (&known.numbers.limits, Counted::Peer(id, peer.into())))
+            let because = Because::Party(Side::Caller);
+            let count = || Count { who: Counted::Peer(id, peer.into()), because };
+            known.map(|known| (&known.numbers.limits, count()))
         }
     };
-    let Some((limits, who)) = limits.filter(|_| !led.is_emergency) else { return Ok(SmallVec::new()) };
-    match env.routing.usage.begin(&who, limits, env.now) {
-        Ok(()) => Ok(SmallVec::from_iter([who])),
+    let Some((limits, count)) = limits.filter(|_| !led.is_emergency) else { return Ok(None) };
+    match env.routing.usage.begin(&count.who, limits, env.now) {
+        Ok(()) => Ok(Some(count)),
         Err(too_many) => {
             let (event, words) = match too_many {
                 TooMany::AtOnce => (Refusal::TooManyCalls, "too many calls at once"),

@@ -9,6 +9,7 @@ mod call;
 mod calls;
 mod codes;
 mod command;
+mod counting;
 mod digits;
 mod early;
 mod end;

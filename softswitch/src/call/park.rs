@@ -10,7 +10,7 @@
 
 use super::call::{Call, CallId, Destination, Phase, Side};
 use super::calls::Calls;
-use super::led::phones;
+use super::led::{Led, phones};
 use super::serve::Served;
 use super::speech::About;
 use super::takeover::Replaced;
@@ -165,7 +165,7 @@ impl Calls {
         let number = Bytes::from(slot.to_string());
         let destination = Destination::parking(Served::new(music(env)), &number);
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
-        let wanted = Ok((number, destination));
+        let wanted = Ok((number, Led::to(destination)));
         let new = self.call_for(env, None, (id, side), (&request, transaction), wanted, news);
         let waits = |call: &Call| matches!(call.phase, Phase::Served);
         let Some(new) = new.filter(|new| self.table.get(*new).is_some_and(waits)) else { return };

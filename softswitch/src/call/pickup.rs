@@ -76,6 +76,7 @@ impl Calls {
         let (number, ptime_ms) =
             (call.number, leg.session.remote.as_ref().and_then(|remote| remote.ptime_ms));
         self.adopted.insert(media.id, (from, Side::Callee));
+        self.move_counts(env, (id, Side::Caller), (from, Side::Callee));
         let into_record = self.record_id(from);
         if let Some(call) = self.table.get_mut(id) {
             call.note_transferred(env, into_record);

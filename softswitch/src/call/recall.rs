@@ -27,6 +27,7 @@ impl Call {
     /// The phone rings, or a port for it is asked for.
     pub(super) fn recall(&mut self, env: &mut Environment, phone: Destination) {
         self.abandon_location(env);
+        self.uncount_but_caller(env);
         self.destination = phone;
         self.callee = self.destination.user.clone();
         if self.media(Side::Callee).port != 0 {

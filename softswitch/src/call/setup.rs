@@ -4,7 +4,7 @@ use super::bridge::Bridge;
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side};
 use super::calls::Calls;
 use super::digits::takes_info;
-use super::led::{Led, Party, count, party};
+use super::led::{Led, Party, carry_out, count, party};
 use super::packages;
 use super::record::{RefusedCall, write_refused};
 use super::recording::Recorded;
@@ -133,7 +133,7 @@ impl Calls {
             Ok(prepared) => prepared,
             Err(refused) => return refuse(env, &request, (domain, caller), callee, &refused),
         };
-        let Led { mut destination, is_anonymous, .. } = led;
+        let Led { mut destination, is_anonymous, setting, .. } = led;
         let number = callee.clone();
         let can_be_missed = !destination.is_served() && destination.peer.is_none();
         let service = destination.service.take_if(|_| !destination.enters);
@@ -142,8 +142,9 @@ impl Calls {
             Caller::Peer { .. } => Recorded::as_wanted(destination.record),
         };
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else {
-            return counted.iter().for_each(|counted| env.routing.usage.end(counted));
+            return counted.iter().for_each(|count| env.routing.usage.end(&count.who));
         };
+        carry_out(env, domain, caller, setting);
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {

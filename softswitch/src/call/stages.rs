@@ -41,7 +41,7 @@ pub(super) struct Member {
     /// What the caller shows to it.
     pub(super) caller_id: Option<Box<str>>,
     /// The limits of its peer, under which the call is counted while it rings or talks there.
-    counted: Option<Box<(Counted, config::CallLimits)>>,
+    pub(super) counted: Option<Box<(Counted, config::CallLimits)>>,
     /// It begins to ring so much later.
     pub(super) delay_s: u32,
     /// It stops earlier than the others.
@@ -68,7 +68,7 @@ struct Next {
 /// A user who has sent the call on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Diverted {
-    user: Box<str>,
+    pub(super) user: Box<str>,
     why: Why,
 }
 
@@ -272,7 +272,7 @@ impl Call {
             later.early = ring.take_early().or(later.early);
         }
         self.chronicle.pass_on(env.unix_ms(env.now));
-        self.uncount_peers(env, None);
+        self.uncount_stage(env);
         let was_diverted = self.destination.diverted.len();
         self.destination = Destination { later: Some(later), ..next };
         if self.destination.diverted.len() > was_diverted {
@@ -294,8 +294,10 @@ impl Call {
 
     /// Who is the destination now is called.
     pub(super) fn begin_stage(&mut self, env: &mut Environment) {
-        if let Err(status) = self.count_peer(env) {
+        if let Err(status) = self.count_stage(env) {
             if !self.next_stage(env, status) {
+                // It waits for no ports.
+                self.phase = Phase::Locating;
                 self.refuse_caller(env, Status::BUSY_HERE, crate::store::EndedBy::Switch);
             }
             return;
@@ -327,43 +329,6 @@ impl Call {
         self.reserve(env);
     }
 
-    /// Counts the call over the peer of this stage; 503 where the peer has enough.
-    fn count_peer(&mut self, env: &mut Environment) -> Result<(), Status> {
-        let Some(counted) = &self.destination.counted else { return Ok(()) };
-        let (who, limits) = &**counted;
-        if env.routing.usage.begin(who, limits, env.now).is_err() {
-            return Err(Status::SERVICE_UNAVAILABLE);
-        }
-        self.counted.push(who.clone());
-        Ok(())
-    }
-
-    /// Counts the call over the peer of one of several; whether it may ring there.
-    pub(super) fn count_member(&mut self, env: &mut Environment, target: usize) -> bool {
-        let Some(counted) = self.member(target).and_then(|member| member.counted.as_deref()) else {
-            return true;
-        };
-        let (who, limits) = counted;
-        let may = env.routing.usage.begin(who, limits, env.now).is_ok();
-        let who = who.clone();
-        if may {
-            self.counted.push(who);
-        }
-        may
-    }
-
-    /// The call is counted no more over the peers of this stage, but for the target that has answered.
-    fn uncount_peers(&mut self, env: &mut Environment, but: Option<usize>) {
-        let members = self.destination.targets.iter().enumerate().filter(|(place, _)| Some(*place) != but);
-        let members = members.filter_map(|(_, target)| target.member.as_ref()?.counted.as_deref());
-        let own = self.destination.counted.as_deref();
-        for (who, _) in members.chain(own) {
-            if let Some(place) = self.counted.iter().position(|counted| counted == who) {
-                env.routing.usage.end(&self.counted.swap_remove(place));
-            }
-        }
-    }
-
     /// When a target stops to ring before the others do.
     pub(super) fn stops_at(&self, now: Time, target: usize) -> Option<Time> {
         let ring_s = self.member(target)?.ring_s?;
@@ -385,7 +350,7 @@ impl Call {
     pub(super) fn settle_on(&mut self, env: &mut Environment, target: usize) {
         let member = self.destination.targets.get(target).and_then(|target| target.member.clone());
         let Some(member) = member else { return };
-        self.uncount_peers(env, Some(target));
+        self.uncount_others(env, target);
         self.destination.user = member.user.clone();
         self.destination.latching = member.latching.clone();
         self.destination.dtmf = member.dtmf;

@@ -229,6 +229,7 @@ impl Calls {
         let Some(call) = self.table.get_mut(into) else { return false };
         let number = call.number;
         call.seat(env, seat, party);
+        self.move_counts(env, (from, side), (into, seat));
         let into_record = self.record_id(into);
         self.adopted.insert(leg, (into, seat));
         if let Some(call) = self.table.get_mut(from) {
@@ -280,6 +281,7 @@ impl Calls {
         }
         if let Some(call) = self.table.get_mut(id) {
             call.recorded.want_too(wanted);
+            call.uncount_earlier(env);
         }
         let answer = self.table.get_mut(id).and_then(|call| call.answer_replacing(env));
         self.leave_behind(env, from, staying, true);

@@ -11,7 +11,8 @@
 
 use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
 use super::calls::{Calls, answer};
-use super::led::phones;
+use super::counting::Count;
+use super::led::{Led, carry_out, count, phones};
 use super::reason;
 use super::recall::Recalling;
 use super::setup;
@@ -398,7 +399,7 @@ impl Calls {
         registrar: &Registrar,
         (id, side): (CallId, Side),
         target: &ReferTo<'_>,
-    ) -> Result<(Bytes, Destination), Status> {
+    ) -> Result<(Bytes, Led), Status> {
         let call = self.table.get(id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
         let uri = target.request_uri();
         let dialled = Uri::parse(&uri).ok();
@@ -412,13 +413,13 @@ impl Calls {
             let host = self.named_host(env, call.domain, user, &named)?;
             // Nobody joins the call that it is in.
             let host = Some(host).filter(|host| *host != id).ok_or(Status::CALL_DOES_NOT_EXIST)?;
-            return Ok((number.clone(), Destination::joining(host, &number)));
+            return Ok((number.clone(), Led::to(Destination::joining(host, &number))));
         }
         let user = call.party(side).ok_or(Status::CALL_DOES_NOT_EXIST)?.user;
         let caller = Caller::User(core::str::from_utf8(&user).map_err(|_| Status::FORBIDDEN)?);
         let (domain, invite) = (call.domain, call.invite());
         let led = self.lead(env, registrar, domain, caller, invite, dialled.as_ref());
-        led.map(|led| (number, led.destination)).map_err(|refused| refused.status)
+        led.map(|led| (number, led)).map_err(|refused| refused.status)
     }
 
     /// A blind transfer: somebody is called in the name of the phone's partner. The call that is made, if one is.
@@ -428,7 +429,7 @@ impl Calls {
         registrar: Option<&Registrar>,
         (id, side): (CallId, Side),
         (request, transaction): (&Request, TransactionId),
-        destination: Result<(Bytes, Destination), Status>,
+        wanted: Result<(Bytes, Led), Status>,
         mut news: News,
     ) -> Option<CallId> {
         if self.table.len() >= env.config.limits.calls as usize {
@@ -438,13 +439,20 @@ impl Calls {
         let call = self.table.get(id)?;
         let domain = call.domain;
         let (party, phone) = (call.party(side.other())?, call.party(side)?);
-        let (number, destination) = match destination {
-            Ok(destination) => destination,
+        let counted = wanted.and_then(|(number, led)| {
+            let counted = count_sender(env, domain, &phone, &led)?;
+            Ok((number, led, counted))
+        });
+        let (number, led, counted) = match counted {
+            Ok(counted) => counted,
             Err(status) => {
                 news.tell(env, status);
                 return None;
             }
         };
+        if let Ok(user) = core::str::from_utf8(&phone.user) {
+            carry_out(env, domain, Caller::User(user), led.setting);
+        }
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
         let referred = Referred::of(env, registrar, (domain, &phone), holder, news);
@@ -455,9 +463,12 @@ impl Calls {
             language,
             party,
             (request, transaction),
-            (number, destination),
+            (number, led.destination),
             (referred, &phone),
         );
+        if let Some(call) = self.table.get_mut(new) {
+            call.counted.extend(counted);
+        }
         if let Some(call) = self.table.get_mut(id) {
             call.referring = Some((new, side));
         }
@@ -638,6 +649,7 @@ impl Calls {
         }
         let understood =
             if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
+        call.uncount_maker(env);
         call.note_answer(env);
         let status = if understood { Status::OK } else { Status::NOT_ACCEPTABLE_HERE };
         if let Some(mut referred) = call.referred.take() {
@@ -665,6 +677,20 @@ impl Calls {
         self.remember_byes(bye);
         self.settle(env, Some(id));
     }
+}
+
+/// Counts a call that a phone sends its partner to under its user, but for what the switch does itself.
+fn count_sender(
+    env: &mut Environment,
+    domain: crate::config::DomainId,
+    phone: &Party,
+    led: &Led,
+) -> Result<Option<Count>, Status> {
+    let user = core::str::from_utf8(&phone.user).ok();
+    let Some(user) = user.filter(|_| !phone.leg.is_peer && !led.destination.is_served()) else {
+        return Ok(None);
+    };
+    count(env, domain, Caller::User(user), led).map_err(|refused| refused.status)
 }
 
 /// §2.4.2: 202, whatever will come of it.

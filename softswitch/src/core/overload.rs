@@ -2,10 +2,11 @@
 //! long whoever is refused shall wait.
 //!
 //! A refusal comes before digest verification and keeps no state. What belongs to calls that are up, and phones that
-//! refresh a binding they have, always pass; that they are who they say is verified afterwards.
+//! refresh a binding they have, always pass; that they are who they say is verified afterwards. So do calls to numbers of emergency, as long
+//! as there is room for their transactions.
 //!
 //! Limits of single users are not here: they answer 403, never 503 (`subscriptions`). Left out on purpose: limits of calls of
-//! single users or trunks; emergency calls, which the switch does not know yet.
+//! single users or trunks.
 
 use super::environment::{Environment, sign_response};
 use super::switch::Switch;
@@ -124,9 +125,11 @@ impl Switch {
     pub(super) fn is_refused(&mut self, request: &Request) -> bool {
         let cause = self.full_table(request);
         let may_refuse = cause.is_some() || self.env.overload.intake.is_limiting();
+        let no_transaction = matches!(cause, Some(OverloadCause::Transactions));
         let work = match request.dialog {
             Some(_) => Work::Established,
             None if !is_new_work(request) || (may_refuse && self.is_refresh(request)) => Work::Established,
+            None if may_refuse && !no_transaction && self.is_emergency(request) => Work::Established,
             // While nobody is asked to reduce anything it makes no difference.
             None if self.env.overload.intake.loss() > 0 && self.obeys(request) => Work::Reduced,
             None => Work::New,
@@ -165,6 +168,16 @@ impl Switch {
     fn obeys(&mut self, request: &Request) -> bool {
         self.env.endpoint.upstream().is_neighbour(request.flow.peer.ip())
             && request.message.via().is_ok_and(|via| via.announces_loss_control())
+    }
+
+    /// Whether an INVITE is for a number of emergency.
+    fn is_emergency(&self, request: &Request) -> bool {
+        let Ok(uri) = request.message.uri() else { return false };
+        let domain = self.env.config.domain_of_host(uri.host).and_then(|id| self.env.domain(id));
+        let (Some(domain), Some(number)) = (domain, uri.user_unescaped()) else { return false };
+        let numbers = &domain.numbering.emergency.numbers;
+        request.message.method() == Some(Method::Invite)
+            && numbers.iter().any(|known| known.as_bytes() == &number[..])
     }
 
     /// Whether a REGISTER is about a binding that there is: the same Call-ID, or one of its contacts.

@@ -16,6 +16,7 @@ use super::profile::Dialled;
 use super::state::State;
 use super::trunks;
 use crate::config::{Domain, DomainId, Features, Route, RouteTo, Trunks};
+use sip_stack::Time;
 use smallvec::{SmallVec, smallvec};
 
 /// How deep numbers may lead to numbers.
@@ -43,6 +44,8 @@ pub(crate) struct Question<'a> {
     pub(crate) number: &'a [u8],
     /// The time of day.
     pub(crate) unix_ms: u64,
+    /// The time by which calls are counted.
+    pub(crate) now: Time,
     /// How often others have sent the call on before it came.
     pub(crate) diverted: usize,
 }
@@ -190,7 +193,7 @@ impl<'a> Decider<'a, '_> {
         let numbering = &domain.numbering;
         if matches!(acting, Caller::User(_))
             && numbering.emergency.numbers.iter().any(|known| known.as_bytes() == number)
-            && let Some(last) = self.emergency(number, after)
+            && let Some(last) = self.emergency(number, after, diversions)
         {
             return Ok(last);
         }
@@ -337,14 +340,15 @@ impl<'a> Decider<'a, '_> {
         diversions: &[Diversion<'a>],
     ) -> Result<Last, Refused> {
         let outside = self.outside(route, peers, number, acting)?;
-        self.ring_outside(outside, after, diversions)
+        self.ring_outside(outside, after, Outcomes::OFFLINE, diversions)
     }
 
-    /// One peer after the other, as long as none of them can be reached.
+    /// One peer after the other, as long as each comes to one of these ends.
     pub(super) fn ring_outside(
         &mut self,
         outside: SmallVec<[Outside<'a>; 1]>,
         after: Option<After>,
+        on: Outcomes,
         diversions: &[Diversion<'a>],
     ) -> Result<Last, Refused> {
         let (mut after, mut last) = (after, None);
@@ -355,20 +359,29 @@ impl<'a> Decider<'a, '_> {
             let diversions = diversions.to_vec();
             let stage =
                 self.push(Stage { after, targets, service: None, ring_s: PEER_RING_S, diversions })?;
-            after = Some(After { stage, on: Outcomes::OFFLINE });
+            after = Some(After { stage, on });
             last = Some(stage);
         }
         last.ok_or(Refused::Nobody)
     }
 
     /// A number that nothing may block. `None`: the domain has no peer, and nobody to call.
-    fn emergency(&mut self, number: &[u8], after: Option<After>) -> Option<Last> {
-        let peers = trunks::for_emergency(self.question.domain, number);
+    fn emergency(
+        &mut self,
+        number: &[u8],
+        after: Option<After>,
+        diversions: &[Diversion<'a>],
+    ) -> Option<Last> {
+        let mut peers = trunks::for_emergency(self.question.domain, number);
+        // Who does not answer is asked as well, at last.
+        let (id, state) = (self.question.id, self.state);
+        peers.sort_by_key(|(peer, _)| state.dead.contains(&(id, Box::<str>::from(*peer))));
         if peers.is_empty() {
             return None;
         }
         self.note(|| "a number of emergency: no limit, schedule or setting holds".into());
-        self.is_emergency = true;
+        // Where others ring as well, or have sent the call on, it is not what the caller has dialled.
+        self.is_emergency = after.is_none() && diversions.is_empty() && self.stages.is_empty();
         let caller_id = trunks::caller_id(self.question.domain, self.question.caller, None);
         let outside = peers.into_iter().map(|(id, peer)| Outside {
             id,
@@ -378,7 +391,7 @@ impl<'a> Decider<'a, '_> {
             record: None,
             is_emergency: true,
         });
-        self.ring_outside(outside.collect(), after, &[]).ok()
+        self.ring_outside(outside.collect(), after, Outcomes::ALL, &[]).ok()
     }
 
     fn ring_group(

@@ -9,6 +9,7 @@ use super::profile::Setting;
 use super::state::State;
 use crate::config::{Config, DomainId};
 use crate::store::StoredProfile;
+use sip_stack::Time;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,7 @@ pub fn explain(config: &Config, profiles: Vec<StoredProfile>, asked: Asked<'_>) 
         caller,
         number: asked.number.as_bytes(),
         unix_ms: asked.unix_ms,
+        now: Time::default(),
         diverted: 0,
     };
     let mut trace = Trace::default();

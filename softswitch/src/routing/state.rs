@@ -43,11 +43,11 @@ impl State {
 
     /// A call of a user is over, which matters if it is in a group that asks for it.
     pub(crate) fn note_idle(&mut self, config: &Config, domain: DomainId, user: &str, now: Time) {
-        let groups = config.domains.get(&domain).map(|domain| &domain.numbering.groups);
-        let matters = groups.is_some_and(|groups| {
-            groups.values().any(|group| {
+        let matters = config.domains.get(&domain).is_some_and(|domain| {
+            let is_it = |number: &str| domain.user_of(number.as_bytes()).is_some_and(|(id, _)| *id == *user);
+            domain.numbering.groups.values().any(|group| {
                 group.strategy == Strategy::LongestIdle
-                    && group.members.iter().any(|member| *member.number == *user)
+                    && group.members.iter().any(|member| is_it(&member.number))
             })
         });
         if matters {

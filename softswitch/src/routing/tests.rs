@@ -3,6 +3,7 @@
 use super::{Asked, Forward, ForwardKind, Profile, Setting, explain};
 use crate::config::{Config, DomainId, parse};
 use crate::store::StoredProfile;
+use sip_stack::Time;
 
 /// Tuesday, 2026-12-01, noon in UTC.
 const NOON: u64 = 1_796_126_400_000;
@@ -194,10 +195,11 @@ fn nothing_blocks_a_number_of_emergency() {
          [[peer]]\nid = \"one\"\naddress = \"192.0.2.1\"\nmay_call = \"+7495.\"\n[[peer]]\nid = \"two\"\naddress = \"192.0.2.2\"\n\
          [[route]]\npattern = \"1.\"\nreject = 403\norder = 0\n[[route]]\npattern = \"112\"\npeer = \"two\"\ncaller = \"9.\"\n",
     );
-    let expected = ["1: 112 over peer two", "2 when 1 was not reached: 112 over peer one"];
+    let failed = "2 when 1 was busy or not answered or not reached or refused";
+    let expected = ["1: 112 over peer two".to_owned(), format!("{failed}: 112 over peer one")];
     assert_eq!(Ask::of(&config).way("guest", "112"), expected);
     // By name, as the file has no order of peers.
-    let others = ["1: 103 over peer one", "2 when 1 was not reached: 103 over peer two"];
+    let others = ["1: 103 over peer one".to_owned(), format!("{failed}: 103 over peer two")];
     assert_eq!(Ask::of(&config).way("guest", "103"), others);
     assert_eq!(Ask::of(&config).way("guest", "105"), ["403 Forbidden: the route says so"]);
 }
@@ -344,4 +346,61 @@ fn every_way_has_an_end_whatever_users_set() {
     }
     let way = ask.way("1001", "1002");
     assert!(way.len() <= 32, "{}", way.len());
+}
+
+#[test]
+fn who_is_idle_is_known_by_its_id_where_the_group_names_it_by_a_number() {
+    let config = config(
+        "[[user]]\nid = \"anna\"\npassword = \"p\"\nnumbers = [\"201\"]\n\
+         [[group]]\nid = \"sales\"\nnumbers = \"600\"\nmembers = [\"201\", \"1001\"]\nstrategy = \"longest-idle\"\n",
+    );
+    let (mut state, domain) = (super::State::default(), DomainId(0));
+    for user in ["anna", "1001", "1002"] {
+        state.note_idle(&config, domain, user, Time(5));
+    }
+    let idle = ["anna", "1001", "1002"].map(|user| state.idle_since(domain, user));
+    assert_eq!(idle, [Time(5), Time(5), Time(0)], "1002 is in no group");
+}
+
+struct Calm;
+
+impl super::Presence for Calm {
+    fn is_busy(&self, _: &str) -> bool {
+        false
+    }
+
+    fn lot(&mut self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_number_of_emergency_lifts_limits_where_it_was_dialled_and_dead_peers_come_last() {
+    let config = config(&format!(
+        "{TRUNKS}[[group]]\nid = \"sales\"\nnumbers = \"600\"\nmembers = [\"1001\"]\notherwise = \"112\"\n"
+    ));
+    let mut state = super::State::default();
+    state.dead.insert((DomainId(0), "one".into()));
+    let decided = |number: &'static str| {
+        let question = super::Question {
+            id: DomainId(0),
+            domain: &config.domains[&DomainId(0)],
+            features: &config.features,
+            caller: super::Caller::User("1002"),
+            number: number.as_bytes(),
+            unix_ms: NOON,
+            now: Time(0),
+            diverted: 0,
+        };
+        super::decide(question, &state, &mut Calm, None).expect("it leads somewhere")
+    };
+    let decision = decided("112");
+    assert!(decision.is_emergency);
+    let super::Plan::Stages(stages) = decision.plan else { panic!("somebody rings") };
+    let peer = |stage: &super::Stage<'_>| match &stage.targets[0].who {
+        super::Who::Peer(outside) => outside.id.to_owned(),
+        super::Who::User { id, .. } => (*id).to_owned(),
+    };
+    assert_eq!(stages.iter().map(peer).collect::<Vec<_>>(), ["two", "one"]);
+    assert!(!decided("600").is_emergency, "others ring first");
 }

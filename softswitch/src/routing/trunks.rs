@@ -45,7 +45,7 @@ impl<'a> Decider<'a, '_> {
                 is_dead = true;
                 continue;
             }
-            if self.state.usage.is_full(self.question.id, id, peer) {
+            if self.state.usage.is_full(self.question.id, id, peer, self.question.now) {
                 self.note(|| format!("peer {id} has as many calls as it may have"));
                 is_full = true;
                 continue;

@@ -72,10 +72,17 @@ impl Usage {
         }
     }
 
-    /// Whether a peer has as many calls as it may have at a time.
-    pub(super) fn is_full(&self, domain: DomainId, id: &str, peer: &Peer) -> bool {
-        let Some(most) = peer.numbers.limits.at_once else { return false };
-        self.calls.get(&Counted::Peer(domain, id.into())).is_some_and(|calls| calls.up >= most)
+    /// Whether a peer has as many calls as it may have, at a time or in a minute.
+    pub(super) fn is_full(&self, domain: DomainId, id: &str, peer: &Peer, now: Time) -> bool {
+        let limits = &peer.numbers.limits;
+        if !limits.counts() {
+            return false;
+        }
+        let Some(calls) = self.calls.get(&Counted::Peer(domain, id.into())) else { return false };
+        let past = calls.begun.partition_point(|begun| now.since(*begun) >= MINUTE);
+        let begun = calls.begun.len() - past;
+        limits.at_once.is_some_and(|most| calls.up >= most)
+            || limits.per_minute.is_some_and(|most| begun >= most as usize)
     }
 
     /// Forgets the minutes of those that there are no more. Calls that are up are counted to their end.

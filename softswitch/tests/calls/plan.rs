@@ -1,6 +1,7 @@
 //! Calls that go by stages: one trunk after the other, groups with numbers behind trunks, calls that come from a trunk, and what is counted.
 
 use crate::stage::{CALLEE, CALLER, Stage, sdp};
+use crate::transfers::{line, news};
 use media::Command;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
@@ -165,4 +166,155 @@ fn who_has_sent_a_call_on_is_named_to_users_and_hidden_from_trunks() {
     let invite = stage.sent_to(FIRST, Method::Invite);
     assert!(invite.header(HeaderName::Diversion).is_none());
     assert!(invite.header(HeaderName::HistoryInfo).is_none());
+}
+
+/// A caller behind a trunk of this limit, which is also where 8XXX leads.
+fn from_full(limit: &str) -> Stage {
+    let more = format!(
+        "[[peer]]\nid = \"in\"\naddress = \"127.0.0.1:{CALLER}\"\ntransport = \"udp\"\ninbound = true\n{limit}\n\
+         [[route]]\npattern = \"8XXX\"\npeer = \"in\"\nfrom = \"in\"\n"
+    );
+    let mut stage = Stage::with(&more, "8000", 1);
+    stage.user = "74951234567".into();
+    stage
+}
+
+#[test]
+fn a_call_that_its_trunk_has_no_room_for_is_refused_and_nothing_of_it_is_left() {
+    let only = trunks("calls_per_minute = 1", "peer = \"first\"");
+    let mut stage = Stage::with(&only, "8000", 0);
+    stage.invite(&sdp(PCMU));
+    stage.sent_to(FIRST, Method::Invite);
+    stage.cancel();
+    stage.close_media();
+    stage.dial_again(&sdp(PCMU));
+    let refused = stage.response_to_caller(486);
+    assert_eq!(header(&refused, HeaderName::Reason), "Q.850;cause=34;text=\"too many calls at once\"");
+    nothing_is_left(&mut stage);
+
+    // The call itself has taken the last place before it is sent there.
+    let mut stage = from_full("max_calls = 1");
+    stage.dial(&sdp(PCMU));
+    stage.response_to_caller(486);
+    assert_eq!(stage.switch.calls(), 0);
+    stage.number = "1001".into();
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    stage.sent_to(CALLEE, Method::Invite);
+}
+
+/// A user that may have so many calls talks with 8000, behind a trunk. The INVITE to the trunk.
+fn limited(max_calls: u32) -> (Stage, Message) {
+    let user = format!("[[user]]\nid = \"guest\"\npassword = \"secret\"\nmax_calls = {max_calls}\n");
+    let more = format!("{user}{}", trunks("", "peer = \"first\""));
+    let mut stage = Stage::with(&more, "8000", 1);
+    stage.register("guest", CALLER);
+    stage.user = "guest".into();
+    let invite = answered(&mut stage);
+    (stage, invite)
+}
+
+/// The caller calls 8000, which answers.
+fn answered(stage: &mut Stage) -> Message {
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(FIRST, Method::Invite);
+    stage.reply(&invite, "200 OK", &sdp(PCMU));
+    stage.response_to_caller(200);
+    stage.ack("");
+    invite
+}
+
+fn refer_to(stage: &mut Stage, number: &str) {
+    stage.caller_asks("REFER", &format!("Refer-To: <sip:{number}@127.0.0.1:5060>\r\n"), "");
+}
+
+#[test]
+fn a_user_cannot_have_more_calls_than_it_may_by_transferring() {
+    let (mut stage, _) = limited(1);
+    refer_to(&mut stage, "8001");
+    assert_eq!(news(&stage), line("486 Busy Here", true));
+    assert!(!stage.is_sent_to(FIRST, Method::Invite));
+    assert_eq!(stage.switch.calls(), 1, "it has its partner still");
+
+    let (mut stage, first) = limited(2);
+    refer_to(&mut stage, "8001");
+    stage.open_media();
+    let second = stage.sent_to(FIRST, Method::Invite);
+    stage.reply(&second, "200 OK", &sdp("m=audio 4020 RTP/AVP 0\r\n"));
+    stage.sent_to(CALLER, Method::Bye);
+    stage.close_media();
+    assert_eq!(stage.switch.calls(), 1);
+    stage.dial_again(&sdp(PCMU));
+    stage.response_to_caller(486);
+    stage.third_sends(&first, "BYE");
+    stage.close_media();
+    assert_eq!(stage.switch.calls(), 0);
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    stage.sent_to(FIRST, Method::Invite);
+}
+
+#[test]
+fn a_trunk_is_counted_as_long_as_its_party_talks_with_whomever() {
+    let only = trunks("max_calls = 1", "peer = \"first\"");
+    let mut stage = Stage::with(&only, "8000", 1);
+    let outside = answered(&mut stage);
+    refer_to(&mut stage, "1001");
+    stage.open_media();
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&invite, "200 OK", &sdp("m=audio 4020 RTP/AVP 0\r\n"));
+    stage.sent_to(CALLER, Method::Bye);
+    stage.close_media();
+    assert_eq!(stage.switch.calls(), 1);
+    stage.dial_again(&sdp(PCMU));
+    stage.response_to_caller(486);
+    stage.third_sends(&outside, "BYE");
+    stage.close_media();
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    stage.sent_to(FIRST, Method::Invite);
+}
+
+/// Whether a setting was changed in the last step.
+fn is_set(stage: &Stage) -> bool {
+    let is_it = |output: &Output| matches!(output, Output::Event(told) if matches!(told.event, Event::SettingChanged { .. }));
+    stage.outputs.iter().any(is_it)
+}
+
+#[test]
+fn who_sends_calls_on_is_counted_for_them() {
+    let user = "[[user]]\nid = \"guest\"\npassword = \"secret\"\nmax_calls = 1\n";
+    let more = format!("{user}{}", trunks("", "peer = \"first\""));
+    let mut stage = Stage::with(&more, "*21*8000", 1);
+    stage.register("guest", CALLER);
+    stage.user = "guest".into();
+    stage.dial(&sdp(PCMU));
+    assert!(is_set(&stage));
+    stage.open_media();
+    stage.response_to_caller(200);
+    stage.ack("");
+    stage.bye();
+    stage.close_media();
+    stage.user = "1000".into();
+    stage.number = "guest".into();
+    stage.register("1000", CALLER);
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    stage.sent_to(FIRST, Method::Invite);
+    stage.dial_again(&sdp(PCMU));
+    stage.response_to_caller(486);
+}
+
+#[test]
+fn a_code_is_not_carried_out_when_its_call_is_refused() {
+    let user = "[[user]]\nid = \"guest\"\npassword = \"secret\"\ncalls_per_minute = 1\n";
+    let mut stage = Stage::with(&format!("{user}{}", trunks("", "peer = \"first\"")), "1001", 1);
+    stage.register("guest", CALLER);
+    stage.user = "guest".into();
+    stage.invite(&sdp(PCMU));
+    stage.cancel();
+    stage.number = "*21*8000".into();
+    stage.dial_again(&sdp(PCMU));
+    stage.response_to_caller(486);
+    assert!(!is_set(&stage));
 }
