@@ -155,7 +155,7 @@ impl Calls {
         }
         let bye = call.hang_up(env, side);
         self.remember_byes(bye);
-        if self.leave_to_referral(env, id, side) || self.leave_to_guest(env, id, side) {
+        if self.leave_partner(env, id, side) {
             return Ok(());
         }
         if let Some(call) = self.table.get_mut(id) {
@@ -229,7 +229,7 @@ impl Calls {
         if !matches!(call.phase, Phase::Talking { .. }) || call.leg_mut(side).is_none() {
             return Err(Refused::WrongState);
         }
-        if call.referring.is_some() || call.is_changing() {
+        if call.is_leaving() || call.is_changing() {
             return Err(Refused::Pending);
         }
         Ok(())

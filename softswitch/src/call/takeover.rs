@@ -233,6 +233,7 @@ impl Calls {
         self.adopted.insert(leg, (into, seat));
         if let Some(call) = self.table.get_mut(from) {
             call.media_mut(side).port = 0;
+            call.note_taken();
             call.note_transferred(env, into_record);
             let (call, into) = (env.call_ref(call.number), env.call_ref(number));
             env.event(Event::CallTransferred { call, into });
