@@ -156,6 +156,7 @@ impl Call {
             let ending = Ending { at: env.now, status, by };
             self.ending = Some(ending);
             self.note_end(env, ending);
+            self.note_idle(env);
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.

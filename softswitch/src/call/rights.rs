@@ -16,8 +16,8 @@ use crate::config::Domain;
 use crate::core::environment::Environment;
 
 impl Call {
-    /// The user of ours on that side, if one is.
-    fn user_on<'a>(&'a self, domain: &'a Domain, side: Side) -> Option<&'a str> {
+    /// The user of ours on that side, if one is: the number of a party behind a peer is nobody's name.
+    pub(super) fn user_on<'a>(&'a self, domain: &'a Domain, side: Side) -> Option<&'a str> {
         let (name, is_user) = match side {
             Side::Caller => (self.caller.as_bytes(), !self.caller_leg.is_peer),
             Side::Callee => (&*self.destination.user, self.calls_user()),

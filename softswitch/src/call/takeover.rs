@@ -275,7 +275,7 @@ impl Calls {
             }
             return;
         }
-        let wanted = self.table.get(from).and_then(|call| call.recorded.wish());
+        let wanted = self.table.get(from).map(|call| call.recorded.passed_on()).unwrap_or_default();
         if !self.move_party(env, (from, staying), (id, Side::Callee)) {
             return;
         }

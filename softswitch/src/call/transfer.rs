@@ -358,7 +358,7 @@ impl Calls {
         news.tell(env, Status::OK);
         let first = self.table.get(id);
         let by = first.and_then(|call| call.party(side)).map(|phone| phone.user);
-        let wanted = first.and_then(|call| call.recorded.wish());
+        let wanted = first.map(|call| call.recorded.passed_on()).unwrap_or_default();
         // Whoever sat there is the phone itself, in its other call.
         if let Some(other) = self.table.get_mut(second) {
             let left = other.media(seat).id;

@@ -206,6 +206,39 @@ fn users_see_and_command_what_their_rights_say() {
 }
 
 #[test]
+fn a_user_commands_its_own_leg_and_not_that_of_its_partner() {
+    let (mut stage, ..) = talking();
+    let actor = user("1001", "default");
+    let (own, other) = (leg(&stage, 1, LegSide::Callee), leg(&stage, 1, LegSide::Caller));
+    for command in [
+        Command::Transfer { leg: other, number: "1002".into() },
+        Command::Park { leg: other, slot: None },
+        Command::Connect { leg: own, with: other },
+        Command::Record { call: own.call, on: true, form: Recording::default() },
+    ] {
+        assert_eq!(give(&mut stage, &actor, command.clone()), Err(Refused::NotAllowed), "{command:?}");
+    }
+    let park = Command::Park { leg: own, slot: None };
+    assert_eq!(give(&mut stage, &actor, park), Ok(Done::Slot(701)));
+}
+
+#[test]
+fn a_user_ends_no_recording_that_has_to_be() {
+    for (keys, may_end) in
+        [("record = true\nrecord_on_request = true\n", false), ("record_on_request = true\n", true)]
+    {
+        let mut stage = Stage::with(keys, "1001", 1);
+        stage.talk();
+        let (actor, call) = (user("1000", "default"), stage.call(1));
+        let record = |on| Command::Record { call, on, form: Recording::default() };
+        assert_eq!(give(&mut stage, &actor, record(true)), Ok(Done::Accepted), "{keys}");
+        let ended = if may_end { Ok(Done::Accepted) } else { Err(Refused::NotAllowed) };
+        assert_eq!(give(&mut stage, &actor, record(false)), ended, "{keys}");
+        assert_eq!(give(&mut stage, &OPERATOR, record(false)), Ok(Done::Accepted));
+    }
+}
+
+#[test]
 fn what_only_the_world_outside_can_do_leaves_as_an_errand() {
     let mut stage = Stage::new(1);
     let errands = |stage: &Stage| -> Vec<Errand> {
