@@ -90,5 +90,5 @@ impl Calls {
 
 fn may_pick_up(domain: &Domain, caller: &str, (name, user): (&str, &User)) -> bool {
     let shares = domain.users.get(caller).is_some_and(|own| own.shares_group_with(user));
-    name == caller || (!user.hidden && (shares || user.watched_by.allows(caller)))
+    name == caller || user.is_watched_by(caller) || (shares && !user.hidden)
 }
