@@ -2,8 +2,9 @@
 //! called, and when nobody answers there it waits on, [`RETURNS`] times. After that it is hung up on.
 //!
 //! A call is parked by a transfer to the park number, which takes the first free slot, or to the number of a slot; and by command. Who
-//! parks by command is told the slot in words before it leaves, or hangs up before that; who transfers chooses a slot if it has to know it. A parked party
-//! is in a call of its own that is served with music (`serve`), so hanging up, session timers and hold go on as they do there.
+//! parks by command is told the slot in words before it leaves, and may hang up before that; who transfers chooses a slot if it has
+//! to know it. A parked party is in a call of its own that is served with music (`serve`), so hanging up, session timers and hold go
+//! on as they do there.
 //! Retrieving is taking the place of nobody (`takeover`): the retriever is the caller of a new call whose callee the party becomes.
 //!
 //! Left out on purpose: parties whose sound is not decoded (488), and park of conferences.

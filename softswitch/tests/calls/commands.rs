@@ -1,7 +1,7 @@
 //! Commands to the pure switch: what they do to calls, who may give them, and what they are answered with.
 
 use crate::stage::{CALLEE, CALLER, Stage, sdp};
-use crate::transfers::{THIRD, code, related, talking};
+use crate::transfers::{THIRD, THIRD_USER, code, related, talking};
 use media::Command as Media;
 use media::mix::Audience;
 use media::mix::{MemberId, Role};
@@ -220,6 +220,26 @@ fn a_user_commands_its_own_leg_and_not_that_of_its_partner() {
     }
     let park = Command::Park { leg: own, slot: None };
     assert_eq!(give(&mut stage, &actor, park), Ok(Done::Slot(701)));
+}
+
+#[test]
+fn the_number_of_who_calls_from_a_trunk_is_no_user() {
+    // The trunk is where the caller of the stage is.
+    let trunk = format!(
+        "{THIRD_USER}[[peer]]\nid = \"in\"\naddress = \"127.0.0.1:{CALLER}\"\ntransport = \"udp\"\ninbound = true\n"
+    );
+    let mut stage = Stage::with(&trunk, "1001", 1);
+    stage.user = "1002".into();
+    stage.talk();
+    let (call, stranger) = (stage.call(1), user("1002", "default"));
+    let Ok(Done::Calls(page)) = give(&mut stage, &stranger, Command::Calls(Range::default())) else {
+        panic!()
+    };
+    assert_eq!(page.rows, []);
+    let hang_up = Command::HangUp { call, side: None };
+    assert_eq!(give(&mut stage, &stranger, hang_up), Err(Refused::UnknownCall));
+    let park = Command::Park { leg: leg(&stage, 1, LegSide::Caller), slot: None };
+    assert_eq!(give(&mut stage, &user("1001", "default"), park), Err(Refused::NotAllowed));
 }
 
 #[test]
