@@ -245,9 +245,15 @@ impl fmt::Debug for InlineKey {
     }
 }
 
+/// A decimal number of up to 128 bits.
+fn wide(text: &[u8]) -> Option<u128> {
+    let digits = text.iter().all(u8::is_ascii_digit).then_some(text)?;
+    core::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 impl Mki {
     fn read(text: &[u8], colon: usize) -> Option<Mki> {
-        let value = number(text.get(..colon)?)?;
+        let value = wide(text.get(..colon)?)?;
         let bytes = number(text.get(colon + 1..)?).filter(|bytes| (1..=128).contains(bytes))?;
         let fits = bytes >= 16 || value < 1_u128 << (u32::from(bytes) * 8);
         fits.then_some(Mki { value, bytes })

@@ -219,7 +219,7 @@ impl Calls {
             (Some(Method::Bye), Some(side)) => {
                 answer(env, request, Status::OK);
                 if let Some(id) = id
-                    && (self.leave_to_referral(env, id, side) || self.leave_to_guest(env, id, side))
+                    && self.leave_partner(env, id, side)
                 {
                     return;
                 }
@@ -272,6 +272,13 @@ impl Calls {
             (_, None) => answer(env, request, Status::CALL_DOES_NOT_EXIST),
         }
         self.settle(env, id);
+    }
+
+    /// A party hangs up, and its partner goes on: in the call of a transfer, in a slot, or with a guest. Whether it is so.
+    pub(super) fn leave_partner(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
+        self.leave_to_referral(env, id, side)
+            || self.leave_to_slot(env, id, side)
+            || self.leave_to_guest(env, id, side)
     }
 
     /// The ACK of a 2xx of ours, or word that it never came (§13.3.1.4).
@@ -387,7 +394,6 @@ impl Calls {
             if let Some(call) = self.table.get_mut(id) {
                 call.write_record(env);
             }
-            self.note_idle(env, id);
             if let Some(call) = self.table.remove(id) {
                 self.with_streams.remove(&call.number);
                 self.numbers.remove(&call.number);

@@ -1,8 +1,8 @@
 //! Numbers that are codes: the slot of a parked call, the pickup of what rings elsewhere, and taking one's own call over to another of
 //! one's phones (`[features]`).
 //!
-//! Whoever dials one takes a place in a call that there is, as by an INVITE with Replaces (`takeover`, `pickup`). A user or a route of
-//! the domain with that number goes before a code.
+//! Whoever dials one takes a place in a call that there is, as by an INVITE with Replaces (`takeover`, `pickup`). A user, a group
+//! or a route of the domain with that number, a number of emergency, and a code of one's settings go before it.
 //!
 //! A user may pick up what rings at its own phones, at those of users in a group of its own, and by directed pickup at
 //! those whose calls it may watch; calls to hidden users ring for them alone. Of several the call that rings longest is taken.
@@ -27,7 +27,8 @@ impl Calls {
         caller: &str,
         number: &Bytes,
     ) -> Result<Option<Replaced>, Refused> {
-        let Some(domain) = env.domain(id).filter(|domain| domain.route(number).is_none()) else {
+        let is_setting = env.config.features.read(number).is_some();
+        let Some(domain) = env.domain(id).filter(|domain| !is_setting && !domain.knows(number)) else {
             return Ok(None);
         };
         if let Some(parked) = self.parked_under(env, id, number) {
@@ -42,7 +43,8 @@ impl Calls {
         let rings = if !group.is_empty() && number == group {
             self.rings_in_group(env, (id, domain), caller)
         } else if let Some(callee) = number.strip_prefix(directed).filter(|_| !directed.is_empty()) {
-            let callee = domain.user(callee).filter(|(name, user)| may_pick_up(domain, caller, (name, user)));
+            let callee =
+                domain.user_of(callee).filter(|(name, user)| may_pick_up(domain, caller, (name, user)));
             callee.and_then(|(name, _)| self.rings_at(env, id, name))
         } else {
             return Ok(None);
@@ -88,5 +90,5 @@ impl Calls {
 
 fn may_pick_up(domain: &Domain, caller: &str, (name, user): (&str, &User)) -> bool {
     let shares = domain.users.get(caller).is_some_and(|own| own.shares_group_with(user));
-    name == caller || (!user.hidden && (shares || user.watched_by.allows(caller)))
+    name == caller || user.is_watched_by(caller) || (shares && !user.hidden)
 }

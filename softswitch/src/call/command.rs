@@ -6,7 +6,7 @@ use super::calls::Calls;
 use super::recording::NotRecorded;
 use super::speech::About;
 use super::transfer::{News, Other};
-use crate::core::command::{Actor, CallRef, CallState, CallView, Field, PartyView, Refused};
+use crate::core::command::{Actor, CallRef, CallState, CallView, Field, LegRef, PartyView, Refused};
 use crate::core::environment::Environment;
 use crate::registrar::{Named, Registrar};
 use crate::routing::Caller;
@@ -91,6 +91,15 @@ impl Call {
         }
     }
 
+    /// Whether the actor may have something done in the name of the party on that side.
+    fn is_commanded_by(&self, env: &Environment, actor: &Actor, side: Side) -> bool {
+        let domain = env.domain(self.domain);
+        actor.is_operator()
+            || domain.is_some_and(|domain| {
+                self.user_on(domain, side).is_some_and(|user| actor.may(domain, &[user]))
+            })
+    }
+
     /// Has something said to one party or to both.
     fn speak(&mut self, files: Vec<Arc<str>>, to: Option<Side>) -> Result<(), Refused> {
         match &self.phase {
@@ -117,12 +126,44 @@ impl Calls {
     pub(crate) fn named(&self, env: &Environment, actor: &Actor, call: CallRef) -> Result<CallId, Refused> {
         let id = self.numbers.get(&env.run().number(call.0)).copied();
         let (id, call) = id.and_then(|id| Some((id, self.table.get(id)?))).ok_or(Refused::UnknownCall)?;
-        let callee = core::str::from_utf8(&call.destination.user).unwrap_or_default();
         let may = match env.domain(call.domain) {
-            Some(domain) => actor.may(domain, &[&call.caller, callee]),
+            Some(domain) => {
+                let users = [Side::Caller, Side::Callee].map(|side| call.user_on(domain, side));
+                actor.may(domain, &users.map(Option::unwrap_or_default))
+            }
             None => actor.is_operator(),
         };
         if may && call.ending.is_none() { Ok(id) } else { Err(Refused::UnknownCall) }
+    }
+
+    /// The leg of this id, if the actor may have something done in the name of its party. A user may in its own and in that of whom
+    /// its rights cover, not in that of who is behind a peer.
+    pub(crate) fn named_leg(
+        &self,
+        env: &Environment,
+        actor: &Actor,
+        leg: LegRef,
+    ) -> Result<(CallId, Side), Refused> {
+        let (id, side) = (self.named(env, actor, leg.call)?, Side::from(leg.side));
+        let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
+        if call.is_commanded_by(env, actor, side) { Ok((id, side)) } else { Err(Refused::NotAllowed) }
+    }
+
+    /// Whether the actor may begin or end the recording: a user where one of those whom it commands may with its key
+    /// (`record_on_request`). What has to be recorded no user ends.
+    pub(crate) fn may_record(
+        &self,
+        env: &Environment,
+        actor: &Actor,
+        id: CallId,
+        on: bool,
+    ) -> Result<(), Refused> {
+        let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
+        let may = [Side::Caller, Side::Callee]
+            .into_iter()
+            .any(|side| call.is_commanded_by(env, actor, side) && call.form_on_request(env, side).is_some());
+        let may = may && (on || !call.recorded.is_compulsory());
+        if may || actor.is_operator() { Ok(()) } else { Err(Refused::NotAllowed) }
     }
 
     /// Ends a call. A caller who has no answer yet is told that nobody can be reached.
@@ -155,7 +196,7 @@ impl Calls {
         }
         let bye = call.hang_up(env, side);
         self.remember_byes(bye);
-        if self.leave_to_referral(env, id, side) || self.leave_to_guest(env, id, side) {
+        if self.leave_partner(env, id, side) {
             return Ok(());
         }
         if let Some(call) = self.table.get_mut(id) {
@@ -229,7 +270,7 @@ impl Calls {
         if !matches!(call.phase, Phase::Talking { .. }) || call.leg_mut(side).is_none() {
             return Err(Refused::WrongState);
         }
-        if call.referring.is_some() || call.is_changing() {
+        if call.is_leaving() || call.is_changing() {
             return Err(Refused::Pending);
         }
         Ok(())

@@ -160,6 +160,7 @@ impl Call {
             for count in core::mem::take(&mut self.counted) {
                 env.routing.usage.end(&count.who);
             }
+            self.note_idle(env);
             self.abandon_location(env);
             for side in [Side::Caller, Side::Callee] {
                 // In Reserving the ports are on their way; they are closed when they come.

@@ -58,9 +58,10 @@ impl Calls {
         let (id, call) = owner.and_then(|id| Some((id, self.table.get(id)?))).ok_or(gone)?;
         let is_up = matches!(call.phase, Phase::Talking { .. }) && call.domain == domain;
         call.side_of(dialog).filter(|_| is_up).ok_or(gone)?;
-        let is_caller = *call.caller == *user && !call.caller_leg.is_peer;
-        let is_own = is_caller || call.destination.user == user.as_bytes();
-        let may_join = is_own || env.domain(domain).is_some_and(|domain| domain.join);
+        let may_join = env.domain(domain).is_some_and(|domain| {
+            let is_on = |side| call.user_on(domain, side) == Some(user);
+            domain.join || is_on(Side::Caller) || is_on(Side::Callee)
+        });
         if may_join { Ok(id) } else { Err(Status::FORBIDDEN) }
     }
 

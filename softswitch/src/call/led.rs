@@ -1,7 +1,7 @@
 //! Where a call leads: the question that [`crate::routing`] is asked, and what its answer is to a call. And who calls, as far as the
 //! configuration knows.
 
-use super::call::{CallId, Destination, Side};
+use super::call::{Call, Destination, Side};
 use super::calls::Calls;
 use super::counting::{Because, Count};
 use super::seats::subject_key;
@@ -326,16 +326,15 @@ fn name_of(request: &Request, configured: Option<&str>) -> Bytes {
     if name.is_empty() { Bytes::new() } else { quoted(&name).into() }
 }
 
-impl Calls {
-    /// A call is over: its users are idle since now.
-    pub(super) fn note_idle(&self, env: &mut Environment, id: CallId) {
-        let Some(call) = self.table.get(id) else { return };
-        if call.answered.is_some() {
-            let config = env.config.clone();
-            let (domain, now) = (call.domain, env.now);
-            let callee = core::str::from_utf8(&call.destination.user).unwrap_or_default();
-            for user in [&*call.caller, callee] {
-                env.routing.note_idle(&config, domain, user, now);
+impl Call {
+    /// It ends, and who is on which side is known yet: its users are idle since now.
+    pub(super) fn note_idle(&self, env: &mut Environment) {
+        let config = env.config.clone();
+        let known = config.domains.get(&self.domain).filter(|_| self.answered.is_some());
+        let Some(domain) = known else { return };
+        for side in [Side::Caller, Side::Callee] {
+            if let Some(user) = self.user_on(domain, side) {
+                env.routing.note_idle(&config, self.domain, user, env.now);
             }
         }
     }

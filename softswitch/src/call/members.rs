@@ -87,6 +87,9 @@ impl Call {
     fn have_ring(&mut self, env: &mut Environment, target: usize) {
         let invited =
             if self.count_member(env, target) { self.open_next(env, target, 0) } else { Invited::Shed };
+        if let Invited::Sent(branch) = &invited {
+            self.note_asked(env, branch);
+        }
         let Phase::Ringing(ring) = &mut self.phase else { return };
         match invited {
             Invited::Sent(branch) => ring.branches.push(branch),

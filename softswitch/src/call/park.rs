@@ -2,8 +2,9 @@
 //! called, and when nobody answers there it waits on, [`RETURNS`] times. After that it is hung up on.
 //!
 //! A call is parked by a transfer to the park number, which takes the first free slot, or to the number of a slot; and by command. Who
-//! parks by command is told the slot in words before it leaves; who transfers chooses a slot if it has to know it. A parked party
-//! is in a call of its own that is served with music (`serve`), so hanging up, session timers and hold go on as they do there.
+//! parks by command is told the slot in words before it leaves, and may hang up before that; who transfers chooses a slot if it has
+//! to know it. A parked party is in a call of its own that is served with music (`serve`), so hanging up, session timers and hold go
+//! on as they do there.
 //! Retrieving is taking the place of nobody (`takeover`): the retriever is the caller of a new call whose callee the party becomes.
 //!
 //! Left out on purpose: parties whose sound is not decoded (488), and park of conferences.
@@ -44,6 +45,8 @@ pub(super) struct Parked {
     returns: u8,
     /// It goes on waiting: nobody has answered.
     pub(super) waits_on: bool,
+    /// Somebody has taken it into another call.
+    is_taken: bool,
 }
 
 /// Somebody parks its partner, and is told the slot first.
@@ -69,6 +72,13 @@ impl Call {
         }
     }
 
+    /// Its caller goes over to another call: if it was parked, somebody has taken it.
+    pub(super) fn note_taken(&mut self) {
+        if let Some(parked) = &mut self.parked {
+            parked.is_taken = true;
+        }
+    }
+
     /// A parked party hears music again, because who parked it does not answer; whether it is one.
     pub(super) fn waits_on(&mut self) -> bool {
         let Some(parked) = self.parked.as_mut().filter(|parked| parked.returns < RETURNS) else {
@@ -85,7 +95,7 @@ impl Calls {
     /// The slot of this number, if the domain has nobody else there.
     fn slot_of(env: &Environment, domain: DomainId, number: &[u8]) -> Option<u32> {
         let slot = core::str::from_utf8(number).ok()?.parse().ok()?;
-        let is_free = env.domain(domain).is_some_and(|domain| domain.route(number).is_none());
+        let is_free = env.domain(domain).is_some_and(|domain| !domain.knows(number));
         let slots = env.config.call_features.park_slots.all();
         Some(slot).filter(|slot| is_free && slots.contains(slot) && slot.to_string().as_bytes() == number)
     }
@@ -105,7 +115,7 @@ impl Calls {
     /// Whether a transfer to this number parks, and under which slot; the inner `None`: all are taken.
     pub(super) fn parks(&self, env: &Environment, domain: DomainId, number: &[u8]) -> Option<Option<u32>> {
         let park = env.config.call_features.park.as_bytes();
-        let is_free = env.domain(domain).is_some_and(|domain| domain.route(number).is_none());
+        let is_free = env.domain(domain).is_some_and(|domain| !domain.knows(number));
         if !park.is_empty() && number == park && is_free {
             return Some(self.free_slot(env, domain));
         }
@@ -133,9 +143,6 @@ impl Calls {
             None => self.free_slot(env, domain).ok_or(Refused::TooMany)?,
         };
         let call = self.table.get_mut(id).ok_or(Refused::UnknownCall)?;
-        if call.parking.is_some() {
-            return Err(Refused::Pending);
-        }
         let waiting = Served::new(music(env));
         if !call.agreed(side.other()).is_some_and(|spoken| waiting.understands(spoken)) {
             return Err(Refused::NoCommonCodec);
@@ -170,7 +177,21 @@ impl Calls {
         let waits = |call: &Call| matches!(call.phase, Phase::Served);
         let Some(new) = new.filter(|new| self.table.get(*new).is_some_and(waits)) else { return };
         self.slots.insert((domain, slot), new);
-        self.begin_waiting(env, new, Parked { slot, by, returns: 0, waits_on: false });
+        self.begin_waiting(env, new, Parked { slot, by, returns: 0, waits_on: false, is_taken: false });
+    }
+
+    /// Who parks its partner hangs up while it is told the slot: the partner waits there from now on. Whether it is so.
+    pub(super) fn leave_to_slot(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
+        let Some(call) = self.table.get_mut(id).filter(|call| call.ending.is_none()) else { return false };
+        let Some(leaving) = call.parking.take_if(|leaving| leaving.side == side) else { return false };
+        self.slots.remove(&(call.domain, leaving.slot));
+        if let Some(leg) = call.leg_mut(side) {
+            // It is gone: there is nobody to send a BYE to.
+            env.endpoint.end_dialog(leg.dialog);
+        }
+        let news = News::silent(env, call);
+        self.park_at(env, (id, side), leaving.slot, news);
+        self.table.get(id).is_none_or(|call| call.ending.is_some())
     }
 
     /// Somebody waits in a slot, for a while.
@@ -232,7 +253,8 @@ impl Calls {
             let domain = call.domain;
             if let Some(parked) = call.parked.take() {
                 self.slots.remove(&(domain, parked.slot));
-                let is_retrieved = call.ending.is_none_or(|ending| ending.status.is_success());
+                // Who hangs up, or is hung up on, was taken by nobody.
+                let is_retrieved = parked.is_taken || call.ending.is_none();
                 let how = if is_retrieved { Parking::Retrieved } else { Parking::GivenUp };
                 let named = env.call_ref(call.number);
                 call.tell(env, Event::Parked { call: named, slot: parked.slot, by: parked.by, how });

@@ -54,8 +54,10 @@ impl Call {
     /// A phone is asked.
     pub(super) fn note_asked(&mut self, env: &Environment, branch: &Branch) {
         let Some(Way { uri, .. }) = self.way_of(branch) else { return };
+        let member = self.member(branch.target).map(|member| member.user.clone());
         let attempt = Attempt {
-            user: self.destination.user.clone(),
+            // Of several who ring together each is asked by its own name.
+            user: member.unwrap_or_else(|| self.destination.user.clone()),
             contact: uri.clone(),
             address: branch.flow.peer,
             asked_unix_ms: env.unix_ms(env.now),

@@ -74,6 +74,8 @@ pub(super) struct Take<'a> {
 pub(super) struct Recorded {
     /// How it is to be recorded; `None`: it is not, or its conference sees to it.
     wanted: Option<Recording>,
+    /// Because the configuration says so, and not because somebody has asked for it.
+    is_compulsory: bool,
     running: SmallVec<[RecordingId; 2]>,
     /// So often it has begun, [`TAKES`] at most.
     takes: u32,
@@ -177,7 +179,7 @@ impl Recordings {
 impl Recorded {
     /// A call that is to be recorded so, if at all.
     pub(super) fn as_wanted(wanted: Option<Recording>) -> Recorded {
-        Recorded { wanted, ..Recorded::default() }
+        Recorded { wanted, is_compulsory: wanted.is_some(), ..Recorded::default() }
     }
 
     /// How it is to be recorded, if it is.
@@ -185,9 +187,20 @@ impl Recorded {
         self.wanted
     }
 
+    /// Whether it has to be recorded, whatever its parties want.
+    pub(super) const fn is_compulsory(&self) -> bool {
+        self.is_compulsory && self.wanted.is_some()
+    }
+
+    /// What goes over to another call with a party: how it is to be recorded, and whether it has to be.
+    pub(super) const fn passed_on(&self) -> (Option<Recording>, bool) {
+        (self.wanted, self.is_compulsory())
+    }
+
     /// It is to be recorded, because a call whose party has come was.
-    pub(super) fn want_too(&mut self, wanted: Option<Recording>) {
+    pub(super) fn want_too(&mut self, (wanted, is_compulsory): (Option<Recording>, bool)) {
         self.wanted = self.wanted.or(wanted);
+        self.is_compulsory |= is_compulsory;
     }
 
     /// Whether it is to be recorded.
@@ -345,11 +358,8 @@ impl Calls {
 impl Call {
     /// How the user on a side has its calls recorded when it asks for it, if it may.
     pub(super) fn form_on_request(&self, env: &Environment, side: Side) -> Option<Recording> {
-        let user = match side {
-            Side::Caller => &self.caller,
-            Side::Callee => core::str::from_utf8(&self.callee).ok()?,
-        };
-        let recording = env.domain(self.domain)?.users.get(user)?.recording;
+        let domain = env.domain(self.domain)?;
+        let recording = domain.users.get(self.user_on(domain, side)?)?.recording;
         recording.on_request.then_some(recording.form)
     }
 

@@ -3,7 +3,7 @@
 //! | a user of the domain may | because |
 //! |---|---|
 //! | if the party is the same user | it takes its own call with another phone |
-//! | if the party's user lets itself be watched by it (`watched_by`) | so a lamp is picked up; for a party behind a peer the other party counts, whose call it is |
+//! | if the party's user lets itself be watched by it (`watched_by`), and is not `hidden` | so a lamp is picked up; for a party behind a peer the other party counts, whose call it is |
 //! | if it has another call with the party's user | that one sends it, by a REFER that did not pass through us |
 //!
 //! Anybody else is refused (403), whatever it knows of the dialog. Left out on purpose: Referred-By as a reason of its own (§3): whoever
@@ -16,8 +16,8 @@ use crate::config::Domain;
 use crate::core::environment::Environment;
 
 impl Call {
-    /// The user of ours on that side, if one is.
-    fn user_on<'a>(&'a self, domain: &'a Domain, side: Side) -> Option<&'a str> {
+    /// The user of ours on that side, if one is: the number of a party behind a peer is nobody's name.
+    pub(super) fn user_on<'a>(&'a self, domain: &'a Domain, side: Side) -> Option<&'a str> {
         let (name, is_user) = match side {
             Side::Caller => (self.caller.as_bytes(), !self.caller_leg.is_peer),
             Side::Callee => (&*self.destination.user, self.calls_user()),
@@ -38,8 +38,8 @@ impl Calls {
             return true;
         }
         let whose = party.or_else(|| call.user_on(domain, side.other()));
-        let watched_by = whose.and_then(|whose| domain.users.get(whose)).map(|user| &user.watched_by);
-        watched_by.is_some_and(|watched_by| watched_by.allows(user))
+        let whose = whose.and_then(|whose| domain.users.get(whose));
+        whose.is_some_and(|whose| whose.is_watched_by(user))
             || party.is_some_and(|party| {
                 let key = subject_key(env.endpoint.hasher(), call.domain, party);
                 self.partners_of(key).any(|(with, place)| {

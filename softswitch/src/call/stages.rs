@@ -355,7 +355,7 @@ impl Call {
         self.destination.latching = member.latching.clone();
         self.destination.dtmf = member.dtmf;
         self.destination.record = member.record;
-        self.recorded.want_too(member.record);
+        self.recorded.want_too((member.record, member.record.is_some()));
     }
 
     /// Writes who has sent the call on (RFC 5806, RFC 7044 §4), unless the caller does not want to be known. Peers are told what users of

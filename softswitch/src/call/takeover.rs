@@ -234,6 +234,7 @@ impl Calls {
         self.adopted.insert(leg, (into, seat));
         if let Some(call) = self.table.get_mut(from) {
             call.media_mut(side).port = 0;
+            call.note_taken();
             call.note_transferred(env, into_record);
             let (call, into) = (env.call_ref(call.number), env.call_ref(number));
             env.event(Event::CallTransferred { call, into });
@@ -275,7 +276,7 @@ impl Calls {
             }
             return;
         }
-        let wanted = self.table.get(from).and_then(|call| call.recorded.wish());
+        let wanted = self.table.get(from).map(|call| call.recorded.passed_on()).unwrap_or_default();
         if !self.move_party(env, (from, staying), (id, Side::Callee)) {
             return;
         }

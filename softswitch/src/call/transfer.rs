@@ -182,6 +182,11 @@ impl Call {
         self.leg_mut(side).is_some_and(|leg| leg.is_peer)
     }
 
+    /// Whether a party of it is being transferred, or parked.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.referring.is_some() || self.parking.is_some()
+    }
+
     /// The call that a REFER asked for comes to nothing.
     pub(super) fn fail_referral(&mut self, env: &mut Environment, status: Status, by: EndedBy) {
         let Some(referred) = &mut self.referred else { return };
@@ -252,7 +257,7 @@ impl Calls {
         if !matches!(call.phase, Phase::Talking { .. }) || call.is_peer(side) {
             return answer(env, request, Status::FORBIDDEN);
         }
-        if call.referring.is_some() || call.is_changing() {
+        if call.is_leaving() || call.is_changing() {
             return answer(env, request, Status::REQUEST_PENDING);
         }
         let Some(leg) = call.leg_mut(side) else { return };
@@ -334,7 +339,7 @@ impl Calls {
             | Phase::Served
             | Phase::Ended => return Err(Status::TEMPORARILY_UNAVAILABLE),
         }
-        if other.is_changing() || other.referring.is_some() {
+        if other.is_changing() || other.is_leaving() {
             return Err(Status::REQUEST_PENDING);
         }
         if !self.understand(env, (id, side.other()), (second, seat.other())) {
@@ -354,7 +359,7 @@ impl Calls {
         news.tell(env, Status::OK);
         let first = self.table.get(id);
         let by = first.and_then(|call| call.party(side)).map(|phone| phone.user);
-        let wanted = first.and_then(|call| call.recorded.wish());
+        let wanted = first.map(|call| call.recorded.passed_on()).unwrap_or_default();
         // Whoever sat there is the phone itself, in its other call.
         if let Some(other) = self.table.get_mut(second) {
             let left = other.media(seat).id;

@@ -1,6 +1,6 @@
 //! What users can do with calls by codes and keys, and how long calls may last: keys of `[features]`.
 //!
-//! Codes are dialled as numbers. A user, a route or a code of one's settings with the same number goes before them.
+//! Codes are dialled as numbers. A user, a group, a route, a number of emergency or a code of one's settings goes before them.
 
 use super::model::Sounds;
 use super::routes::parse_path;

@@ -268,6 +268,16 @@ impl Domain {
         }
     }
 
+    /// Whether the number is somebody's or leads somewhere: no code of ours stands in its way.
+    pub fn knows(&self, number: &[u8]) -> bool {
+        let numbering = &self.numbering;
+        let is_number = |text: &str| {
+            numbering.group_numbers.contains_key(text)
+                || numbering.emergency.numbers.iter().any(|known| **known == *text)
+        };
+        self.route(number).is_some() || core::str::from_utf8(number).is_ok_and(is_number)
+    }
+
     /// The user of this id, or of this number.
     pub fn user_of(&self, number: &[u8]) -> Option<(&str, &User)> {
         let name = core::str::from_utf8(number).ok()?;

@@ -1,5 +1,6 @@
 //! `watched_by`: who may see whether a user is there, and its calls; the counts of mailboxes.
 
+use super::model::User;
 use super::objects::parse_id;
 use super::table::{Key, Section};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,14 @@ impl WatchedBy {
             WatchedBy::Domain => true,
             WatchedBy::Users(users) => users.iter().any(|allowed| **allowed == *user),
         }
+    }
+}
+
+impl User {
+    /// Whether another user of its domain may watch it: nobody watches who is hidden.
+    #[must_use]
+    pub fn is_watched_by(&self, watcher: &str) -> bool {
+        !self.hidden && self.watched_by.allows(watcher)
     }
 }
 

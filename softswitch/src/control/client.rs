@@ -81,8 +81,10 @@ impl Client {
                 return None;
             }
         };
-        if let Some(from) = follow {
-            self.follow(id, from, stream);
+        match (follow, &user) {
+            (Some(from), None) => self.follow(id, from, stream),
+            (Some(_), Some(_)) => self.refuse_events(id),
+            (None, _) => {}
         }
         let command = command?;
         if self.waiting.len() + before >= COMMANDS {
@@ -101,6 +103,12 @@ impl Client {
         }
         let sentence = format!("events {} to {} can be followed from", stream.oldest(), stream.next()).into();
         self.tell(&Line::Error { id: Some(id), reason: Fault::Gone, sentence });
+    }
+
+    /// Events tell of everybody's calls, so nobody has them with the rights of a user.
+    fn refuse_events(&mut self, id: u64) {
+        let sentence = "only the operator may follow events: leave \"as\" out".into();
+        self.tell(&Line::Error { id: Some(id), reason: Fault::NotAllowed, sentence });
     }
 
     /// A command of it was handed in under this id.
@@ -291,6 +299,17 @@ mod tests {
         client.attend(stream.portion(client.following().unwrap()));
         assert_eq!(lines(&mut client), [format!(r#"{{"cut_off":{{"oldest":{}}}}}"#, stream.oldest())]);
         assert!(client.is_over());
+    }
+
+    #[test]
+    fn events_are_for_the_operator_alone() {
+        let stream = Stream::default();
+        let mut client = Client::new("r", &stream);
+        lines(&mut client);
+        assert_eq!(client.receive(b"{\"id\":3,\"as\":\"1001@a.example\",\"follow\":0}\n", &stream), []);
+        let told = lines(&mut client);
+        assert!(told[0].contains(r#""reason":"not_allowed""#) && told[0].contains("operator"), "{told:?}");
+        assert_eq!(client.following(), None);
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub enum Fault {
     Overloaded,
     /// The event to follow from is not kept any more, or is not there yet.
     Gone,
+    /// Events are of all: only the operator follows them.
+    NotAllowed,
 }
 
 /// Characters of a sentence that come from a client.

@@ -108,15 +108,19 @@ impl Call {
         caller_key(hasher, &self.domain, &self.caller)
     }
 
-    /// How it looks. Of holding nothing is known here.
+    /// How it looks. Of holding nothing is known here, nor which of the two does not want to be known.
     pub(super) fn view(&self, env: &Environment) -> CallView {
-        let party = |user| PartyView { user, anonymous: false, peer: false, holds: false };
+        let party = |user, peer| PartyView { user, anonymous: self.is_anonymous, peer, holds: false };
+        let domain = env.config.domain_named(&self.domain).and_then(|id| env.domain(id));
+        let callee = domain.and_then(|domain| domain.user_of(&self.callee));
+        let callee = callee.map(|(user, _)| Bytes::copy_from_slice(user.as_bytes()));
+        let is_peer = callee.is_none();
         CallView {
             call: env.call_ref(self.number),
             domain: self.domain.clone(),
             dialled: self.callee.clone(),
-            caller: party(Bytes::copy_from_slice(self.caller.as_bytes())),
-            callee: party(self.callee.clone()),
+            caller: party(Bytes::copy_from_slice(self.caller.as_bytes()), false),
+            callee: party(callee.unwrap_or_else(|| self.callee.clone()), is_peer),
             state: if self.answered.is_some() { CallState::Talking } else { CallState::Ringing },
             started_unix_ms: env.unix_ms(self.started),
             answered_unix_ms: self.answered.map(|answered| env.unix_ms(answered)),

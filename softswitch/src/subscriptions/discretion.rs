@@ -1,5 +1,5 @@
 //! Who of those in a document is not to be known to whom reads it: parties of a call that is watched, and members of a conference, decide
-//! for themselves who may watch them (`watched_by`), whoever they are with.
+//! for themselves who may watch them (`watched_by`), whoever they are with; who is `hidden` is watched by nobody.
 //!
 //! That a call, or a member, is there is told all the same; who it is is told as of one who does not want to be known (RFC 3323).
 
@@ -22,7 +22,11 @@ impl Discretion {
     fn of<'a>(domain: &Domain, parties: impl Iterator<Item = &'a Seen>) -> Discretion {
         let guarded = parties.filter_map(|seen| {
             let name = seen.party.user.as_deref()?;
-            match &domain.users.get(name)?.watched_by {
+            let user = domain.users.get(name)?;
+            if user.hidden {
+                return Some((name.into(), Vec::new()));
+            }
+            match &user.watched_by {
                 WatchedBy::Domain => None,
                 WatchedBy::Users(users) => Some((name.into(), users.clone())),
             }

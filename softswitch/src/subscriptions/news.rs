@@ -234,7 +234,7 @@ pub(super) fn may_watch(domain: &Domain, package: Package, name: &str, watcher: 
     }
     match package {
         Package::Dialog | Package::Presence => {
-            name == watcher || domain.users.get(name).is_some_and(|user| user.watched_by.allows(watcher))
+            name == watcher || domain.users.get(name).is_some_and(|user| user.is_watched_by(watcher))
         }
         Package::MessageSummary | Package::Registration => name == watcher,
         Package::Conference => true,

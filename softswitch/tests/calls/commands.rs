@@ -1,7 +1,7 @@
 //! Commands to the pure switch: what they do to calls, who may give them, and what they are answered with.
 
 use crate::stage::{CALLEE, CALLER, Stage, sdp};
-use crate::transfers::{THIRD, code, related, talking};
+use crate::transfers::{THIRD, THIRD_USER, code, related, talking};
 use media::Command as Media;
 use media::mix::Audience;
 use media::mix::{MemberId, Role};
@@ -203,6 +203,59 @@ fn users_see_and_command_what_their_rights_say() {
         assert_eq!(give(&mut stage, &user("1000", domain), command), Err(Refused::NotAllowed));
     }
     assert_eq!(give(&mut stage, &user("1001", domain), hang_up), Ok(Done::Accepted));
+}
+
+#[test]
+fn a_user_commands_its_own_leg_and_not_that_of_its_partner() {
+    let (mut stage, ..) = talking();
+    let actor = user("1001", "default");
+    let (own, other) = (leg(&stage, 1, LegSide::Callee), leg(&stage, 1, LegSide::Caller));
+    for command in [
+        Command::Transfer { leg: other, number: "1002".into() },
+        Command::Park { leg: other, slot: None },
+        Command::Connect { leg: own, with: other },
+        Command::Record { call: own.call, on: true, form: Recording::default() },
+    ] {
+        assert_eq!(give(&mut stage, &actor, command.clone()), Err(Refused::NotAllowed), "{command:?}");
+    }
+    let park = Command::Park { leg: own, slot: None };
+    assert_eq!(give(&mut stage, &actor, park), Ok(Done::Slot(701)));
+}
+
+#[test]
+fn the_number_of_who_calls_from_a_trunk_is_no_user() {
+    // The trunk is where the caller of the stage is.
+    let trunk = format!(
+        "{THIRD_USER}[[peer]]\nid = \"in\"\naddress = \"127.0.0.1:{CALLER}\"\ntransport = \"udp\"\ninbound = true\n"
+    );
+    let mut stage = Stage::with(&trunk, "1001", 1);
+    stage.user = "1002".into();
+    stage.talk();
+    let (call, stranger) = (stage.call(1), user("1002", "default"));
+    let Ok(Done::Calls(page)) = give(&mut stage, &stranger, Command::Calls(Range::default())) else {
+        panic!()
+    };
+    assert_eq!(page.rows, []);
+    let hang_up = Command::HangUp { call, side: None };
+    assert_eq!(give(&mut stage, &stranger, hang_up), Err(Refused::UnknownCall));
+    let park = Command::Park { leg: leg(&stage, 1, LegSide::Caller), slot: None };
+    assert_eq!(give(&mut stage, &user("1001", "default"), park), Err(Refused::NotAllowed));
+}
+
+#[test]
+fn a_user_ends_no_recording_that_has_to_be() {
+    for (keys, may_end) in
+        [("record = true\nrecord_on_request = true\n", false), ("record_on_request = true\n", true)]
+    {
+        let mut stage = Stage::with(keys, "1001", 1);
+        stage.talk();
+        let (actor, call) = (user("1000", "default"), stage.call(1));
+        let record = |on| Command::Record { call, on, form: Recording::default() };
+        assert_eq!(give(&mut stage, &actor, record(true)), Ok(Done::Accepted), "{keys}");
+        let ended = if may_end { Ok(Done::Accepted) } else { Err(Refused::NotAllowed) };
+        assert_eq!(give(&mut stage, &actor, record(false)), ended, "{keys}");
+        assert_eq!(give(&mut stage, &OPERATOR, record(false)), Ok(Done::Accepted));
+    }
 }
 
 #[test]

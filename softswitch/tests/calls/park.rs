@@ -100,7 +100,7 @@ fn a_parked_party_that_hangs_up_leaves_its_slot() {
     let hang_up = Command::HangUp { call, side: None };
     assert_eq!(give(&mut stage, &Actor::Operator, hang_up), Ok(Done::Accepted));
     stage.sent_to(CALLEE, Method::Bye);
-    assert!(matches!(parking(&stage)[..], [(701, _)]));
+    assert_eq!(parking(&stage), [(701, Parking::GivenUp)], "nobody has taken it");
     stage.close_media();
     assert!(is_empty(&mut stage));
 }
@@ -124,9 +124,69 @@ fn who_parks_by_command_hears_the_slot_before_it_leaves() {
     });
     let Some((room, member)) = spoken else { panic!("{told:?}") };
     assert_eq!(give(&mut stage, &Actor::Operator, park(None)), Err(Refused::Pending));
+    let transfer = Command::Transfer { leg, number: "1002".into() };
+    assert_eq!(give(&mut stage, &Actor::Operator, transfer), Err(Refused::Pending));
+    let refer = "Refer-To: <sip:1002@127.0.0.1:5060>\r\n";
+    assert_eq!(code(&stage.caller_asks("REFER", refer, "")), 491);
     stage.input(softswitch::core::Input::Media(media::Report::Played { room, member }));
     assert_eq!(parking(&stage), [(701, Parking::Parked)]);
     stage.sent_to(CALLER, Method::Bye);
+}
+
+#[test]
+fn who_hangs_up_while_it_is_told_the_slot_has_parked_its_partner() {
+    let (mut stage, ..) = talking();
+    let leg = LegRef { call: stage.call(1), side: LegSide::Caller };
+    let park = Command::Park { leg, slot: None };
+    assert_eq!(give(&mut stage, &Actor::Operator, park), Ok(Done::Slot(701)));
+    assert!(parking(&stage).is_empty(), "it is told first");
+    stage.bye();
+    assert_eq!(parking(&stage), [(701, Parking::Parked)]);
+    assert!(!stage.is_sent_to(CALLER, Method::Bye) && !stage.is_sent_to(CALLEE, Method::Bye));
+    stage.close_media();
+    stage.number = "701".into();
+    stage.dial_again(&sdp(OTHER));
+    stage.open_media();
+    assert_eq!(code(&stage.response_to_caller(200)), 200);
+    assert_eq!(parking(&stage), [(701, Parking::Retrieved)]);
+}
+
+#[test]
+fn a_code_of_ones_settings_is_no_pickup() {
+    for number in ["**21*1001", "**67*1001"] {
+        let mut stage = Stage::with("", number, 1);
+        stage.invite(&sdp(PCMU));
+        assert_eq!(code(&stage.response_to_caller(200)), 200, "{number}");
+    }
+}
+
+#[test]
+fn the_number_of_a_group_and_one_of_emergency_are_no_slots_and_no_code() {
+    let group = "[[group]]\nid = \"all\"\nnumbers = [\"700\", \"705\"]\nmembers = [\"1001\"]\n";
+    for (more, number) in [(group, "700"), (group, "705"), ("[features]\npark = \"112\"\n", "112")] {
+        let mut stage = Stage::with(more, "1001", 1);
+        stage.talk();
+        let refer = format!("Refer-To: <sip:{number}@127.0.0.1:5060>\r\n");
+        assert_eq!(code(&stage.caller_asks("REFER", &refer, "")), 202);
+        assert!(parking(&stage).is_empty(), "{number}");
+    }
+}
+
+#[test]
+fn what_rings_is_picked_up_by_the_extension_of_its_user() {
+    let more = "[[user]]\nid = \"1002\"\npassword = \"secret\"\nnumbers = [\"201\"]\n";
+    let mut stage = Stage::with(more, "1002", 1);
+    stage.register("1002", THIRD);
+    stage.register("1000", CALLER);
+    stage.invite(&sdp(PCMU));
+    let invite = stage.sent_to(THIRD, Method::Invite);
+    stage.reply(&invite, "180 Ringing", "");
+    stage.register("1001", CALLEE);
+    (stage.user, stage.number) = ("1001".into(), "**201".into());
+    stage.dial_again(&sdp(OTHER));
+    stage.open_media();
+    stage.sent_to(THIRD, Method::Cancel);
+    assert_eq!(stage.relays().len(), 1, "{:?}", stage.mixing());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! becomes of those that the switch is interrupted in.
 
 use crate::stage::{CALLEE, CALLER, Stage, sdp};
-use crate::transfers::{OTHER, PCMU, THIRD, refer, talking};
+use crate::transfers::{OTHER, PCMU, THIRD, THIRD_USER, refer, talking};
 use media::{Command, LegId, Report};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
@@ -106,6 +106,27 @@ fn a_call_is_kept_when_it_rings_and_when_it_is_answered_and_its_record_says_all_
             Happening::Ended { status: 200 },
         ]
     );
+}
+
+#[test]
+fn members_who_ring_later_are_in_the_record_by_their_own_names() {
+    let group = "[[group]]\nid = \"all\"\nnumbers = [\"600\"]\nmembers = [\"1001\"]\n\
+                 [[group.member]]\nto = \"1002\"\ndelay_s = 5\n";
+    let mut stage = Stage::with(&format!("{THIRD_USER}{group}"), "600", 1);
+    stage.register("1002", THIRD);
+    stage.register("1000", CALLER);
+    stage.invite(&sdp(PCMU));
+    let first = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&first, "180 Ringing", "");
+    let (second, _) = stage.wait_for_sent(THIRD, Method::Invite);
+    stage.reply(&second, "200 OK", &sdp(OTHER));
+    stage.response_to_caller(200);
+    stage.ack("");
+    stage.bye();
+    let record = one(close(&mut stage));
+    let users: Vec<&[u8]> = record.attempts.iter().map(|attempt| &attempt.user[..]).collect();
+    assert_eq!(users, [b"1001", b"1002"]);
+    assert_eq!(record.attempts[1].outcome, Outcome::Answered);
 }
 
 #[test]

@@ -342,7 +342,7 @@ fn second_call(stage: &mut Stage) -> String {
 
 #[test]
 fn only_who_may_watch_a_user_takes_its_place_in_a_call() {
-    for (keys, status) in [("", 200), (NOBODY, 403)] {
+    for (keys, status) in [("", 200), (NOBODY, 403), ("hidden = true\n", 403)] {
         let (mut stage, ..) = talking_of("", keys);
         let named = second_call(&mut stage);
         stage.register("1000", CALLER);

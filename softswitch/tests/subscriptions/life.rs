@@ -176,11 +176,13 @@ fn a_phone_that_comes_from_another_port_is_told_there() {
 #[test]
 fn who_may_watch_whom_is_the_users_to_say() {
     let more = "[[user]]\nid = \"2000\"\npassword = \"x\"\nwatched_by = \"nobody\"\n\
-                [[user]]\nid = \"2001\"\npassword = \"x\"\nwatched_by = [\"1001\", \"1003\"]\n";
+                [[user]]\nid = \"2001\"\npassword = \"x\"\nwatched_by = [\"1001\", \"1003\"]\n\
+                [[user]]\nid = \"2002\"\npassword = \"x\"\nhidden = true\n";
     let mut world = World::new(more, &["1001", "1002"]);
     let mut status =
         |user: &str, whom: &str| world.subscribe(user, whom, "presence", 600).0.status().unwrap().code();
-    assert_eq!([status("1001", "2000"), status("1002", "2001")], [403, 403]);
+    let refused = [status("1001", "2000"), status("1002", "2001"), status("1001", "2002")];
+    assert_eq!(refused, [403; 3], "the last one is hidden");
     assert_eq!([status("1001", "2001"), status("1001", "1002"), status("1002", "1002")], [200; 3]);
 }
 

@@ -383,11 +383,13 @@ fn a_party_is_named_to_those_alone_who_may_watch_it() {
 
 #[test]
 fn whoever_is_called_is_named_to_those_alone_who_may_watch_it() {
-    let mut world = World::new(&guarded("\"nobody\""), &["1010", "1011", "1001", "1002"]);
-    world.watch("1002", "1001", "dialog");
-    world.pass(2_000);
-    world.call(port_of("1001"), "1010", "");
-    let early = line(&mut world, "1002");
-    assert_eq!(remote(&early), "sip:anonymous@anonymous.invalid");
-    assert_eq!(early.remote.identity.unwrap().display, None);
+    for by in ["\"nobody\"", "\"domain\"\nhidden = true"] {
+        let mut world = World::new(&guarded(by), &["1010", "1011", "1001", "1002"]);
+        world.watch("1002", "1001", "dialog");
+        world.pass(2_000);
+        world.call(port_of("1001"), "1010", "");
+        let early = line(&mut world, "1002");
+        assert_eq!(remote(&early), "sip:anonymous@anonymous.invalid", "{by}");
+        assert_eq!(early.remote.identity.unwrap().display, None, "{by}");
+    }
 }

@@ -50,8 +50,8 @@ pub struct Page<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refused {
-    /// Only the operator may.
-    #[error("only the operator may do that")]
+    /// Only the operator may, or the user in whose name it would be done.
+    #[error("only the operator may do that, or the user itself")]
     NotAllowed,
     /// No such call, or none that the actor sees.
     #[error("there is no such call")]

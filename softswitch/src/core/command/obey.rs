@@ -32,22 +32,23 @@ impl Switch {
                 }
             }
             Command::Transfer { leg, number } => {
-                let leg = (call(self, leg.call)?, leg.side.into());
+                let leg = self.calls.named_leg(&self.env, actor, leg)?;
                 self.admit()?;
                 let new = self.calls.transfer(&mut self.env, &self.registrar, leg, &number)?;
                 return Ok(self.made(new));
             }
             Command::Connect { leg, with } => {
-                let (leg, with) =
-                    ((call(self, leg.call)?, leg.side.into()), (call(self, with.call)?, with.side.into()));
+                let named = |leg| self.calls.named_leg(&self.env, actor, leg);
+                let (leg, with) = (named(leg)?, named(with)?);
                 self.calls.connect_two(&mut self.env, &self.registrar, leg, with)?;
             }
             Command::Park { leg, slot } => {
-                let leg = (call(self, leg.call)?, leg.side.into());
+                let leg = self.calls.named_leg(&self.env, actor, leg)?;
                 return self.calls.park(&mut self.env, leg, slot).map(Done::Slot);
             }
             Command::Record { call: named, on, form } => {
                 let id = call(self, named)?;
+                self.calls.may_record(&self.env, actor, id, on)?;
                 self.calls.record(&mut self.env, id, on.then_some(form))?;
             }
             Command::Say { call: named, prompt, to } => {

@@ -27,8 +27,11 @@ impl Switch {
     }
 
     fn shows_call(&self, actor: &Actor, view: &CallView) -> bool {
-        let parties =
-            [&view.caller, &view.callee].map(|party| str::from_utf8(&party.user).unwrap_or_default());
+        // A number behind a peer is nobody's name.
+        let parties = [&view.caller, &view.callee].map(|party| {
+            let user = str::from_utf8(&party.user).ok().filter(|_| !party.peer);
+            user.unwrap_or_default()
+        });
         let id = self.env.config.domain_named(&view.domain);
         let domain = id.and_then(|id| self.env.domain(id));
         domain.map_or(actor.is_operator(), |domain| actor.may(domain, &parties))
