@@ -7,7 +7,7 @@
 //! A user may pick up what rings at its own phones, at those of users in a group of its own, and by directed pickup at
 //! those whose calls it may watch; calls to hidden users ring for them alone. Of several the call that rings longest is taken.
 
-use super::call::{CallId, Phase, Side};
+use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
 use super::seats::{Place, subject_key};
 use super::setup::Refused;
@@ -84,7 +84,22 @@ impl Calls {
         let ringing = self.calls_of(subject, Place::Callee).filter(|(_, call)| {
             matches!(call.phase, Phase::Ringing(_)) && call.referred.is_none() && call.ending.is_none()
         });
-        ringing.min_by_key(|(_, call)| call.started).map(|(id, _)| id)
+        let seen = ringing.min_by_key(|(_, call)| call.started).map(|(id, _)| id);
+        seen.or_else(|| self.calls_at(env, domain, user))
+    }
+
+    /// The same where no phone has said yet that it rings, or its word was lost.
+    fn calls_at(&self, env: &Environment, id: DomainId, user: &str) -> Option<CallId> {
+        let domain = env.domain(id)?;
+        let is_for = |call: &Call| {
+            let called = domain.user_of(&call.destination.user).is_some_and(|(name, _)| name == user);
+            called && !call.destination.is_served() && call.destination.peer.is_none()
+        };
+        let calling = self.table.iter().filter(|(_, call)| {
+            let rings = matches!(call.phase, Phase::Ringing(_)) && call.ending.is_none();
+            rings && call.domain == id && call.referred.is_none() && is_for(call)
+        });
+        calling.min_by_key(|(_, call)| call.started).map(|(id, _)| id)
     }
 }
 

@@ -73,6 +73,7 @@ impl Calls {
         let (leg, media, user) =
             (call.caller_leg.clone(), call.media(Side::Caller).clone(), call.caller.clone());
         call.media_mut(Side::Caller).port = 0;
+        let invite = call.invite().clone();
         let (number, ptime_ms) =
             (call.number, leg.session.remote.as_ref().and_then(|remote| remote.ptime_ms));
         self.adopted.insert(media.id, (from, Side::Callee));
@@ -105,7 +106,10 @@ impl Calls {
             (Bytes::copy_from_slice(user.as_bytes()), Bytes::copy_from_slice(user.as_bytes()));
         let body = call.accept_answer(env, early);
         let told = call.agreed(Side::Callee).cloned();
-        self.answer_picker(env, id, told.as_ref(), ptime_ms);
+        // By the session that goes on: the next description of it follows on this one.
+        let written = told.zip(call.leg_mut(Side::Callee));
+        let written = written.map(|(told, leg)| leg.session.answer(&invite, &told, ptime_ms));
+        self.answer_picker(env, id, written.unwrap_or_default());
         let timer = self.table.get(id).map(|call| call.caller_leg.session.timer);
         let Some(call) = self.table.get_mut(from) else { return };
         if let (Some(leg), Some(timer)) = (call.leg_mut(Side::Callee), timer) {
@@ -118,17 +122,9 @@ impl Calls {
     }
 
     /// Who picks a call up is answered, and its own call is over with that.
-    fn answer_picker(
-        &mut self,
-        env: &mut Environment,
-        id: CallId,
-        told: Option<&Formats>,
-        ptime_ms: Option<u16>,
-    ) {
+    fn answer_picker(&mut self, env: &mut Environment, id: CallId, body: Bytes) {
         let Some(call) = self.table.get_mut(id) else { return };
-        let message = call.invite().clone();
-        let body = told.map(|told| call.caller_leg.session.answer(&message, told, ptime_ms));
-        call.send_answer(env, &body.unwrap_or_default());
+        call.send_answer(env, &body);
         call.destination.replaces = None;
         call.phase = Phase::Ended;
         call.finish(env, Status::OK, EndedBy::Caller);
