@@ -153,7 +153,7 @@ fn a_peer_that_refuses_the_account_is_not_asked_for_ever() {
             assert!(turn > 1, "it was told once at least");
             assert_eq!(
                 world.sent_to(PHONE).last().map(code),
-                Some(500),
+                Some(480),
                 "and no challenge reaches the caller"
             );
             return;

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Users 1000 to 1003 and 1004 who is gone after a reload, whom others watch; a trunk known by its address, and two peers known by name.
+/// A call on hold that nobody refreshes ends after a day.
 const BASE: &str = r#"
 [[listener]]
 address = "192.0.2.1:5060"
@@ -35,6 +36,8 @@ certificate = "server.pem"
 key = "server.key"
 [nat]
 keep_alive_s = 60
+[features]
+longest_call_s = 86400
 [limits]
 transactions = 60
 calls = 5
