@@ -50,6 +50,13 @@ impl Line {
         }
     }
 
+    /// Whether a reload leaves it as it is: what of the peer it works with is the same.
+    pub(super) fn is_of(&self, peer: &Peer) -> bool {
+        let ours = &self.settings;
+        peer.client == ours.client
+            && (&peer.host, peer.port, peer.transport) == (&ours.host, ours.port, ours.transport)
+    }
+
     /// The first REGISTER and the first OPTIONS.
     pub(super) fn begin(&mut self, env: &mut Environment, id: LineId) {
         self.with_registering(env, id, |registering, work| registering.want(work, true));

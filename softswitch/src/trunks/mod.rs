@@ -32,6 +32,8 @@ pub(crate) struct Trunks {
     last: u32,
     /// It knows the addresses of the machine, and has begun.
     begun: bool,
+    /// A line has gone for which another one may have waited.
+    has_room: bool,
     /// When the first line has something to do.
     due: Option<Time>,
 }
@@ -65,13 +67,14 @@ impl LineId {
 }
 
 impl Trunks {
-    /// Begins as soon as it is known from where the switch sends.
+    /// Begins as soon as it is known from where the switch sends; and what waited until another registration was taken back.
     pub(crate) fn schedule(&mut self, env: &mut Environment) {
         let wildcard = env.config.listeners.iter().any(|listener| listener.address.ip().is_unspecified());
-        if self.begun || env.stopping || (wildcard && env.interfaces.interfaces.is_empty()) {
+        let is_news = !self.begun || self.has_room;
+        if !is_news || env.stopping || (wildcard && env.interfaces.interfaces.is_empty()) {
             return;
         }
-        self.begun = true;
+        (self.begun, self.has_room) = (true, false);
         self.reconfigure(env);
     }
 
@@ -81,14 +84,14 @@ impl Trunks {
             return;
         }
         let config = env.config.clone();
-        let stays = |line: &Line| peer_of(&config, line).is_some_and(|peer| *peer == line.settings);
+        let stays = |line: &Line| peer_of(&config, line).is_some_and(|peer| line.is_of(peer));
         for (id, line) in self.lines.iter_mut().filter(|(_, line)| !line.is_leaving && !stays(line)) {
             line.leave(env, *id);
         }
         for (domain_id, domain) in &config.domains {
             for (name, peer) in &domain.peers {
-                let is_known =
-                    |line: &Line| !line.is_leaving && line.domain == *domain_id && line.peer == *name;
+                // One after the other: a binding that is taken back last would take the new one with it.
+                let is_known = |line: &Line| line.domain == *domain_id && line.peer == *name;
                 let is_trunk = peer.client.registration.is_some() || peer.client.health_s > 0;
                 if is_trunk && !self.lines.values().any(is_known) {
                     self.last += 1;
@@ -184,7 +187,9 @@ impl Trunks {
 
     /// Forgets who has left, and looks when there is something to do.
     fn settle(&mut self) {
+        let before = self.lines.len();
         self.lines.retain(|_, line| !line.is_gone());
+        self.has_room |= self.lines.len() < before;
         self.due = self.lines.values().filter_map(Line::poll_timeout).min();
     }
 }

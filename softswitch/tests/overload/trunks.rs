@@ -235,6 +235,23 @@ fn a_reload_takes_back_what_is_gone_and_registers_what_is_new() {
 }
 
 #[test]
+fn another_account_registers_when_the_first_one_is_taken_back_and_other_keys_change_nothing() {
+    let mut world = World::new(&file(ACCOUNT));
+    let first = sent(&world, CARRIER, Method::Register).expect("it registers");
+    register(&mut world, &first);
+    let parse = |peer: &str| Box::new(config::parse("test.toml", &file(peer)).expect("valid"));
+    world.input(Input::Configure(parse(&format!("{ACCOUNT}\nmax_calls = 7"))));
+    assert!(world.sent_to(CARRIER).is_empty(), "it is none of the registration's business");
+    world.input(Input::Configure(parse(&ACCOUNT.replace("49301234", "49305678"))));
+    let asked = world.sent_to(CARRIER);
+    let [removal] = &asked[..] else { panic!("{} requests", asked.len()) };
+    assert_eq!(text(removal, HeaderName::Expires), "0");
+    answer(&mut world, CARRIER, removal, "200 OK", "");
+    let anew = sent(&world, CARRIER, Method::Register).expect("the new one, now");
+    assert!(text(&anew, HeaderName::To).starts_with("<sip:49305678@"));
+}
+
+#[test]
 fn a_switch_that_stops_takes_its_registrations_back() {
     let mut world = World::new(&file(ACCOUNT));
     let first = sent(&world, CARRIER, Method::Register).expect("it registers");
