@@ -62,7 +62,7 @@ impl Conditions {
 /// Within a schedule, or outside of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct During {
-    /// Key in [`super::Domain::schedules`]; always there.
+    /// Key in `Numbering::schedules`; always there.
     pub schedule: Box<str>,
     /// Within it.
     pub inside: bool,
@@ -101,7 +101,7 @@ pub enum RouteTo {
     Service(Service),
     /// The phones of a user: a key of [`super::Domain::users`], which is there unless a reload of the users made by command took it.
     User(Box<str>),
-    /// Key in [`super::Domain::groups`]; always there.
+    /// Key in `Numbering::groups`; always there.
     Group(Box<str>),
     /// Nobody.
     Reject(Rejection),
@@ -135,7 +135,7 @@ pub enum Choice {
     Order,
     /// By lot, with their weights.
     Weight,
-    /// The cheapest first, by [`super::Domain::rates`].
+    /// The cheapest first, by `Numbering::rates`.
     Cheapest,
 }
 

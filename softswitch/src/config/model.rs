@@ -244,7 +244,7 @@ impl Domain {
     /// Whom `user_part` (unescaped, without parameters) reaches, as far as that needs no more than the number.
     ///
     /// A user comes first, by its id or one of its numbers; then the first route whose pattern matches, which decides the rest if it has
-    /// conditions, rewrites the number, or leads to anything else than one peer or a service ([`crate::routing::decide`]).
+    /// conditions, rewrites the number, or leads to anything else than one peer or a service (`routing::decide`).
     pub fn route(&self, user_part: &[u8]) -> Option<Target<'_>> {
         if let Some((id, user)) = self.user_of(user_part) {
             return Some(Target::User { id, user });

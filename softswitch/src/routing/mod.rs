@@ -1,7 +1,7 @@
 //! Numbers and routing: from what was dialled to who rings, as a pure function of the configuration, of what users have set, of the
-//! time of day, the caller and the number ([`decide`](decide::decide)).
+//! time of day, the caller and the number (`decide`).
 //!
-//! What comes out is a row of stages ([`plan`]), by which `call/` goes on. Left out on purpose: anything of a call that rings.
+//! What comes out is a row of stages (`plan`), by which `call/` goes on. Left out on purpose: anything of a call that rings.
 
 mod decide;
 mod explain;

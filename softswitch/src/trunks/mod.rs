@@ -1,7 +1,7 @@
 //! The switch as a client of its peers: it registers where `[[peer]]` says so (RFC 3261 §10.2) and asks peers whether they live
 //! (OPTIONS, §11).
 //!
-//! Each peer has a [`Line`] with up to two errands, a registration and a question; each errand locates the peer's servers anew
+//! Each peer has a `Line` with up to two errands, a registration and a question; each errand locates the peer's servers anew
 //! (RFC 3263) and goes from one to the next while they fail. A reload ends the registrations of peers that are gone or changed, and begins
 //! those that are new. Bounds: two errands for each peer of the configuration, and those of peers that left and are being taken back.
 //!
