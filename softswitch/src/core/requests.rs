@@ -246,7 +246,7 @@ fn registration<'a>(
 
 /// The peer whose calls are taken without credentials and that this one comes from, and the number of who calls: one from whose
 /// networks it comes, or whose server has our registration. Of several that are registered at one server, the one whose contact
-/// is called.
+/// is called. Phones may be at the address of such a server, too: who says that it is a user of ours has to prove it. Phones may be at the address of such a server, too: who says that it is a user of ours has to prove it.
 fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> {
     if request.message.method() != Some(Method::Invite) {
         return None;
@@ -254,7 +254,11 @@ fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> 
     let source = request.flow.peer.ip().to_canonical();
     let uri = request.message.uri().ok()?;
     let domain = env.config.domain_of_host(uri.host)?;
-    let peers = &env.domain(domain)?.peers;
+    let (peers, users) = (&env.domain(domain)?.peers, &env.domain(domain)?.users);
+    let from = request.message.from().ok()?.uri;
+    let number = from.user_unescaped().unwrap_or_default();
+    let is_ours = core::str::from_utf8(&number).is_ok_and(|user| users.contains_key(user))
+        && env.config.domain_of_host(from.host) == Some(domain);
     let is_from = |peer: &Peer| peer.numbers.inbound.iter().any(|network| network.contains(source));
     let is_registered = |id: &str| env.routing.registered.get(&(domain, id.into())) == Some(&source);
     let is_called = |peer: &Peer| {
@@ -262,14 +266,13 @@ fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> 
             peer.client.registration.as_ref().map(|registration| registration.contact_user.as_bytes());
         contact.is_some_and(|contact| uri.user_unescaped().is_some_and(|user| *user == *contact))
     };
-    let registered = || peers.iter().filter(|(id, _)| is_registered(id));
+    let registered = || peers.iter().filter(|(id, _)| !is_ours && is_registered(id));
     let (id, _) = peers
         .iter()
         .find(|(_, peer)| is_from(peer))
         .or_else(|| registered().find(|(_, peer)| is_called(peer)))
         .or_else(|| registered().next())?;
-    let from = request.message.from().ok()?.uri.user_unescaped().unwrap_or_default();
-    Some((id.clone(), from.into_owned()))
+    Some((id.clone(), number.into_owned()))
 }
 
 /// Whether a phone registers as a device of the user: it is one of the user's phones then.

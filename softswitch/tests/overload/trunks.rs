@@ -169,18 +169,33 @@ fn a_peer_that_refuses_the_account_is_not_asked_for_ever() {
     panic!("again and again");
 }
 
+/// An INVITE for 1001 from there, by who says that it is `from`; its last answer.
+fn called_by(world: &mut World, peer: &str, from: &str, call: u32) -> Option<u16> {
+    world.feed(
+        peer,
+        format!(
+            "INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch=z9hG4bKin{call}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{from}>;tag=a\r\nTo: <sip:1001@192.0.2.1>\r\nCall-ID: in{call}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:x@{peer}>\r\nContent-Length: 0\r\n\r\n"
+        ),
+    );
+    world.sent_to(peer).last().map(code)
+}
+
 #[test]
 fn who_has_our_registration_calls_without_credentials_and_nobody_else() {
     let mut world = World::new(&file(ACCOUNT));
     let first = sent(&world, CARRIER, Method::Register).expect("it registers");
-    let uri = "sip:1001@192.0.2.1";
-    world.feed_request(CARRIER, "INVITE", uri, "", "", "");
-    assert_eq!(world.sent_to(CARRIER).last().map(code), Some(401), "it has none yet");
+    let stranger = "+493099@carrier.example";
+    assert_eq!(called_by(&mut world, CARRIER, stranger, 1), Some(401), "it has none yet");
     register(&mut world, &first);
-    world.feed_request(CARRIER, "INVITE", uri, "", "", "");
-    assert_eq!(world.sent_to(CARRIER).last().map(code), Some(480), "nobody is there, but it may call");
-    world.feed_request("198.51.100.8:5060", "INVITE", uri, "", "", "");
-    assert_eq!(world.sent_to("198.51.100.8:5060").last().map(code), Some(401));
+    assert_eq!(called_by(&mut world, CARRIER, stranger, 2), Some(480), "nobody is there, but it may call");
+    assert_eq!(
+        called_by(&mut world, CARRIER, "1000@192.0.2.1", 3),
+        Some(401),
+        "a phone behind the same address"
+    );
+    assert_eq!(called_by(&mut world, "198.51.100.8:5060", stranger, 4), Some(401));
 }
 
 #[test]
