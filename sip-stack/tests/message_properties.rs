@@ -139,7 +139,7 @@ proptest! {
         let method = Method::new(method.as_bytes());
         let mut writer = Writer::request(method, format!("sip:{user}@example.com").as_bytes());
         writer
-            .header_fmt(HeaderName::Via, format_args!("SIP/2.0/UDP 192.0.2.1:5060;branch={branch};rport"))
+            .header(HeaderName::Via, format!("SIP/2.0/UDP 192.0.2.1:5060;branch={branch};rport").as_bytes())
             .header_parts(HeaderName::From, &[&quoted(display.as_bytes()), b" <sip:a@example.com>;tag=", tag.as_bytes()])
             .header(HeaderName::To, b"<sip:b@example.com>")
             .header(HeaderName::CallId, call_id.as_bytes())
@@ -173,7 +173,7 @@ proptest! {
         writer
             .header(HeaderName::Via, b"SIP/2.0/UDP h")
             .header(HeaderName::Subject, &value)
-            .header_fmt(HeaderName::Subject, format_args!("a{text}b"))
+            .header(HeaderName::Subject, format!("a{text}b").as_bytes())
             .header_parts(HeaderName::Subject, &[&value, &value])
             .header(HeaderName::From, &quoted(&value))
             .extension(&value, &value)

@@ -93,6 +93,8 @@ impl InviteUsage {
         if self.acknowledgements.len() == ACKNOWLEDGEMENTS {
             self.acknowledgements.remove(0);
         }
+        // Most dialogs have one, and keep it for half a minute when they are over.
+        self.acknowledgements.reserve_exact(1);
         self.acknowledgements.push(Acknowledgement { cseq, ack, flow });
     }
 

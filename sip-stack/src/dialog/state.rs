@@ -335,7 +335,7 @@ impl Dialog {
         writer.header(HeaderName::From, &self.local);
         writer.header(HeaderName::To, &self.remote);
         writer.header(HeaderName::CallId, &self.call_id);
-        writer.header_fmt(HeaderName::CSeq, format_args!("{cseq} {method}"));
+        writer.cseq(cseq, method);
         // RFC 3261 §20.1 table 2, RFC 3262 §6, RFC 6086 §4.2.4, RFC 3428 §9: it means nothing in these.
         if !matches!(method, Method::Bye | Method::Prack | Method::Info | Method::Message) {
             writer.header(HeaderName::Contact, &self.contact);

@@ -210,7 +210,7 @@ impl Endpoint {
             None => (Bytes::copy_from_slice(&self.random.token::<24>()), 1),
         };
         writer.header(HeaderName::CallId, &call_id);
-        writer.header_fmt(HeaderName::CSeq, format_args!("{number} {}", heading.method));
+        writer.cseq(number, heading.method);
         Draft { writer, method: heading.method, branch, flow, dialog: None }
     }
 

@@ -1,6 +1,7 @@
 //! Session-Expires and Min-SE: how long a session lasts without a refresh, and who refreshes (RFC 4028 §4, §5).
 
 use super::number::delta_seconds;
+use crate::decimal::Decimal;
 use crate::message::{Offence, Params, grammar};
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +41,12 @@ impl SessionExpires {
 
     /// The field value.
     pub fn value(&self) -> Vec<u8> {
-        match self.refresher {
-            None => self.seconds.to_string(),
-            Some(Refresher::Uac) => format!("{};refresher=uac", self.seconds),
-            Some(Refresher::Uas) => format!("{};refresher=uas", self.seconds),
-        }
-        .into_bytes()
+        let refresher: &[u8] = match self.refresher {
+            None => b"",
+            Some(Refresher::Uac) => b";refresher=uac",
+            Some(Refresher::Uas) => b";refresher=uas",
+        };
+        [Decimal::of(self.seconds.into()).as_bytes(), refresher].concat()
     }
 }
 

@@ -77,14 +77,6 @@ impl Writer {
         Field(self)
     }
 
-    /// Adds a field from formatted text.
-    pub fn header_fmt(&mut self, name: HeaderName, value: fmt::Arguments<'_>) -> &mut Writer {
-        self.name(name.as_bytes());
-        // Writing into the buffer cannot fail; a failing Display of the caller's ends its value there.
-        let _ = Text(self).write_fmt(value);
-        self.end_line()
-    }
-
     /// Adds a field with a number.
     pub fn number(&mut self, name: HeaderName, value: u64) -> &mut Writer {
         self.name(name.as_bytes());

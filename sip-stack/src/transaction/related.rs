@@ -31,6 +31,6 @@ fn derived(invite: &Message, method: Method<'_>, to_from: &Message) -> Writer {
     writer.copy(HeaderName::From, invite);
     writer.copy(HeaderName::To, to_from);
     writer.copy(HeaderName::CallId, invite);
-    writer.header_fmt(HeaderName::CSeq, format_args!("{number} {method}"));
+    writer.cseq(number, method);
     writer
 }

@@ -151,7 +151,7 @@ fn a_caller_that_insists_gets_180_reliably_and_its_prack_an_answer() {
     rig.wait(Duration::from_millis(600));
     assert_eq!(rig.sent.iter().filter(|sent| sent.status() == Some(Status::RINGING)).count(), 2);
     let mut prack = request("PRACK", 2, Some(&tag), b"");
-    prack.header_fmt(HeaderName::RAck, format_args!("{rseq} 1 INVITE"));
+    prack.header(HeaderName::RAck, format!("{rseq} 1 INVITE").as_bytes());
     rig.receive(prack.finish());
     assert_eq!(status(&rig), 200);
     rig.command(Command::Answer { call: CALL });
