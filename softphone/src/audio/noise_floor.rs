@@ -1,4 +1,5 @@
-//! How loud it is where nobody speaks: the least level of any 50 ms in the last six seconds.
+//! How loud it is where nobody speaks: the least level of any 50 ms in the last six seconds, where it is nearly as low in three of
+//! those seconds. Whoever speaks for seconds without a pause is no noise: its least levels differ.
 //!
 //! Suppressing noise where there is none costs clean speech more than anything else does
 //! (`docs/measurements/2026-11-30-phone-quality.txt`), so it is done only where there is some. Frames of nothing but
@@ -11,8 +12,9 @@ const BLOCK_FRAMES: u32 = 5;
 /// The windows of which the least is taken, and the blocks of a window: 1 s.
 const WINDOWS: usize = 6;
 const WINDOW_BLOCKS: u32 = 20;
-/// Windows that have to be there before noise is believed in.
-const FEWEST: u32 = 2;
+/// Windows that have to be about as quiet as the quietest of them before noise is believed in, and how much their powers may differ: 3 dB.
+const STEADY: usize = 3;
+const SPREAD: f32 = 2.0;
 /// In dBm0, whose 0 is 3.14 dB below full scale: noise begins above the first, and ends below the second.
 const NOISY: f32 = -58.0;
 const QUIET: f32 = -63.0;
@@ -68,7 +70,8 @@ impl NoiseFloor {
         (self.least, self.blocks) = (f32::INFINITY, 0);
         self.seen = self.seen.wrapping_add(1);
         let floor = self.windows.iter().copied().fold(f32::INFINITY, f32::min);
-        if self.seen >= FEWEST && floor > power_of(NOISY) {
+        let steady = self.windows.iter().filter(|least| **least <= floor * SPREAD).count();
+        if steady >= STEADY && floor > power_of(NOISY) {
             self.noisy = true;
         } else if floor < power_of(QUIET) {
             self.noisy = false;
@@ -97,12 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_without_a_pause_is_noise_after_two_seconds_until_it_is_quiet_again() {
+    fn what_goes_on_without_a_pause_is_noise_after_three_seconds_until_it_is_quiet_again() {
         let (mut floor, rate) = (NoiseFloor::new(), SampleRate::Hz16000);
         let (mut loud, mut soft) = (Tone::new(rate, 300.0, -45.0), Tone::new(rate, 300.0, -70.0));
-        assert!(!hear(&mut floor, &mut loud, 1_990));
+        assert!(!hear(&mut floor, &mut loud, 2_990));
         assert!(hear(&mut floor, &mut loud, 4_010));
         assert!(!hear(&mut floor, &mut soft, 1_000));
+    }
+
+    #[test]
+    fn what_is_louder_and_softer_without_a_pause_is_no_noise() {
+        let (mut floor, rate) = (NoiseFloor::new(), SampleRate::Hz16000);
+        let mut tones = [-32.0, -39.0, -46.0, -53.0].map(|level| Tone::new(rate, 300.0, level));
+        for second in 0..20 {
+            assert!(!hear(&mut floor, &mut tones[second % 4], 1_000));
+        }
     }
 
     #[test]
