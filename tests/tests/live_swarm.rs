@@ -32,6 +32,7 @@ fn twenty_phones_on_two_threads_call_and_meet_and_hear_whom_they_should() {
         bye: Bye::Mixed,
         duration: Duration::from_secs(4),
         codec: Codec::Pcma,
+        other_codec: None,
         whole: false,
         register_rate: 100.0,
         limits: Limits { loss_percent: 5.0, setup: None, one_way: None, mouth_to_ear: None },

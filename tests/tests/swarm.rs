@@ -23,6 +23,7 @@ fn plan(text: &str) -> Plan {
         bye: Bye::Mixed,
         duration: Duration::from_secs(5),
         codec: Codec::Pcmu,
+        other_codec: None,
         whole: false,
         register_rate: 100.0,
         limits: Limits {

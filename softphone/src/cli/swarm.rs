@@ -82,6 +82,9 @@ pub(super) struct Options {
     /// What is offered and taken; opus and g722 need --whole.
     #[arg(long, default_value = "pcmu", value_parser = codec)]
     codec: Codec,
+    /// What the second of each two offers and takes instead, so that the server has to transcode.
+    #[arg(long, value_parser = codec)]
+    other_codec: Option<Codec>,
     /// The whole voice for each call: jitter buffer, RTCP, any codec. It costs many times as much.
     #[arg(long)]
     whole: bool,
@@ -174,6 +177,7 @@ fn plan(options: &Options) -> Result<Plan> {
         },
         duration: options.duration,
         codec: options.codec,
+        other_codec: options.other_codec,
         whole: options.whole,
         register_rate: options.register_rate,
         limits: Limits {

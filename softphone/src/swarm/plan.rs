@@ -64,6 +64,8 @@ pub struct Plan {
     pub duration: Duration,
     /// What is offered and taken.
     pub codec: Codec,
+    /// What the second of each two offers and takes instead, so that the server has to transcode.
+    pub other_codec: Option<Codec>,
     /// The whole voice with jitter buffer and RTCP for each call, not tones of G.711.
     pub whole: bool,
     /// Registrations that begin in a second.
@@ -165,8 +167,10 @@ impl Plan {
         if self.rooms.is_empty() && (self.pairs() == 0 || self.calls == Some(0)) {
             return Err(PlanError::Nothing);
         }
-        if !self.whole && !matches!(self.codec, Codec::Pcmu | Codec::Pcma) {
-            return Err(PlanError::Codec(self.codec.name()));
+        let is_cheap = |codec: &Codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
+        let dear = [Some(self.codec), self.other_codec].into_iter().flatten().find(|codec| !is_cheap(codec));
+        if let (false, Some(codec)) = (self.whole, dear) {
+            return Err(PlanError::Codec(codec.name()));
         }
         if !(self.rate > 0.0 && self.register_rate > 0.0) {
             return Err(PlanError::Rate);
@@ -241,6 +245,7 @@ pub(super) mod tests {
             bye: Bye::Mixed,
             duration: Duration::from_secs(20),
             codec: Codec::Pcmu,
+            other_codec: None,
             whole: false,
             register_rate: 100.0,
             limits: Limits { loss_percent: 0.1, setup: None, one_way: None, mouth_to_ear: None },
@@ -269,6 +274,9 @@ pub(super) mod tests {
         assert_eq!(two.check(), Err(PlanError::TooFewUsers { needed: 6, users: 3 }));
         assert_eq!(Plan { codec: Codec::Opus, ..plan("1..2") }.check(), Err(PlanError::Codec("opus")));
         assert_eq!(Plan { codec: Codec::Opus, whole: true, ..plan("1..2") }.check(), Ok(()));
+        let other = Plan { other_codec: Some(Codec::Opus), ..plan("1..2") };
+        assert_eq!(other.check(), Err(PlanError::Codec("opus")));
+        assert_eq!(Plan { whole: true, ..other }.check(), Ok(()));
         let lamps = Plan { lamps: true, ..plan("1..2") };
         assert_eq!(lamps.check(), Ok(()));
         assert_eq!(Plan { talk: Duration::from_secs(3), ..lamps }.check(), Err(PlanError::Lamps));

@@ -127,14 +127,18 @@ impl Swarm {
                 }
             });
         }
-        let settings = settings(plan.codec, plan.ring);
         let mut members = Vec::with_capacity(accounts.len());
         for (place, account) in accounts.into_iter().enumerate() {
             let group = owners.get(place).copied().flatten();
             let talker = talker(&plan, &groups, group, place, first);
+            let is_second = |group: &Group| {
+                matches!(group.kind, Kind::Pair { .. }) && group.members.first() != Some(&place)
+            };
+            let is_other = group.and_then(|group| groups.get(group)).is_some_and(is_second);
+            let codec = plan.other_codec.filter(|_| is_other).unwrap_or(plan.codec);
             let mut seed = [0; 32];
             seed.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.next_u64().to_be_bytes()));
-            members.push(Member::new(seed, account, settings.clone(), group, talker)?);
+            members.push(Member::new(seed, account, settings(codec, plan.ring), group, talker)?);
         }
         let pairs = groups.iter().enumerate().filter(|(_, group)| matches!(group.kind, Kind::Pair { .. }));
         let wait = Duration::from_secs_f64(members.len() as f64 / plan.register_rate) + ENDING;
