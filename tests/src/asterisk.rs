@@ -35,9 +35,22 @@ pub mod number {
     pub const RINGS: &str = "9104";
 }
 
-/// The switch at the other end of a trunk: Asterisk is its user 1500, registers as such and calls as such.
+/// How the two ends of a trunk know each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trunk {
+    /// Asterisk is the user 1500 of the switch, registers as such and calls as such.
+    User,
+    /// The switch is 4000 here, registers as such and calls as such.
+    Account,
+    /// By their addresses.
+    Address,
+}
+
+/// The switch at the other end of a trunk.
 #[derive(Debug, Clone, Copy)]
 pub struct FarEnd<'a> {
+    /// What Asterisk knows of it.
+    pub trunk: Trunk,
     /// Where it listens.
     pub address: SocketAddr,
     /// `udp` or `tcp`.
@@ -219,7 +232,11 @@ fn configure(folder: &Path, address: SocketAddr, media: u16, settings: Settings<
         let text = places.iter().fold(text.to_owned(), |text, (place, value)| text.replace(place, value));
         fs::write(etc.join(name), text).expect("the folder of the test is writable");
     };
-    let trunk = far.map_or("", |_| include_str!("../asterisk/trunk.conf"));
+    let trunk = far.map_or("", |far| match far.trunk {
+        Trunk::User => include_str!("../asterisk/trunk.conf"),
+        Trunk::Account => include_str!("../asterisk/trunk_account.conf"),
+        Trunk::Address => include_str!("../asterisk/trunk_address.conf"),
+    });
     write("asterisk.conf", include_str!("../asterisk/asterisk.conf"));
     write("modules.conf", include_str!("../asterisk/modules.conf"));
     write("pjsip.conf", &[include_str!("../asterisk/pjsip.conf"), trunk].concat());

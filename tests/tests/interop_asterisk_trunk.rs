@@ -1,8 +1,9 @@
-//! A trunk between the switch and Asterisk 22, in both directions: Asterisk is the user 1500 of the switch, registers and calls as
-//! such; the switch knows Asterisk as a peer. Calls with the sound compared with its source, hold, keys and the end from either side,
+//! A trunk between the switch and Asterisk 22, in both directions. Asterisk is the user 1500 of the switch, registers and calls as
+//! such, and the switch knows it as a peer; or the switch has an account there, where it registers; or each knows the other one by its address.
+//! Calls with the sound compared with its source, hold, keys and the end from either side,
 //! early media, busy, given up, over UDP and TCP. Skipped, loudly, where Asterisk or the makers of speech cannot be installed.
 
-use tests::asterisk::{self, Asterisk, FarEnd, Settings, is_heard, number};
+use tests::asterisk::{self, Asterisk, FarEnd, Settings, Trunk, is_heard, number};
 use tests::audio::Audio;
 use tests::skip;
 use tests::softphone::{Headless, Softphone, Task};
@@ -30,13 +31,26 @@ struct Lab {
 
 impl Lab {
     fn open(transport: &str, codecs: &str) -> Self {
+        Self::joined(Trunk::User, transport, codecs)
+    }
+
+    fn joined(trunk: Trunk, transport: &str, codecs: &str) -> Self {
         let mut found = None;
+        // Who calls the account from there reaches 1000; by address the number itself is called.
+        let (keys, route) = match trunk {
+            Trunk::User => ("", ""),
+            Trunk::Account => (
+                "username = \"4000\"\npassword = \"secret\"\nregister = true\nfrom_user = \"4000\"\n",
+                "[[route]]\npattern = \"4000\"\nfrom = \"asterisk\"\nuser = \"1000\"\n\n",
+            ),
+            Trunk::Address => ("inbound = true\nhealth_s = 30\n", ""),
+        };
         let mut switch = Switch::start_after(|_, ports| {
             let address = Asterisk::address_for(ports);
             found = Some(address);
             format!(
                 "[[users]]\nfrom = 1000\nto = 1999\npassword = \"{PASSWORD}\"\n\n\
-                 [[peer]]\nid = \"asterisk\"\naddress = \"{address}\"\ntransport = \"{transport}\"\n\n\
+                 [[peer]]\nid = \"asterisk\"\naddress = \"{address}\"\ntransport = \"{transport}\"\n{keys}\n{route}\
                  [[route]]\npattern = \"3XXX\"\npeer = \"asterisk\"\n\n\
                  [[route]]\npattern = \"9XXX\"\npeer = \"asterisk\"\n"
             )
@@ -44,12 +58,15 @@ impl Lab {
         let address = found.expect("the switch was configured");
         let folder = switch.folder().to_owned();
         let (says, said) = speech(&folder, "asterisk-says", THEIRS, 8);
-        let far = FarEnd { address: switch.address(), transport };
+        let far = FarEnd { trunk, address: switch.address(), transport };
         let settings = Settings { codecs, says: &says, switch: Some(far) };
         let asterisk = Asterisk::start(&folder, &mut switch.ports, address, settings);
-        asterisk.until("is registered at the switch", || {
-            asterisk.ask("pjsip show registrations").contains("Registered")
-        });
+        let (question, answer) = match trunk {
+            Trunk::User => ("pjsip show registrations", "Registered"),
+            Trunk::Account => ("pjsip show contacts", "4000/sip:"),
+            Trunk::Address => ("pjsip show endpoints", "switch"),
+        };
+        asterisk.until("knows the switch", || asterisk.ask(question).contains(answer));
         Self { switch, asterisk, said }
     }
 
@@ -72,8 +89,8 @@ impl Lab {
 }
 
 /// A phone of the switch calls one of Asterisk's, or is called by it; both hear what the other says.
-fn talk(transport: &str, we_call: bool) {
-    let mut lab = Lab::open(transport, "alaw,ulaw");
+fn talk(trunk: Trunk, transport: &str, we_call: bool) {
+    let mut lab = Lab::joined(trunk, transport, "alaw,ulaw");
     let folder = lab.switch.folder().to_owned();
     let (our_file, our_said) = speech(&folder, "ours", OURS, if we_call { 8 } else { 10 });
     let (their_file, their_said) = speech(&folder, "theirs", THEIRS, if we_call { 10 } else { 8 });
@@ -84,7 +101,8 @@ fn talk(transport: &str, we_call: bool) {
     let (callee, caller) = if we_call {
         (Softphone::listen(&folder, ports, theirs), Softphone::call(&folder, ports, ours, "3000"))
     } else {
-        (Softphone::listen(&folder, ports, ours), Softphone::call(&folder, ports, theirs, "1000"))
+        let number = if trunk == Trunk::Account { "4000" } else { "1000" };
+        (Softphone::listen(&folder, ports, ours), Softphone::call(&folder, ports, theirs, number))
     };
     let at_caller = caller.heard(0);
     callee.tells("ended by=\"them\"");
@@ -98,14 +116,35 @@ fn talk(transport: &str, we_call: bool) {
 #[test]
 fn a_phone_of_ours_calls_one_of_asterisk() {
     if !skipped("a_phone_of_ours_calls_one_of_asterisk") {
-        talk("udp", true);
+        talk(Trunk::User, "udp", true);
     }
 }
 
 #[test]
 fn a_phone_of_asterisk_calls_one_of_ours_over_tcp() {
     if !skipped("a_phone_of_asterisk_calls_one_of_ours_over_tcp") {
-        talk("tcp", false);
+        talk(Trunk::User, "tcp", false);
+    }
+}
+
+#[test]
+fn the_switch_registers_at_asterisk_and_its_phones_call_through_a_challenge() {
+    if !skipped("the_switch_registers_at_asterisk_and_its_phones_call_through_a_challenge") {
+        talk(Trunk::Account, "udp", true);
+    }
+}
+
+#[test]
+fn a_phone_of_asterisk_calls_the_account_of_the_switch_over_tcp() {
+    if !skipped("a_phone_of_asterisk_calls_the_account_of_the_switch_over_tcp") {
+        talk(Trunk::Account, "tcp", false);
+    }
+}
+
+#[test]
+fn asterisk_is_believed_by_its_address_alone() {
+    if !skipped("asterisk_is_believed_by_its_address_alone") {
+        talk(Trunk::Address, "udp", false);
     }
 }
 
@@ -124,11 +163,22 @@ fn either_side_holds_presses_keys_and_hangs_up() {
     if skipped("either_side_holds_presses_keys_and_hangs_up") {
         return;
     }
-    let mut lab = Lab::open("udp", "ulaw");
+    holds_keys_and_ends(Lab::open("udp", "ulaw"), &[(true, "3000"), (true, ASTERISK), (false, "1000")]);
+}
+
+#[test]
+fn either_side_holds_presses_keys_and_hangs_up_in_calls_of_the_account() {
+    if skipped("either_side_holds_presses_keys_and_hangs_up_in_calls_of_the_account") {
+        return;
+    }
+    holds_keys_and_ends(Lab::joined(Trunk::Account, "udp", "ulaw"), &[(true, "3000"), (false, "4000")]);
+}
+
+/// Calls one after the other, of ours or theirs, to a number.
+fn holds_keys_and_ends(mut lab: Lab, calls: &[(bool, &str)]) {
     let mut ours = lab.ours("1000");
     let mut theirs = lab.theirs("3000");
-    // By the number of Asterisk's phone, by the number that Asterisk is here, and the other way round.
-    for (call, (we_call, target)) in (1..).zip([(true, "3000"), (true, ASTERISK), (false, "1000")]) {
+    for (call, (we_call, target)) in (1..).zip(calls.iter().copied()) {
         let (caller, callee) = if we_call { (&mut ours, &mut theirs) } else { (&mut theirs, &mut ours) };
         caller.tell(&format!("call {target}"), &format!("calling call={call}"));
         callee.tells(&format!("incoming account=0 call={call}"));
