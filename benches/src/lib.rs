@@ -1,7 +1,9 @@
 //! What the benches share: messages as a phone sends them, and a [`Driver`] that plays both phones against the pure
 //! switch, in virtual time and without I/O.
 
+pub mod cpu;
 pub mod crash;
+pub mod registrations;
 
 use bytes::Bytes;
 use sip_stack::Time;
