@@ -113,12 +113,14 @@ live! {
     forwarding_no_answer
     glare
     hold
+    intercom
     keys
     keys_as_tones
     lossy_network
     merge
     message
     no_answer
+    paging
     park
     park_returns
     pickup

@@ -1,7 +1,8 @@
 //! Whether a call is taken without the user, and when: always, for some callers, or because the caller asks for it.
 //!
 //! A caller asks with `Call-Info: <…>;answer-after=0` (in seconds), or `Alert-Info` with `info=alert-autoanswer`, `info=Auto
-//! Answer` or the like, as phones of several makers do; no RFC says how.
+//! Answer` or the like, as phones of several makers do, or with `Answer-Mode: Auto` (RFC 5373 §4.3), which is taken as a wish: what is
+//! required of us there we do not promise.
 
 use super::{AutoAnswer, Settings};
 use sip_stack::Message;
@@ -60,7 +61,12 @@ fn asked_delay(request: &Message) -> Option<Duration> {
         };
         request.list(HeaderName::AlertInfo).any(asks).then_some(Duration::ZERO)
     };
-    after.or_else(alert)
+    let mode = || {
+        let mode = request.header(HeaderName::AnswerMode)?;
+        let word = mode.split(|byte| *byte == b';').next()?.trim_ascii();
+        word.eq_ignore_ascii_case(b"auto").then_some(Duration::ZERO)
+    };
+    after.or_else(alert).or_else(mode)
 }
 
 /// The parameters of a value, behind its URI; quotes are taken off.

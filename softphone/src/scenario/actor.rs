@@ -117,6 +117,7 @@ impl Actor {
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let settings = Settings {
             auto_answer: setup.auto_answer.clone(),
+            answer_when_asked: setup.answer_when_asked,
             lines: setup.lines,
             hold_others: setup.hold_others,
             codecs: setup.codecs.clone(),

@@ -15,11 +15,12 @@ const KEYWORDS: [&str; 5] = ["scenario", "phone", "number", "switch", "repeat"];
 const RESERVED: [&str; 10] =
     ["wait", "network", "everybody", "and", "only", "nothing", "ringing", "each", "to", "the"];
 /// What a phone has to say for itself.
-const PROPERTIES: [&str; 11] = [
+const PROPERTIES: [&str; 12] = [
     "password",
     "codecs",
     "lines",
     "answers",
+    "answers when asked",
     "tone",
     "quiet",
     "unregistered",
@@ -225,6 +226,7 @@ impl Reader {
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             lines: 2,
             auto_answer: AutoAnswer::Never,
+            answer_when_asked: false,
             hold_others: true,
             tone_hz,
             talks: true,
@@ -292,6 +294,8 @@ fn property(phone: &mut PhoneSetup, words: &mut Words<'_>) -> Result<(), Fault> 
         phone.lines = u16::try_from(lines).unwrap_or(u16::MAX);
     } else if words.eat("answers at once") {
         phone.auto_answer = AutoAnswer::Always;
+    } else if words.eat("answers when asked") {
+        phone.answer_when_asked = true;
     } else if words.eat("answers after") {
         phone.auto_answer = AutoAnswer::After(words.duration("answers after 2 s")?);
     } else if words.eat("never holds") {

@@ -41,6 +41,8 @@ pub struct PhoneSetup {
     pub lines: u16,
     /// Which calls are taken without a step.
     pub auto_answer: AutoAnswer,
+    /// Whether a caller may ask to be answered at once.
+    pub answer_when_asked: bool,
     /// Whether taking or making a call holds the one that goes on.
     pub hold_others: bool,
     /// The frequency of the tone it says, in hertz.

@@ -5,6 +5,7 @@ use super::counting::Count;
 use super::keys::Keys;
 use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
+use super::paging::Page;
 use super::park::{Leaving, Parked};
 use super::passing::Passing;
 use super::record::Kept;
@@ -146,6 +147,10 @@ pub(super) struct Destination {
     pub(super) diverted: Vec<Diverted>,
     /// The caller is to enter where it is served when others have not answered.
     pub(super) enters: bool,
+    /// Its phones are asked to answer by themselves.
+    pub(super) answers_itself: bool,
+    /// It is part of a call to a paging group.
+    pub(super) page: Option<Box<Page>>,
     /// What comes after.
     pub(super) later: Option<Box<Later>>,
 }

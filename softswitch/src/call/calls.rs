@@ -383,6 +383,7 @@ impl Calls {
         let Some(id) = id else { return };
         self.enter_late(env, id);
         self.attend_referral(env, id);
+        self.attend_page(env, id);
         self.replace(env, id);
         self.join_in(env, id);
         self.attend_guests(env, id);

@@ -111,6 +111,7 @@ impl Calls {
                 let destination = confirm(env, id, user, &setting, number);
                 return Ok(Led { setting: Some(setting), ..Led::to(destination) });
             }
+            Plan::Page(page) => Destination::paging(env, registrar, id, &page, number),
             Plan::Stages(stages) => Destination::of_stages(env, registrar, id, stages, number, None),
         };
         for group in decision.turns {
@@ -118,6 +119,8 @@ impl Calls {
         }
         let (is_anonymous, is_emergency) = (decision.is_anonymous, decision.is_emergency);
         let destination = destination.ok_or(not_registered())?;
+        let answers_itself = decision.is_intercom;
+        let destination = Destination { answers_itself, ..destination };
         Ok(Led { destination, is_anonymous, is_emergency, setting: None })
     }
 }

@@ -25,6 +25,7 @@ mod locate;
 mod members;
 mod midcall;
 mod packages;
+mod paging;
 mod park;
 mod passing;
 mod pickup;

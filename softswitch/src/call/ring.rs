@@ -8,6 +8,7 @@ use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
 use super::locate::Located;
 use super::packages;
+use super::paging;
 use super::reason;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
@@ -179,6 +180,9 @@ impl Call {
         self.pass_history(&host, member, &mut draft.writer);
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
+        }
+        if self.destination.answers_itself {
+            paging::ask_to_answer(&host, &mut draft.writer);
         }
         timer.write_request(&mut draft.writer);
         sign_request(&mut draft.writer);

@@ -37,6 +37,8 @@ pub(super) struct Served {
     service: Service,
     /// Where it is mixed; an echo is not.
     room: Option<RoomId>,
+    /// As what.
+    role: Role,
     /// How it has joined.
     format: Option<AudioFormat>,
     /// The caller has acknowledged our answer: before, it may not hear us yet.
@@ -58,6 +60,11 @@ impl Served {
     /// The room in which the caller hears us.
     pub(super) fn joined_in(&self) -> Option<RoomId> {
         self.room.filter(|_| self.attended)
+    }
+
+    /// Whether what the caller says is heard, and it hears.
+    pub(super) const fn is_up(&self) -> bool {
+        self.acknowledged && self.format.is_some()
     }
 
     /// Where the caller is mixed.
@@ -85,6 +92,7 @@ impl Served {
         Served {
             service,
             room: None,
+            role: Role::Participant,
             format: None,
             acknowledged: false,
             attended: false,
@@ -146,6 +154,7 @@ impl Rooms {
             Service::Milliwatt | Service::Answer { .. } | Service::Play { .. } | Service::Music { .. } => {
                 Some(self.open(env, None, Some(id)))
             }
+            Service::Paging => Some(self.open(env, None, None)),
             Service::Conference(_) => {
                 let number = (domain, number);
                 let known = self.numbers.get(&number).copied();
@@ -156,6 +165,12 @@ impl Rooms {
             open.calls += 1;
         }
         Served { room, ..served }
+    }
+
+    /// One more comes into a room of a paging group.
+    pub(super) fn let_in(&mut self, room: RoomId, role: Role) -> Option<Served> {
+        self.open.get_mut(&room)?.calls += 1;
+        Some(Served { room: Some(room), role, ..Served::new(Service::Paging) })
     }
 
     fn open(
@@ -191,7 +206,7 @@ impl Rooms {
                 }
                 return;
             }
-            Service::Echo => return,
+            Service::Echo | Service::Paging => return,
             Service::Answer { for_s } => {
                 served.ends_at = Some(env.now + Duration::from_secs(u64::from(*for_s)));
                 return;
@@ -355,8 +370,9 @@ impl Call {
     pub(super) fn enter_again(&mut self, env: &mut Environment) {
         let leg = self.media(Side::Caller).id;
         let served = self.destination.service.as_ref();
+        let role = served.map_or(Role::Participant, |served| served.role);
         if let Some((room, format)) = served.and_then(|served| served.room.zip(served.format)) {
-            env.media(Command::Join { room, leg, format, role: Role::Participant });
+            env.media(Command::Join { room, leg, format, role });
         }
     }
 
@@ -386,7 +402,7 @@ impl Call {
 
     /// Takes a description of the caller and has it served; what it is told of codecs.
     fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Formats> {
-        let Served { room, format: joined, .. } = *self.destination.service.as_ref()?;
+        let Served { room, role, format: joined, .. } = *self.destination.service.as_ref()?;
         let known = Formats::from(&remote);
         let (told, way) = match room {
             None => {
@@ -412,7 +428,7 @@ impl Call {
                 if conditioning != Conditioning::default() {
                     env.media(Command::Condition { leg, conditioning });
                 }
-                env.media(Command::Join { room, leg, format, role: Role::Participant });
+                env.media(Command::Join { room, leg, format, role });
                 if let Some(served) = &mut self.destination.service {
                     served.format = Some(format);
                 }

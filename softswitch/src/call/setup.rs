@@ -54,6 +54,7 @@ impl Refused {
             routing::Refusal::Nobody => Refusal::NotRegistered,
             routing::Refusal::Rejected(_) => Refusal::Rejected,
             routing::Refusal::BadSetting => Refusal::BadSetting,
+            routing::Refusal::Busy => Refusal::Busy,
         };
         Refused { status: refused.status(), event: Some(event), cause: refused.cause() }
     }

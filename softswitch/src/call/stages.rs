@@ -91,6 +91,8 @@ impl Destination {
             counted: None,
             diverted: Vec::new(),
             enters: false,
+            answers_itself: false,
+            page: None,
             later: None,
         }
     }

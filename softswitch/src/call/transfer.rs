@@ -113,6 +113,11 @@ impl Referred {
 }
 
 impl Referred {
+    /// For a call in the name of somebody who stays where it is, whoever answers.
+    pub(super) fn in_the_name_of(holder: (CallId, Side), news: News) -> Referred {
+        Referred { holder: Some(holder), ..Referred::returning(news) }
+    }
+
     /// For a party that waits in this call already.
     pub(super) fn returning(news: News) -> Referred {
         Referred {
@@ -144,6 +149,11 @@ impl News {
             last: None,
             has_left: false,
         }
+    }
+
+    /// For a call that is no transfer: nobody is told anything.
+    pub(super) fn none(env: &Environment, call: &Call) -> News {
+        News { last: Some(Status::OK), ..News::silent(env, call) }
     }
 
     fn is_told(&self) -> bool {
@@ -482,7 +492,7 @@ impl Calls {
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
-    fn open_referred(
+    pub(super) fn open_referred(
         &mut self,
         env: &mut Environment,
         domain: crate::config::DomainId,
@@ -632,6 +642,9 @@ impl Calls {
     /// Somebody has answered: the phone's partner is the caller now, and the phone is out of it. Who answers in nothing that
     /// the partner understands is hung up on, as if it had refused.
     fn complete_referral(&mut self, env: &mut Environment, id: CallId) {
+        if self.listen(env, id) {
+            return;
+        }
         let holder = self.table.get(id).and_then(|call| call.referred.as_ref()?.holder);
         let partner = holder.unwrap_or((id, Side::Caller));
         let spoken = self.table.get(partner.0).and_then(|call| call.agreed(partner.1)).cloned();

@@ -45,7 +45,11 @@ pub(super) fn find(config: &mut Config, data: &Path) -> Result<(), CliError> {
             RouteTo::Service(Service::Play { sound }) => (sound, one),
             RouteTo::Service(Service::Music { folder }) => (folder, all_of),
             RouteTo::Service(
-                Service::Conference(_) | Service::Echo | Service::Milliwatt | Service::Answer { .. },
+                Service::Conference(_)
+                | Service::Echo
+                | Service::Milliwatt
+                | Service::Answer { .. }
+                | Service::Paging,
             )
             | RouteTo::Peers(_)
             | RouteTo::User(_)

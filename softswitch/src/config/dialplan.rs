@@ -199,6 +199,19 @@ pub enum Strategy {
     LongestIdle,
 }
 
+/// Users whose phones answer by themselves, so that one can speak to all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paging {
+    /// Their ids, in the order of the file; at least one.
+    pub members: Vec<Box<str>>,
+    /// They are heard as well.
+    pub two_way: bool,
+    /// A signal sounds when all who can hear it are there.
+    pub tone: bool,
+    /// Phones that do not answer by themselves for so long are called no more.
+    pub wait_s: u32,
+}
+
 /// A step of a user's follow-me.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowStep {
@@ -290,6 +303,10 @@ pub struct Numbering {
     pub numbers: BTreeMap<Box<str>, Box<str>>,
     /// The numbers of groups.
     pub group_numbers: BTreeMap<Box<str>, Box<str>>,
+    /// Paging groups by id.
+    pub paging: BTreeMap<Box<str>, Paging>,
+    /// The numbers of paging groups.
+    pub paging_numbers: BTreeMap<Box<str>, Box<str>>,
     /// Devices of users by id.
     pub devices: BTreeMap<Box<str>, Device>,
 }

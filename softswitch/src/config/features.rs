@@ -20,6 +20,8 @@ pub struct Features {
     pub dnd_off: Box<str>,
     /// Before a number: this call is anonymous.
     pub anonymous: Box<str>,
+    /// Before the number of a user: its phone answers by itself.
+    pub intercom: Box<str>,
 }
 
 impl Default for Features {
@@ -30,6 +32,7 @@ impl Default for Features {
             dnd_on: "*78".into(),
             dnd_off: "*79".into(),
             anonymous: "#31#".into(),
+            intercom: "*80".into(),
         }
     }
 }
@@ -54,14 +57,20 @@ impl Features {
         if is(&self.dnd_off) {
             return Some(Dialled::DoNotDisturb(false));
         }
-        if let Some(rest) = number.strip_prefix(&*self.anonymous).filter(|_| !self.anonymous.is_empty())
-            && !rest.is_empty()
-        {
+        if let Some(rest) = behind(number, &self.anonymous) {
             return Some(Dialled::Anonymous(rest));
+        }
+        if let Some(rest) = behind(number, &self.intercom) {
+            return Some(Dialled::Intercom(rest));
         }
         let kinds = ForwardKind::ALL.into_iter().zip(&self.forward).filter(|(_, code)| !code.is_empty());
         kinds.into_iter().find_map(|(kind, code)| forwarding(number, kind, code))
     }
+}
+
+/// What stands behind a code, if that is one and something does.
+fn behind<'n>(number: &'n str, code: &str) -> Option<&'n str> {
+    number.strip_prefix(code).filter(|rest| !code.is_empty() && !rest.is_empty())
 }
 
 /// `*CODE*NUMBER#`, `*CODE*NUMBER*MORE#`, `**CODE*…`; `#CODE#`, `##CODE#` and `*CODE*#` end it.
@@ -118,6 +127,7 @@ pub(super) fn resolve_features(section: &mut Section<'_>) -> Features {
     read(marked("dnd_on", "\"*78\""), &mut features.dnd_on);
     read(marked("dnd_off", "\"*79\""), &mut features.dnd_off);
     read(marked("anonymous", "\"#31#\""), &mut features.anonymous);
+    read(marked("intercom", "\"*80\""), &mut features.intercom);
     features
 }
 
@@ -148,7 +158,8 @@ mod tests {
         assert_eq!(read("*79#"), Some(Dialled::DoNotDisturb(false)));
         assert_eq!(read("##002#"), Some(Dialled::ForwardNone));
         assert_eq!(read("#31#1002"), Some(Dialled::Anonymous("1002")));
-        for none in ["1002", "*8", "*21", "*21x1002", "*21*10a2#", "#31#", "*99*1", "", "*"] {
+        assert_eq!(read("*801002"), Some(Dialled::Intercom("1002")));
+        for none in ["1002", "*8", "*21", "*21x1002", "*21*10a2#", "#31#", "*80", "*99*1", "", "*"] {
             assert_eq!(read(none), None, "{none}");
         }
     }

@@ -1,6 +1,6 @@
-//! `[[schedule]]`, `[[group]]` and `[[rate]]`: when, who together, and for how much.
+//! `[[schedule]]`, `[[group]]`, `[[paging]]` and `[[rate]]`: when, who together, and for how much.
 
-use super::dialplan::{Group, Member, Rate, Strategy};
+use super::dialplan::{Group, Member, Paging, Rate, Strategy};
 use super::error::{Fault, Quoted};
 use super::model::{Domain, DomainId};
 use super::numbers::{NUMBERS, parse_number};
@@ -36,6 +36,10 @@ const RING: Key = Key { name: "ring_s", expected: "a whole number", example: "20
 const DELAY: Key = Key { name: "delay_s", expected: "a whole number", example: "5" };
 const SKIP_BUSY: Key = Key { name: "skip_busy", expected: "true or false", example: "true" };
 const OTHERWISE: Key = Key { name: "otherwise", expected: "a number", example: "\"1009\"" };
+const PAGED: Key = Key { name: "members", expected: "ids of users", example: "[\"1001\", \"1002\"]" };
+const TWO_WAY: Key = Key { name: "two_way", expected: "true or false", example: "true" };
+const TONE: Key = Key { name: "tone", expected: "true or false", example: "false" };
+const WAIT: Key = Key { name: "wait_s", expected: "a whole number", example: "5" };
 const TO: Key = Key { name: "to", expected: "a user or a number", example: "\"1001\"" };
 const PEER: Key = Key { name: "peer", expected: "the id of a peer", example: "\"trunk\"" };
 const PREFIX: Key =
@@ -46,6 +50,10 @@ const GROUP_RING_S: u32 = 20;
 const LONGEST_RING_S: u32 = 600;
 /// Members of a group at most.
 const MOST_MEMBERS: usize = 32;
+/// Members of a paging group at most: so many calls begin at once.
+const MOST_PAGED: usize = 100;
+/// How long phones may take to answer by themselves when the file does not say.
+const WAIT_S: u32 = 5;
 
 pub(super) fn resolve_schedules(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
     let mut lines: BTreeMap<(DomainId, Box<str>), u32> = BTreeMap::new();
@@ -89,6 +97,34 @@ pub(super) fn resolve_groups(root: &mut Section<'_>, tenants: &mut Tenants, faul
             super::numbers::claim(domain, &number, &id.value, super::numbers::Owner::Group, faults);
         }
         domain.numbering.groups.insert(id.value, Group { members, strategy, ring_s, skip_busy, otherwise });
+    }
+}
+
+pub(super) fn resolve_paging(root: &mut Section<'_>, tenants: &mut Tenants, faults: &Faults) {
+    let mut lines: BTreeMap<(DomainId, Box<str>), u32> = BTreeMap::new();
+    for mut section in root.tables("paging", "[[paging]]") {
+        let id = section.required(ID, parse_id);
+        let domain = tenants.domain_of(&mut section, faults);
+        let numbers = section.list(NUMBERS, parse_number);
+        let two_way = section.flag(TWO_WAY).is_some_and(|flag| flag.value);
+        let tone = section.flag(TONE).is_none_or(|flag| flag.value);
+        let wait_s = section.number(WAIT, 1, 60).map_or(WAIT_S, |wait| wait.value);
+        let members = values(section.filled_list(PAGED, parse_id));
+        if members.is_empty() && !section.has(PAGED) {
+            section.note_missing(PAGED);
+        }
+        if members.len() > MOST_PAGED {
+            let (found, limit) = (members.len() as u64, MOST_PAGED as u64);
+            faults.note(section.line, Fault::TooManyMembers { found, limit });
+        }
+        section.finish();
+        let (Some(id), Some(domain_id)) = (id, domain) else { continue };
+        let Some(domain) = tenants.domains.get_mut(&domain_id) else { continue };
+        note_twice(&mut lines, "paging group", (domain_id, domain), &id, faults);
+        for number in numbers.map(|list| list.value).into_iter().flatten() {
+            super::numbers::claim(domain, &number, &id.value, super::numbers::Owner::Paging, faults);
+        }
+        domain.numbering.paging.insert(id.value, Paging { members, two_way, tone, wait_s });
     }
 }
 

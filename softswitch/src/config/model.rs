@@ -273,6 +273,7 @@ impl Domain {
         let numbering = &self.numbering;
         let is_number = |text: &str| {
             numbering.group_numbers.contains_key(text)
+                || numbering.paging_numbers.contains_key(text)
                 || numbering.emergency.numbers.iter().any(|known| **known == *text)
         };
         self.route(number).is_some() || core::str::from_utf8(number).is_ok_and(is_number)
@@ -408,6 +409,8 @@ pub struct User {
     pub rights: Rights,
     /// Its calls are nobody else's business.
     pub hidden: bool,
+    /// It may speak through phones of others that answer by themselves: intercom and paging.
+    pub may_page: bool,
     /// Its numbers, limits and follow-me.
     pub numbers: UserNumbers,
     /// Who made this user.
@@ -556,6 +559,8 @@ pub enum Service {
         /// The folder.
         folder: Sounds,
     },
+    /// The caller speaks to a paging group; no route leads to it.
+    Paging,
 }
 
 /// A conference.
@@ -581,6 +586,7 @@ impl Service {
             Service::Answer { .. } => "answer",
             Service::Play { .. } => "play",
             Service::Music { .. } => "music",
+            Service::Paging => "paging",
         }
     }
 
@@ -592,7 +598,8 @@ impl Service {
             | Service::Milliwatt
             | Service::Answer { .. }
             | Service::Play { .. }
-            | Service::Music { .. } => Conditioning::default(),
+            | Service::Music { .. }
+            | Service::Paging => Conditioning::default(),
         }
     }
 
@@ -604,7 +611,8 @@ impl Service {
             | Service::Milliwatt
             | Service::Answer { .. }
             | Service::Play { .. }
-            | Service::Music { .. } => None,
+            | Service::Music { .. }
+            | Service::Paging => None,
         }
     }
 
@@ -616,7 +624,8 @@ impl Service {
             | Service::Milliwatt
             | Service::Answer { .. }
             | Service::Play { .. }
-            | Service::Music { .. } => false,
+            | Service::Music { .. }
+            | Service::Paging => false,
         }
     }
 }

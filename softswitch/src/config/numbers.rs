@@ -93,7 +93,9 @@ pub(super) fn resolve_emergencies(domain: &mut Domain, read: Emergencies, faults
             None => faults.note_absence(fault),
         }
     }
-    for (number, owner) in domain.numbering.numbers.iter().chain(&domain.numbering.group_numbers) {
+    let numbering = &domain.numbering;
+    let groups = numbering.group_numbers.iter().chain(&numbering.paging_numbers);
+    for (number, owner) in numbering.numbers.iter().chain(groups) {
         if owner != number && domain.users.contains_key(number) {
             faults.note_absence(Fault::NumberIsTaken {
                 number: Quoted::new(number),
@@ -167,9 +169,10 @@ fn add_device(domain: &mut Domain, user: &str, id: Located<Box<str>>, password: 
 pub(super) enum Owner {
     User,
     Group,
+    Paging,
 }
 
-/// Gives a number to a user or group, if nobody has it.
+/// Gives a number to a user, a group or a paging group, if nobody has it.
 pub(super) fn claim(
     domain: &mut Domain,
     number: &Located<Box<str>>,
@@ -178,7 +181,8 @@ pub(super) fn claim(
     faults: &Faults,
 ) {
     let numbering = &mut domain.numbering;
-    let taken = numbering.numbers.get(&number.value).or_else(|| numbering.group_numbers.get(&number.value));
+    let tables = [&numbering.numbers, &numbering.group_numbers, &numbering.paging_numbers];
+    let taken = tables.into_iter().find_map(|table| table.get(&number.value));
     if let Some(first) = taken {
         let (number_shown, first) = (Quoted::new(&number.value), Quoted::new(first));
         return faults.note(number.line, Fault::NumberIsTaken { number: number_shown, first });
@@ -186,6 +190,7 @@ pub(super) fn claim(
     let table = match kind {
         Owner::User => &mut numbering.numbers,
         Owner::Group => &mut numbering.group_numbers,
+        Owner::Paging => &mut numbering.paging_numbers,
     };
     table.insert(number.value.clone(), owner.into());
 }

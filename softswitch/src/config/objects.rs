@@ -91,7 +91,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
-    let Standing { groups, rights, hidden } = resolve_standing(&mut section);
+    let Standing { groups, rights, hidden, may_page } = resolve_standing(&mut section);
     let domain = domain.and_then(|id| tenants.domains.get_mut(&id));
     let named = id.as_ref().map(|id| &*id.value);
     let mut domain = domain;
@@ -115,6 +115,7 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
         groups,
         rights,
         hidden,
+        may_page,
         numbers,
         origin,
     };
@@ -183,7 +184,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let latching = latching.clone();
         let origin = Origin::File { line };
         let (display_name, language, watched_by) = (None, language.clone(), watched_by.clone());
-        let Standing { groups, rights, hidden } = standing.clone();
+        let Standing { groups, rights, hidden, may_page } = standing.clone();
         let user = User {
             credentials,
             display_name,
@@ -196,6 +197,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
             groups,
             rights,
             hidden,
+            may_page,
             numbers: UserNumbers::default(),
             origin,
         };

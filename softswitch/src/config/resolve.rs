@@ -6,7 +6,7 @@ use super::addresses::{parse_name_server, resolve_listeners, resolve_media};
 use super::call_features::{CallFeatures, resolve_call_features};
 use super::error::{ConfigErrors, Fault};
 use super::features::{Features, resolve_features};
-use super::groups::{resolve_groups, resolve_rates, resolve_schedules};
+use super::groups::{resolve_groups, resolve_paging, resolve_rates, resolve_schedules};
 use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::numbers::resolve_emergencies;
 use super::objects::{resolve_peers, resolve_users};
@@ -53,6 +53,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_peers(&mut root, &mut tenants, &listeners, faults);
     resolve_schedules(&mut root, &mut tenants, faults);
     resolve_groups(&mut root, &mut tenants, faults);
+    resolve_paging(&mut root, &mut tenants, faults);
     resolve_rates(&mut root, &mut tenants, faults);
     resolve_routes(&mut root, &mut tenants, faults);
     for (id, domain) in &mut tenants.domains {

@@ -1,5 +1,5 @@
 //! `groups`, `rights` and `hidden` of a user: who may see and command whose calls (`core/command/actor.rs`), and whose calls a
-//! user may pick up.
+//! user may pick up. `may_page`: whether it may speak through phones of others.
 
 use super::table::{Key, Section};
 use crate::core::command::Rights;
@@ -11,6 +11,7 @@ const GROUPS: Key = Key {
 };
 const RIGHTS: Key = Key { name: "rights", expected: "\"own\", \"group\" or \"all\"", example: "\"group\"" };
 const HIDDEN: Key = Key { name: "hidden", expected: "true or false", example: "true" };
+const MAY_PAGE: Key = Key { name: "may_page", expected: "true or false", example: "true" };
 
 /// What a section says of it.
 #[derive(Clone, Default)]
@@ -18,6 +19,7 @@ pub(super) struct Standing {
     pub(super) groups: Vec<Box<str>>,
     pub(super) rights: Rights,
     pub(super) hidden: bool,
+    pub(super) may_page: bool,
 }
 
 pub(super) fn resolve_standing(section: &mut Section<'_>) -> Standing {
@@ -26,6 +28,7 @@ pub(super) fn resolve_standing(section: &mut Section<'_>) -> Standing {
         groups: groups.into_iter().map(|group| group.value).collect(),
         rights: section.parsed(RIGHTS, Rights::parse).map(|rights| rights.value).unwrap_or_default(),
         hidden: section.flag(HIDDEN).is_some_and(|flag| flag.value),
+        may_page: section.flag(MAY_PAGE).is_some_and(|flag| flag.value),
     }
 }
 

@@ -34,6 +34,7 @@ impl Config {
                 groups: Vec::new(),
                 rights: Rights::default(),
                 hidden: false,
+                may_page: false,
                 numbers: UserNumbers::default(),
                 origin: Origin::Store,
             };

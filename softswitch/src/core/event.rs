@@ -419,4 +419,6 @@ pub enum Refusal {
     NoCommonCodec,
     /// Nothing rings that the caller may pick up.
     NothingToPickUp,
+    /// The user is in a call, and its phone is not to answer by itself.
+    Busy,
 }

@@ -63,15 +63,17 @@ fn is_proxied(domain: &Domain, number: &[u8]) -> bool {
     }
 }
 
-/// Whether more has to be decided than who has the number: a number of emergency, or a user whose calls are sent on, wants none, or is
-/// looked for. Such a call goes through the switch.
+/// Whether more has to be decided than who has the number: a number of emergency or of a group, or a user whose calls are sent on, wants
+/// none, or is looked for. Such a call goes through the switch.
 fn is_planned(env: &Environment, id: DomainId, number: &[u8]) -> bool {
     let Some(domain) = env.domain(id) else { return false };
-    let emergency = &domain.numbering.emergency.numbers;
+    let numbering = &domain.numbering;
+    let text = core::str::from_utf8(number).unwrap_or_default();
+    let is_group = numbering.group_numbers.contains_key(text) || numbering.paging_numbers.contains_key(text);
     let has_settings = domain.user_of(number).is_some_and(|(name, user)| {
         !user.numbers.follow_me.is_empty() || env.routing.profiles.of(id, name).is_some()
     });
-    has_settings || emergency.iter().any(|known| known.as_bytes() == number)
+    has_settings || is_group || numbering.emergency.numbers.iter().any(|known| **known == *text)
 }
 
 /// To whom a request goes, and for how long.

@@ -135,6 +135,7 @@ impl From<Refusal> for Cause {
                 Cause::NotAllowed
             }
             Refusal::DoNotDisturb => Cause::Declined,
+            Refusal::Busy => Cause::Busy,
             Refusal::NotRegistered => Cause::Unregistered,
             Refusal::PeerNotFound | Refusal::PeerDead | Refusal::Loop => Cause::Unreachable,
             Refusal::Stopping => Cause::Shutdown,

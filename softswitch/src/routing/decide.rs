@@ -1,8 +1,8 @@
 //! Which way a call takes: a function of the configuration, of what users have set, of the time of day, the caller and the number, and of
 //! who is there.
 //!
-//! In this order: a number of emergency; a user by its id or one of its numbers; a code of `[features]`; a group by its number; the
-//! routes, in the order of [`Route::precedence`](crate::config::Route). The first that matches decides. A number is compared as it was
+//! In this order: a number of emergency; a user by its id or one of its numbers; a code of `[features]`; a paging group or a group by its
+//! number; the routes, in the order of [`Route::precedence`](crate::config::Route). The first that matches decides. A number is compared as it was
 //! dialled, and as E.164 where the domain has a country.
 //!
 //! Nothing is allocated for a plain call of one user to another. With a [`Trace`] each rule says why it was taken or not. Left out on purpose:
@@ -72,6 +72,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) turns: SmallVec<[&'a str; 0]>,
     /// Nothing may refuse it.
     pub(crate) is_emergency: bool,
+    /// The phone is asked to answer by itself.
+    pub(crate) is_intercom: bool,
 }
 
 /// Decides.
@@ -100,17 +102,30 @@ pub(crate) fn decide<'a>(
             Dialled::Forward { .. } | Dialled::ForwardNone | Dialled::DoNotDisturb(_) => {
                 decider.note(|| "a code of [features]: a setting of the caller".into());
                 let plan = Plan::Setting(decider.setting(dialled)?);
-                let turns = SmallVec::new();
-                return Ok(Decision { plan, is_anonymous, turns, is_emergency: false });
+                return Ok(Decision::of(plan));
+            }
+            Dialled::Intercom(rest) => {
+                let plan = Plan::Stages(decider.intercom(rest)?);
+                return Ok(Decision { is_intercom: true, ..Decision::of(plan) });
             }
         }
+    }
+    if let Some(page) = decider.page(number)? {
+        return Ok(Decision { is_anonymous, ..Decision::of(Plan::Page(page)) });
     }
     decider.dial(number, question.caller, None, &[])?;
     let Decider { stages, turns, is_emergency, .. } = decider;
     if stages.is_empty() {
         return Err(Refused::Nobody);
     }
-    Ok(Decision { plan: Plan::Stages(stages), is_anonymous, turns, is_emergency })
+    Ok(Decision { is_anonymous, turns, is_emergency, ..Decision::of(Plan::Stages(stages)) })
+}
+
+impl<'a> Decision<'a> {
+    fn of(plan: Plan<'a>) -> Decision<'a> {
+        let turns = SmallVec::new();
+        Decision { plan, is_anonymous: false, turns, is_emergency: false, is_intercom: false }
+    }
 }
 
 /// Whether the user who asks may have this setting: its calls go to no number that it could not call itself.
@@ -446,7 +461,8 @@ impl<'a> Decider<'a, '_> {
                 | Refused::Nobody
                 | Refused::Full
                 | Refused::Dead
-                | Refused::Rejected(_),
+                | Refused::Rejected(_)
+                | Refused::Busy,
             ) => Ok(()),
             Err(
                 refused

@@ -71,6 +71,10 @@ pub fn explain(config: &Config, profiles: Vec<StoredProfile>, asked: Asked<'_>) 
         }
         Ok(decision) => match decision.plan {
             Plan::Setting(setting) => lines.push(format!("=> {}", shown_setting(&setting))),
+            Plan::Page(page) => {
+                let how = if page.group.two_way { "who hear and are heard" } else { "who hear" };
+                lines.push(format!("=> the caller speaks to {}, {how}", page.users.join(", ")));
+            }
             Plan::Stages(stages) => {
                 lines.extend(stages.iter().enumerate().map(|(place, stage)| shown(place, stage)));
             }

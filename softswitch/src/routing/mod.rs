@@ -7,6 +7,7 @@ mod decide;
 mod explain;
 mod group;
 mod number;
+mod page;
 mod plan;
 mod profile;
 mod schedule;
@@ -20,7 +21,9 @@ mod users;
 pub(crate) use decide::{Caller, Presence, Question, decide, may_set};
 pub use explain::{Asked, explain};
 pub use number::{Country, NumberForm};
-pub(crate) use plan::{After, Outcome, Outside, Plan, Refused as Refusal, Stage, Stages, Target, Who, Why};
+pub(crate) use plan::{
+    After, Outcome, Outside, Page, Plan, Refused as Refusal, Stage, Stages, Target, Who, Why,
+};
 pub use profile::{Dialled, Forward, ForwardKind, Profile, Refused, Setting};
 pub use schedule::{Days, Period, Schedule, Zone};
 pub(crate) use state::State;

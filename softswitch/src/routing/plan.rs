@@ -1,7 +1,7 @@
 //! What becomes of a call: a row of stages, of which each rings somebody or is served by the switch, and begins when the one that it
 //! depends on has come to a certain end.
 
-use crate::config::{self, Peer, Recording, Service, User};
+use crate::config::{self, Paging, Peer, Recording, Service, User};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sip_stack::message::Status;
@@ -17,6 +17,16 @@ pub(crate) enum Plan<'a> {
     Stages(Stages<'a>),
     /// The caller changes a setting of its own.
     Setting(super::Setting),
+    /// The caller speaks to a paging group.
+    Page(Page<'a>),
+}
+
+/// Who of a paging group is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page<'a> {
+    pub(crate) group: &'a Paging,
+    /// Those who want calls and are in none; at least one.
+    pub(crate) users: Vec<&'a str>,
 }
 
 /// The stages of a call in the order in which they are looked at.
@@ -193,6 +203,8 @@ pub(crate) enum Refused {
     Rejected(config::Rejection),
     /// A setting cannot be so.
     BadSetting,
+    /// The user is in a call.
+    Busy,
 }
 
 impl Refused {
@@ -201,7 +213,7 @@ impl Refused {
         match self {
             Refused::UnknownNumber => Status::NOT_FOUND,
             Refused::NotAllowed => Status::FORBIDDEN,
-            Refused::Full | Refused::DoNotDisturb => Status::BUSY_HERE,
+            Refused::Full | Refused::DoNotDisturb | Refused::Busy => Status::BUSY_HERE,
             Refused::Dead => Status::SERVER_TIME_OUT,
             Refused::Loop => Status::LOOP_DETECTED,
             Refused::Nobody => Status::TEMPORARILY_UNAVAILABLE,
@@ -220,6 +232,7 @@ impl Refused {
             Refused::Dead => Some((38, "the peer does not answer")),
             Refused::Loop => Some((25, "forwarded in a circle")),
             Refused::DoNotDisturb => Some((17, "do not disturb")),
+            Refused::Busy => Some((17, "in a call")),
             Refused::Rejected(rejection) => match rejection.cause {
                 Some(cause) => Some((cause, "by the dial plan")),
                 None => None,
@@ -239,6 +252,7 @@ impl Refused {
             Refused::Nobody => "nobody of the group can be called".into(),
             Refused::Rejected(_) => "the route says so".into(),
             Refused::BadSetting => "the setting cannot be so".into(),
+            Refused::Busy => "the user is in a call".into(),
         }
     }
 }

@@ -116,6 +116,8 @@ pub enum Dialled<'n> {
     DoNotDisturb(bool),
     /// Calls a number anonymously.
     Anonymous(&'n str),
+    /// Calls a user whose phone answers by itself.
+    Intercom(&'n str),
 }
 
 /// Why a setting is refused.
@@ -137,7 +139,7 @@ impl Dialled<'_> {
     /// What is asked for cannot be.
     pub fn setting(&self, domain: &Domain) -> Result<Option<Setting>, Refused> {
         Ok(Some(match *self {
-            Dialled::Anonymous(_) => return Ok(None),
+            Dialled::Anonymous(_) | Dialled::Intercom(_) => return Ok(None),
             Dialled::ForwardNone => Setting::ForwardNone,
             Dialled::DoNotDisturb(on) => Setting::DoNotDisturb(on),
             Dialled::Forward { kind, to: "", .. } => Setting::Forward { kind, forward: None },

@@ -404,3 +404,18 @@ fn a_number_of_emergency_lifts_limits_where_it_was_dialled_and_dead_peers_come_l
     assert_eq!(stages.iter().map(peer).collect::<Vec<_>>(), ["two", "one"]);
     assert!(!decided("600").is_emergency, "others ring first");
 }
+
+#[test]
+fn a_paging_group_leaves_out_who_calls_who_wants_no_calls_and_who_is_no_user() {
+    let text = "[[user]]\nid = \"boss\"\npassword = \"p\"\nmay_page = true\n[[paging]]\nid = \"hall\"\nnumbers = [\"650\"]\n\
+        members = [\"boss\", \"1001\", \"1002\", \"1003\", \"nobody\", \"1002\"]\n";
+    let config = config(text);
+    assert_eq!(Ask::of(&config).way("boss", "650"), ["the caller speaks to 1001, 1002, 1003, who hear"]);
+    let quiet = Profile { do_not_disturb: true, ..Profile::default() };
+    let ask = Ask::of(&config).set("1001", quiet.clone()).forward("1003", ForwardKind::Always, "1004");
+    assert_eq!(ask.way("boss", "650"), ["the caller speaks to 1002, 1003, who hear"], "it is for a place");
+    assert_eq!(ask.way("boss", "*801001"), ["486 Busy Here: the user wants no calls"]);
+    assert_eq!(ask.way("boss", "*801003"), ["1: user 1003, 60 s"]);
+    assert!(ask.way("1004", "650")[0].starts_with("403 "));
+    assert!(ask.way("1004", "*801003")[0].starts_with("403 "));
+}

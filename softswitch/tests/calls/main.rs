@@ -6,6 +6,7 @@ mod digits;
 mod handover;
 mod hold;
 mod join;
+mod paging;
 mod park;
 mod peers;
 mod plan;

@@ -27,6 +27,8 @@ fn a_caller_may_ask_to_be_answered_if_the_user_lets_callers() {
         (HeaderName::AlertInfo, b"<http://www.notused.com>;info=alert-autoanswer;delay=0"),
         (HeaderName::AlertInfo, b"<http://127.0.0.1>;info=\"Auto Answer\""),
         (HeaderName::AlertInfo, b"<x:y>;info=intercom"),
+        (HeaderName::AnswerMode, b"Auto"),
+        (HeaderName::AnswerMode, b"auto ;x=y"),
     ] {
         assert!(is_taken(&asked(willing(), &[(name, value)])), "{}", value.escape_ascii());
         assert!(!is_taken(&asked(Settings::default(), &[(name, value)])), "off unless wanted");
@@ -35,6 +37,7 @@ fn a_caller_may_ask_to_be_answered_if_the_user_lets_callers() {
         (HeaderName::AlertInfo, &b"<http://x/?info=intercom>"[..]),
         (HeaderName::AlertInfo, b"<http://x>;info=external"),
         (HeaderName::CallInfo, b"<sip:x>;answer-after=soon"),
+        (HeaderName::AnswerMode, b"Manual"),
     ] {
         assert!(!is_taken(&asked(willing(), &[(name, value)])), "{}", value.escape_ascii());
     }

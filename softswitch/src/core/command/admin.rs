@@ -34,6 +34,7 @@ impl Switch {
             | Refusal::Loop
             | Refusal::DoNotDisturb
             | Refusal::Nobody
+            | Refusal::Busy
             | Refusal::Rejected(_) => Refused::Senseless(Field::Number),
             Refusal::BadSetting => Refused::Senseless(Field::Setting),
         })
