@@ -211,6 +211,12 @@ pub(super) const STEPS: &[&str] = &["
         FROM calls, json_each(calls.journal, '$.entries') AS event;
 
     PRAGMA user_version = 9;
+", "
+    ALTER TABLE profiles ADD COLUMN no_answer_schedule TEXT;
+    ALTER TABLE profiles ADD COLUMN refuse_anonymous INTEGER;
+    ALTER TABLE profiles ADD COLUMN desk TEXT;
+
+    PRAGMA user_version = 10;
 "];
 
 /// Brings the database to this version; all steps or none.
