@@ -96,6 +96,7 @@ macro_rules! live {
 
 live! {
     announcement
+    anonymous
     blf
     busy
     call_ended_by_the_callee
@@ -113,6 +114,7 @@ live! {
     forwarding_no_answer
     glare
     hold
+    hot_desk
     intercom
     keys
     keys_as_tones

@@ -72,6 +72,7 @@ statuses! {
     SESSION_INTERVAL_TOO_SMALL = 422 "Session Interval Too Small",
     INTERVAL_TOO_BRIEF = 423 "Interval Too Brief",
     FLOW_FAILED = 430 "Flow Failed",
+    ANONYMITY_DISALLOWED = 433 "Anonymity Disallowed",
     FIRST_HOP_LACKS_OUTBOUND_SUPPORT = 439 "First Hop Lacks Outbound Support",
     MAX_BREADTH_EXCEEDED = 440 "Max-Breadth Exceeded",
     BAD_INFO_PACKAGE = 469 "Bad Info Package",

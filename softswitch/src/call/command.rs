@@ -3,6 +3,7 @@
 
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
+use super::led::Before;
 use super::recording::NotRecorded;
 use super::speech::About;
 use super::transfer::{News, Other};
@@ -226,8 +227,11 @@ impl Calls {
         let caller = Caller::User(core::str::from_utf8(&user).map_err(|_| Refused::WrongState)?);
         let (domain, named) = (call.domain, Named::number(number.clone()));
         let led = self
-            .lead_to(env, registrar, domain, caller, 0, &named)
+            .lead_to(env, registrar, domain, caller, Before::default(), &named)
             .map_err(|refused| refused_by(refused.status))?;
+        if led.is_of_desk() {
+            return Err(Refused::NotAllowed);
+        }
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let news = News::silent(env, call);

@@ -25,16 +25,22 @@ use std::sync::Arc;
 /// Where a call leads.
 pub(super) struct Led {
     pub(super) destination: Destination,
-    pub(super) is_anonymous: bool,
+    /// Whether the caller is to be unknown; `None`: as its phone says.
+    pub(super) anonymity: Option<bool>,
     /// No limit holds.
     is_emergency: bool,
-    /// What the caller sets by it, once it has been counted.
-    pub(super) setting: Option<Setting>,
+    /// What is set by it for whom, once it has been counted.
+    pub(super) setting: Option<(Box<str>, Setting)>,
 }
 
 impl Led {
     pub(super) const fn to(destination: Destination) -> Led {
-        Led { destination, is_anonymous: false, is_emergency: false, setting: None }
+        Led { destination, anonymity: None, is_emergency: false, setting: None }
+    }
+
+    /// Whether somebody logs in or out by it, which only a call of its own can do.
+    pub(super) const fn is_of_desk(&self) -> bool {
+        matches!(self.setting, Some((_, Setting::Desk(_))))
     }
 }
 
@@ -76,17 +82,19 @@ impl Calls {
         // RFC 5627 §6.1: a GRUU that is not valid is 404.
         let named = uri.and_then(|uri| registrar.named(env, domain, uri));
         let named = named.ok_or(Refused::told(Status::NOT_FOUND, Refusal::UnknownNumber))?;
-        self.lead_to(env, registrar, domain, caller, diversions_of(invite), &named)
+        let is_anonymous = is_anonymous(invite, caller);
+        let before = Before { diverted: diversions_of(invite), is_anonymous };
+        self.lead_to(env, registrar, domain, caller, before, &named)
     }
 
-    /// Where a call of `caller` to a number of the domain leads, after so many have sent it on.
+    /// Where a call of `caller` to a number of the domain leads.
     pub(super) fn lead_to(
         &self,
         env: &mut Environment,
         registrar: &Registrar,
         id: DomainId,
         caller: Caller<'_>,
-        diverted: usize,
+        before: Before,
         named: &Named,
     ) -> Result<Led, Refused> {
         let config = env.config.clone();
@@ -102,14 +110,38 @@ impl Calls {
         let number = &named.user;
         let unix_ms = env.unix_ms(env.now);
         let (features, now) = (&config.features, env.now);
-        let question = Question { id, domain, features, caller, number, unix_ms, now, diverted };
+        let Before { diverted, is_anonymous } = before;
+        let question =
+            Question { id, domain, features, caller, number, unix_ms, now, diverted, is_anonymous };
         let mut present = Present { env, calls: self, domain: id, lots: 0 };
         let decision = decide(question, &env.routing, &mut present, None).map_err(Refused::by_plan)?;
         let destination = match decision.plan {
             Plan::Setting(setting) => {
                 let Caller::User(user) = caller else { return Err(not_registered()) };
                 let destination = confirm(env, id, user, &setting, number);
-                return Ok(Led { setting: Some(setting), ..Led::to(destination) });
+                return Ok(Led { setting: Some((user.into(), setting)), ..Led::to(destination) });
+            }
+            Plan::LogIn { user, is_right } => {
+                let Caller::User(host) = caller else { return Err(not_registered()) };
+                env.routing.note_pin(id, user, is_right, now);
+                if !is_right {
+                    return Err(Refused::told(Status::FORBIDDEN, Refusal::WrongPin));
+                }
+                // Nobody is a guest at its own phones.
+                let desk = Setting::Desk((*user != *host).then(|| host.into()));
+                // Not what was dialled, in which the PIN is.
+                let number = Bytes::copy_from_slice(features.log_in.as_bytes());
+                let destination = confirm(env, id, user, &Setting::Desk(Some(host.into())), &number);
+                return Ok(Led { setting: Some((user.into(), desk)), ..Led::to(destination) });
+            }
+            Plan::LogOut => {
+                let Caller::User(host) = caller else { return Err(not_registered()) };
+                let profiles = &env.routing.profiles;
+                let own = || profiles.desk_of(id, host).map(|_| host);
+                let guest: Option<Box<str>> = profiles.guest_at(id, host).or_else(own).map(Into::into);
+                let guest = guest.ok_or(Refused::by_plan(routing::Refusal::BadSetting))?;
+                let destination = confirm(env, id, &guest, &Setting::Desk(None), number);
+                return Ok(Led { setting: Some((guest, Setting::Desk(None))), ..Led::to(destination) });
             }
             Plan::Page(page) => Destination::paging(env, registrar, id, &page, number),
             Plan::Stages(stages) => Destination::of_stages(env, registrar, id, stages, number, None),
@@ -117,12 +149,34 @@ impl Calls {
         for group in decision.turns {
             env.routing.take_turn(id, group);
         }
-        let (is_anonymous, is_emergency) = (decision.is_anonymous, decision.is_emergency);
+        let (anonymity, is_emergency) = (decision.anonymity, decision.is_emergency);
         let destination = destination.ok_or(not_registered())?;
         let answers_itself = decision.is_intercom;
         let destination = Destination { answers_itself, ..destination };
-        Ok(Led { destination, is_anonymous, is_emergency, setting: None })
+        Ok(Led { destination, anonymity, is_emergency, setting: None })
     }
+}
+
+/// What has become of a call before it is led anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// So many have sent it on.
+    diverted: usize,
+    /// The caller does not want to be known.
+    is_anonymous: bool,
+}
+
+/// Whether an INVITE says that nobody shall know who calls (RFC 3323 §4.1): by Privacy; of a peer also by From.
+fn is_anonymous(invite: &Message, caller: Caller<'_>) -> bool {
+    let by_from = || {
+        let from = invite.from().map(|from| from.uri).ok();
+        from.is_some_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"))
+    };
+    let by_number = match caller {
+        Caller::User(_) => false,
+        Caller::Peer { number, .. } => number.is_empty() || number.eq_ignore_ascii_case(b"anonymous"),
+    };
+    invite.privacy().hides_caller() || by_number || (matches!(caller, Caller::Peer { .. }) && by_from())
 }
 
 const fn not_registered() -> Refused {
@@ -152,6 +206,13 @@ pub(super) fn phones(
 
 /// Changes a setting of a user: the one way for codes and commands. What is to be kept goes to the store.
 pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Setting) {
+    // A phone has one guest: the one before is out.
+    if let Setting::Desk(Some(host)) = &setting
+        && let Some(guest) = env.routing.profiles.guest_at(id, host).filter(|guest| *guest != user)
+    {
+        let guest: Box<str> = guest.into();
+        set(env, id, &guest, Setting::Desk(None));
+    }
     let Some(domain) = env.domain(id).map(|domain| domain.name.clone()) else { return };
     let profile = env.routing.profiles.set(id, user, setting.clone());
     env.store(StoreOp::from(StoredProfile { domain: (*domain).into(), user: user.into(), profile }));
@@ -159,9 +220,9 @@ pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Sett
 }
 
 /// Does what a caller has dialled a code for.
-pub(super) fn carry_out(env: &mut Environment, id: DomainId, caller: Caller<'_>, setting: Option<Setting>) {
-    if let (Some(setting), Caller::User(user)) = (setting, caller) {
-        set(env, id, user, setting);
+pub(super) fn carry_out(env: &mut Environment, id: DomainId, setting: Option<(Box<str>, Setting)>) {
+    if let Some((user, setting)) = setting {
+        set(env, id, &user, setting);
     }
 }
 
@@ -189,7 +250,10 @@ impl Calls {
         let (caller, unix_ms) = (Caller::User(user), env.unix_ms(env.now));
         let features = &config.features;
         let now = env.now;
-        let question = Question { id, domain, features, caller, number: b"", unix_ms, now, diverted: 0 };
+        let Before { diverted, is_anonymous } = Before::default();
+        let number = b"";
+        let question =
+            Question { id, domain, features, caller, number, unix_ms, now, diverted, is_anonymous };
         let mut present = Present { env, calls: self, domain: id, lots: 0 };
         may_set(question, &env.routing, &mut present, &setting)?;
         set(env, id, user, setting);
@@ -205,6 +269,10 @@ fn confirm(env: &Environment, id: DomainId, user: &str, setting: &Setting, numbe
     let said: Option<Vec<Arc<str>>> = match setting {
         Setting::DoNotDisturb(true) => prompt("feature/dnd-on").map(|file| vec![file]),
         Setting::DoNotDisturb(false) => prompt("feature/dnd-off").map(|file| vec![file]),
+        Setting::RefuseAnonymous(true) => prompt("feature/anonymous-refused").map(|file| vec![file]),
+        Setting::RefuseAnonymous(false) => prompt("feature/anonymous-accepted").map(|file| vec![file]),
+        Setting::Desk(Some(_)) => prompt("feature/logged-in").map(|file| vec![file]),
+        Setting::Desk(None) => prompt("feature/logged-out").map(|file| vec![file]),
         Setting::ForwardNone | Setting::Forward { forward: None, .. } => {
             prompt("feature/forward-off").map(|file| vec![file])
         }

@@ -10,6 +10,7 @@ mod calls;
 mod codes;
 mod command;
 mod counting;
+mod desk;
 mod digits;
 mod early;
 mod end;

@@ -1,7 +1,7 @@
 //! A call that comes to nothing, and whose caller is told why in words before the failure: early media (RFC 3960 §3.1), where the
 //! configuration wants it. Nobody waits for it who could be connected.
 //!
-//! Left out on purpose: other reasons than a number that there is not.
+//! Left out on purpose: other reasons than a number that there is not and a caller who does not say who it is.
 
 use super::agreement::Agreement;
 use super::call::{Call, Phase, Side};
@@ -26,7 +26,11 @@ impl Call {
         let remote = self.caller_leg.session.remote.clone();
         let format =
             remote.as_ref().and_then(|remote| Agreement::with_us(&Formats::from(remote), Some(remote)));
-        let files = self.prompt(env, "call/unknown-number");
+        let prompt = match status {
+            Status::ANONYMITY_DISALLOWED => "call/anonymous-refused",
+            _ => "call/unknown-number",
+        };
+        let files = self.prompt(env, prompt);
         let Some((told, format)) = format.filter(|_| self.speech.add(About::Refusal, files)) else {
             return self.refuse_caller(env, status, EndedBy::Switch);
         };

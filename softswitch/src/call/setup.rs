@@ -3,6 +3,7 @@
 use super::bridge::Bridge;
 use super::call::{Call, Destination, Invitation, Leg, MediaLeg, Phase, Side};
 use super::calls::Calls;
+use super::desk;
 use super::digits::takes_info;
 use super::led::{Led, Party, carry_out, count, party};
 use super::packages;
@@ -55,6 +56,7 @@ impl Refused {
             routing::Refusal::Rejected(_) => Refusal::Rejected,
             routing::Refusal::BadSetting => Refusal::BadSetting,
             routing::Refusal::Busy => Refusal::Busy,
+            routing::Refusal::Anonymous => Refusal::Anonymous,
         };
         Refused { status: refused.status(), event: Some(event), cause: refused.cause() }
     }
@@ -77,10 +79,13 @@ impl Refused {
         callee: &Bytes,
         request: &Request,
     ) -> Option<Destination> {
-        let reason = self.event.filter(|reason| *reason == Refusal::UnknownNumber)?;
-        if !env.config.prompts.unknown_number || sound.is_none() {
-            return None;
-        }
+        let prompts = &env.config.prompts;
+        let reason = self.event.filter(|reason| match reason {
+            Refusal::UnknownNumber => prompts.unknown_number,
+            Refusal::Anonymous => prompts.refused_anonymous,
+            _ => false,
+        })?;
+        sound?;
         env.event(Event::CallRefused { source: request.flow.peer, callee: callee.clone(), reason });
         Some(Destination { refusal: Some(self.status), ..Destination::nobody(callee) })
     }
@@ -103,7 +108,9 @@ impl Calls {
         domain: DomainId,
         caller: Caller<'_>,
     ) {
-        let callee = dialled(env, registrar, domain, &request);
+        let (callee, guest) =
+            desk::called_from(env, domain, caller, dialled(env, registrar, domain, &request));
+        let caller = guest.as_deref().map_or(caller, Caller::User);
         let prepared = admit(env).and_then(|()| {
             SessionTimer::new(env.config.session_timer)
                 .check(&request.message)
@@ -134,7 +141,7 @@ impl Calls {
             Ok(prepared) => prepared,
             Err(refused) => return refuse(env, &request, (domain, caller), callee, &refused),
         };
-        let Led { mut destination, is_anonymous, setting, .. } = led;
+        let Led { mut destination, anonymity, setting, .. } = led;
         let number = callee.clone();
         let can_be_missed = !destination.is_served() && destination.peer.is_none();
         let service = destination.service.take_if(|_| !destination.enters);
@@ -145,7 +152,7 @@ impl Calls {
         let Some(id) = self.open(env, request, domain, caller, callee, destination) else {
             return counted.iter().for_each(|count| env.routing.usage.end(&count.who));
         };
-        carry_out(env, domain, caller, setting);
+        carry_out(env, domain, setting);
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
@@ -154,7 +161,10 @@ impl Calls {
             if service.is_some() {
                 call.destination.service = service;
             }
-            call.anonymous |= is_anonymous;
+            call.anonymous = anonymity.unwrap_or(call.anonymous);
+            if guest.is_some() {
+                call.caller_name = desk::name_of(env, domain, &call.caller);
+            }
             call.counted.extend(counted);
             call.chronicle.can_be_missed = can_be_missed;
             call.recorded = recorded;

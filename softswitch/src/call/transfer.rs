@@ -454,6 +454,13 @@ impl Calls {
         let call = self.table.get(id)?;
         let domain = call.domain;
         let (party, phone) = (call.party(side.other())?, call.party(side)?);
+        // What is dialled there would have a PIN in it, and stand in records.
+        let wanted =
+            wanted.and_then(
+                |(number, led)| {
+                    if led.is_of_desk() { Err(Status::FORBIDDEN) } else { Ok((number, led)) }
+                },
+            );
         let counted = wanted.and_then(|(number, led)| {
             let counted = count_sender(env, domain, &phone, &led)?;
             Ok((number, led, counted))
@@ -465,9 +472,7 @@ impl Calls {
                 return None;
             }
         };
-        if let Ok(user) = core::str::from_utf8(&phone.user) {
-            carry_out(env, domain, Caller::User(user), led.setting);
-        }
+        carry_out(env, domain, led.setting);
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
         let referred = Referred::of(env, registrar, (domain, &phone), holder, news);

@@ -262,9 +262,11 @@ fn call(view: &CallView) -> String {
 }
 
 fn binding(view: &BindingView) -> String {
-    let BindingView { user, contact, source, user_agent, expires_unix_ms, .. } = view;
+    let BindingView { user, contact, source, user_agent, expires_unix_ms, guest, .. } = view;
     let until = moment(*expires_unix_ms);
-    format!("{user}\t{}\tfrom {source}\t{}\tuntil {until}", Escaped(contact), Escaped(user_agent))
+    let guest =
+        guest.as_ref().map_or_else(String::new, |guest| format!("\tguest {}", Escaped(guest.as_bytes())));
+    format!("{user}\t{}\tfrom {source}\t{}\tuntil {until}{guest}", Escaped(contact), Escaped(user_agent))
 }
 
 fn room(view: &RoomView) -> String {

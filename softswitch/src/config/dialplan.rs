@@ -232,6 +232,36 @@ pub struct UserNumbers {
     pub limits: CallLimits,
     /// Who rings for it, step by step; nothing: its phones.
     pub follow_me: Vec<FollowStep>,
+    /// What it logs in with at phones of others; without one it cannot.
+    pub pin: Option<Pin>,
+}
+
+/// Digits that prove to the switch who dials them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin(Box<str>);
+
+impl Pin {
+    /// Four to twelve digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Pin> {
+        let fits = (4..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        fits.then(|| Pin(text.into()))
+    }
+
+    /// Whether these are the digits; it takes as long whichever of them is wrong.
+    #[must_use]
+    pub fn is(&self, digits: &str) -> bool {
+        let pairs = self.0.bytes().zip(digits.bytes());
+        let differing = pairs.fold(0, |differing, (own, given)| differing | (own ^ given));
+        self.0.len() == digits.len() && differing == 0
+    }
+}
+
+impl core::fmt::Debug for Pin {
+    /// Without the digits.
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("Pin(..)")
+    }
 }
 
 /// What a peer has of numbers.

@@ -20,8 +20,18 @@ pub struct Features {
     pub dnd_off: Box<str>,
     /// Before a number: this call is anonymous.
     pub anonymous: Box<str>,
+    /// Before a number: this call is not anonymous.
+    pub shown: Box<str>,
     /// Before the number of a user: its phone answers by itself.
     pub intercom: Box<str>,
+    /// No anonymous calls, please.
+    pub refuse_anonymous_on: Box<str>,
+    /// Anonymous calls again.
+    pub refuse_anonymous_off: Box<str>,
+    /// Before `*`, the number of a user, `*` and its PIN: the phone is that user's.
+    pub log_in: Box<str>,
+    /// The phone is nobody else's any more.
+    pub log_out: Box<str>,
 }
 
 impl Default for Features {
@@ -32,7 +42,12 @@ impl Default for Features {
             dnd_on: "*78".into(),
             dnd_off: "*79".into(),
             anonymous: "#31#".into(),
+            shown: "*31#".into(),
             intercom: "*80".into(),
+            refuse_anonymous_on: "*77".into(),
+            refuse_anonymous_off: "*87".into(),
+            log_in: "*11".into(),
+            log_out: "#11#".into(),
         }
     }
 }
@@ -57,6 +72,21 @@ impl Features {
         if is(&self.dnd_off) {
             return Some(Dialled::DoNotDisturb(false));
         }
+        if is(&self.refuse_anonymous_on) {
+            return Some(Dialled::RefuseAnonymous(true));
+        }
+        if is(&self.refuse_anonymous_off) {
+            return Some(Dialled::RefuseAnonymous(false));
+        }
+        if is(&self.log_out) {
+            return Some(Dialled::LogOut);
+        }
+        if let Some((user, pin)) = behind(number, &self.log_in).and_then(user_and_pin) {
+            return Some(Dialled::LogIn { user, pin });
+        }
+        if let Some(rest) = behind(number, &self.shown) {
+            return Some(Dialled::Shown(rest));
+        }
         if let Some(rest) = behind(number, &self.anonymous) {
             return Some(Dialled::Anonymous(rest));
         }
@@ -73,7 +103,15 @@ fn behind<'n>(number: &'n str, code: &str) -> Option<&'n str> {
     number.strip_prefix(code).filter(|rest| !code.is_empty() && !rest.is_empty())
 }
 
-/// `*CODE*NUMBER#`, `*CODE*NUMBER*MORE#`, `**CODE*…`; `#CODE#`, `##CODE#` and `*CODE*#` end it.
+/// `*USER*PIN#`
+fn user_and_pin(rest: &str) -> Option<(&str, &str)> {
+    let (user, pin) = rest.strip_prefix('*')?.split_once('*')?;
+    let pin = pin.strip_suffix('#').unwrap_or(pin);
+    let is_pin = !pin.is_empty() && pin.bytes().all(|byte| byte.is_ascii_digit());
+    (is_pin && !user.is_empty()).then_some((user, pin))
+}
+
+/// `*CODE*NUMBER#`, `*CODE*NUMBER*MORE#`, `*CODE*NUMBER*SECONDS*SCHEDULE#`, `**CODE*…`; `#CODE#`, `##CODE#` and `*CODE*#` end it.
 fn forwarding<'n>(number: &'n str, kind: ForwardKind, code: &str) -> Option<Dialled<'n>> {
     let after = |mark: &str| {
         let rest = number.strip_prefix(mark)?.strip_prefix(code)?;
@@ -89,7 +127,13 @@ fn forwarding<'n>(number: &'n str, kind: ForwardKind, code: &str) -> Option<Dial
     let more = more.strip_prefix('*').unwrap_or(more);
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = digits(to.strip_prefix('+').unwrap_or(to));
-    (is_number && digits(more)).then_some(Dialled::Forward { kind, to, more })
+    // Seconds and a schedule, where there are seconds.
+    let parts = more.split_once('*').filter(|_| kind == ForwardKind::NoAnswer);
+    let is_more = match parts {
+        Some((seconds, schedule)) => !schedule.is_empty() && digits(seconds) && digits(schedule),
+        None => digits(more),
+    };
+    (is_number && is_more).then_some(Dialled::Forward { kind, to, more })
 }
 
 /// A code: digits, `*` and `#`, or nothing.
@@ -128,6 +172,11 @@ pub(super) fn resolve_features(section: &mut Section<'_>) -> Features {
     read(marked("dnd_off", "\"*79\""), &mut features.dnd_off);
     read(marked("anonymous", "\"#31#\""), &mut features.anonymous);
     read(marked("intercom", "\"*80\""), &mut features.intercom);
+    read(marked("shown", "\"*31#\""), &mut features.shown);
+    read(marked("refuse_anonymous_on", "\"*77\""), &mut features.refuse_anonymous_on);
+    read(marked("refuse_anonymous_off", "\"*87\""), &mut features.refuse_anonymous_off);
+    read(marked("log_in", "\"*11\""), &mut features.log_in);
+    read(marked("log_out", "\"#11#\""), &mut features.log_out);
     features
 }
 
@@ -147,6 +196,8 @@ mod tests {
         assert_eq!(read("**67*+74951234567#"), set(ForwardKind::Busy, "+74951234567", ""));
         assert_eq!(read("*61*1002*20#"), set(ForwardKind::NoAnswer, "1002", "20"));
         assert_eq!(read("*61*1002**20#"), set(ForwardKind::NoAnswer, "1002", "20"));
+        assert_eq!(read("*61*1002*20*1#"), set(ForwardKind::NoAnswer, "1002", "20*1"));
+        assert_eq!(read("*21*1002*20*1#"), None, "there are no seconds");
         for end in ["#62#", "##62#", "#62", "*62*#", "*62*"] {
             assert_eq!(read(end), set(ForwardKind::Offline, "", ""), "{end}");
         }
@@ -159,7 +210,27 @@ mod tests {
         assert_eq!(read("##002#"), Some(Dialled::ForwardNone));
         assert_eq!(read("#31#1002"), Some(Dialled::Anonymous("1002")));
         assert_eq!(read("*801002"), Some(Dialled::Intercom("1002")));
-        for none in ["1002", "*8", "*21", "*21x1002", "*21*10a2#", "#31#", "*80", "*99*1", "", "*"] {
+        assert_eq!(read("*31#1002"), Some(Dialled::Shown("1002")));
+        assert_eq!(read("*77"), Some(Dialled::RefuseAnonymous(true)));
+        assert_eq!(read("*11*1002*4711#"), Some(Dialled::LogIn { user: "1002", pin: "4711" }));
+        assert_eq!(read("*11*1002*4711"), Some(Dialled::LogIn { user: "1002", pin: "4711" }));
+        assert_eq!(read("#11#"), Some(Dialled::LogOut));
+        for none in [
+            "1002",
+            "*8",
+            "*21",
+            "*21x1002",
+            "*21*10a2#",
+            "#31#",
+            "*80",
+            "*31#",
+            "*11*1002",
+            "*11*1002*",
+            "*11**4711#",
+            "*99*1",
+            "",
+            "*",
+        ] {
             assert_eq!(read(none), None, "{none}");
         }
     }

@@ -146,6 +146,8 @@ pub struct Prompts {
     pub language: Box<str>,
     /// Whether a caller is told in words that there is no such number, before it is refused.
     pub unknown_number: bool,
+    /// Whether an anonymous caller is told in words that it may not call so.
+    pub refused_anonymous: bool,
     /// What is in the folder, which whoever reads the configuration looks up.
     pub own: OwnPrompts,
 }
@@ -161,7 +163,13 @@ pub struct OwnPrompts {
 
 impl Default for Prompts {
     fn default() -> Prompts {
-        Prompts { folder: None, language: "en".into(), unknown_number: false, own: OwnPrompts::default() }
+        Prompts {
+            folder: None,
+            language: "en".into(),
+            unknown_number: false,
+            refused_anonymous: false,
+            own: OwnPrompts::default(),
+        }
     }
 }
 
@@ -411,6 +419,10 @@ pub struct User {
     pub hidden: bool,
     /// It may speak through phones of others that answer by themselves: intercom and paging.
     pub may_page: bool,
+    /// Its calls are anonymous unless it dials otherwise (RFC 3323).
+    pub anonymous: bool,
+    /// It takes no anonymous calls unless it sets otherwise (RFC 5079).
+    pub refuse_anonymous: bool,
     /// Its numbers, limits and follow-me.
     pub numbers: UserNumbers,
     /// Who made this user.

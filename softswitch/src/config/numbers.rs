@@ -1,7 +1,7 @@
 //! What users, peers and domains have of numbers: extensions and aliases, caller ids, limits, follow-me, devices, the country, and
 //! numbers of emergency.
 
-use super::dialplan::{CallLimits, Device, FollowStep, NumberForm, PeerNumbers, UserNumbers};
+use super::dialplan::{CallLimits, Device, FollowStep, NumberForm, PeerNumbers, Pin, UserNumbers};
 use super::error::{Fault, Quoted};
 use super::model::Domain;
 use super::network::Network;
@@ -32,6 +32,7 @@ const ID: Key = Key {
     example: "\"1001-desk\"",
 };
 const PASSWORD: Key = Key { name: "password", expected: "text in quotes", example: "\"a-long-random-one\"" };
+const PIN: Key = Key { name: "pin", expected: "four to twelve digits in quotes", example: "\"48151623\"" };
 const INBOUND: Key = Key {
     name: "inbound",
     expected: "true, or the networks from which the peer calls",
@@ -120,6 +121,7 @@ pub(super) fn resolve_of_user(
     let numbers = section.list(NUMBERS, parse_number).map(|list| list.value).unwrap_or_default();
     let caller_id = section.parsed(CALLER_ID, parse_number).map(|id| id.value);
     let limits = resolve_limits(section);
+    let pin = read_pin(section, faults);
     let mut follow_me = Vec::new();
     for mut step in section.tables("follow_me", "[[user.follow_me]]") {
         let to = step.filled_list(TO, parse_number);
@@ -142,7 +144,17 @@ pub(super) fn resolve_of_user(
         }
     }
     let numbers = numbers.into_iter().map(|number| number.value).collect();
-    UserNumbers { numbers, caller_id, limits, follow_me }
+    UserNumbers { numbers, caller_id, limits, follow_me, pin }
+}
+
+/// The value is never shown.
+fn read_pin(section: &mut Section<'_>, faults: &Faults) -> Option<Pin> {
+    let given = section.has(PIN).then(|| section.text(PIN)).flatten()?;
+    let pin = Pin::parse(given.value);
+    if pin.is_none() {
+        faults.note(given.line, Fault::UnreadableSecret { key: PIN.name, expected: PIN.expected });
+    }
+    pin
 }
 
 fn read_device<'t>(mut section: Section<'t>) -> Option<(Located<Box<str>>, &'t str)> {

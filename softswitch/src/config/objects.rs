@@ -91,7 +91,8 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
     let language = resolve_language(&mut section);
     let recording = resolve_of_user(&mut section);
     let watched_by = resolve_watched_by(&mut section);
-    let Standing { groups, rights, hidden, may_page } = resolve_standing(&mut section);
+    let Standing { groups, rights, hidden, may_page, anonymous, refuse_anonymous } =
+        resolve_standing(&mut section);
     let domain = domain.and_then(|id| tenants.domains.get_mut(&id));
     let named = id.as_ref().map(|id| &*id.value);
     let mut domain = domain;
@@ -116,6 +117,8 @@ fn resolve_user(mut section: Section<'_>, tenants: &mut Tenants, faults: &Faults
         rights,
         hidden,
         may_page,
+        anonymous,
+        refuse_anonymous,
         numbers,
         origin,
     };
@@ -184,7 +187,7 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
         let latching = latching.clone();
         let origin = Origin::File { line };
         let (display_name, language, watched_by) = (None, language.clone(), watched_by.clone());
-        let Standing { groups, rights, hidden, may_page } = standing.clone();
+        let Standing { groups, rights, hidden, may_page, anonymous, refuse_anonymous } = standing.clone();
         let user = User {
             credentials,
             display_name,
@@ -198,6 +201,8 @@ fn resolve_block(mut section: Section<'_>, tenants: &mut Tenants, faults: &Fault
             rights,
             hidden,
             may_page,
+            anonymous,
+            refuse_anonymous,
             numbers: UserNumbers::default(),
             origin,
         };

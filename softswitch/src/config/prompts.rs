@@ -10,6 +10,8 @@ const LANGUAGE: Key =
 
 const UNKNOWN_NUMBER: Key = Key { name: "unknown_number", expected: "true or false", example: "true" };
 
+const REFUSED_ANONYMOUS: Key = Key { name: "refused_anonymous", expected: "true or false", example: "true" };
+
 /// The language of a user.
 pub(super) fn resolve_language(section: &mut Section<'_>) -> Option<Box<str>> {
     section.parsed(LANGUAGE, parse_language).map(|language| language.value)
@@ -24,12 +26,14 @@ pub(super) fn resolve_prompts(mut section: Section<'_>) -> Prompts {
     let folder = section.parsed(FOLDER, |name| (!name.is_empty()).then(|| name.into()));
     let language = resolve_language(&mut section);
     let unknown_number = section.flag(UNKNOWN_NUMBER).is_some_and(|flag| flag.value);
+    let refused_anonymous = section.flag(REFUSED_ANONYMOUS).is_some_and(|flag| flag.value);
     section.finish();
     let default = Prompts::default();
     Prompts {
         folder: folder.map(|folder| folder.value),
         language: language.unwrap_or(default.language),
         unknown_number,
+        refused_anonymous,
         own: default.own,
     }
 }

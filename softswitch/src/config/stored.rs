@@ -35,6 +35,8 @@ impl Config {
                 rights: Rights::default(),
                 hidden: false,
                 may_page: false,
+                anonymous: false,
+                refuse_anonymous: false,
                 numbers: UserNumbers::default(),
                 origin: Origin::Store,
             };

@@ -421,4 +421,8 @@ pub enum Refusal {
     NothingToPickUp,
     /// The user is in a call, and its phone is not to answer by itself.
     Busy,
+    /// The user takes no anonymous calls.
+    Anonymous,
+    /// The PIN was wrong of who wanted to log in at a phone.
+    WrongPin,
 }

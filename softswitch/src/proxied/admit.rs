@@ -50,7 +50,9 @@ impl Called {
         let uri = message.uri().ok().filter(Uri::is_sip)?;
         let id = env.config.domain_of_host(uri.host)?;
         let Named { user: callee, device } = registrar.named(env, id, &uri)?;
-        let is_passed = is_proxied(env.domain(id)?, &callee) && !is_planned(env, id, &callee);
+        let is_passed = is_proxied(env.domain(id)?, &callee)
+            && !is_planned(env, id, &callee)
+            && !is_shown_otherwise(env, id, message);
         is_passed.then_some(Called { domain: id, callee, device })
     }
 }
@@ -71,9 +73,17 @@ fn is_planned(env: &Environment, id: DomainId, number: &[u8]) -> bool {
     let text = core::str::from_utf8(number).unwrap_or_default();
     let is_group = numbering.group_numbers.contains_key(text) || numbering.paging_numbers.contains_key(text);
     let has_settings = domain.user_of(number).is_some_and(|(name, user)| {
-        !user.numbers.follow_me.is_empty() || env.routing.profiles.of(id, name).is_some()
+        let has_own = !user.numbers.follow_me.is_empty() || user.refuse_anonymous;
+        has_own || env.routing.profiles.of(id, name).is_some()
     });
     has_settings || is_group || numbering.emergency.numbers.iter().any(|known| **known == *text)
+}
+
+/// Whether who calls is to be another one than From says: somebody has logged in at the phone, or the user is always anonymous.
+fn is_shown_otherwise(env: &Environment, id: DomainId, invite: &Message) -> bool {
+    let from = invite.from().ok().and_then(|from| from.uri.user_unescaped());
+    let known = from.as_deref().and_then(|user| env.domain(id)?.user_of(user));
+    known.is_some_and(|(name, user)| user.anonymous || env.routing.profiles.guest_at(id, name).is_some())
 }
 
 /// To whom a request goes, and for how long.

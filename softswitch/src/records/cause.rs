@@ -96,7 +96,7 @@ impl Cause {
             (487, _) => Cause::GaveUp,
             (486 | 600, _) => Cause::Busy,
             (480, EndedBy::Switch) => Cause::NoAnswer,
-            (480 | 403 | 603 | 607 | 608, EndedBy::Callee) => Cause::Declined,
+            (480 | 403 | 603 | 607 | 608, EndedBy::Callee) | (433, _) => Cause::Declined,
             (401 | 403 | 407, _) => Cause::NotAllowed,
             (404 | 484 | 604, _) => Cause::UnknownNumber,
             (408 | 504, _) => Cause::Unreachable,
@@ -131,10 +131,12 @@ impl From<Refusal> for Cause {
             | Refusal::UnknownNumber
             | Refusal::BadSetting
             | Refusal::NothingToPickUp => Cause::UnknownNumber,
-            Refusal::NotAllowed | Refusal::TooManyCalls | Refusal::TooOften | Refusal::Rejected => {
-                Cause::NotAllowed
-            }
-            Refusal::DoNotDisturb => Cause::Declined,
+            Refusal::NotAllowed
+            | Refusal::TooManyCalls
+            | Refusal::TooOften
+            | Refusal::Rejected
+            | Refusal::WrongPin => Cause::NotAllowed,
+            Refusal::DoNotDisturb | Refusal::Anonymous => Cause::Declined,
             Refusal::Busy => Cause::Busy,
             Refusal::NotRegistered => Cause::Unregistered,
             Refusal::PeerNotFound | Refusal::PeerDead | Refusal::Loop => Cause::Unreachable,

@@ -47,6 +47,24 @@ impl Registrar {
         self.ranked_phones(env, domain, user, device).into_iter().map(|(_, ways)| ways).collect()
     }
 
+    /// What leads to a user: its own bindings, unless somebody else has logged in at its phones, and those of the user at whose phones it has
+    /// logged in. A device that is named is one of its own in any case.
+    fn bindings_of(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+        device: Option<&Device>,
+    ) -> impl Iterator<Item = &Binding> {
+        let profiles = &env.routing.profiles;
+        let is_own = device.is_some() || profiles.guest_at(domain, user).is_none();
+        let desk = profiles.desk_of(domain, user).filter(|_| device.is_none());
+        let aors = [Some(user).filter(|_| is_own), desk].into_iter().flatten();
+        let found = aors.filter_map(|user| self.find(env, domain, user).map(|aor| &aor.bindings[..]));
+        let found: SmallVec<[&[Binding]; 2]> = found.collect();
+        found.into_iter().flatten()
+    }
+
     /// The same, each with its preference in thousandths.
     pub(crate) fn ranked_phones(
         &self,
@@ -55,11 +73,10 @@ impl Registrar {
         user: &str,
         device: Option<&Device>,
     ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
-        let bindings = self.find(env, domain, user).map(|aor| &aor.bindings[..]).unwrap_or_default();
+        let bindings = self.bindings_of(env, domain, user, device);
         let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
         let hasher = env.endpoint.hasher();
-        for binding in bindings.iter().filter(|binding| device.is_none_or(|named| named.has(hasher, binding)))
-        {
+        for binding in bindings.filter(|binding| device.is_none_or(|named| named.has(hasher, binding))) {
             let same_phone = |phone: &&mut SmallVec<[&Binding; 2]>| {
                 binding.instance.is_some()
                     && phone.first().is_some_and(|other| other.instance == binding.instance)

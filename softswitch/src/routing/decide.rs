@@ -48,6 +48,8 @@ pub(crate) struct Question<'a> {
     pub(crate) now: Time,
     /// How often others have sent the call on before it came.
     pub(crate) diverted: usize,
+    /// The caller does not want to be known.
+    pub(crate) is_anonymous: bool,
 }
 
 /// Who is there.
@@ -66,8 +68,8 @@ pub(crate) struct Trace(pub(crate) Vec<String>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision<'a> {
     pub(crate) plan: Plan<'a>,
-    /// The call is anonymous by its number.
-    pub(crate) is_anonymous: bool,
+    /// Whether the call is anonymous, by its number or for its user; `None`: as its phone says.
+    pub(crate) anonymity: Option<bool>,
     /// Groups whose turn it is, to be remembered.
     pub(crate) turns: SmallVec<[&'a str; 0]>,
     /// Nothing may refuse it.
@@ -87,8 +89,9 @@ pub(crate) fn decide<'a>(
     trace: Option<&mut Trace>,
 ) -> Result<Decision<'a>, Refused> {
     let mut decider = Decider::new(question, state, presence, trace);
-    let (mut number, mut is_anonymous) = (question.number, false);
+    let mut number = question.number;
     let is_user = matches!(question.caller, Caller::User(_));
+    let mut anonymity = decider.is_always_anonymous().then_some(true);
     let is_named = is_user && question.domain.user_of(number).is_some();
     if is_user
         && !is_named
@@ -97,9 +100,24 @@ pub(crate) fn decide<'a>(
         match dialled {
             Dialled::Anonymous(rest) => {
                 decider.note(|| "the caller wants to be anonymous in this call".into());
-                (number, is_anonymous) = (rest.as_bytes(), true);
+                (number, anonymity) = (rest.as_bytes(), Some(true));
             }
-            Dialled::Forward { .. } | Dialled::ForwardNone | Dialled::DoNotDisturb(_) => {
+            Dialled::Shown(rest) => {
+                decider.note(|| "the caller wants to be known in this call".into());
+                (number, anonymity) = (rest.as_bytes(), Some(false));
+            }
+            Dialled::LogIn { user, pin } => {
+                let plan = decider.log_in(user, pin)?;
+                return Ok(Decision::of(plan));
+            }
+            Dialled::LogOut => {
+                decider.note(|| "the code to log out".into());
+                return Ok(Decision::of(Plan::LogOut));
+            }
+            Dialled::Forward { .. }
+            | Dialled::ForwardNone
+            | Dialled::DoNotDisturb(_)
+            | Dialled::RefuseAnonymous(_) => {
                 decider.note(|| "a code of [features]: a setting of the caller".into());
                 let plan = Plan::Setting(decider.setting(dialled)?);
                 return Ok(Decision::of(plan));
@@ -111,20 +129,21 @@ pub(crate) fn decide<'a>(
         }
     }
     if let Some(page) = decider.page(number)? {
-        return Ok(Decision { is_anonymous, ..Decision::of(Plan::Page(page)) });
+        return Ok(Decision { anonymity, ..Decision::of(Plan::Page(page)) });
     }
+    decider.is_anonymous = anonymity.unwrap_or(question.is_anonymous);
     decider.dial(number, question.caller, None, &[])?;
     let Decider { stages, turns, is_emergency, .. } = decider;
     if stages.is_empty() {
         return Err(Refused::Nobody);
     }
-    Ok(Decision { is_anonymous, turns, is_emergency, ..Decision::of(Plan::Stages(stages)) })
+    Ok(Decision { anonymity, turns, is_emergency, ..Decision::of(Plan::Stages(stages)) })
 }
 
 impl<'a> Decision<'a> {
     fn of(plan: Plan<'a>) -> Decision<'a> {
         let turns = SmallVec::new();
-        Decision { plan, is_anonymous: false, turns, is_emergency: false, is_intercom: false }
+        Decision { plan, anonymity: None, turns, is_emergency: false, is_intercom: false }
     }
 }
 
@@ -138,6 +157,11 @@ pub(crate) fn may_set(
     presence: &mut dyn Presence,
     setting: &super::Setting,
 ) -> Result<(), Refused> {
+    if let super::Setting::Desk(Some(host)) = setting {
+        let is_user = question.domain.users.contains_key(host);
+        let is_own = matches!(question.caller, Caller::User(user) if *user == **host);
+        return if is_user && !is_own { Ok(()) } else { Err(Refused::BadSetting) };
+    }
     let super::Setting::Forward { kind, forward: Some(forward) } = setting else { return Ok(()) };
     let Caller::User(user) = question.caller else { return Err(Refused::NotAllowed) };
     if !forward.makes_sense(*kind, question.domain) {
@@ -156,6 +180,7 @@ pub(super) struct Decider<'a, 't> {
     pub(super) turns: SmallVec<[&'a str; 0]>,
     depth: u8,
     is_emergency: bool,
+    is_anonymous: bool,
 }
 
 /// The place of the last stage that was added.
@@ -169,7 +194,9 @@ impl<'a, 't> Decider<'a, 't> {
         trace: Option<&'t mut Trace>,
     ) -> Decider<'a, 't> {
         let (stages, turns) = (SmallVec::new(), SmallVec::new());
-        Decider { question, state, presence, trace, stages, turns, depth: 0, is_emergency: false }
+        let is_anonymous = question.is_anonymous;
+        let (depth, is_emergency) = (0, false);
+        Decider { question, state, presence, trace, stages, turns, depth, is_emergency, is_anonymous }
     }
 }
 
@@ -178,6 +205,31 @@ impl<'a> Decider<'a, '_> {
         if let Some(trace) = &mut self.trace {
             trace.0.push(words());
         }
+    }
+
+    /// Whether the user who calls is to be unknown unless it says otherwise.
+    fn is_always_anonymous(&self) -> bool {
+        let Caller::User(id) = self.question.caller else { return false };
+        self.question.domain.users.get(id).is_some_and(|user| user.anonymous)
+    }
+
+    /// Whether a user takes no call of who does not want to be known.
+    pub(super) fn refuses_anonymous(&self, id: &str, user: &crate::config::User) -> bool {
+        let own = || self.state.profiles.of(self.question.id, id)?.refuse_anonymous;
+        self.is_anonymous && own().unwrap_or(user.refuse_anonymous)
+    }
+
+    /// The phone of the caller is to be another user's.
+    fn log_in(&mut self, user: &str, pin: &str) -> Result<Plan<'a>, Refused> {
+        self.note(|| "the code to log in".into());
+        let known = self.question.domain.user_of(user.as_bytes());
+        let (id, pin_of) =
+            known.and_then(|(id, user)| Some((id, user.numbers.pin.as_ref()?))).ok_or(Refused::NotAllowed)?;
+        if self.state.is_locked(self.question.id, id, self.question.now) {
+            self.note(|| format!("{id} cannot log in for a while: too many wrong PINs"));
+            return Err(Refused::NotAllowed);
+        }
+        Ok(Plan::LogIn { user: id, is_right: pin_of.is(pin) })
     }
 
     /// Follows a number, in the name of `acting`, who pays for it.
@@ -462,7 +514,8 @@ impl<'a> Decider<'a, '_> {
                 | Refused::Full
                 | Refused::Dead
                 | Refused::Rejected(_)
-                | Refused::Busy,
+                | Refused::Busy
+                | Refused::Anonymous,
             ) => Ok(()),
             Err(
                 refused

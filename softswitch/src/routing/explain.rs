@@ -60,6 +60,7 @@ pub fn explain(config: &Config, profiles: Vec<StoredProfile>, asked: Asked<'_>) 
         unix_ms: asked.unix_ms,
         now: Time::default(),
         diverted: 0,
+        is_anonymous: false,
     };
     let mut trace = Trace::default();
     let decided = decide(question, &state, &mut Calm, Some(&mut trace));
@@ -71,6 +72,13 @@ pub fn explain(config: &Config, profiles: Vec<StoredProfile>, asked: Asked<'_>) 
         }
         Ok(decision) => match decision.plan {
             Plan::Setting(setting) => lines.push(format!("=> {}", shown_setting(&setting))),
+            Plan::LogIn { user, is_right: true } => {
+                lines.push(format!("=> the phone becomes that of {user}"));
+            }
+            Plan::LogIn { user, is_right: false } => {
+                lines.push(format!("=> 403: that is not the PIN of {user}"))
+            }
+            Plan::LogOut => lines.push("=> the phone is nobody else's any more".into()),
             Plan::Page(page) => {
                 let how = if page.group.two_way { "who hear and are heard" } else { "who hear" };
                 lines.push(format!("=> the caller speaks to {}, {how}", page.users.join(", ")));
@@ -130,5 +138,9 @@ fn shown_setting(setting: &Setting) -> String {
         Setting::ForwardNone => "the caller's calls are no longer forwarded".into(),
         Setting::DoNotDisturb(true) => "the caller wants no calls".into(),
         Setting::DoNotDisturb(false) => "the caller wants calls again".into(),
+        Setting::RefuseAnonymous(true) => "the caller wants no anonymous calls".into(),
+        Setting::RefuseAnonymous(false) => "the caller takes anonymous calls".into(),
+        Setting::Desk(Some(host)) => format!("the phones of {host} are the caller's"),
+        Setting::Desk(None) => "the caller has logged out".into(),
     }
 }

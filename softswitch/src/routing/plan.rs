@@ -19,6 +19,10 @@ pub(crate) enum Plan<'a> {
     Setting(super::Setting),
     /// The caller speaks to a paging group.
     Page(Page<'a>),
+    /// The caller's phone becomes this user's, if the PIN is right.
+    LogIn { user: &'a str, is_right: bool },
+    /// The caller's phone is nobody else's any more.
+    LogOut,
 }
 
 /// Who of a paging group is called.
@@ -205,6 +209,8 @@ pub(crate) enum Refused {
     BadSetting,
     /// The user is in a call.
     Busy,
+    /// The user takes no anonymous calls.
+    Anonymous,
 }
 
 impl Refused {
@@ -219,13 +225,15 @@ impl Refused {
             Refused::Nobody => Status::TEMPORARILY_UNAVAILABLE,
             Refused::Rejected(rejection) => Status::new(rejection.status).unwrap_or(Status::FORBIDDEN),
             Refused::BadSetting => Status::NOT_ACCEPTABLE_HERE,
+            // RFC 5079 §3
+            Refused::Anonymous => Status::ANONYMITY_DISALLOWED,
         }
     }
 
     /// The cause of ITU-T Q.850, and the words for it; nothing where the status says it all.
     pub(crate) const fn cause(self) -> Option<(u8, &'static str)> {
         match self {
-            Refused::UnknownNumber | Refused::Nobody | Refused::BadSetting => None,
+            Refused::UnknownNumber | Refused::Nobody | Refused::BadSetting | Refused::Anonymous => None,
             // Outgoing calls barred, no circuit, network out of order, user busy, exchange routing error.
             Refused::NotAllowed => Some((21, "this number may not be called")),
             Refused::Full => Some((34, "too many calls at once")),
@@ -253,6 +261,7 @@ impl Refused {
             Refused::Rejected(_) => "the route says so".into(),
             Refused::BadSetting => "the setting cannot be so".into(),
             Refused::Busy => "the user is in a call".into(),
+            Refused::Anonymous => "the user takes no anonymous calls".into(),
         }
     }
 }

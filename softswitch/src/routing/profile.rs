@@ -61,6 +61,10 @@ pub struct Profile {
     pub forwards: [Option<Forward>; 4],
     /// No calls.
     pub do_not_disturb: bool,
+    /// No anonymous calls; `None`: as the configuration has it.
+    pub refuse_anonymous: Option<bool>,
+    /// The user whose phones are its own as well: it has logged in there.
+    pub desk: Option<Box<str>>,
 }
 
 impl Profile {
@@ -96,6 +100,10 @@ pub enum Setting {
     ForwardNone,
     /// Whether no calls are wanted.
     DoNotDisturb(bool),
+    /// Whether no anonymous calls are wanted.
+    RefuseAnonymous(bool),
+    /// The user at whose phones it has logged in; `None`: it has logged out.
+    Desk(Option<Box<str>>),
 }
 
 /// What a code that was dialled asks for.
@@ -107,7 +115,7 @@ pub enum Dialled<'n> {
         kind: ForwardKind,
         /// The number.
         to: &'n str,
-        /// Seconds with [`ForwardKind::NoAnswer`], else the code of a schedule.
+        /// Seconds with [`ForwardKind::NoAnswer`], and behind a `*` the code of a schedule; else that code alone.
         more: &'n str,
     },
     /// Sends no calls on.
@@ -116,8 +124,21 @@ pub enum Dialled<'n> {
     DoNotDisturb(bool),
     /// Calls a number anonymously.
     Anonymous(&'n str),
+    /// Calls a number and is known.
+    Shown(&'n str),
     /// Calls a user whose phone answers by itself.
     Intercom(&'n str),
+    /// Whether no anonymous calls are wanted.
+    RefuseAnonymous(bool),
+    /// The phone is another user's from now on.
+    LogIn {
+        /// By its id or number.
+        user: &'n str,
+        /// What proves it.
+        pin: &'n str,
+    },
+    /// It is nobody else's any more.
+    LogOut,
 }
 
 /// Why a setting is refused.
@@ -139,18 +160,26 @@ impl Dialled<'_> {
     /// What is asked for cannot be.
     pub fn setting(&self, domain: &Domain) -> Result<Option<Setting>, Refused> {
         Ok(Some(match *self {
-            Dialled::Anonymous(_) | Dialled::Intercom(_) => return Ok(None),
+            Dialled::Anonymous(_)
+            | Dialled::Shown(_)
+            | Dialled::Intercom(_)
+            | Dialled::LogIn { .. }
+            | Dialled::LogOut => return Ok(None),
+            Dialled::RefuseAnonymous(on) => Setting::RefuseAnonymous(on),
             Dialled::ForwardNone => Setting::ForwardNone,
             Dialled::DoNotDisturb(on) => Setting::DoNotDisturb(on),
             Dialled::Forward { kind, to: "", .. } => Setting::Forward { kind, forward: None },
             Dialled::Forward { kind, to, more } => {
                 let (schedule, after_s) = match (kind, more) {
                     (_, "") => (None, None),
-                    (ForwardKind::NoAnswer, seconds) => (None, Some(seconds_of(seconds)?)),
+                    (ForwardKind::NoAnswer, more) => match more.split_once('*') {
+                        Some((seconds, code)) => {
+                            (Some(schedule_of(domain, code)?), Some(seconds_of(seconds)?))
+                        }
+                        None => (None, Some(seconds_of(more)?)),
+                    },
                     (ForwardKind::Always | ForwardKind::Busy | ForwardKind::Offline, code) => {
-                        let mut schedules = domain.numbering.schedules.iter();
-                        let named = schedules.find(|(_, schedule)| schedule.code.as_deref() == Some(code));
-                        (Some(named.ok_or(NoSuchSchedule)?.0.clone()), None)
+                        (Some(schedule_of(domain, code)?), None)
                     }
                 };
                 let forward = Some(Forward { number: to.into(), schedule, after_s });
@@ -158,6 +187,13 @@ impl Dialled<'_> {
             }
         }))
     }
+}
+
+/// The schedule that users name by this code.
+fn schedule_of(domain: &Domain, code: &str) -> Result<Box<str>, Refused> {
+    let mut schedules = domain.numbering.schedules.iter();
+    let named = schedules.find(|(_, schedule)| schedule.code.as_deref() == Some(code));
+    Ok(named.ok_or(NoSuchSchedule)?.0.clone())
 }
 
 fn seconds_of(text: &str) -> Result<u32, Refused> {
@@ -177,17 +213,31 @@ impl Forward {
 
 /// The settings of all users that have any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Profiles(BTreeMap<DomainId, BTreeMap<Box<str>, Profile>>);
+pub(crate) struct Profiles {
+    of: BTreeMap<DomainId, BTreeMap<Box<str>, Profile>>,
+    /// Who has logged in at the phones of a user, by that user: the settings the other way round.
+    guests: BTreeMap<DomainId, BTreeMap<Box<str>, Box<str>>>,
+}
 
 impl Profiles {
     /// What a user has set.
     pub(crate) fn of(&self, domain: DomainId, user: &str) -> Option<&Profile> {
-        self.0.get(&domain)?.get(user)
+        self.of.get(&domain)?.get(user)
+    }
+
+    /// Who has logged in at the phones of a user, which are not that user's meanwhile.
+    pub(crate) fn guest_at(&self, domain: DomainId, host: &str) -> Option<&str> {
+        self.guests.get(&domain)?.get(host).map(|guest| &**guest)
+    }
+
+    /// The user at whose phones a user has logged in.
+    pub(crate) fn desk_of(&self, domain: DomainId, user: &str) -> Option<&str> {
+        self.of(domain, user)?.desk.as_deref()
     }
 
     /// Changes a setting; what the user has then.
     pub(crate) fn set(&mut self, domain: DomainId, user: &str, setting: Setting) -> Profile {
-        let profile = self.0.entry(domain).or_default().entry(user.into()).or_default();
+        let profile = self.of.entry(domain).or_default().entry(user.into()).or_default();
         match setting {
             Setting::Forward { kind, forward } => {
                 let [always, busy, no_answer, offline] = &mut profile.forwards;
@@ -200,10 +250,17 @@ impl Profiles {
             }
             Setting::ForwardNone => profile.forwards = Default::default(),
             Setting::DoNotDisturb(on) => profile.do_not_disturb = on,
+            Setting::RefuseAnonymous(on) => profile.refuse_anonymous = Some(on),
+            Setting::Desk(desk) => {
+                let before = core::mem::replace(&mut profile.desk, desk.clone());
+                let guests = self.guests.entry(domain).or_default();
+                before.inspect(|host| _ = guests.remove(host));
+                desk.map(|host| guests.insert(host, user.into()));
+            }
         }
         let now = profile.clone();
         if now == Profile::default()
-            && let Some(users) = self.0.get_mut(&domain)
+            && let Some(users) = self.of.get_mut(&domain)
         {
             users.remove(user);
         }
@@ -213,7 +270,7 @@ impl Profiles {
     /// Every setting of every user.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DomainId, &str, &Profile)> {
         let users =
-            self.0.iter().flat_map(|(id, users)| users.iter().map(|(user, profile)| (*id, user, profile)));
+            self.of.iter().flat_map(|(id, users)| users.iter().map(|(user, profile)| (*id, user, profile)));
         users.map(|(id, user, profile)| (id, &**user, profile))
     }
 
@@ -221,17 +278,24 @@ impl Profiles {
     pub(crate) fn restore(&mut self, id_of: impl Fn(&str) -> Option<DomainId>, kept: Vec<StoredProfile>) {
         for StoredProfile { domain, user, profile } in kept {
             if let Some(id) = id_of(&domain) {
-                self.0.entry(id).or_default().insert(user, profile);
+                if let Some(host) = &profile.desk {
+                    self.guests.entry(id).or_default().insert(host.clone(), user.clone());
+                }
+                self.of.entry(id).or_default().insert(user, profile);
             }
         }
     }
 
     /// Forgets users and domains that there are no more. They stay in the store, and come back with them at the next start.
     pub(crate) fn retain(&mut self, is_there: impl Fn(DomainId, &str) -> bool) {
-        for (domain, users) in &mut self.0 {
+        for (domain, users) in &mut self.of {
             users.retain(|user, _| is_there(*domain, user));
         }
-        self.0.retain(|_, users| !users.is_empty());
+        self.of.retain(|_, users| !users.is_empty());
+        for (domain, guests) in &mut self.guests {
+            guests.retain(|host, guest| is_there(*domain, host) && is_there(*domain, guest));
+        }
+        self.guests.retain(|_, guests| !guests.is_empty());
     }
 }
 

@@ -4,6 +4,7 @@
 use super::profile::Profiles;
 use super::usage::Usage;
 use crate::config::{Config, DomainId, Strategy};
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,13 @@ pub(crate) struct State {
     turns: BTreeMap<(DomainId, Box<str>), u64>,
     /// When members of groups had their last call.
     idle: BTreeMap<(DomainId, Box<str>), Time>,
+    /// Wrong PINs of users in a row, and when the last one was tried.
+    tries: BTreeMap<(DomainId, Box<str>), (u8, Time)>,
 }
+
+/// So many wrong PINs in a row, and the user cannot log in for a while.
+const MOST_TRIES: u8 = 5;
+const LOCKED: Duration = Duration::from_secs(300);
 
 impl State {
     /// Calls that a group has had.
@@ -39,6 +46,27 @@ impl State {
     /// When a user had its last call; the origin of time when there was none.
     pub(super) fn idle_since(&self, domain: DomainId, user: &str) -> Time {
         self.idle.get(&(domain, user.into())).copied().unwrap_or_default()
+    }
+
+    /// Whether so many wrong PINs of a user were tried that none is looked at now.
+    pub(crate) fn is_locked(&self, domain: DomainId, user: &str, now: Time) -> bool {
+        let tried = self.tries.get(&(domain, user.into()));
+        tried.is_some_and(|(tries, last)| *tries >= MOST_TRIES && now.since(*last) < LOCKED)
+    }
+
+    /// A PIN of a user that there is was tried. Whether it is one in a row that locks it.
+    pub(crate) fn note_pin(&mut self, domain: DomainId, user: &str, is_right: bool, now: Time) -> bool {
+        let key = (domain, user.into());
+        if is_right {
+            self.tries.remove(&key);
+            return false;
+        }
+        let (tries, last) = self.tries.entry(key).or_default();
+        if *tries >= MOST_TRIES {
+            *tries = 0;
+        }
+        (*tries, *last) = (*tries + 1, now);
+        *tries == MOST_TRIES
     }
 
     /// A call of a user is over, which matters if it is in a group that asks for it.
@@ -62,7 +90,10 @@ impl State {
         self.turns.retain(|(id, group), _| {
             domain(*id).is_some_and(|domain| domain.numbering.groups.contains_key(group))
         });
-        self.idle.retain(|(id, user), _| domain(*id).is_some_and(|domain| domain.users.contains_key(user)));
+        let is_user =
+            |(id, user): &(DomainId, Box<str>)| domain(*id).is_some_and(|it| it.users.contains_key(user));
+        self.idle.retain(|user, _| is_user(user));
+        self.tries.retain(|user, _| is_user(user));
         self.usage.reconfigure(config);
     }
 }

@@ -391,6 +391,7 @@ fn a_number_of_emergency_lifts_limits_where_it_was_dialled_and_dead_peers_come_l
             unix_ms: NOON,
             now: Time(0),
             diverted: 0,
+            is_anonymous: false,
         };
         super::decide(question, &state, &mut Calm, None).expect("it leads somewhere")
     };

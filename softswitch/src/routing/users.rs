@@ -1,5 +1,5 @@
-//! The phones of a user, and where its calls are sent on to: forwarding, do not disturb, follow-me (the first three in the manner of 3GPP TS
-//! 24.604 and 24.611).
+//! The phones of a user, and where its calls are sent on to: forwarding, do not disturb, anonymous calls that are refused, follow-me (all but
+//! the last in the manner of 3GPP TS 24.604 and 24.611). In a group nobody refuses anonymous calls: it is the group that is called.
 //!
 //! No call is sent on twice by the same user, nor more than [`MOST_DIVERSIONS`] times, those before it came included.
 
@@ -22,6 +22,11 @@ impl<'a, 't> Decider<'a, 't> {
     ) -> Result<Last, Refused> {
         if diversions.iter().any(|diversion| diversion.user == id) {
             return Err(Refused::Loop);
+        }
+        // Whom a call was sent on to is not asked: who sends it on has taken it.
+        if diversions.is_empty() && self.refuses_anonymous(id, user) {
+            self.note(|| format!("{id} takes no anonymous calls"));
+            return Err(Refused::Anonymous);
         }
         let profile = self.state.profiles.of(self.question.id, id);
         if let Some(profile) = profile {

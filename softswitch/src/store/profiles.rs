@@ -31,6 +31,9 @@ impl Table for StoredProfile {
         "no_answer_s",
         "offline",
         "offline_schedule",
+        "no_answer_schedule",
+        "refuse_anonymous",
+        "desk",
     ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -52,6 +55,9 @@ impl Table for StoredProfile {
             .bind(after)
             .bind(number(offline))
             .bind(schedule(offline))
+            .bind(schedule(no_answer))
+            .bind(self.profile.refuse_anonymous.map(i64::from))
+            .bind(self.profile.desk.as_ref().map(|host| host.to_string()))
     }
 
     fn read(row: &Columns<'_>) -> Option<StoredProfile> {
@@ -60,8 +66,6 @@ impl Table for StoredProfile {
             Some(row.optional_text(number)?.map(|number| Forward { number, schedule, after_s }))
         };
         let after_s = row.optional_number("no_answer_s")?;
-        let no_answer =
-            row.optional_text("no_answer")?.map(|number| Forward { number, schedule: None, after_s });
         Some(StoredProfile {
             domain: row.text("domain")?,
             user: row.text("user")?,
@@ -69,10 +73,12 @@ impl Table for StoredProfile {
                 forwards: [
                     forward("always", "always_schedule", None)?,
                     forward("busy", "busy_schedule", None)?,
-                    no_answer,
+                    forward("no_answer", "no_answer_schedule", after_s)?,
                     forward("offline", "offline_schedule", None)?,
                 ],
                 do_not_disturb: row.number::<i64>("do_not_disturb")? != 0,
+                refuse_anonymous: row.optional_number::<i64>("refuse_anonymous")?.map(|on| on != 0),
+                desk: row.optional_text("desk")?,
             },
         })
     }

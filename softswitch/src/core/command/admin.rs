@@ -25,6 +25,10 @@ impl Switch {
         if !is_seen {
             return Err(Refused::UnknownUser);
         }
+        // A user proves to be there by its PIN.
+        if matches!(setting, Setting::Desk(Some(_))) && !actor.is_operator() {
+            return Err(Refused::NotAllowed);
+        }
         let changed = self.calls.change_setting(&mut self.env, id, &user.name, setting);
         changed.map_err(|refused| match refused {
             Refusal::UnknownNumber => Refused::UnknownNumber,
@@ -35,6 +39,7 @@ impl Switch {
             | Refusal::DoNotDisturb
             | Refusal::Nobody
             | Refusal::Busy
+            | Refusal::Anonymous
             | Refusal::Rejected(_) => Refused::Senseless(Field::Number),
             Refusal::BadSetting => Refused::Senseless(Field::Setting),
         })

@@ -186,6 +186,9 @@ pub struct BindingView {
     pub user_agent: Bytes,
     /// When the binding ends, in Unix milliseconds.
     pub expires_unix_ms: u64,
+    /// Who has logged in there; the phone is not the user's meanwhile.
+    #[serde(default)]
+    pub guest: Option<Box<str>>,
 }
 
 /// A conference as it is listed.

@@ -49,6 +49,7 @@ impl Switch {
                 source: binding.flow.peer,
                 user_agent: binding.user_agent.clone(),
                 expires_unix_ms: self.env.unix_ms(binding.expires_at),
+                guest: self.env.routing.profiles.guest_at(aor.domain, &aor.user).map(Into::into),
             };
             let users = core::iter::repeat_n(user, aor.bindings.len()).flatten();
             aor.bindings.iter().zip(users).map(move |binding| (place, row(binding)))
