@@ -153,6 +153,18 @@ fn silence_is_reported_once_and_so_is_the_first_packet_after_it() {
 }
 
 #[test]
+fn silence_is_told_of_once_more_when_something_was_agreed_anew() {
+    let mut scene = Scene::relayed();
+    scene.reports();
+    let of_a = |reports: Vec<Report>| reports.contains(&Report::Silent { leg: A });
+    assert!(of_a(wait(&mut scene, 30)));
+    assert_eq!(wait(&mut scene, 100), []);
+    scene.command(Command::Configure { leg: A, params: params(A_SDP) });
+    assert_eq!(wait(&mut scene, 29), [], "it has its time again");
+    assert_eq!(wait(&mut scene, 1), [Report::Silent { leg: A }]);
+}
+
+#[test]
 fn a_payload_type_that_is_not_agreed_on_is_told_of_once_until_something_else_is_agreed() {
     let mut scene = Scene::relayed();
     scene.arrive(A, A_SDP, &Rtp::audio(1, 1)).unwrap();

@@ -140,7 +140,9 @@ impl Leg {
             }
             control.session.set_clock_rate(params.clock_rate);
         }
-        if params.send && self.params.as_ref().is_none_or(|old| !old.send) {
+        // What is agreed anew gives a peer that was silent its time again, and it is told of once more after that.
+        let is_expected_anew = self.news.silence_reported || self.params.as_ref().is_none_or(|old| !old.send);
+        if params.send && is_expected_anew {
             self.news.expect(now);
         }
         let old = self.params.replace(params).map(|old| old.digits).unwrap_or_default();

@@ -224,12 +224,16 @@ impl Call {
             (None, Some(streams)) => streams.hush(leg, silent),
             (None, None) => {}
         }
-        let is_up = matches!(self.phase, Phase::Talking { .. } | Phase::Served);
+        // Who is parked, listens to something or sits in a conference may say nothing for long; phones that are gone are found by
+        // their session timers.
+        let is_up = matches!(self.phase, Phase::Talking { .. });
         let are_silent = match &self.streams {
             Some(streams) if streams.replace_sound() => streams.are_silent(),
             Some(_) | None => self.media.iter().filter(|leg| leg.port != 0).all(|leg| leg.silent),
         };
-        // Who is on hold may be silent.
-        is_up && silent && are_silent && self.held().is_none()
+        // So may who is on hold.
+        let holds = |side| self.wish(side).is_some_and(|wish| !wish.direction.receives());
+        let is_on_hold = self.held().is_some() || [Side::Caller, Side::Callee].into_iter().any(holds);
+        is_up && silent && are_silent && !is_on_hold
     }
 }

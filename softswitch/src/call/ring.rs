@@ -501,7 +501,9 @@ impl Call {
     pub(super) fn note_answer(&mut self, env: &mut Environment) {
         self.answered = Some(env.now);
         let longest = env.config.call_features.longest_call_s;
-        self.ends_by = longest.map(|seconds| env.now + Duration::from_secs(seconds.into()));
+        // Who has come from another call has talked already.
+        let longest = longest.map(|seconds| env.now + Duration::from_secs(seconds.into()));
+        self.ends_by = self.ends_by.into_iter().chain(longest).min();
         let after_ms = env.now.since(self.started).as_millis();
         let after_ms = u64::try_from(after_ms).unwrap_or(u64::MAX);
         let call = env.call_ref(self.number);

@@ -224,10 +224,14 @@ impl Calls {
         (from, side): (CallId, Side),
         (into, seat): (CallId, Side),
     ) -> bool {
-        let Some(party) = self.table.get(from).and_then(|call| call.party(side)) else { return false };
+        let Some(left) = self.table.get(from) else { return false };
+        let ends_by = left.ends_by;
+        let Some(party) = left.party(side) else { return false };
         let leg = party.media.id;
         let Some(call) = self.table.get_mut(into) else { return false };
         let number = call.number;
+        // No party talks longer than a call may last by going from one call to another.
+        call.ends_by = call.ends_by.into_iter().chain(ends_by).min();
         call.seat(env, seat, party);
         self.move_counts(env, (from, side), (into, seat));
         let into_record = self.record_id(into);

@@ -29,7 +29,9 @@ const PORTS: Key = Key {
     example: "\"40000-59999\"",
 };
 const TRANSCODE: Key = Key { name: "transcode", expected: "true or false", example: "true" };
-const SILENCE: Key = Key { name: "silence_s", expected: "a whole number", example: "30" };
+const SILENCE: Key = Key { name: "silence_s", expected: "a whole number, 0 for never", example: "30" };
+/// How long both sides of a call may be silent when the file does not say.
+const SILENCE_S: u32 = 30;
 const THREADS: Key = Key { name: "threads", expected: "a whole number", example: "2" };
 
 /// The default of `[media] ports`.
@@ -94,7 +96,7 @@ pub(super) fn resolve_media(
         advertise_ipv4: None,
         advertise_ipv6: None,
         local_networks: Vec::new(),
-        silence_s: None,
+        silence_s: Some(SILENCE_S),
         transcode: true,
         threads: None,
     };
@@ -118,7 +120,9 @@ pub(super) fn resolve_media(
         media.local_networks = networks;
     }
     media.transcode = section.flag(TRANSCODE).is_none_or(|transcode| transcode.value);
-    media.silence_s = section.number(SILENCE, 1, 86_400).map(|silence| silence.value);
+    if let Some(silence) = section.number(SILENCE, 0, 86_400) {
+        media.silence_s = Some(silence.value).filter(|silence| *silence > 0);
+    }
     media.threads = section.number(THREADS, 1, 256).map(|threads| threads.value);
     section.finish();
     media

@@ -184,7 +184,7 @@ pub struct Media {
     pub advertise_ipv6: Option<Ipv6Addr>,
     /// Networks whose hosts reach the bound address directly.
     pub local_networks: Vec<Network>,
-    /// A call whose two legs sent no media for this long is ended; `None`: never.
+    /// A call that is not on hold and whose two legs sent neither RTP nor RTCP for this long is ended; `None`: never.
     pub silence_s: Option<u32>,
     /// Whether parties without a common codec are brought together by decoding.
     pub transcode: bool,

@@ -693,7 +693,7 @@ fn the_laboratory_differs_from_the_first_configuration_in_users_ports_and_extens
     for (first, lab) in first.listeners.iter_mut().zip(&lab.listeners) {
         first.address = lab.address;
     }
-    first.media.ports = lab.media.ports;
+    (first.media.ports, first.media.silence_s) = (lab.media.ports, lab.media.silence_s);
     let own = first.domains.get_mut(&DomainId(0)).unwrap();
     own.users.clone_from(&domain.users);
     own.peers.clone_from(&domain.peers);

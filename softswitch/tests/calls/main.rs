@@ -7,6 +7,7 @@ mod digits;
 mod handover;
 mod hold;
 mod join;
+mod limits;
 mod paging;
 mod park;
 mod peers;
