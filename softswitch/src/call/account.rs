@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: credentials in requests within the dialog, which a peer that has taken the INVITE does not ask for.
 
-use super::call::{Call, Phase};
+use super::call::{Call, Destination, Phase};
 use super::locate::Located;
 use crate::config::Client;
 use crate::core::environment::Environment;
@@ -41,14 +41,22 @@ impl AtPeer {
 }
 
 impl Call {
-    /// What we are to the peer that the call is for.
-    pub(super) fn at_peer(&self) -> Option<&AtPeer> {
-        self.destination.peer.as_deref().and_then(Located::at_peer)
+    /// What we are to the peer that a target is behind: that of the stage, or its own where several ring together.
+    pub(super) fn at_peer(&self, target: usize) -> Option<&AtPeer> {
+        let own = self.destination.targets.get(target).and_then(|target| target.at_peer.as_deref());
+        own.or_else(|| self.destination.peer.as_deref().and_then(Located::at_peer))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn at_peer_mut(&mut self, target: usize) -> Option<&mut AtPeer> {
+        let Destination { targets, peer, .. } = &mut self.destination;
+        let own = targets.get_mut(target).and_then(|target| target.at_peer.as_deref_mut());
+        own.or_else(|| peer.as_deref_mut().and_then(Located::at_peer_mut))
     }
 
     /// The domain that the peer knows us by, else `ours`.
-    pub(super) fn domain_at_peer(&self, ours: Vec<u8>) -> Vec<u8> {
-        let theirs = self.at_peer().and_then(|peer| peer.client.from_domain.as_deref());
+    pub(super) fn domain_at_peer(&self, target: usize, ours: Vec<u8>) -> Vec<u8> {
+        let theirs = self.at_peer(target).and_then(|peer| peer.client.from_domain.as_deref());
         theirs.map_or(ours, |domain| domain.as_bytes().to_vec())
     }
 
@@ -59,9 +67,9 @@ impl Call {
         index: usize,
         response: &Message,
     ) -> bool {
-        let Some(peer) = self.destination.peer.as_deref_mut().and_then(Located::at_peer_mut) else {
-            return false;
-        };
+        let Phase::Ringing(ring) = &self.phase else { return false };
+        let Some(target) = ring.branches.get(index).map(|branch| branch.target) else { return false };
+        let Some(peer) = self.at_peer_mut(target) else { return false };
         let Some(account) = &peer.client.account else { return false };
         let (random, logins) = (env.endpoint.random(), [account.login()]);
         let verdict = peer.digest.handle_challenge(response, &logins, random, &mut peer.attempt);

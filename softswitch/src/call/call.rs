@@ -1,5 +1,6 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
+use super::account::AtPeer;
 use super::bridge::Bridge;
 use super::counting::Count;
 use super::keys::Keys;
@@ -115,6 +116,8 @@ pub(super) struct Target {
     pub(super) ways: SmallVec<[Way; 1]>,
     /// Who it is, where several ring together.
     pub(super) member: Option<Arc<Member>>,
+    /// What we are to the peer that it is behind, where several ring together and we are something.
+    pub(super) at_peer: Option<Box<AtPeer>>,
 }
 
 /// Whom the call is for.

@@ -17,15 +17,15 @@ const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
 impl Call {
     /// From of a request to the callee. `host`: that of the domain, as the callee should see it.
-    pub(super) fn shown_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
-        match self.at_peer().and_then(|peer| peer.client.from_user.as_deref()) {
+    pub(super) fn shown_caller(&self, host: &[u8], target: usize) -> Vec<u8> {
+        match self.at_peer(target).and_then(|peer| peer.client.from_user.as_deref()) {
             // The account stands in From, whoever calls.
             Some(user) => {
                 let name = if self.anonymous { &b""[..] } else { &self.caller_name };
                 address(name, user, host)
             }
             None if self.anonymous => ANONYMOUS.to_vec(),
-            None => self.known_caller(host, member),
+            None => self.known_caller(host, self.member(target)),
         }
     }
 
@@ -50,7 +50,7 @@ impl Call {
     /// Passes on where the call was aimed before (RFC 7044 §6, RFC 5806 §5), but not to peers: they may charge whom a user names there.
     pub(super) fn pass_history(&self, host: &[u8], member: Option<&Member>, writer: &mut Writer) {
         let is_peer = self.destination.peer.is_some() || member.is_some_and(|member| member.is_peer);
-        let is_trusted = self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
+        let is_trusted = self.is_trusted(member);
         self.write_diversions(host, !is_peer || is_trusted, writer);
         if is_peer || self.anonymous || self.referred.is_some() {
             return;
@@ -59,14 +59,21 @@ impl Call {
         writer.copy(HeaderName::Diversion, self.invite());
     }
 
+    /// Whether who is called is behind a peer that may know who calls in any case.
+    fn is_trusted(&self, member: Option<&Member>) -> bool {
+        let of_stage = || self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
+        member.map_or_else(of_stage, |member| member.is_trusted)
+    }
+
     /// Writes what a trusted peer is told of the caller.
-    pub(super) fn assert_identity(&self, host: &[u8], writer: &mut Writer) {
-        let is_trusted = self.destination.peer.as_ref().is_some_and(|peer| peer.is_trusted());
+    pub(super) fn assert_identity(&self, host: &[u8], target: usize, writer: &mut Writer) {
+        let member = self.member(target);
+        let is_trusted = self.is_trusted(member);
         if is_trusted {
-            writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host, None));
+            writer.header(HeaderName::PAssertedIdentity, &self.known_caller(host, member));
         }
         // From tells nothing of it where it is that of an account.
-        let has_account = self.at_peer().is_some_and(|peer| peer.client.from_user.is_some());
+        let has_account = self.at_peer(target).is_some_and(|peer| peer.client.from_user.is_some());
         if self.anonymous && (is_trusted || has_account) {
             writer.header(HeaderName::Privacy, b"id");
         }

@@ -162,7 +162,7 @@ impl Call {
         let way = Way { uri: peer.uri.clone(), flow, path: peer.route.iter().cloned().collect() };
         match &self.phase {
             Phase::Locating => {
-                self.destination.targets = smallvec![Target { ways: smallvec![way], member: None }];
+                self.destination.targets = smallvec![Target::of(smallvec![way])];
                 self.call_targets(env);
             }
             Phase::Ringing(_) => {

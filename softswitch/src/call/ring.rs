@@ -6,7 +6,6 @@ use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
-use super::locate::Located;
 use super::packages;
 use super::paging;
 use super::reason;
@@ -153,9 +152,9 @@ impl Call {
             return Invited::NoWay;
         };
         let sent_by = env.sent_by(&flow);
-        let host = self.domain_at_peer(env.uri_host(self.domain, &flow));
+        let host = self.domain_at_peer(target, env.uri_host(self.domain, &flow));
         let member = self.member(target);
-        let from = self.shown_caller(&host, member);
+        let from = self.shown_caller(&host, target);
         let user = member.map_or(&self.destination.user, |member| &member.user);
         let to = [b"<sip:", escape_user(user).as_slice(), b"@", &host, b">"].concat();
         let max_forwards = self.invite().max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1);
@@ -176,7 +175,7 @@ impl Call {
         draft.writer.header(HeaderName::Contact, &env.contact(self.shown_user(member), &flow));
         write_abilities(&mut draft.writer);
         packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
-        self.assert_identity(&host, &mut draft.writer);
+        self.assert_identity(&host, target, &mut draft.writer);
         self.pass_history(&host, member, &mut draft.writer);
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
@@ -197,11 +196,17 @@ impl Call {
         let offered = known.offered_onward(transcodes(env), &Formats::default());
         let offer = self.offer_onward(&mut session, &offered, ptime_ms);
         draft.writer.body(SDP, &offer);
-        if let Some(peer) = self.destination.peer.as_deref_mut().and_then(Located::at_peer_mut) {
+        if let Some(peer) = self.at_peer_mut(target) {
             peer.authorize(&uri, &offer, &mut draft.writer);
         }
         if flow.transport == Transport::Udp && self.avoids_datagrams(env, draft.writer.octets()) {
             return Invited::TooLarge;
+        }
+        if let Some(member) = self.member(target).filter(|member| member.is_peer) {
+            env.endpoint.upstream().add_neighbour(flow.peer.ip());
+            if member.overload_control {
+                env.endpoint.downstream().add_server(flow.peer);
+            }
         }
         if env.endpoint.sheds(env.now, flow.peer) {
             return Invited::Shed;

@@ -7,6 +7,7 @@
 //!
 //! Left out on purpose: servers of a peer given by name, where it rings together with others (RFC 3263): such a one is left out there.
 
+use super::account::AtPeer;
 use super::call::{Call, CallId, Destination, Phase, Side, Target};
 use super::calls::Calls;
 use super::locate::Located;
@@ -38,6 +39,10 @@ pub(super) struct Member {
     pub(super) record: Option<Recording>,
     /// It is behind a peer.
     pub(super) is_peer: bool,
+    /// That peer may know who calls in any case.
+    pub(super) is_trusted: bool,
+    /// It may ask us to send less (RFC 7339).
+    pub(super) overload_control: bool,
     /// What the caller shows to it.
     pub(super) caller_id: Option<Box<str>>,
     /// The limits of its peer, under which the call is counted while it rings or talks there.
@@ -70,6 +75,13 @@ struct Next {
 pub(super) struct Diverted {
     pub(super) user: Box<str>,
     why: Why,
+}
+
+impl Target {
+    /// A phone that is reached in these ways.
+    pub(super) const fn of(ways: SmallVec<[Way; 1]>) -> Target {
+        Target { ways, member: None, at_peer: None }
+    }
 }
 
 impl Destination {
@@ -172,7 +184,7 @@ fn of_stage(
             Who::User { id, user } => {
                 let phones = registrar.phones(env, domain, id, device);
                 Destination {
-                    targets: phones.into_iter().map(|ways| Target { ways, member: None }).collect(),
+                    targets: phones.into_iter().map(Target::of).collect(),
                     user: if **id == *number {
                         number.clone()
                     } else {
@@ -225,13 +237,18 @@ fn members(
                 dtmf: user.dtmf,
                 record: user.recording.always.then_some(user.recording.form),
                 is_peer: false,
+                is_trusted: false,
+                overload_control: false,
                 caller_id: None,
                 counted: None,
                 delay_s,
                 ring_s,
             });
             let phones = registrar.phones(env, domain, id, None);
-            phones.into_iter().map(|ways| Target { ways, member: Some(member.clone()) }).collect()
+            phones
+                .into_iter()
+                .map(|ways| Target { member: Some(member.clone()), ..Target::of(ways) })
+                .collect()
         }
         Who::Peer(outside) => {
             let Some(way) = way_to(env, outside) else { return SmallVec::new() };
@@ -241,25 +258,30 @@ fn members(
                 dtmf: outside.peer.dtmf,
                 record: outside.record,
                 is_peer: true,
+                is_trusted: outside.peer.trusted,
+                overload_control: outside.peer.overload_control,
                 caller_id: outside.caller_id.clone(),
                 counted: counted(domain, outside),
                 delay_s,
                 ring_s,
             };
-            smallvec![Target { ways: smallvec![way], member: Some(Arc::new(member)) }]
+            let at_peer = AtPeer::of(&outside.peer.client);
+            smallvec![Target { ways: smallvec![way], member: Some(Arc::new(member)), at_peer }]
         }
     }
 }
 
-/// The way to a peer that has an IP address.
+/// The way to a peer that has an IP address, or is behind a proxy that has one.
 fn way_to(env: &Environment, outside: &routing::Outside<'_>) -> Option<Way> {
-    let Host::Ip(ip) = outside.peer.host else { return None };
-    let transport = outside.peer.transport.unwrap_or(Transport::Udp);
-    let port = outside.peer.port.unwrap_or(transport.default_port());
+    let hop = outside.peer.first_hop();
+    let Host::Ip(ip) = hop.target else { return None };
+    let transport = hop.transport.unwrap_or(Transport::Udp);
+    let port = hop.port.unwrap_or(transport.default_port());
     let flow = env.flow_to(transport, SocketAddr::new(ip, port))?;
     let number = escape_user(&outside.number);
     let uri = [b"sip:", number.as_slice(), b"@", outside.peer.authority().as_bytes()].concat();
-    Some(Way { uri: uri.into(), flow, path: Box::default() })
+    let path = outside.peer.route().into_iter().map(Bytes::from).collect();
+    Some(Way { uri: uri.into(), flow, path })
 }
 
 impl Call {

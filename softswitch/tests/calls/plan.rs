@@ -318,3 +318,33 @@ fn a_code_is_not_carried_out_when_its_call_is_refused() {
     stage.response_to_caller(486);
     assert!(!is_set(&stage));
 }
+
+#[test]
+fn a_number_behind_a_carrier_rings_beside_others_in_the_name_of_the_account_and_by_its_proxy() {
+    let carrier = "trusted = true\nusername = \"4930\"\npassword = \"p\"\nfrom_user = \"4930\"\nfrom_domain = \"carrier.example\"\n\
+                   outbound_proxy = \"127.0.0.1:7103\"";
+    let group = "[[group]]\nid = \"all\"\nnumbers = [\"600\"]\nmembers = [\"1001\", \"8000\"]\n";
+    let mut stage = Stage::with(&format!("{}{group}", trunks(carrier, "peer = \"first\"")), "600", 1);
+    stage.headers = "Privacy: id\r\n".into();
+    stage.invite(&sdp(PCMU));
+    let phone = stage.sent_to(CALLEE, Method::Invite);
+    let trunk = stage.sent_to(7103, Method::Invite);
+    assert!(header(&phone, HeaderName::From).contains("anonymous.invalid"));
+    assert!(
+        header(&phone, HeaderName::PAssertedIdentity).is_empty()
+            && header(&phone, HeaderName::Route).is_empty()
+    );
+    assert!(header(&trunk, HeaderName::From).contains("sip:4930@carrier.example"));
+    assert!(header(&trunk, HeaderName::PAssertedIdentity).contains("sip:1000@carrier.example"));
+    assert_eq!(header(&trunk, HeaderName::Route), "<sip:127.0.0.1:7103;lr>");
+    stage.reply(&phone, "180 Ringing", "");
+    let challenge = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n\", algorithm=MD5\r\n";
+    stage.reply_with(&trunk, "b", "401 Unauthorized", challenge, "");
+    let again = stage.sent_to(7103, Method::Invite);
+    assert!(header(&again, HeaderName::Authorization).contains("username=\"4930\""));
+    assert!(!stage.is_sent_to(CALLEE, Method::Cancel), "the others ring on");
+    stage.reply(&again, "200 OK", &sdp(PCMU));
+    assert!(stage.is_sent_to(FIRST, Method::Ack), "to its Contact");
+    assert!(stage.is_sent_to(CALLEE, Method::Cancel));
+    stage.response_to_caller(200);
+}
