@@ -8,6 +8,7 @@ use crate::core::environment::{Environment, escape_user, sign_response};
 use crate::core::{Event, Refusal};
 use crate::records::Cause;
 use crate::registrar::{Device, Named, Registrar, Way};
+use crate::routing::{self, Counted, TooMany};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
@@ -93,6 +94,8 @@ struct Destination {
     is_trusted: bool,
     /// It is a user of ours.
     is_for_user: bool,
+    /// Under whose limits the call is counted.
+    counted: SmallVec<[Counted; 0]>,
 }
 
 impl Proxied {
@@ -128,6 +131,7 @@ impl Proxied {
             dialogs: SmallVec::new(),
             silent_at: None,
             has_timer: false,
+            counted: destination.counted.clone(),
             caller_flow: request.flow,
             callee_flows: destination.flows(),
             moved: [None; 2],
@@ -157,7 +161,7 @@ impl Proxied {
 
     fn admit(
         &self,
-        env: &Environment,
+        env: &mut Environment,
         registrar: &Registrar,
         request: &Request,
         (called, caller): (&Called, &str),
@@ -183,7 +187,8 @@ impl Proxied {
         if self.has_enough(hasher, &domain_name(env, domain), caller) {
             return Err((Status::BUSY_HERE, None));
         }
-        let target = env.domain(domain).and_then(|domain| domain.route(callee));
+        let config = env.config.clone();
+        let target = config.domains.get(&domain).and_then(|domain| domain.route(callee));
         match target.ok_or((Status::NOT_FOUND, Some(Refusal::UnknownNumber)))? {
             config::Target::User { id, user } => {
                 let phones = registrar.ranked_phones(env, domain, id, device.as_ref());
@@ -193,13 +198,19 @@ impl Proxied {
                 let hops = |ways: SmallVec<[Way; 1]>| ways.into_iter().map(|way| hop(env, way)).collect();
                 let targets = phones.into_iter().map(|(q, ways)| Target { ways: hops(ways), q }).collect();
                 let rings = Duration::from_secs(u64::from(user.ring_s));
-                Ok(Destination { targets, rings, is_trusted: false, is_for_user: true })
+                let counted = count(env, domain, caller, None)?;
+                Ok(Destination { targets, rings, is_trusted: false, is_for_user: true, counted })
             }
-            config::Target::Peer { peer, .. } => {
+            config::Target::Peer { id, peer, .. } => {
+                if !may_call(env, domain, caller, (peer, callee)) {
+                    return Err((Status::FORBIDDEN, Some(Refusal::NotAllowed)));
+                }
+                let peer_id: Box<str> = id.into();
                 let hop = peer_hop(env, peer, callee);
                 let hop = hop.ok_or((Status::TEMPORARILY_UNAVAILABLE, Some(Refusal::PeerNotFound)))?;
                 let targets = vec![Target { ways: [hop].into_iter().collect(), q: 1_000 }];
-                Ok(Destination { targets, rings: PEER_RING, is_trusted: false, is_for_user: false })
+                let counted = count(env, domain, caller, Some(peer_id))?;
+                Ok(Destination { targets, rings: PEER_RING, is_trusted: false, is_for_user: false, counted })
             }
             // `Called` has looked.
             config::Target::Service(_) | config::Target::Planned => {
@@ -207,6 +218,42 @@ impl Proxied {
             }
         }
     }
+}
+
+/// Whether the caller may call a number behind a peer, and the peer may be asked for it (`may_call`).
+fn may_call(env: &Environment, id: DomainId, caller: &str, (peer, number): (&config::Peer, &[u8])) -> bool {
+    let Some(domain) = env.domain(id) else { return false };
+    let user = domain.users.get(caller).map(|user| &user.numbers.limits.numbers);
+    let fits = |patterns: &[config::Pattern]| routing::is_allowed(domain, patterns, number);
+    user.is_none_or(|patterns| fits(patterns)) && fits(&peer.numbers.limits.numbers)
+}
+
+/// Counts a call under its caller and over its peer, where those have limits.
+fn count(
+    env: &mut Environment,
+    id: DomainId,
+    caller: &str,
+    peer: Option<Box<str>>,
+) -> Result<SmallVec<[Counted; 0]>, (Status, Option<Refusal>)> {
+    let config = env.config.clone();
+    let Some(domain) = config.domains.get(&id) else { return Ok(SmallVec::new()) };
+    let user = domain.users.get(caller).map(|user| &user.numbers.limits);
+    let user = user.map(|limits| (limits, Counted::User(id, caller.into())));
+    let peer =
+        peer.and_then(|peer| Some((&domain.peers.get(&peer)?.numbers.limits, Counted::Peer(id, peer))));
+    let mut counted: SmallVec<[Counted; 0]> = SmallVec::new();
+    for (limits, who) in user.into_iter().chain(peer).filter(|(limits, _)| limits.counts()) {
+        if let Err(too_many) = env.routing.usage.begin(&who, limits, env.now) {
+            counted.iter().for_each(|who| env.routing.usage.end(who));
+            let reason = match too_many {
+                TooMany::AtOnce => Refusal::TooManyCalls,
+                TooMany::PerMinute => Refusal::TooOften,
+            };
+            return Err((Status::BUSY_HERE, Some(reason)));
+        }
+        counted.push(who);
+    }
+    Ok(counted)
 }
 
 impl Proxied {
@@ -284,7 +331,8 @@ fn refuse(
         response.number(HeaderName::RetryAfter, env.retry_after_s(request));
     }
     if status == Status::BUSY_HERE {
-        response.header(HeaderName::Warning, b"399 softswitch \"too many calls of this user at once\"");
+        response
+            .header(HeaderName::Warning, b"399 softswitch \"too many calls of this user or over this peer\"");
     }
     sign_response(&mut response);
     env.endpoint.respond(env.now, transaction, status, response.finish());

@@ -20,6 +20,7 @@ use crate::core::Event;
 use crate::core::command::{CallState, CallView, PartyView};
 use crate::core::environment::Environment;
 use crate::records::{Cause, Happening, Journal, OpenCall};
+use crate::routing::Counted;
 use crate::store::{CallRecord, EndedBy, StoreOp};
 use bytes::Bytes;
 use core::time::Duration;
@@ -60,6 +61,8 @@ pub(super) struct Call {
     pub(super) silent_at: Option<Time>,
     /// The session has a timer.
     pub(super) has_timer: bool,
+    /// Under whose limits it is counted.
+    pub(super) counted: SmallVec<[Counted; 0]>,
     /// How the caller is reached.
     pub(super) caller_flow: Flow,
     /// How those are reached who were asked.

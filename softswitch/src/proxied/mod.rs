@@ -232,6 +232,9 @@ impl Proxied {
         call.byes.clear();
         call.write_record(env, end);
         call.end = Some(end);
+        for who in core::mem::take(&mut call.counted) {
+            env.routing.usage.end(&who);
+        }
         let caller = call.caller_key(env.endpoint.hasher());
         if let Some(calls) = self.of_callers.get_mut(&caller) {
             *calls -= 1;

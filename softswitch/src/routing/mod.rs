@@ -27,4 +27,5 @@ pub(crate) use plan::{
 pub use profile::{Dialled, Forward, ForwardKind, Profile, Refused, Setting};
 pub use schedule::{Days, Period, Schedule, Zone};
 pub(crate) use state::State;
+pub(crate) use trunks::is_allowed;
 pub(crate) use usage::{Counted, MOST_PER_MINUTE, TooMany};

@@ -2,7 +2,7 @@
 
 use super::decide::{Caller, Decider};
 use super::plan::{Outside, Refused};
-use crate::config::{Choice, Domain, NumberForm, Peer, Route, RouteTo, Trunk, Trunks};
+use crate::config::{Choice, Domain, NumberForm, Pattern, Peer, Route, RouteTo, Trunk, Trunks};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -18,13 +18,7 @@ impl<'a> Decider<'a, '_> {
         let domain = self.question.domain;
         let text = core::str::from_utf8(number).unwrap_or_default();
         let e164 = self.e164(text, acting);
-        let fits = |patterns: &[crate::config::Pattern]| {
-            let e164 = e164.as_deref();
-            patterns.is_empty()
-                || patterns.iter().any(|pattern| {
-                    pattern.matches(number) || e164.is_some_and(|e164| pattern.matches(e164.as_bytes()))
-                })
-        };
+        let fits = |patterns: &[Pattern]| fits(patterns, number, e164.as_deref());
         if let Caller::User(id) = acting
             && let Some(user) = domain.users.get(id)
             && !fits(&user.numbers.limits.numbers)
@@ -114,6 +108,22 @@ impl<'a> Decider<'a, '_> {
         }
         order
     }
+}
+
+/// Whether a number, or what it is in E.164, is one of these; nothing listed: all are.
+fn fits(patterns: &[Pattern], number: &[u8], e164: Option<&str>) -> bool {
+    let is_of = |pattern: &Pattern| {
+        pattern.matches(number) || e164.is_some_and(|e164| pattern.matches(e164.as_bytes()))
+    };
+    patterns.is_empty() || patterns.iter().any(is_of)
+}
+
+/// The same of what a user has dialled in a domain.
+pub(crate) fn is_allowed(domain: &Domain, patterns: &[Pattern], number: &[u8]) -> bool {
+    let text = core::str::from_utf8(number).unwrap_or_default();
+    let area = domain.numbering.area.as_deref();
+    let e164 = domain.numbering.country.and_then(|country| country.dialled(text, area));
+    fits(patterns, number, e164.as_deref())
 }
 
 /// The price of a number: that of the longest prefix.
