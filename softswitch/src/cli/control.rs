@@ -234,11 +234,19 @@ fn show(done: &Done) {
         Done::Accepted => println!("done"),
         Done::Slot(slot) => println!("slot {slot}"),
         Done::Call(call) => println!("call {call}"),
-        Done::Calls(page) => page.rows.iter().for_each(|row| println!("{}", call(row))),
-        Done::Registrations(page) => page.rows.iter().for_each(|row| println!("{}", binding(row))),
-        Done::Rooms(page) => page.rows.iter().for_each(|row| println!("{}", room(row))),
-        Done::Subscriptions(page) => page.rows.iter().for_each(|row| println!("{}", subscription(row))),
+        Done::Calls(page) => rows(page, "no calls", call),
+        Done::Registrations(page) => rows(page, "nobody is registered", binding),
+        Done::Rooms(page) => rows(page, "no conferences", room),
+        Done::Subscriptions(page) => rows(page, "no subscriptions", subscription),
     }
+}
+
+/// The rows of a page; where there are none, that.
+fn rows<T>(page: &Page<T>, none: &str, shown: impl Fn(&T) -> String) {
+    if page.rows.is_empty() && page.next.is_none() {
+        println!("{none}");
+    }
+    page.rows.iter().for_each(|row| println!("{}", shown(row)));
 }
 
 fn call(view: &CallView) -> String {

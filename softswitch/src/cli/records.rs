@@ -21,7 +21,12 @@ pub(super) fn records(arguments: &RecordsArguments) -> Result<(), CliError> {
             let (user, missed, limit) = (user.as_deref(), *missed, *limit);
             let wanted = Wanted { since_unix_ms, user, id: None, missed, limit };
             let data = place::data_directory(place.data.as_deref())?;
-            print(&store::calls_wanted(&data, &wanted)?, *form, text::line)
+            let found = store::calls_wanted(&data, &wanted)?;
+            // What programs read has no words in it.
+            if found.is_empty() && !form.json && !form.csv {
+                println!("no such records");
+            }
+            print(&found, *form, text::line)
         }
         RecordsAction::Show { id, place, form } => {
             let data = place::data_directory(place.data.as_deref())?;
