@@ -360,6 +360,14 @@ pub enum Fault {
          inbound = [\"192.0.2.0/28\"]"
     )]
     InboundOfName,
+    /// A group in which nobody is.
+    #[error(
+        "group {id} names no members, and no user says that it is in it; give it members = [\"1001\"], or users groups = [{id}]"
+    )]
+    EmptyGroup {
+        /// The group.
+        id: Quoted,
+    },
     /// A group that is too large.
     #[error("this group has {found} members, and {limit} are possible; make it smaller")]
     TooManyMembers {

@@ -96,7 +96,40 @@ pub(super) fn resolve_groups(root: &mut Section<'_>, tenants: &mut Tenants, faul
         for number in numbers.map(|list| list.value).into_iter().flatten() {
             super::numbers::claim(domain, &number, &id.value, super::numbers::Owner::Group, faults);
         }
+        let is_in = |user: &super::model::User| user.groups.contains(&id.value);
+        if members.is_empty() {
+            match domain.users.values().filter(|user| is_in(user)).count() {
+                0 => faults.note(id.line, Fault::EmptyGroup { id: Quoted::new(&id.value) }),
+                1..=MOST_MEMBERS => {}
+                found => {
+                    let (found, limit) = (found as u64, MOST_MEMBERS as u64);
+                    faults.note(id.line, Fault::TooManyMembers { found, limit });
+                }
+            }
+        }
         domain.numbering.groups.insert(id.value, Group { members, strategy, ring_s, skip_busy, otherwise });
+    }
+    tenants.domains.values_mut().for_each(Domain::unite_groups);
+}
+
+impl Domain {
+    /// A group is one thing, whoever says who is in it: its members are in it as if they said so themselves (`groups`), and where it
+    /// names none those who say so ring, in the order of their ids.
+    pub(super) fn unite_groups(&mut self) {
+        let Domain { users, numbering, .. } = self;
+        for (id, group) in &mut numbering.groups {
+            if group.members.is_empty() {
+                let own = users.iter().filter(|(_, user)| user.groups.contains(id));
+                let own = own.map(|(user, _)| Member { number: user.clone(), delay_s: 0, ring_s: None });
+                group.members = own.take(MOST_MEMBERS).collect();
+            }
+            for member in &group.members {
+                let named = numbering.numbers.get(&member.number).unwrap_or(&member.number);
+                if let Some(user) = users.get_mut(named).filter(|user| !user.groups.contains(id)) {
+                    user.groups.push(id.clone());
+                }
+            }
+        }
     }
 }
 
@@ -142,9 +175,6 @@ fn resolve_members(section: &mut Section<'_>, strategy: Strategy, faults: &Fault
             let delay_s = delay.map_or(0, |delay| delay.value);
             members.push(Member { number: number.value, delay_s, ring_s });
         }
-    }
-    if members.is_empty() {
-        section.note_missing(MEMBERS);
     }
     if members.len() > MOST_MEMBERS {
         let (found, limit) = (members.len() as u64, MOST_MEMBERS as u64);
@@ -224,4 +254,36 @@ fn parse_price(text: &str) -> Option<u64> {
     }
     let micros: u64 = format!("{part:0<6}").parse().ok()?;
     Some(whole.parse::<u64>().ok()? * 1_000_000 + micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ConfigErrors, Domain, DomainId, parse};
+
+    fn domain(groups: &str) -> Result<Domain, ConfigErrors> {
+        let text = format!(
+            "[[listener]]\naddress = \"127.0.0.1:5060\"\n[[user]]\nid = \"1001\"\npassword = \"p\"\nnumbers = [\"201\"]\n\
+             [[user]]\nid = \"1002\"\npassword = \"p\"\ngroups = [\"sales\"]\n[[user]]\nid = \"1003\"\npassword = \"p\"\n{groups}"
+        );
+        parse("softswitch.toml", &text).map(|mut config| config.domains.remove(&DomainId(0)).expect("one"))
+    }
+
+    #[test]
+    fn members_of_a_group_share_it_whoever_says_that_they_are_in_it() {
+        let domain = domain("[[group]]\nid = \"sales\"\nmembers = [\"201\", \"8000\"]\n").unwrap();
+        let user = |id: &str| &domain.users[id];
+        assert!(user("1001").shares_group_with(user("1002")), "a member, and one who says so");
+        assert!(!user("1001").shares_group_with(user("1003")));
+        let numbers: Vec<&str> =
+            domain.numbering.groups["sales"].members.iter().map(|member| &*member.number).collect();
+        assert_eq!(numbers, ["201", "8000"], "who is named rings");
+    }
+
+    #[test]
+    fn a_group_that_names_no_members_rings_those_who_say_that_they_are_in_it() {
+        let sales = domain("[[group]]\nid = \"sales\"\n").unwrap().numbering.groups.remove("sales").unwrap();
+        assert_eq!(sales.members.iter().map(|member| &*member.number).collect::<Vec<_>>(), ["1002"]);
+        let nobody = domain("[[group]]\nid = \"support\"\n").unwrap_err().to_string();
+        assert!(nobody.contains("softswitch.toml:15: group \"support\" names no members"), "{nobody}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Objects of the file and objects made by command: the same one in both is a fault of the configuration.
 
 use super::error::{ConfigError, ConfigErrors, Fault, Quoted};
-use super::model::{Config, Mode, Origin, User, UserNumbers, WatchedBy};
+use super::model::{Config, Domain, Mode, Origin, User, UserNumbers, WatchedBy};
 use crate::core::command::Rights;
 use crate::store::{StoredMailbox, StoredUser};
 
@@ -44,6 +44,7 @@ impl Config {
                 domain.users.insert(id, user);
             }
         }
+        self.domains.values_mut().for_each(Domain::unite_groups);
         Ok(())
     }
 

@@ -250,7 +250,8 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "[[group]]\nid = \"sales\"\nnumbers = [\"600\"]\n",
-        "softswitch.toml:2: [[group]] lacks members; add a line members = [\"1001\", \"1002\"]",
+        "softswitch.toml:3: group \"sales\" names no members, and no user says that it is in it; \
+         give it members = [\"1001\"], or users groups = [\"sales\"]",
     ),
     (
         "[[user]]\nid = \"112\"\npassword = \"a\"\n[[peer]]\nid = \"a\"\naddress = \"192.0.2.1:5060\"\n",

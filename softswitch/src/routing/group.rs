@@ -63,7 +63,7 @@ fn in_order<'a>(decider: &mut Decider<'a, '_>, id: &'a str, group: &'a Group) ->
     match group.strategy {
         Strategy::All | Strategy::InOrder => {}
         Strategy::RoundRobin => {
-            let turn = state.turn(domain, id) % members.len() as u64;
+            let turn = state.turn(domain, id) % (members.len() as u64).max(1);
             members.rotate_left(usize::try_from(turn).unwrap_or(0));
             decider.turns.push(id);
         }
