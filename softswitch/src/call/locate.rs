@@ -34,6 +34,8 @@ const LARGEST_DATAGRAM: usize = 1_300 - 26;
 /// A peer that a call is for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Located {
+    /// Its id in the configuration.
+    id: Box<str>,
     destination: resolve::Destination,
     /// The Request-URI, the same for every server of the peer.
     uri: Bytes,
@@ -75,8 +77,9 @@ enum Over {
 
 impl Located {
     /// Dials a number of a peer's.
-    pub(super) fn new(peer: &Peer, number: &[u8]) -> Located {
+    pub(super) fn new(id: &str, peer: &Peer, number: &[u8]) -> Located {
         Located {
+            id: id.into(),
             destination: peer.first_hop(),
             uri: [b"sip:", escape_user(number).as_slice(), b"@", peer.authority().as_bytes()].concat().into(),
             over: Over::Any,
@@ -148,6 +151,7 @@ impl Call {
     /// A server of the peer to try.
     fn handle_target(&mut self, env: &mut Environment, target: &resolve::Target) {
         let Some(peer) = &self.destination.peer else { return };
+        env.routing.note_found(self.domain, &peer.id, target.address.ip());
         let Some(flow) = env.flow_to(target.transport, target.address) else {
             self.fail_target(env, Failure::Transport, Status::SERVICE_UNAVAILABLE);
             return;

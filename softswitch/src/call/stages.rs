@@ -197,7 +197,7 @@ fn of_stage(
                 }
             }
             Who::Peer(outside) => Destination {
-                peer: Some(Box::new(Located::new(outside.peer, &outside.number))),
+                peer: Some(Box::new(Located::new(outside.id, outside.peer, &outside.number))),
                 user: outside.number.clone(),
                 latching: outside.peer.latching.clone(),
                 dtmf: outside.peer.dtmf,

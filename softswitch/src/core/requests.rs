@@ -260,7 +260,7 @@ fn inbound(env: &Environment, request: &Request) -> Option<(Box<str>, Vec<u8>)> 
     let is_ours = core::str::from_utf8(&number).is_ok_and(|user| users.contains_key(user))
         && env.config.domain_of_host(from.host) == Some(domain);
     let is_from = |peer: &Peer| peer.numbers.inbound.iter().any(|network| network.contains(source));
-    let is_registered = |id: &str| env.routing.registered.get(&(domain, id.into())) == Some(&source);
+    let is_registered = |id: &str| env.routing.registered.get(domain, id) == Some(&source);
     let is_called = |peer: &Peer| {
         let contact =
             peer.client.registration.as_ref().map(|registration| registration.contact_user.as_bytes());

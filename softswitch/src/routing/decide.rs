@@ -5,7 +5,7 @@
 //! number; the routes, in the order of [`Route::precedence`](crate::config::Route). The first that matches decides. A number is compared as it was
 //! dialled, and as E.164 where the domain has a country.
 //!
-//! Nothing is allocated for a plain call of one user to another. With a [`Trace`] each rule says why it was taken or not. Left out on purpose:
+//! Nothing is allocated for a plain call of one user to another, nor for a route that does not match. With a [`Trace`] each rule says why it was taken or not. Left out on purpose:
 //! anything that waits; what is found busy later is a stage ([`super::plan`]).
 
 use super::group;
@@ -16,6 +16,7 @@ use super::profile::Dialled;
 use super::state::State;
 use super::trunks;
 use crate::config::{Domain, DomainId, Features, Route, RouteTo, Trunks};
+use core::cell::OnceCell;
 use sip_stack::Time;
 use smallvec::{SmallVec, smallvec};
 
@@ -170,6 +171,39 @@ pub(crate) fn may_set(
     Decider::new(question, state, presence, None).may_forward(user, &forward.number)
 }
 
+/// Why a route does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mismatch<'r> {
+    Number,
+    /// It is for calls from this peer.
+    From(&'r str),
+    /// It leads from one peer to another one without saying so.
+    ToPeer,
+    Caller,
+    Schedule {
+        id: &'r str,
+        is_open: bool,
+    },
+}
+
+impl Mismatch<'_> {
+    /// In words.
+    fn shown(self, acting: Caller<'_>) -> String {
+        match (self, acting) {
+            (Mismatch::Number, _) => "the number does not match".into(),
+            (Mismatch::From(from), _) => format!("it is for calls from {from}"),
+            (Mismatch::ToPeer, Caller::User(id) | Caller::Peer { id, .. }) => {
+                format!("from {id} it would lead to a peer, and it does not say from = \"{id}\"")
+            }
+            (Mismatch::Caller, _) => "the caller does not match".into(),
+            (Mismatch::Schedule { id, is_open }, _) => {
+                let now = if is_open { "open" } else { "closed" };
+                format!("schedule {id} is {now}")
+            }
+        }
+    }
+}
+
 /// A decision that is being made.
 pub(super) struct Decider<'a, 't> {
     pub(super) question: Question<'a>,
@@ -181,6 +215,8 @@ pub(super) struct Decider<'a, 't> {
     depth: u8,
     is_emergency: bool,
     is_anonymous: bool,
+    /// The number of who calls from a peer, in E.164.
+    caller_e164: OnceCell<Option<String>>,
 }
 
 /// The place of the last stage that was added.
@@ -195,8 +231,19 @@ impl<'a, 't> Decider<'a, 't> {
     ) -> Decider<'a, 't> {
         let (stages, turns) = (SmallVec::new(), SmallVec::new());
         let is_anonymous = question.is_anonymous;
-        let (depth, is_emergency) = (0, false);
-        Decider { question, state, presence, trace, stages, turns, depth, is_emergency, is_anonymous }
+        let (depth, is_emergency, caller_e164) = (0, false, OnceCell::new());
+        Decider {
+            question,
+            state,
+            presence,
+            trace,
+            stages,
+            turns,
+            depth,
+            is_emergency,
+            is_anonymous,
+            caller_e164,
+        }
     }
 }
 
@@ -275,7 +322,10 @@ impl<'a> Decider<'a, '_> {
         let e164 = self.e164(text, acting);
         for route in &domain.routes {
             match self.mismatch(route, number, e164.as_deref(), acting) {
-                Some(why) => self.note(|| format!("line {}, {}: no, {why}", route.line, route.pattern)),
+                Some(why) => self.note(|| {
+                    let why = why.shown(acting);
+                    format!("line {}, {}: no, {why}", route.line, route.pattern)
+                }),
                 None => {
                     self.note(|| format!("line {}, {}: yes", route.line, route.pattern));
                     let matched = if route.pattern.matches(number) {
@@ -301,27 +351,25 @@ impl<'a> Decider<'a, '_> {
     }
 
     /// Why a route does not match; `None`: it does.
-    pub(super) fn mismatch(
+    pub(super) fn mismatch<'r>(
         &self,
-        route: &Route,
+        route: &'r Route,
         number: &[u8],
         e164: Option<&str>,
         acting: Caller<'_>,
-    ) -> Option<String> {
+    ) -> Option<Mismatch<'r>> {
         let matches = |pattern: &crate::config::Pattern, number: &[u8], e164: Option<&str>| {
             pattern.matches(number) || e164.is_some_and(|e164| pattern.matches(e164.as_bytes()))
         };
         if !matches(&route.pattern, number, e164) {
-            return Some("the number does not match".into());
+            return Some(Mismatch::Number);
         }
         let conditions = &route.conditions;
         match (&conditions.from, acting) {
             (Some(from), Caller::Peer { id, .. }) if **from == *id => {}
-            (Some(from), _) => return Some(format!("it is for calls from {from}")),
-            (None, Caller::Peer { id, .. }) if matches!(route.to, RouteTo::Peers(_)) => {
-                return Some(format!(
-                    "from {id} it would lead to a peer, and it does not say from = \"{id}\""
-                ));
+            (Some(from), _) => return Some(Mismatch::From(from)),
+            (None, Caller::Peer { .. }) if matches!(route.to, RouteTo::Peers(_)) => {
+                return Some(Mismatch::ToPeer);
             }
             (None, Caller::User(_) | Caller::Peer { .. }) => {}
         }
@@ -329,20 +377,19 @@ impl<'a> Decider<'a, '_> {
             let (caller, e164) = match acting {
                 Caller::User(id) => (id.as_bytes(), None),
                 Caller::Peer { number, .. } => {
-                    (number, self.e164(core::str::from_utf8(number).unwrap_or_default(), acting))
+                    let text = core::str::from_utf8(number).unwrap_or_default();
+                    // Once for all routes.
+                    (number, self.caller_e164.get_or_init(|| self.e164(text, acting)).as_deref())
                 }
             };
-            if !conditions.callers.iter().any(|pattern| matches(pattern, caller, e164.as_deref())) {
-                return Some("the caller does not match".into());
+            if !conditions.callers.iter().any(|pattern| matches(pattern, caller, e164)) {
+                return Some(Mismatch::Caller);
             }
         }
         let during = conditions.during.as_ref()?;
         let schedule = self.question.domain.numbering.schedules.get(&during.schedule);
         let is_open = schedule.is_some_and(|schedule| schedule.is_open(self.question.unix_ms));
-        (is_open != during.inside).then(|| {
-            let now = if is_open { "open" } else { "closed" };
-            format!("schedule {} is {now}", during.schedule)
-        })
+        (is_open != during.inside).then_some(Mismatch::Schedule { id: &during.schedule, is_open })
     }
 
     /// A route that matches.
@@ -442,7 +489,7 @@ impl<'a> Decider<'a, '_> {
         let mut peers = trunks::for_emergency(self.question.domain, number);
         // Who does not answer is asked as well, at last.
         let (id, state) = (self.question.id, self.state);
-        peers.sort_by_key(|(peer, _)| state.dead.contains(&(id, Box::<str>::from(*peer))));
+        peers.sort_by_key(|(peer, _)| state.dead.has(id, peer));
         if peers.is_empty() {
             return None;
         }

@@ -6,6 +6,7 @@
 mod decide;
 mod explain;
 mod group;
+mod names;
 mod number;
 mod page;
 mod plan;

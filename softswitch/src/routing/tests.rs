@@ -380,7 +380,7 @@ fn a_number_of_emergency_lifts_limits_where_it_was_dialled_and_dead_peers_come_l
         "{TRUNKS}[[group]]\nid = \"sales\"\nnumbers = \"600\"\nmembers = [\"1001\"]\notherwise = \"112\"\n"
     ));
     let mut state = super::State::default();
-    state.dead.insert((DomainId(0), "one".into()));
+    state.dead.insert(DomainId(0), "one", ());
     let decided = |number: &'static str| {
         let question = super::Question {
             id: DomainId(0),
@@ -419,4 +419,73 @@ fn a_paging_group_leaves_out_who_calls_who_wants_no_calls_and_who_is_no_user() {
     assert_eq!(ask.way("boss", "*801003"), ["1: user 1003, 60 s"]);
     assert!(ask.way("1004", "650")[0].starts_with("403 "));
     assert!(ask.way("1004", "*801003")[0].starts_with("403 "));
+}
+
+/// Allocations of one decision behind so many routes of each kind that do not match.
+fn allocations(routes: usize) -> u64 {
+    let others: String = (0..routes)
+        .map(|route| {
+            let (first, order) = (route % 6 + 1, route + 1);
+            format!(
+                "[[route]]\npattern = \"{first}XXX\"\norder = {order}\nuser = \"1001\"\n\
+                 [[route]]\npattern = \"8XXX\"\norder = {order}\nfrom = \"one\"\nuser = \"1001\"\n\
+                 [[route]]\npattern = \"8XXX\"\norder = {order}\ncaller = [\"+7499.\", \"2.\"]\nuser = \"1001\"\n\
+                 [[route]]\npattern = \"8XXX\"\norder = {order}\nschedule = \"never\"\nuser = \"1001\"\n\
+                 [[route]]\npattern = \"8XXX\"\norder = {order}\npeer = \"one\"\n"
+            )
+        })
+        .collect();
+    let config = config(&format!(
+        "[[domain]]\nname = \"default\"\ncountry = \"RU\"\n{TRUNKS}[[schedule]]\nid = \"never\"\nzone = \"UTC\"\n\
+         periods = [\"00:00-24:00\"]\nholidays = [\"01-01/12-31\"]\n{others}[[route]]\npattern = \"8XXX\"\norder = 1000\nuser = \"1001\"\n"
+    ));
+    let state = super::State::default();
+    let question = super::Question {
+        id: DomainId(0),
+        domain: &config.domains[&DomainId(0)],
+        features: &config.features,
+        caller: super::Caller::Peer { id: "two", number: b"74951234567" },
+        number: b"8000",
+        unix_ms: NOON,
+        now: Time(0),
+        diverted: 0,
+        is_anonymous: false,
+    };
+    let mut calm = Calm;
+    let info = allocation_counter::measure(|| {
+        super::decide(question, &state, &mut calm, None).expect("it leads somewhere");
+    });
+    info.count_total
+}
+
+#[test]
+fn a_route_that_does_not_match_allocates_nothing() {
+    assert_eq!(allocations(100), allocations(1));
+}
+
+#[test]
+fn a_peer_that_is_full_or_dead_is_found_so_without_an_allocation() {
+    let (mut usage, mut state) = (super::usage::Usage::default(), super::State::default());
+    let limits = crate::config::CallLimits { at_once: Some(1), ..Default::default() };
+    usage.begin(&super::Counted::Peer(DomainId(0), "one".into()), &limits, Time(0)).unwrap();
+    state.dead.insert(DomainId(0), "one", ());
+    let config = config(&TRUNKS.replacen("\n[[peer]]", "\nmax_calls = 1\n[[peer]]", 1));
+    let peer = &config.domains[&DomainId(0)].peers["one"];
+    let info = allocation_counter::measure(|| {
+        assert!(usage.is_full(DomainId(0), "one", peer, Time(0)) && state.dead.has(DomainId(0), "one"));
+        assert!(state.registered.get(DomainId(0), "one").is_none());
+    });
+    assert_eq!(info.count_total, 0);
+}
+
+#[test]
+fn a_peer_with_a_name_is_at_the_addresses_where_it_was_found_last() {
+    let mut state = super::State::default();
+    let address = |last: u8| core::net::IpAddr::from([192, 0, 2, last]);
+    for last in 0..17 {
+        state.note_found(DomainId(0), "one", address(last));
+    }
+    assert!(!state.is_found_at(DomainId(0), "one", address(0)), "the oldest is forgotten");
+    assert!((1..17).all(|last| state.is_found_at(DomainId(0), "one", address(last))));
+    assert!(!state.is_found_at(DomainId(0), "two", address(5)), "it is a neighbour, and another one");
 }

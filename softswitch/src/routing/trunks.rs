@@ -34,7 +34,7 @@ impl<'a> Decider<'a, '_> {
                 self.note(|| format!("peer {id} may not be asked for it (may_call)"));
                 continue;
             }
-            if self.state.dead.contains(&(self.question.id, id.clone())) {
+            if self.state.dead.has(self.question.id, id) {
                 self.note(|| format!("peer {id} does not answer"));
                 is_dead = true;
                 continue;

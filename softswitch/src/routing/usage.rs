@@ -1,10 +1,11 @@
 //! Calls at a time and calls in a minute of users and peers that have such limits, against toll fraud. Who has none is not counted.
 
+use super::names::PerName;
 use crate::config::{CallLimits, Config, DomainId, Peer};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The time in which calls are counted.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -36,7 +37,8 @@ struct Calls {
 /// The calls of all whose calls are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    calls: BTreeMap<Counted, Calls>,
+    users: PerName<Calls>,
+    peers: PerName<Calls>,
 }
 
 impl Usage {
@@ -45,7 +47,10 @@ impl Usage {
     /// # Errors
     /// Which limit is reached; nothing is counted then.
     pub(crate) fn begin(&mut self, who: &Counted, limits: &CallLimits, now: Time) -> Result<(), TooMany> {
-        let calls = self.calls.entry(who.clone()).or_default();
+        let calls = match who {
+            Counted::User(domain, user) => self.users.of(*domain, user),
+            Counted::Peer(domain, peer) => self.peers.of(*domain, peer),
+        };
         if limits.at_once.is_some_and(|most| calls.up >= most) {
             return Err(TooMany::AtOnce);
         }
@@ -64,10 +69,14 @@ impl Usage {
 
     /// A call that was counted is over.
     pub(crate) fn end(&mut self, who: &Counted) {
-        if let Some(calls) = self.calls.get_mut(who) {
+        let (table, domain, name) = match who {
+            Counted::User(domain, user) => (&mut self.users, *domain, user),
+            Counted::Peer(domain, peer) => (&mut self.peers, *domain, peer),
+        };
+        if let Some(calls) = table.get_mut(domain, name) {
             calls.up = calls.up.saturating_sub(1);
             if calls.up == 0 && calls.begun.is_empty() {
-                self.calls.remove(who);
+                table.remove(domain, name);
             }
         }
     }
@@ -78,7 +87,7 @@ impl Usage {
         if !limits.counts() {
             return false;
         }
-        let Some(calls) = self.calls.get(&Counted::Peer(domain, id.into())) else { return false };
+        let Some(calls) = self.peers.get(domain, id) else { return false };
         let past = calls.begun.partition_point(|begun| now.since(*begun) >= MINUTE);
         let begun = calls.begun.len() - past;
         limits.at_once.is_some_and(|most| calls.up >= most)
@@ -87,17 +96,11 @@ impl Usage {
 
     /// Forgets the minutes of those that there are no more. Calls that are up are counted to their end.
     pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.calls.retain(|who, calls| {
-            let is_there = match who {
-                Counted::User(id, user) => {
-                    config.domains.get(id).is_some_and(|domain| domain.users.contains_key(user))
-                }
-                Counted::Peer(id, peer) => {
-                    config.domains.get(id).is_some_and(|domain| domain.peers.contains_key(peer))
-                }
-            };
-            is_there || calls.up > 0
-        });
+        let domain = |id| config.domains.get(&id);
+        let is_user = |id, user: &str| domain(id).is_some_and(|domain| domain.users.contains_key(user));
+        let is_peer = |id, peer: &str| domain(id).is_some_and(|domain| domain.peers.contains_key(peer));
+        self.users.retain(|id, user, calls| calls.up > 0 || is_user(id, user));
+        self.peers.retain(|id, peer, calls| calls.up > 0 || is_peer(id, peer));
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Deviation: RFC 6665 §4.1.3 knows no NOTIFY that nobody has subscribed to. Carriers and PBXs send it so.
 //!
-//! Who a peer is its address says, as far as its `address` is one; a server whose name was looked up is known once it was called. The
+//! Who a peer is its address says, as far as its `address` is one; a peer that has a name is known at the addresses at which it was found last
+//! for a call, a registration or a question of ours (`routing/state.rs`). Whatever else sends from such an address is taken for it. The
 //! counts of a peer add to those of the operator, the last NOTIFY counts, and after a restart the next one does. A bound: one mailbox for
 //! each peer.
 //!
@@ -23,17 +24,17 @@ use sip_stack::resolve::Host;
 /// The peer of a domain that a request comes from, among those that `is_meant`.
 pub(super) fn peer_of<'a>(
     env: &Environment,
-    domain: &'a Domain,
+    (id, domain): (DomainId, &'a Domain),
     request: &Request,
     is_meant: impl Fn(&Peer) -> bool,
 ) -> Option<(&'a str, &'a Peer)> {
     let source = request.flow.peer.ip().to_canonical();
-    let is_known = env.endpoint.is_neighbour(source);
-    let is_it = |peer: &Peer| match peer.host {
+    let is_it = |name: &str, peer: &Peer| match peer.host {
         Host::Ip(ip) => ip.to_canonical() == source,
-        Host::Name(_) => is_known,
+        Host::Name(_) => env.routing.is_found_at(id, name, source),
     };
-    domain.peers.iter().find(|(_, peer)| is_meant(peer) && is_it(peer)).map(|(id, peer)| (&**id, peer))
+    let mut peers = domain.peers.iter();
+    peers.find(|(name, peer)| is_meant(peer) && is_it(name, peer)).map(|(name, peer)| (&**name, peer))
 }
 
 /// Whether a request is what a peer tells of a mailbox.
@@ -67,7 +68,7 @@ impl Subscriptions {
     fn mailbox_news(&mut self, env: &mut Environment, request: &Request) -> Result<(), Status> {
         let domains = env.config.domains.iter();
         let found = domains.filter_map(|(id, domain)| {
-            let (peer, found) = peer_of(env, domain, request, |peer| peer.mailbox_of.is_some())?;
+            let (peer, found) = peer_of(env, (*id, domain), request, |peer| peer.mailbox_of.is_some())?;
             Some((*id, Box::<str>::from(peer), found.mailbox_of.clone()?))
         });
         let (domain, peer, user) = found.last().ok_or(Status::CALL_DOES_NOT_EXIST)?;

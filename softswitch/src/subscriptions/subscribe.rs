@@ -97,7 +97,7 @@ impl Subscriptions {
             return Err(other(Status::NOT_FOUND));
         }
         let is_for_peer = asked.package == Package::Registration
-            && peer_of(env, own, request, |peer| peer.trusted).is_some();
+            && peer_of(env, (domain, own), request, |peer| peer.trusted).is_some();
         if !may_watch(own, asked.package, name, user) && !is_for_peer {
             return Err(other(Status::FORBIDDEN));
         }
@@ -111,7 +111,7 @@ impl Subscriptions {
 
     /// The trusted peer that a request comes from.
     fn trusted_peer(&self, env: &Environment, domain: DomainId, request: &Request) -> Option<Box<str>> {
-        let domain = env.domain(domain)?;
+        let domain = (domain, env.domain(domain)?);
         peer_of(env, domain, request, |peer| peer.trusted).map(|(id, _)| id.into())
     }
 

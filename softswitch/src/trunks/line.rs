@@ -68,9 +68,8 @@ impl Line {
         self.is_leaving = true;
         super::errand::abandon(env, id, Kind::Health);
         self.health = None;
-        let key = (self.domain, self.peer.clone());
-        env.routing.dead.remove(&key);
-        env.routing.registered.remove(&key);
+        env.routing.dead.remove(self.domain, &self.peer);
+        env.routing.registered.remove(self.domain, &self.peer);
         self.with_registering(env, id, |registering, work| registering.want(work, false));
     }
 
@@ -97,6 +96,9 @@ impl Line {
     }
 
     pub(super) fn handle_target(&mut self, env: &mut Environment, id: LineId, kind: Kind, target: &Target) {
+        if !self.is_leaving {
+            env.routing.note_found(self.domain, &self.peer, target.address.ip());
+        }
         match kind {
             Kind::Registration => {
                 self.with_registering(env, id, |registering, work| registering.handle_target(work, target));
@@ -193,18 +195,18 @@ impl Work<'_> {
 
     /// The server that has our registration: calls come from there.
     pub(super) fn note_registrar(&mut self, server: Option<IpAddr>) {
-        let (key, registered) = ((self.domain_id, self.peer.into()), &mut self.env.routing.registered);
+        let registered = &mut self.env.routing.registered;
         match server {
-            Some(server) => drop(registered.insert(key, server.to_canonical())),
-            None => drop(registered.remove(&key)),
+            Some(server) => registered.insert(self.domain_id, self.peer, server.to_canonical()),
+            None => registered.remove(self.domain_id, self.peer),
         }
     }
 
     pub(super) fn tell(&mut self, news: News) {
         let (domain, peer) = (self.domain.clone(), Arc::from(self.peer));
         match news {
-            News::Down => drop(self.env.routing.dead.insert((self.domain_id, self.peer.into()))),
-            News::Up => drop(self.env.routing.dead.remove(&(self.domain_id, self.peer.into()))),
+            News::Down => self.env.routing.dead.insert(self.domain_id, self.peer, ()),
+            News::Up => self.env.routing.dead.remove(self.domain_id, self.peer),
             News::Registered { .. } | News::Unregistered | News::Failed { .. } => {}
         }
         let event = match news {
