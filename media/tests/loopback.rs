@@ -8,6 +8,7 @@ use media::io::MediaConfig;
 use media::rtcp::{Compound, Packet};
 use media::{Command, LegId, RefusalReason, Report};
 use smallvec::smallvec;
+use std::time::Duration;
 fn relays_both_ways(local: &str) {
     let (a, b) = (Peer::new(local), Peer::new(local));
     let mut media = Media::start(config(16_000, 16_199));
@@ -220,4 +221,24 @@ fn unread_reports_hold_commands_back_and_nothing_is_lost() {
     for _ in 0..accepted {
         assert!(matches!(media.report(), Report::Refused { .. }));
     }
+}
+
+#[test]
+fn legs_that_open_after_the_ports_were_changed_have_new_ones_and_those_that_are_open_keep_theirs() {
+    let (a, b) = (Peer::new("127.0.0.1:0"), Peer::new("127.0.0.1:0"));
+    let mut media = Media::start(config(19_600, 19_799));
+    let ports = media.relay(&a, &b);
+    let later = 19_700..=19_999;
+    media.handle.tune(&later, Duration::from_secs(30)).expect("there is room");
+    // What was leased before goes back unused, and what lies in both ranges is not taken twice.
+    let mut seen = ports.to_vec();
+    for leg in 100..140 {
+        let Report::Opened { legs } = media.open(&[LegId(leg)], LOCAL) else { panic!("not opened") };
+        let port = legs[0].1;
+        assert!(later.contains(&port) && !seen.contains(&port), "{port} of {seen:?}");
+        seen.push(port);
+    }
+    a.send(ports[0], &packet(0, 1, &[7]));
+    assert_eq!(b.receive().0, ports[1], "the call goes on");
+    assert_eq!(media.close(A).packets_in, 1);
 }

@@ -32,7 +32,7 @@ use super::routes::LaneId;
 use super::sockets::{PairId, Readable, Role, Sockets};
 use super::sounds::Loader;
 use super::stock::{LeasedLegs, Lessor};
-use super::thread::{ALARM, Order, Urgency, WAKER};
+use super::thread::{ALARM, Order, Tuning, Urgency, WAKER};
 use super::waiting::Wait;
 use crate::shard::{
     Forward, LegAddresses, LegKey, LegPorts, Output, Party, Port, Recorded, RefusalReason, Report, Shard,
@@ -77,7 +77,14 @@ impl Link {
     fn has_order(&self) -> bool {
         match self.orders.try_peek() {
             Some(Order::Arrive { from }) => self.exchange.has_come(*from),
-            Some(Order::Command(_) | Order::Adopt(_) | Order::Depart { .. } | Order::Connect { .. }) => true,
+            Some(
+                Order::Command(_)
+                | Order::Adopt(_)
+                | Order::Depart { .. }
+                | Order::Connect { .. }
+                | Order::Tune(_)
+                | Order::Return(_),
+            ) => true,
             None => false,
         }
     }
@@ -416,6 +423,17 @@ impl Driver {
                 Order::Adopt(legs) => self.adopt(now, legs),
                 Order::Depart { party, to } => self.depart(party, to),
                 Order::Arrive { from } => self.arrive(now, from),
+                Order::Tune(tuning) => {
+                    let Tuning { silence, ports } = *tuning;
+                    self.shard.set_silence(silence);
+                    self.sockets.change_ports(ports);
+                }
+                Order::Return(leases) => {
+                    for lease in leases {
+                        self.link.lessor.take_back(&lease);
+                        self.sockets.rest(now, lease.pair);
+                    }
+                }
                 Order::Connect { room, web } => self.shard.connect(room, *web),
             }
             flowing = self.handle_outputs(now);

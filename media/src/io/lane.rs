@@ -1,6 +1,7 @@
 //! One media thread as the core sees it: the ends of its rings, and the way to wake and to end it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
@@ -12,7 +13,7 @@ use tracing::debug;
 
 use super::load::Gauges;
 use super::stock::{self, Lessee};
-use super::thread::{Order, WAKER};
+use super::thread::{Order, Tuning, WAKER};
 use super::waiting::{Wait, Waiting};
 use crate::shard::{Command, Report};
 
@@ -127,9 +128,23 @@ impl Lane {
             | Command::Dial { .. }
             | Command::Close { .. } => None,
         };
+        let stale = self.lessee.take_stale();
+        if !stale.is_empty() {
+            self.order(Order::Return(stale));
+        }
         let answer = leased.as_ref().map(|legs| Report::Opened { legs: stock::ports(legs) });
         self.order(leased.map_or(Order::Command(command), Order::Adopt));
         answer
+    }
+
+    /// Has the thread work with another range and another silence from now on. The ring has room for two orders.
+    pub(super) fn tune(&mut self, tuning: Tuning, range: &RangeInclusive<u16>) {
+        self.order(Order::Tune(Box::new(tuning)));
+        self.lessee.change_range(range.clone());
+        let stale = self.lessee.take_stale();
+        if !stale.is_empty() {
+            self.order(Order::Return(stale));
+        }
     }
 
     /// Puts an order into the ring, which has room.

@@ -27,4 +27,4 @@ mod waiting;
 pub use load::ThreadLoad;
 pub use recording::{Disk, Files, Recorder};
 pub use sounds::{BuiltIn, LONGEST, MEMORY, Sounds, decode};
-pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, Urgency, start};
+pub use thread::{MediaConfig, MediaHandle, Overflows, QueueFull, TuneRefused, Urgency, start};

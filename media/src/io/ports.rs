@@ -1,7 +1,7 @@
 //! RTP and RTCP ports: an even port and the next one up (RFC 3550 §11), from a configured range.
 //!
 //! Pairs are given out in rotating order, so that a port just closed is not used again at once. A port that another program
-//! holds is skipped. Who was heard on a pair is remembered for those who have it later. All threads share the range, each beginning at another place of it; a pair is taken by setting its flag.
+//! holds is skipped, and so is one of ours from before the range was changed. Who was heard on a pair is remembered for those who have it later. All threads share the range, each beginning at another place of it; a pair is taken by setting its flag.
 //!
 //! Left out on purpose: both protocols on one port (RFC 5761), which is negotiated.
 
@@ -101,14 +101,28 @@ impl Ports {
         Err(RefusalReason::NoFreePort)
     }
 
+    /// Whether a pair is in the range.
+    pub(super) fn has(&self, port: u16) -> bool {
+        self.pair(port).is_some()
+    }
+
+    /// A pair was bound by another range, and is not to be looked for as long as it is.
+    pub(super) fn hold(&self, port: u16) {
+        if let Some(pair) = self.pair(port) {
+            self.take(pair);
+        }
+    }
+
     /// Gives a pair back whose sockets are closed, whoever bound it.
     pub(super) fn release(&self, port: u16) {
-        self.give_back(self.pair(port));
+        if let Some(pair) = self.pair(port) {
+            self.give_back(pair);
+        }
     }
 
     /// Who was heard on a pair before.
     pub(super) fn ghosts(&self, port: u16) -> Ghosts {
-        let marks = self.ghosts.get(self.pair(port));
+        let marks = self.pair(port).and_then(|pair| self.ghosts.get(pair));
         Ghosts::of(std::array::from_fn(|place| {
             marks.and_then(|marks| marks.get(place)).map_or(0, |mark| mark.load(Ordering::Relaxed))
         }))
@@ -116,12 +130,14 @@ impl Ports {
 
     /// These were heard on a pair, which is held.
     pub(super) fn remember(&self, port: u16, ghosts: Ghosts) {
-        let places = self.ghosts.get(self.pair(port)).into_iter().flatten();
+        let places = self.pair(port).and_then(|pair| self.ghosts.get(pair)).into_iter().flatten();
         places.zip(ghosts.marks()).for_each(|(place, mark)| place.store(mark, Ordering::Relaxed));
     }
 
-    fn pair(&self, port: u16) -> usize {
-        usize::from(port.saturating_sub(self.first)) / 2
+    /// `None`: it is of another range.
+    fn pair(&self, port: u16) -> Option<usize> {
+        let pair = usize::from(port.checked_sub(self.first)?) / 2;
+        (pair < self.held.len()).then_some(pair)
     }
 
     fn port(&self, pair: usize) -> u16 {

@@ -26,8 +26,8 @@ pub(super) type LaneId = usize;
 pub(super) type Orders = SmallVec<[(LaneId, Order); 4]>;
 
 /// Orders that one command may give to one thread: a leg that comes, what it does, and two rooms that change, to which
-/// all legs of a small one may come home, each with its arrival, its seat and its gain.
-pub(super) const ORDERS_AT_MOST: usize = 8 + 2 * 3 * SMALL;
+/// all legs of a small one may come home, each with its arrival, its seat and its gain; and leases that go back.
+pub(super) const ORDERS_AT_MOST: usize = 9 + 2 * 3 * SMALL;
 
 /// What a leg does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -389,6 +389,8 @@ mod tests {
             Order::Depart { .. } => "depart",
             Order::Arrive { .. } => "arrive",
             Order::Connect { .. } => "connect",
+            Order::Tune(_) => "tune",
+            Order::Return(_) => "return",
         };
         let orders = routes.handle(command, new);
         orders.iter().map(|(lane, order)| (*lane, brief(order))).collect()

@@ -139,6 +139,19 @@ impl Sockets {
         self.ports.share()
     }
 
+    /// Pairs come from this range from now on. Those of legs and those promised stay until nobody needs them; those of no use rest no more.
+    pub(super) fn change_ports(&mut self, ports: Ports) {
+        let mut useless = Vec::new();
+        for (id, bound) in &self.pairs {
+            match bound.role {
+                Role::Resting(_) if !ports.has(bound.pair.port) => useless.push(id),
+                Role::Resting(_) | Role::Promised | Role::Leg(_) => ports.hold(bound.pair.port),
+            }
+        }
+        useless.into_iter().for_each(|id| self.close(id));
+        self.ports = ports;
+    }
+
     pub(super) fn get(&self, id: PairId) -> Option<&Bound> {
         self.pairs.get(id)
     }
@@ -307,6 +320,9 @@ impl Sockets {
     pub(super) fn rest(&mut self, now: Time, id: PairId) {
         self.tell_by(id, Told::Arrivals);
         let Some(bound) = self.pairs.get_mut(id) else { return };
+        if !self.ports.has(bound.pair.port) {
+            return self.close(id);
+        }
         bound.role = Role::Resting(now);
         self.resting.push_back((now, id));
         if self.resting.len() > self.most_resting()

@@ -3,10 +3,11 @@
 //! The thread leases pairs to the core through a ring, for each of the local addresses that legs were opened on so far; the
 //! core uses them up and the thread leases more, a few on each wake. At most [`LEASES`] pairs of an address are leased, for
 //! at most [`ADDRESSES`] addresses, and an eighth of the thread's share of the range in all; legs on other addresses, and those that come faster,
-//! wait for the thread. An address that is gone keeps its place.
+//! wait for the thread. An address that is gone keeps its place. Leases of ports that are no longer to be used go back unused.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -43,7 +44,9 @@ pub(super) fn ports(legs: &LeasedLegs) -> LegPorts {
 /// The two ends of the ring.
 pub(super) fn ring() -> (Lessor, Lessee) {
     let (leases, theirs) = HeapRb::new(LEASES * ADDRESSES).split();
-    (Lessor { leases, lent: SmallVec::new() }, Lessee { leases: theirs, stocks: SmallVec::new() })
+    let range = u16::MIN..=u16::MAX;
+    let lessee = Lessee { leases: theirs, stocks: SmallVec::new(), range, stale: Vec::new() };
+    (Lessor { leases, lent: SmallVec::new() }, lessee)
 }
 
 /// The thread's end.
@@ -91,9 +94,26 @@ impl Lessor {
 pub(super) struct Lessee {
     leases: HeapCons<Lease>,
     stocks: SmallVec<[(IpAddr, VecDeque<Lease>); ADDRESSES]>,
+    /// The ports that may be used.
+    range: RangeInclusive<u16>,
+    /// Leases of others, which go back.
+    stale: Vec<Lease>,
 }
 
 impl Lessee {
+    /// Only these ports are used from now on.
+    pub(super) fn change_range(&mut self, range: RangeInclusive<u16>) {
+        self.range = range;
+        for (_, stock) in core::mem::take(&mut self.stocks) {
+            stock.into_iter().for_each(|lease| self.give_back(lease));
+        }
+    }
+
+    /// What is not used up, and goes back to the thread.
+    pub(super) fn take_stale(&mut self) -> Vec<Lease> {
+        core::mem::take(&mut self.stale)
+    }
+
     /// Takes a lease for each leg, or none at all.
     pub(super) fn take(&mut self, legs: &LegAddresses) -> Option<LeasedLegs> {
         while let Some(lease) = self.leases.try_pop() {
@@ -114,6 +134,9 @@ impl Lessee {
 
     /// Puts a lease into the stock of its address.
     pub(super) fn give_back(&mut self, lease: Lease) {
+        if !self.range.contains(&lease.port) {
+            return self.stale.push(lease);
+        }
         match self.stock(lease.local) {
             Some(stock) => stock.push_back(lease),
             None => self.stocks.push((lease.local, VecDeque::from([lease]))),

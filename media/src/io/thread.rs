@@ -37,7 +37,7 @@ use super::relief;
 use super::routes::{LaneId, ORDERS_AT_MOST, Orders, Routes};
 use super::sockets::Sockets;
 use super::sounds::{BuiltIn, Loader};
-use super::stock::{self, LeasedLegs};
+use super::stock::{self, Lease, LeasedLegs};
 use crate::shard::{Command, Party, RefusalReason, Report, RoomId, Shard, ShardConfig, Web};
 use crate::tap::{RecordingFault, RecordingId};
 
@@ -121,12 +121,29 @@ pub(super) enum Order {
     Arrive {
         from: LaneId,
     },
+    /// Work with other ports and another silence.
+    Tune(Box<Tuning>),
+    /// Leases that the core does not use go back.
+    Return(Vec<Lease>),
     /// Join a room with its other segments.
     Connect {
         room: RoomId,
         web: Box<Web>,
     },
 }
+
+/// What a thread is set to while it runs.
+#[derive(Debug)]
+pub(super) struct Tuning {
+    pub(super) silence: Duration,
+    /// Its share of the range.
+    pub(super) ports: Ports,
+}
+
+/// The command ring is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the command queue of a media thread is full")]
+pub struct TuneRefused;
 
 /// The core's end: commands in, reports out. Dropping it stops the threads and closes all ports.
 pub struct MediaHandle {
@@ -240,6 +257,22 @@ impl MediaHandle {
         let new = idlest.unwrap_or(0);
         let orders = self.routes.handle(command, new);
         Ok(self.give(orders))
+    }
+
+    /// Takes other ports for legs that open from now on, and tells of silence after another time. Legs that are open keep their ports.
+    ///
+    /// # Errors
+    /// The threads do not keep up; nothing has changed, and it may be tried again.
+    pub fn tune(&mut self, ports: &RangeInclusive<u16>, silence: Duration) -> Result<(), TuneRefused> {
+        if !self.lanes.iter().all(|lane| lane.has_room(ORDERS_AT_MOST)) {
+            return Err(TuneRefused);
+        }
+        let shares = Ports::new(ports, self.lanes.len());
+        for (lane, ports_of_lane) in self.lanes.iter_mut().zip(shares) {
+            lane.tune(Tuning { silence, ports: ports_of_lane }, ports);
+            lane.wake();
+        }
+        Ok(())
     }
 
     /// Puts orders into the rings, which have room; the answer to one of them, if there is one.

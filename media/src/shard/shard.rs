@@ -446,6 +446,11 @@ impl Shard {
         }
     }
 
+    /// After so long a leg of which nothing is heard is silent, from now on.
+    pub const fn set_silence(&mut self, silence: Duration) {
+        self.config.silence = silence;
+    }
+
     /// The legs whose rooms [`Self::tick`] mixes at `now`: their packets are to be there before.
     pub fn due_legs(&self, now: Time) -> impl Iterator<Item = LegKey> {
         self.rooms.values().filter(move |room| room.next_tick() <= now).flat_map(Conference::legs)

@@ -18,6 +18,7 @@ use sip_stack::Time;
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::thread::available_parallelism;
 use tracing::{error, info, warn};
 
@@ -33,6 +34,8 @@ const LOOKS: u32 = 60;
 /// The handle and what waits for it.
 pub(super) struct Media {
     handle: MediaHandle,
+    /// Ports and silence that the threads have not been told of yet.
+    tuning: Option<(RangeInclusive<u16>, Duration)>,
     waiting: VecDeque<Command>,
     dropped: u64,
     unannounced: bool,
@@ -57,14 +60,14 @@ impl Media {
         seed: [u8; 32],
         on_report: impl Fn(Urgency) + Clone + Send + 'static,
     ) -> io::Result<Media> {
-        let silence = config.silence_s.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()));
-        let ports = config.ports.first..=config.ports.last;
+        let (ports, silence) = tuning(config);
         let built_in = BuiltIn(built_in_sound);
         let config =
             MediaConfig { silence, threads: threads(config.threads), built_in, ..MediaConfig::new(ports) };
         let handle = ::media::io::start(config, seed, on_report)?;
         Ok(Media {
             handle,
+            tuning: None,
             waiting: VecDeque::new(),
             dropped: 0,
             unannounced: false,
@@ -73,6 +76,17 @@ impl Media {
             moved: 0,
             told: Told::default(),
         })
+    }
+
+    /// Takes over what of a configuration does not need new threads, as soon as they have room for it.
+    pub(super) fn tune(&mut self, config: &config::Media) {
+        self.tuning = Some(tuning(config));
+        self.try_to_tune();
+    }
+
+    fn try_to_tune(&mut self) {
+        let handle = &mut self.handle;
+        self.tuning.take_if(|(ports, silence)| handle.tune(ports, *silence).is_ok());
     }
 
     /// Takes a command; returns the answer if there is one at once.
@@ -109,6 +123,9 @@ impl Media {
 
     /// Moves on what waits and wakes the thread, once per turn of the loop.
     pub(super) fn wake(&mut self) {
+        if self.tuning.is_some() {
+            self.try_to_tune();
+        }
         while let Some(command) = self.waiting.pop_front() {
             // Only commands without an answer wait.
             if let Err(full) = self.handle.send(command) {
@@ -174,6 +191,12 @@ impl Media {
     pub(super) fn stop(self) {
         self.handle.stop();
     }
+}
+
+/// Ports and silence as the threads have them.
+fn tuning(config: &config::Media) -> (RangeInclusive<u16>, Duration) {
+    let silence = config.silence_s.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()));
+    (config.ports.first..=config.ports.last, silence)
 }
 
 /// As many as configured, or one for each core but the one of the signalling.

@@ -606,6 +606,7 @@ impl Loop {
                 if let Some(tls) = loaded.tls {
                     self.core.connections.use_tls(tls);
                 }
+                self.core.media.tune(&loaded.config.media);
                 self.core.names.use_servers(&loaded.config.name_servers);
                 self.core.store.keep_records_for(loaded.config.keep_records_days);
                 self.core.feed(now, Input::Configure(Box::new(loaded.config)));

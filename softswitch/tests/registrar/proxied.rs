@@ -286,3 +286,40 @@ fn a_user_has_64_calls_at_once_and_no_more() {
     phone.asked_for("sip:1001@a.example");
     assert_eq!(phone.invites().len(), 1);
 }
+
+#[test]
+fn limits_of_the_caller_hold_for_calls_that_pass_through_and_one_that_ends_makes_room() {
+    let limited = "id = \"1002\"\npassword = \"secret\"\nmax_calls = 1";
+    let config = CONFIG.replace("default = true", "default = true\nmode = \"proxy\"").replacen(
+        "id = \"1002\"\npassword = \"secret\"",
+        limited,
+        1,
+    );
+    let mut phone = Phone::of(&config, "1001", "secret");
+    phone.register("Contact: <sip:1001@192.0.2.7:5070>\r\n");
+    phone.call_id("first");
+    phone.asked_for("sip:1001@a.example");
+    let [invite] = &phone.invites()[..] else { panic!("one phone is asked") };
+    let invite = Message::parse(invite.bytes.clone()).unwrap();
+    phone.call_id("second");
+    assert_eq!(code(&phone.asked_for("sip:1001@a.example")), 486);
+    assert!(phone.invites().is_empty());
+    receive(&mut phone, CALLEE, respond(&invite, "603 Decline", ""));
+    phone.call_id("third");
+    phone.asked_for("sip:1001@a.example");
+    assert_eq!(phone.invites().len(), 1);
+}
+
+#[test]
+fn limits_of_a_peer_and_what_may_be_called_hold_for_calls_that_pass_through() {
+    let more = "[[peer]]\nid = \"trunk\"\naddress = \"192.0.2.50:5060\"\ntransport = \"udp\"\nmax_calls = 1\nmay_call = [\"8XXX\"]\n\
+        [[route]]\npattern = \"8.\"\npeer = \"trunk\"\nmode = \"proxy\"\n";
+    let mut phone = Phone::of(&format!("{CONFIG}{more}"), "1001", "secret");
+    phone.call_id("first");
+    assert_eq!(code(&phone.asked_for("sip:80001@a.example")), 403);
+    phone.call_id("second");
+    phone.asked_for("sip:8000@a.example");
+    assert_eq!(phone.invites().len(), 1);
+    phone.call_id("third");
+    assert_eq!(code(&phone.asked_for("sip:8001@a.example")), 486);
+}
