@@ -115,6 +115,7 @@ live! {
     glare
     hold
     hot_desk
+    hot_desk_moves
     intercom
     keys
     keys_as_tones
@@ -123,6 +124,7 @@ live! {
     message
     no_answer
     paging
+    paging_two_way
     park
     park_returns
     pickup
@@ -131,6 +133,7 @@ live! {
     ring_group
     ring_group_in_order
     services
+    shown_number
     take_over
     transfer_attended
     transfer_blind
