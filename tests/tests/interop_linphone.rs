@@ -101,3 +101,35 @@ fn linphone_on_tcp_is_called() {
 fn linphone_on_tls_is_called() {
     talk("linphone_on_tls_is_called", Over::Tls, BARESIP);
 }
+
+#[test]
+fn linphone_answers_the_intercom_by_itself() {
+    let programs = [&baresip::PROGRAMS[..], &linphone::PROGRAMS[..], &speech::PROGRAMS[..]].concat();
+    if skip::missing("interop_linphone::linphone_answers_the_intercom_by_itself", &programs) {
+        return;
+    }
+    let user = |id: &str, more: &str| format!("[[user]]\nid = \"{id}\"\npassword = \"{PASSWORD}\"\n{more}");
+    let mut switch = Switch::start_with(&(user(LINPHONE, "") + &user(BARESIP, "may_page = true\n")));
+    let text = "The meeting begins in five minutes.";
+    let microphone = speech::make(switch.folder(), "said", Speech { voice: "en", text, seconds: 8 });
+    let (server, folder) = (switch.address(), switch.folder().to_owned());
+    let settings = |user| Settings {
+        user,
+        password: PASSWORD,
+        server,
+        transport: Transport::Udp,
+        codec: "PCMU",
+        microphone: &microphone,
+    };
+    let linphone = Linphone::start(&folder, &mut switch.ports, settings(LINPHONE));
+    let mut baresip = Phone::start(&folder, &mut switch.ports, settings(BARESIP));
+    linphone.registered();
+    baresip.registered();
+    baresip.dial(&format!("*80{LINPHONE}"));
+    // Nobody has told it to.
+    linphone.talks();
+    baresip.talks();
+    baresip.has_said_all();
+    linphone.was_hung_up();
+    switch.stop();
+}
