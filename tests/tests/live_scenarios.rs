@@ -146,7 +146,7 @@ live! {
 }
 
 /// They take minutes; virtual time shows the same.
-const LONG: [&str; 2] = ["session_timer", "session_timer_lost"];
+const LONG: [&str; 3] = ["session_timer", "session_timer_lost", "silence"];
 
 #[test]
 fn every_scenario_is_played_that_needs_nothing_of_the_inside() {

@@ -241,10 +241,10 @@ fn show(done: &Done) {
     }
 }
 
-/// The rows of a page; where there are none, that.
+/// The rows of a page; where there are none, that, beside what programs read.
 fn rows<T>(page: &Page<T>, none: &str, shown: impl Fn(&T) -> String) {
     if page.rows.is_empty() && page.next.is_none() {
-        println!("{none}");
+        eprintln!("{none}");
     }
     page.rows.iter().for_each(|row| println!("{}", shown(row)));
 }

@@ -22,9 +22,9 @@ pub(super) fn records(arguments: &RecordsArguments) -> Result<(), CliError> {
             let wanted = Wanted { since_unix_ms, user, id: None, missed, limit };
             let data = place::data_directory(place.data.as_deref())?;
             let found = store::calls_wanted(&data, &wanted)?;
-            // What programs read has no words in it.
+            // Beside what programs read.
             if found.is_empty() && !form.json && !form.csv {
-                println!("no such records");
+                eprintln!("no such records");
             }
             print(&found, *form, text::line)
         }
