@@ -211,6 +211,10 @@ pub(super) const STEPS: &[&str] = &["
         FROM calls, json_each(calls.journal, '$.entries') AS event;
 
     PRAGMA user_version = 9;
+", "
+    ALTER TABLE calls ADD COLUMN variables TEXT NOT NULL DEFAULT '{}';
+
+    PRAGMA user_version = 10;
 "];
 
 /// Brings the database to this version; all steps or none.
