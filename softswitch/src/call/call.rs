@@ -7,6 +7,7 @@ use super::locate::{LOCATING, Located};
 use super::packages::PassedInfo;
 use super::park::{Leaving, Parked};
 use super::passing::Passing;
+use super::program::Program;
 use super::record::Kept;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -138,6 +139,8 @@ pub(super) struct Destination {
     pub(super) ring_s: u32,
     /// How calls to it are recorded, if they are.
     pub(super) record: Option<Recording>,
+    /// Its phones are asked to answer by themselves.
+    pub(super) answers_itself: bool,
     /// What the caller shows to a peer instead of what it is.
     pub(super) caller_id: Option<Box<str>>,
     /// The limits of the peer, under which the call is counted.
@@ -258,6 +261,8 @@ pub struct Call {
     pub(super) armed: Option<Armed>,
     /// The command that has made it.
     pub(super) command: Option<CommandId>,
+    /// What programs have asked for in it.
+    pub(super) program: Program,
 }
 
 impl Call {

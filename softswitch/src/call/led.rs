@@ -36,6 +36,11 @@ impl Led {
     pub(super) const fn to(destination: Destination) -> Led {
         Led { destination, is_anonymous: false, is_emergency: false, setting: None }
     }
+
+    /// One under no limit: a user's own phones.
+    pub(super) const fn uncounted(destination: Destination) -> Led {
+        Led { destination, is_anonymous: false, is_emergency: true, setting: None }
+    }
 }
 
 /// Who is there, for the dial plan.
@@ -306,7 +311,7 @@ pub(super) fn party(env: &Environment, request: &Request, id: DomainId, caller: 
 }
 
 /// The language of a user.
-fn language(env: &Environment, domain: DomainId, user: &str) -> Box<str> {
+pub(super) fn language(env: &Environment, domain: DomainId, user: &str) -> Box<str> {
     let own = env.domain(domain).and_then(|domain| domain.users.get(user)?.language.clone());
     own.unwrap_or_else(|| env.config.prompts.language.clone())
 }

@@ -2,6 +2,7 @@
 //! phone with several flows gets it over one of them, and over the next when that fails (RFC 5626 §7).
 
 use super::agreement::Agreement;
+use super::answering;
 use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
@@ -177,6 +178,9 @@ impl Call {
         packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
         self.assert_identity(&host, &mut draft.writer);
         self.pass_history(&host, member, &mut draft.writer);
+        if member.map_or(self.destination.answers_itself, |member| member.answers_itself) {
+            answering::write(&host, &mut draft.writer);
+        }
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
         }

@@ -128,7 +128,10 @@ impl Call {
             seats.push(Seat { subject, place, stage, other: self.shown_as(env, place) });
         };
         let [caller, callee] = self.stages();
-        if let Some(stage) = caller.filter(|_| !self.caller_leg.is_peer && !self.is_held_elsewhere()) {
+        if let Some(stage) = caller.filter(|_| {
+            // Whoever is rung to become the caller is a callee yet.
+            !self.caller_leg.is_peer && !self.is_held_elsewhere() && !self.is_summoning()
+        }) {
             sit(&self.caller, Place::Caller, stage);
         }
         for member in self.members_that_ring() {

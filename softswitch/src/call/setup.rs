@@ -273,6 +273,7 @@ impl Calls {
             kept: None,
             armed: None,
             command: env.command(),
+            program: Default::default(),
         });
         Some(id)
     }

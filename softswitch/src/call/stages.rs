@@ -36,6 +36,8 @@ pub(super) struct Member {
     pub(super) latching: Latching,
     pub(super) dtmf: Dtmf,
     pub(super) record: Option<Recording>,
+    /// Its phones are asked to answer by themselves.
+    pub(super) answers_itself: bool,
     /// It is behind a peer.
     pub(super) is_peer: bool,
     /// What the caller shows to it.
@@ -87,6 +89,7 @@ impl Destination {
             dtmf: Dtmf::default(),
             ring_s: 0,
             record: None,
+            answers_itself: false,
             caller_id: None,
             counted: None,
             diverted: Vec::new(),
@@ -222,6 +225,7 @@ fn members(
                 latching: user.latching.clone(),
                 dtmf: user.dtmf,
                 record: user.recording.always.then_some(user.recording.form),
+                answers_itself: false,
                 is_peer: false,
                 caller_id: None,
                 counted: None,
@@ -238,6 +242,7 @@ fn members(
                 latching: outside.peer.latching.clone(),
                 dtmf: outside.peer.dtmf,
                 record: outside.record,
+                answers_itself: false,
                 is_peer: true,
                 caller_id: outside.caller_id.clone(),
                 counted: counted(domain, outside),

@@ -100,6 +100,7 @@ impl Call {
         }
         self.leave_bridge(env);
         self.recorded.announce_again();
+        self.program.forget_hold();
     }
 
     /// Joins the two as they speak already; whether they understand each other.

@@ -70,6 +70,8 @@ pub(super) struct News {
     last: Option<Status>,
     /// It has hung up: the dialog lives for the news alone (RFC 5057 §4).
     has_left: bool,
+    /// It is no transfer: nothing is told of it.
+    is_quiet: bool,
 }
 
 /// The call that a Refer-To names.
@@ -130,7 +132,16 @@ impl Referred {
 
 impl News {
     const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
-        News { referral: Some(referral), dialog, flow, call, command: None, last: None, has_left: false }
+        News {
+            referral: Some(referral),
+            dialog,
+            flow,
+            call,
+            command: None,
+            last: None,
+            has_left: false,
+            is_quiet: false,
+        }
     }
 
     /// For a transfer of a party of that call that no phone has asked for.
@@ -143,7 +154,13 @@ impl News {
             command: env.command(),
             last: None,
             has_left: false,
+            is_quiet: false,
         }
+    }
+
+    /// For a party that waits in a call and was transferred by nobody.
+    pub(super) fn quiet(env: &Environment, call: &Call) -> News {
+        News { is_quiet: true, ..News::silent(env, call) }
     }
 
     fn is_told(&self) -> bool {
@@ -156,7 +173,9 @@ impl News {
             return;
         }
         let (call, code) = (self.call, status.code());
-        env.event_of(self.command.or(env.command()), Event::TransferProgressed { call, status: code });
+        if !self.is_quiet {
+            env.event_of(self.command.or(env.command()), Event::TransferProgressed { call, status: code });
+        }
         self.last = Some(status);
         let Some(dialog) = self.dialog else { return };
         if let Some(referral) = self.referral.as_mut().filter(|referral| referral.is_told()) {
@@ -546,6 +565,7 @@ impl Calls {
             kept: None,
             armed: None,
             command: env.command(),
+            program: Default::default(),
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id)
@@ -632,6 +652,9 @@ impl Calls {
     /// Somebody has answered: the phone's partner is the caller now, and the phone is out of it. Who answers in nothing that
     /// the partner understands is hung up on, as if it had refused.
     fn complete_referral(&mut self, env: &mut Environment, id: CallId) {
+        if self.table.get(id).is_some_and(Call::is_summoning) {
+            return self.seat_summoned(env, id);
+        }
         let holder = self.table.get(id).and_then(|call| call.referred.as_ref()?.holder);
         let partner = holder.unwrap_or((id, Side::Caller));
         let spoken = self.table.get(partner.0).and_then(|call| call.agreed(partner.1)).cloned();
@@ -654,7 +677,9 @@ impl Calls {
         }
         let understood =
             if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
-        call.uncount_maker(env);
+        if !call.program.is_originated() {
+            call.uncount_maker(env);
+        }
         call.note_answer(env);
         let status = if understood { Status::OK } else { Status::NOT_ACCEPTABLE_HERE };
         if let Some(mut referred) = call.referred.take() {
@@ -669,7 +694,7 @@ impl Calls {
     }
 
     /// Who has answered cannot be understood: the partner stays where it is, or the phone is called back.
-    fn refuse_answered(&mut self, env: &mut Environment, id: CallId) {
+    pub(super) fn refuse_answered(&mut self, env: &mut Environment, id: CallId) {
         let Some(call) = self.table.get_mut(id) else { return };
         let status = Status::NOT_ACCEPTABLE_HERE;
         let bye = call.hang_up_because(env, Side::Callee, &reason::of(status));

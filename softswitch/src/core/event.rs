@@ -4,7 +4,7 @@
 //! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
 use super::Alarm;
-use super::command::{CallRef, CommandId, RecordingRef};
+use super::command::{CallRef, CommandId, LegRef, RecordingRef};
 use super::text;
 use crate::routing::Setting;
 use crate::store::MediaFigures;
@@ -81,6 +81,20 @@ pub enum Event {
         /// What was dialled.
         #[serde(with = "text")]
         callee: Bytes,
+    },
+    /// Whoever was rung first in a call that a command began has answered; the number is called now.
+    CallerAnswered {
+        /// The call.
+        call: CallRef,
+        /// After so many milliseconds.
+        after_ms: u64,
+    },
+    /// A party holds the other one by command, or does no more.
+    HoldChanged {
+        /// Who holds.
+        leg: LegRef,
+        /// Whether.
+        on: bool,
     },
     /// The callee answered.
     CallAnswered {
@@ -325,6 +339,8 @@ pub enum Parking {
     Parked,
     /// It has waited long: who parked it is called.
     Returning,
+    /// A command has somebody called for it.
+    Called,
     /// Somebody has it.
     Retrieved,
     /// It has hung up, or nobody wanted it.

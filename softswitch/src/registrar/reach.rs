@@ -47,6 +47,22 @@ impl Registrar {
         self.ranked_phones(env, domain, user, device).into_iter().map(|(_, ways)| ways).collect()
     }
 
+    /// The phone of a user that is called so: by its instance, with or without quotes and brackets, or by its contact URI.
+    pub(crate) fn phones_named(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+        name: &str,
+    ) -> SmallVec<[SmallVec<[Way; 1]>; 1]> {
+        let bare = |text: &str| text.trim_matches(['"', '<', '>']).to_ascii_lowercase();
+        let is_it = |binding: &Binding| {
+            let instance = binding.instance.as_deref().and_then(|own| core::str::from_utf8(own).ok());
+            instance.is_some_and(|own| bare(own) == bare(name)) || binding.contact == name.as_bytes()
+        };
+        self.phones_where(env, domain, user, is_it).into_iter().map(|(_, ways)| ways).collect()
+    }
+
     /// The same, each with its preference in thousandths.
     pub(crate) fn ranked_phones(
         &self,
@@ -55,11 +71,20 @@ impl Registrar {
         user: &str,
         device: Option<&Device>,
     ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
+        let hasher = env.endpoint.hasher();
+        self.phones_where(env, domain, user, |binding| device.is_none_or(|named| named.has(hasher, binding)))
+    }
+
+    fn phones_where(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+        is_meant: impl Fn(&Binding) -> bool,
+    ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
         let bindings = self.find(env, domain, user).map(|aor| &aor.bindings[..]).unwrap_or_default();
         let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
-        let hasher = env.endpoint.hasher();
-        for binding in bindings.iter().filter(|binding| device.is_none_or(|named| named.has(hasher, binding)))
-        {
+        for binding in bindings.iter().filter(|binding| is_meant(binding)) {
             let same_phone = |phone: &&mut SmallVec<[&Binding; 2]>| {
                 binding.instance.is_some()
                     && phone.first().is_some_and(|other| other.instance == binding.instance)

@@ -9,6 +9,7 @@ mod join;
 mod park;
 mod peers;
 mod plan;
+mod programs;
 mod recording;
 mod records;
 mod services;
