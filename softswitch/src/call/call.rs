@@ -1,6 +1,7 @@
 //! A call: two legs, the phase it is in, and what its record will say.
 
 use super::bridge::Bridge;
+use super::consult::Consult;
 use super::counting::Count;
 use super::keys::Keys;
 use super::locate::{LOCATING, Located};
@@ -263,6 +264,8 @@ pub struct Call {
     pub(super) command: Option<CommandId>,
     /// What programs have asked for in it.
     pub(super) program: Program,
+    /// A user asks somebody before it transfers its partner.
+    pub(super) consult: Option<Consult>,
 }
 
 impl Call {

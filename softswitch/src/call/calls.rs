@@ -276,7 +276,9 @@ impl Calls {
 
     /// A party hangs up, and its partner goes on: in the call of a transfer, in a slot, or with a guest. Whether it is so.
     pub(super) fn leave_partner(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
-        self.leave_to_referral(env, id, side)
+        self.leave_asking(env, id, side)
+            || self.leave_to_waiting(env, id, side)
+            || self.leave_to_referral(env, id, side)
             || self.leave_to_slot(env, id, side)
             || self.leave_to_guest(env, id, side)
     }
@@ -386,6 +388,7 @@ impl Calls {
         self.replace(env, id);
         self.join_in(env, id);
         self.attend_guests(env, id);
+        self.attend_consult(env, id);
         self.attend_park(env, id);
         self.attend_seats(env, id);
         self.keep(env, id);
@@ -417,6 +420,7 @@ impl Calls {
         if let Some(call) = self.table.get_mut(id) {
             call.attend_mixing(env);
             call.attend_hold(env);
+            call.attend_asking(env);
             call.attend_waiting(env);
             self.rooms.attend(env, &mut self.speakers, call);
             self.recordings.attend(env, call);

@@ -29,7 +29,8 @@ impl Call {
         if let Some(side) = self.dials() {
             return Some(side.other());
         }
-        if let Some(side) = self.held_by_command() {
+        // So does that of who asks somebody.
+        if let Some(side) = self.held_by_command().or(self.waits_for_asking()) {
             return Some(side);
         }
         let is_plain = matches!(self.phase, Phase::Talking { .. }) && self.ending.is_none();
@@ -69,15 +70,17 @@ impl Call {
         env.media(Command::Play { room, member: PLAYER, source, role });
     }
 
+    /// Whether one of the two is kept from the other by us, with music or without.
+    pub(super) fn is_apart(&self) -> bool {
+        self.program.holds().is_some() || self.waits_for_asking().is_some()
+    }
+
     /// What a party hears and who hears it, as far as hold has a say in it.
     pub(super) fn role(&self, side: Side) -> Role {
         let music = self.music == Some(side);
-        // Who is held by command is heard by nobody, with music or without.
-        if music || self.held_by_command() == Some(side) {
-            Role::Held { source: music.then_some(PLAYER) }
-        } else {
-            Role::Participant
-        }
+        // Who waits so is heard by nobody, with music or without.
+        let is_apart = self.held_by_command() == Some(side) || self.waits_for_asking() == Some(side);
+        if music || is_apart { Role::Held { source: music.then_some(PLAYER) } } else { Role::Participant }
     }
 
     /// Whether one of the two is to hear music.

@@ -10,6 +10,7 @@ mod call;
 mod calls;
 mod codes;
 mod command;
+mod consult;
 mod counting;
 mod digits;
 mod early;

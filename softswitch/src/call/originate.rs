@@ -188,6 +188,7 @@ impl Calls {
             armed: None,
             command: env.command(),
             program,
+            consult: None,
         });
         if let Some(call) = self.table.get_mut(id) {
             let news = News::quiet(env, call);
@@ -347,7 +348,7 @@ fn stand_in(
 }
 
 /// A seat that nobody is on.
-fn nobody(env: &mut Environment, flow: Flow) -> Leg {
+pub(super) fn nobody(env: &mut Environment, flow: Flow) -> Leg {
     let (id, timer) = (env.endpoint.random().next_u64(), SessionTimer::new(env.config.session_timer));
     Leg {
         dialog: Id::from_u64(u64::MAX),

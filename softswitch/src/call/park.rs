@@ -291,7 +291,7 @@ impl Calls {
 }
 
 /// What who waits hears.
-fn music(env: &Environment) -> Service {
+pub(super) fn music(env: &Environment) -> Service {
     let files = match env.music() {
         files if files.is_empty() => env.library.music_file().into_iter().collect(),
         files => files,

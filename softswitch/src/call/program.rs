@@ -38,7 +38,7 @@ pub(super) struct Program {
     holds: Option<Side>,
     /// The caller is rung yet.
     pub(super) summons: Option<Box<Summons>>,
-    /// It began here.
+    /// Who waits in it has made it, and is nobody who was transferred.
     is_originated: bool,
     /// What the caller shows instead of what it is.
     pub(super) caller_id: Option<Box<str>>,
@@ -65,7 +65,17 @@ impl Program {
         self.holds = None;
     }
 
-    /// Whether the call began here.
+    /// Its caller has made it, though another call led to it.
+    pub(super) const fn calls_itself(&mut self) {
+        self.is_originated = true;
+    }
+
+    /// Its caller is somebody else now.
+    pub(super) const fn forget_making(&mut self) {
+        self.is_originated = false;
+    }
+
+    /// Whether its caller has made it, and hears that it rings.
     pub(super) const fn is_originated(&self) -> bool {
         self.is_originated
     }

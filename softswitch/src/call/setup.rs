@@ -274,6 +274,7 @@ impl Calls {
             armed: None,
             command: env.command(),
             program: Default::default(),
+            consult: None,
         });
         Some(id)
     }

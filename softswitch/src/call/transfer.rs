@@ -201,9 +201,9 @@ impl Call {
         self.leg_mut(side).is_some_and(|leg| leg.is_peer)
     }
 
-    /// Whether a party of it is being transferred, or parked.
+    /// Whether a party of it is being transferred, or parked, or waits for the other one who asks somebody.
     pub(super) const fn is_leaving(&self) -> bool {
-        self.referring.is_some() || self.parking.is_some()
+        self.referring.is_some() || self.parking.is_some() || self.consult.is_some()
     }
 
     /// The call that a REFER asked for comes to nothing.
@@ -230,6 +230,13 @@ impl Call {
             referred.bye = bye;
         }
         self.finish(env, status, by);
+    }
+
+    /// Who is to be its caller is in it.
+    pub(super) fn waits_here(&mut self) {
+        if let Some(referred) = &mut self.referred {
+            referred.holder = None;
+        }
     }
 
     /// Whether who is to be its caller is in another call yet.
@@ -480,11 +487,9 @@ impl Calls {
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
         let referred = Referred::of(env, registrar, (domain, &phone), holder, news);
-        let language = self.table.get(id).map(|call| call.language.clone()).unwrap_or_default();
         let new = self.open_referred(
             env,
             domain,
-            language,
             party,
             (request, transaction),
             (number, led.destination),
@@ -500,18 +505,18 @@ impl Calls {
         Some(new)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
-    fn open_referred(
+    pub(super) fn open_referred(
         &mut self,
         env: &mut Environment,
         domain: crate::config::DomainId,
-        language: Box<str>,
         party: Party,
         (request, transaction): (&Request, TransactionId),
         (callee, mut destination): (Bytes, Destination),
         (referred, phone): (Referred, &Party),
     ) -> CallId {
         let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
+        let holder = referred.holder.and_then(|(holder, _)| self.table.get(holder));
+        let language = holder.map(|call| call.language.clone()).unwrap_or_default();
         let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
         let recorded = setup::recorded(env, domain, &caller, &destination);
         let service = destination.service.take_if(|_| !destination.enters);
@@ -566,6 +571,7 @@ impl Calls {
             armed: None,
             command: env.command(),
             program: Default::default(),
+            consult: None,
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id)
@@ -576,7 +582,7 @@ impl Calls {
         id
     }
 
-    fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+    pub(super) fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
         let host = self.table.get(id).and_then(|call| call.destination.joins);
         let joined = host.map(|host| self.open_to(env, host, id));
         if let Some(call) = self.table.get_mut(id) {
@@ -609,6 +615,10 @@ impl Calls {
         let gone = self.table.get_mut(id).and_then(|call| call.leg_mut(side)).map(|leg| leg.dialog);
         if !self.move_party(env, (id, side.other()), (new, Side::Caller)) {
             return false;
+        }
+        if let Some(call) = self.table.get_mut(new) {
+            // Whoever asked is gone; who answers talks with its partner.
+            call.become_transfer();
         }
         let keeps = self.table.get_mut(new).and_then(|call| call.referred.as_mut()).is_some_and(|referred| {
             referred.holder = None;
@@ -643,6 +653,9 @@ impl Calls {
             self.remember_byes(bye);
             if let Some(call) = holder.and_then(|(holder, _)| self.table.get_mut(holder)) {
                 call.referring = None;
+                if call.consult.is_some() {
+                    self.settle(env, holder.map(|(holder, _)| holder));
+                }
             }
         } else if core::mem::take(&mut referred.is_answered) {
             self.complete_referral(env, id);
@@ -664,6 +677,11 @@ impl Calls {
         }
         if let Some(referred) = &mut call.referred {
             referred.holder = None;
+        }
+        if let Some(holder) = holder
+            && self.take_asked(env, id, holder)
+        {
+            return;
         }
         if let Some(holder) = holder
             && !self.move_party(env, holder, (id, Side::Caller))

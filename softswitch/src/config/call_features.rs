@@ -31,6 +31,12 @@ pub struct CallFeatures {
     pub keys: bool,
     /// Before a number: sends the partner there.
     pub key_transfer: Box<str>,
+    /// Before a number: asks somebody there while the partner waits.
+    pub key_consult: Box<str>,
+    /// Goes back to the partner who waits.
+    pub key_return: Box<str>,
+    /// Brings all three together.
+    pub key_three: Box<str>,
     /// Parks the partner.
     pub key_park: Box<str>,
     /// Begins and ends the recording.
@@ -79,6 +85,9 @@ impl Default for CallFeatures {
             take_over: "*9".into(),
             keys: false,
             key_transfer: "##".into(),
+            key_consult: "*2".into(),
+            key_return: "*1".into(),
+            key_three: "*3".into(),
             key_park: "#7".into(),
             key_record: "#3".into(),
             longest_call_s: None,
@@ -109,6 +118,12 @@ const TAKE_OVER: Key =
 const KEYS: Key = Key { name: "keys", expected: "true or false", example: "true" };
 const KEY_TRANSFER: Key =
     Key { name: "key_transfer", expected: "digits, * and #, or \"\" for none", example: "\"##\"" };
+const KEY_CONSULT: Key =
+    Key { name: "key_consult", expected: "digits, * and #, or \"\" for none", example: "\"*2\"" };
+const KEY_RETURN: Key =
+    Key { name: "key_return", expected: "digits, * and #, or \"\" for none", example: "\"*1\"" };
+const KEY_THREE: Key =
+    Key { name: "key_three", expected: "digits, * and #, or \"\" for none", example: "\"*3\"" };
 const KEY_PARK: Key =
     Key { name: "key_park", expected: "digits, * and #, or \"\" for none", example: "\"#7\"" };
 const KEY_RECORD: Key =
@@ -143,6 +158,9 @@ pub(super) fn resolve_call_features(section: &mut Section<'_>) -> CallFeatures {
         (PICKUP, &mut features.pickup),
         (TAKE_OVER, &mut features.take_over),
         (KEY_TRANSFER, &mut features.key_transfer),
+        (KEY_CONSULT, &mut features.key_consult),
+        (KEY_RETURN, &mut features.key_return),
+        (KEY_THREE, &mut features.key_three),
         (KEY_PARK, &mut features.key_park),
         (KEY_RECORD, &mut features.key_record),
     ] {

@@ -2,6 +2,7 @@
 //! hold (RFC 3261 §13.2.1, §14.2; RFC 3264 §8.4; RFC 3960).
 
 mod commands;
+mod consult;
 mod digits;
 mod handover;
 mod hold;
