@@ -98,6 +98,7 @@ live! {
     announcement
     blf
     busy
+    call_back
     call_ended_by_the_callee
     call_ended_by_the_caller
     call_waiting
@@ -115,6 +116,10 @@ live! {
     hold
     keys
     keys_as_tones
+    keys_consult
+    keys_consult_fails
+    keys_consult_partner
+    keys_consult_three
     lossy_network
     merge
     message

@@ -7,6 +7,7 @@ mod answering;
 mod bridge;
 #[allow(clippy::module_inception)]
 mod call;
+mod callback;
 mod calls;
 mod codes;
 mod command;

@@ -50,6 +50,8 @@ pub(super) struct Summons {
     /// The name of that one, quoted, or empty.
     name: Bytes,
     is_anonymous: bool,
+    /// It is called back as it has wished.
+    recalls: bool,
 }
 
 /// What a call is begun with.
@@ -65,6 +67,8 @@ pub(super) struct Beginning {
     pub(super) counted: Vec<Count>,
     pub(super) caller_id: Option<Box<str>>,
     pub(super) variables: Variables,
+    /// It is called back as it has wished.
+    pub(super) recalls: bool,
 }
 
 impl Calls {
@@ -120,18 +124,20 @@ impl Calls {
         }
         let number = Bytes::copy_from_slice(wanted.number.as_bytes());
         let (caller_id, variables) = (wanted.caller_id.clone(), wanted.variables.clone());
-        let beginning = Beginning { domain, user, first, number, next, counted, caller_id, variables };
+        let beginning =
+            Beginning { domain, user, first, number, next, counted, caller_id, variables, recalls: false };
         self.begin_here(env, beginning).ok_or(Refused::WrongState)
     }
 
     /// Begins a call: who is to be its caller rings.
     pub(super) fn begin_here(&mut self, env: &mut Environment, beginning: Beginning) -> Option<CallId> {
-        let Beginning { domain, user, first, number, next, counted, caller_id, variables } = beginning;
+        let Beginning { domain, user, first, number, next, counted, caller_id, variables, recalls } =
+            beginning;
         let flow = flow_of(env, &first)?;
         let request = stand_in(env, domain, (&user, &number), flow)?;
         let caller_name = name_of(env, domain, user.as_bytes());
         let name = name_of(env, domain, &number);
-        let summons = Summons { next: next.destination, name, is_anonymous: next.is_anonymous };
+        let summons = Summons { next: next.destination, name, is_anonymous: next.is_anonymous, recalls };
         let recorded = setup::recorded(env, domain, &user, &summons.next);
         let program = Program::beginning(summons, caller_id, variables);
         let tag = env.endpoint.random().tag();
@@ -254,6 +260,12 @@ impl Call {
         // A service of ours is entered as one after others have rung.
         self.destination.enters = self.destination.service.is_some();
         true
+    }
+
+    /// Why the phone of who is rung first rings (RFC 7462 §9.2), where that is not usual.
+    pub(super) fn alert(&self) -> Option<&'static [u8]> {
+        let summons = self.program.summons.as_ref().filter(|summons| summons.recalls);
+        summons.map(|_| &b"<urn:alert:service:recall:callback>"[..])
     }
 
     /// The number that who is called sees, where a program has a say in it; `is_peer`: that one is behind a peer.

@@ -181,6 +181,9 @@ impl Call {
         if member.map_or(self.destination.answers_itself, |member| member.answers_itself) {
             answering::write(&host, &mut draft.writer);
         }
+        if let Some(alert) = self.alert() {
+            draft.writer.header(HeaderName::AlertInfo, alert);
+        }
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
         }

@@ -262,6 +262,16 @@ pub(super) enum ControlAction {
         #[command(flatten)]
         phone: Phone,
     },
+    /// Call a user back when another one is free.
+    CallBack {
+        /// The user.
+        user: UserRef,
+        /// The other one's number.
+        of: String,
+        /// No more.
+        #[arg(long)]
+        off: bool,
+    },
     /// Make one call of three out of two calls of a user.
     Join {
         /// The user in one call: CALL.caller or CALL.callee.

@@ -74,6 +74,9 @@ fn command_of(action: &ControlAction) -> Command {
         ControlAction::Move { leg, phone } => {
             Command::Move { leg: *leg, device: device(phone), auto_answer: phone.auto_answer }
         }
+        ControlAction::CallBack { user, of, off } => {
+            Command::CallBack { user: user.clone(), of: (&**of).into(), on: !off }
+        }
         ControlAction::Join { leg, with } => Command::Join { leg: *leg, with: *with },
         ControlAction::Record { call, off } => {
             Command::Record { call: *call, on: !off, form: Recording::default() }

@@ -118,6 +118,17 @@ pub enum Event {
         /// 100, 180, or how it ended.
         status: u16,
     },
+    /// Something has become of a user's wish to be called back when somebody is free.
+    CallBack {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Box<str>,
+        /// The other one.
+        of: Box<str>,
+        /// What.
+        how: CallingBack,
+    },
     /// Something has become of a party that waits in a slot.
     Parked {
         /// The call in which it waits.
@@ -331,6 +342,22 @@ pub enum Event {
     Stopping,
 }
 
+/// What becomes of a wish to be called back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallingBack {
+    /// It waits until the other one is free.
+    Wanted,
+    /// The other one is free, and the user's phones ring.
+    Rings,
+    /// The user has answered, and the other one is called.
+    Taken,
+    /// It was taken back.
+    Cancelled,
+    /// It has waited for too long.
+    Expired,
+}
+
 /// What becomes of a party that waits in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -435,4 +462,6 @@ pub enum Refusal {
     NoCommonCodec,
     /// Nothing rings that the caller may pick up.
     NothingToPickUp,
+    /// A code to be called back, and nobody was busy.
+    NothingToCallBack,
 }

@@ -26,6 +26,9 @@ pub(super) fn event(told: &Told) {
         }
         Event::CallAnswered { call, after_ms } => info!(%call, after_ms, "call answered"),
         Event::CallerAnswered { call, after_ms } => info!(%call, after_ms, "caller answered"),
+        Event::CallBack { domain, user, of, how } => {
+            info!(user = %address(domain, user), of = %address(domain, of), ?how, "call back");
+        }
         Event::HoldChanged { leg, on } => info!(%leg, on, "hold by command"),
         Event::CallTransferred { call, into } => info!(%call, %into, "call transferred"),
         Event::CallEnded { call, status, talked_ms } => info!(%call, status, talked_ms, "call ended"),

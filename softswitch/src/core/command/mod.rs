@@ -129,6 +129,16 @@ pub enum Command {
         #[serde(default)]
         auto_answer: bool,
     },
+    /// Call a user back when another one is free, or no more.
+    CallBack {
+        /// The user.
+        user: UserRef,
+        /// The other one, by a number of its.
+        of: Box<str>,
+        /// Whether; `true` without it.
+        #[serde(default = "yes")]
+        on: bool,
+    },
     /// Make one call of three out of two calls of a user.
     Join {
         /// The user in one call.
@@ -196,6 +206,10 @@ pub enum Command {
         /// Whether they are printed.
         on: bool,
     },
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A call that is to begin.

@@ -83,6 +83,10 @@ impl Switch {
                 let new = self.calls.move_to_phone(&mut self.env, &self.registrar, leg, to)?;
                 return Ok(self.made(new));
             }
+            Command::CallBack { user, of, on } => {
+                let (domain, user) = self.named_user(actor, &user)?;
+                self.calls.call_back(&mut self.env, (domain, &user), &of, on)?;
+            }
             Command::Join { leg, with } => {
                 let named = |leg| self.calls.named_leg(&self.env, actor, leg);
                 let (leg, with) = (named(leg)?, named(with)?);
