@@ -185,6 +185,7 @@ impl Runner {
             title: scenario.title.clone(),
             file: scenario.file.clone(),
             took: Duration::ZERO,
+            moments: Vec::new(),
             skipped: Vec::new(),
             failure: None,
         };
@@ -396,10 +397,17 @@ impl Runner {
             StepKind::Claim(claim) => return self.judge(now, step, due, claim, (since, holds)),
         };
         if done {
-            note(&mut self.story, now.since(self.began), &format!("--- {}: {}", due.line, due.text));
+            self.pass(now, due);
             self.phase = Phase::Playing { step: step + 1, since: now, holds: None };
         }
         done
+    }
+
+    /// A step is behind us.
+    fn pass(&mut self, now: Time, due: &Step) {
+        let at = now.since(self.began);
+        note(&mut self.story, at, &format!("--- {}: {}", due.line, due.text));
+        self.report.moments.push((due.line, at));
     }
 
     /// Whether the claim is settled; it fails when it does not begin to hold in time.
@@ -422,7 +430,7 @@ impl Runner {
             .flatten();
         match holds {
             Some(held) if now >= held + claim.lasting => {
-                note(&mut self.story, now.since(self.began), &format!("--- {}: {}", due.line, due.text));
+                self.pass(now, due);
                 self.phase = Phase::Playing { step: step + 1, since: now, holds: None };
                 true
             }
