@@ -11,7 +11,7 @@ use tests::sim::stage;
 use tests::switch::Switch;
 
 /// RTP ports of our phones.
-const RTP_PORTS: u16 = 200;
+const RTP_PORTS: u16 = 40;
 
 fn main() -> ExitCode {
     let argument = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);

@@ -10,7 +10,7 @@
 //! users, the oldest is forgotten. Left out on purpose: numbers behind peers, whose lines nobody sees, and calls that pass through as by a
 //! proxy.
 
-use super::call::{Call, CallId, Destination};
+use super::call::{Call, CallId, Destination, Ending};
 use super::calls::Calls;
 use super::led::{self, count};
 use super::originate::Beginning;
@@ -102,7 +102,9 @@ fn code_of(env: &Environment, domain: DomainId, number: &[u8]) -> Option<Code> {
 impl Call {
     /// A call that ends without an answer, by whom it was for: the number, and whether that one was busy.
     fn came_to_nothing(&self, env: &Environment) -> Option<(Box<str>, bool)> {
-        let ending = self.ending.filter(|_| self.answered.is_none() && !self.caller_leg.is_peer)?;
+        // Once: its ports are closed later, and the code may have been dialled meanwhile.
+        let ends_now = |ending: &Ending| ending.at == env.now && self.answered.is_none();
+        let ending = self.ending.filter(|ending| ends_now(ending) && !self.caller_leg.is_peer)?;
         let is_known = env.domain(self.domain)?.user(&self.callee).is_some();
         let was_busy = matches!(ending.status, Status::BUSY_HERE | Status::BUSY_EVERYWHERE);
         let rang = matches!(

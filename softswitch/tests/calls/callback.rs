@@ -3,10 +3,11 @@
 use crate::commands::give;
 use crate::stage::{CALLEE, CALLER, Stage, sdp};
 use crate::transfers::{OTHER, PCMU, THIRD, code};
+use media::Report;
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
 use softswitch::core::command::{Actor, Command, Done, Originate, Refused};
-use softswitch::core::{CallingBack, Event, Output};
+use softswitch::core::{CallingBack, Event, Input, Output};
 
 const OPERATOR: Actor = Actor::Operator;
 const USERS: &str = "[[users]]\nfrom = 1002\nto = 1020\npassword = \"secret\"\n";
@@ -184,6 +185,25 @@ fn a_user_has_so_many_wishes_and_no_more() {
     assert_eq!(give(&mut stage, &OPERATOR, wish("1000", true)), Err(Refused::WrongState), "oneself");
     let other = Actor::User("1001@default".parse().expect("a user"));
     assert_eq!(give(&mut stage, &other, wish("1009", true)), Err(Refused::UnknownUser));
+}
+
+#[test]
+fn a_call_that_came_to_nothing_is_for_one_wish_also_when_its_ports_are_closed_after_that() {
+    let (mut stage, _) = occupied();
+    stage.number = "1001".into();
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    let legs = stage.opening();
+    let invite = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply_as(&invite, "x", "486 Busy Here", "");
+    dials(&mut stage, "*37");
+    for leg in legs {
+        stage.input(Input::Media(Report::Closed { leg, figures: Box::default() }));
+    }
+    dials(&mut stage, "*037");
+    stage.number = "*37".into();
+    stage.dial_again(&sdp(PCMU));
+    assert_eq!(code(&stage.response_to_caller(404)), 404);
 }
 
 #[test]
