@@ -3,8 +3,8 @@
 //!
 //! A scenario does each of them again and again, and says when a phone answers and when the two who talk then hear each other. Phones answer
 //! themselves, so the moment of the answer is the one in which the answer leaves the phone; a phone whose call another one takes over has answered
-//! nobody, and what counts for it is the moment at which it calls. Two hear each other when each has heard the other's tone in [`HEARD`] frames
-//! of 20 ms: the first of those came [`HEARD`]` - 1` frames before, and that is when the gap ended.
+//! nobody, and what counts for it is the moment at which it calls. Two hear each other when each has heard the other's tone in five frames
+//! of 20 ms: the first of those came four frames before, and that is when the gap ended.
 
 use softphone::scenario::{Report, Scenario, read};
 use std::time::Duration;

@@ -8,7 +8,7 @@
 //!
 //! Bounds: [`OF_ONE`] wishes of a user and [`OF_ALL`] together, more are refused; the last call that came to nothing is known of [`OF_ALL`]
 //! users, the oldest is forgotten. Left out on purpose: numbers behind peers, whose lines nobody sees, and calls that pass through as by a
-//! proxy.
+//! proxy. Who is `hidden` is nobody's to be told that it is free.
 
 use super::call::{Call, CallId, Destination, Ending};
 use super::calls::Calls;
@@ -105,7 +105,7 @@ impl Call {
         // Once: its ports are closed later, and the code may have been dialled meanwhile.
         let ends_now = |ending: &Ending| ending.at == env.now && self.answered.is_none();
         let ending = self.ending.filter(|ending| ends_now(ending) && !self.caller_leg.is_peer)?;
-        let is_known = env.domain(self.domain)?.user(&self.callee).is_some();
+        let is_known = env.domain(self.domain)?.user(&self.callee).is_some_and(|(_, user)| !user.hidden);
         let was_busy = matches!(ending.status, Status::BUSY_HERE | Status::BUSY_EVERYWHERE);
         let rang = matches!(
             ending.status,
@@ -205,10 +205,8 @@ impl Calls {
         of: &str,
         on: bool,
     ) -> Result<(), Refused> {
-        let (name, _) = env
-            .domain(domain)
-            .and_then(|domain| domain.user_of(of.as_bytes()))
-            .ok_or(Refused::UnknownNumber)?;
+        let known = env.domain(domain).and_then(|domain| domain.user_of(of.as_bytes()));
+        let (name, _) = known.filter(|(_, user)| !user.hidden).ok_or(Refused::UnknownNumber)?;
         let name: Box<str> = (*name).into();
         let pair = (domain, user.into(), name.clone());
         if !on {

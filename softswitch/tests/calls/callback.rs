@@ -207,6 +207,23 @@ fn a_call_that_came_to_nothing_is_for_one_wish_also_when_its_ports_are_closed_af
 }
 
 #[test]
+fn nobody_is_told_when_who_is_hidden_is_free() {
+    let chief = "[[user]]\nid = \"1030\"\npassword = \"secret\"\nhidden = true\n";
+    let mut stage = Stage::with(&format!("{USERS}{chief}"), "1001", 1);
+    stage.register("1030", THIRD);
+    stage.register("1000", CALLER);
+    assert_eq!(give(&mut stage, &OPERATOR, wish("1030", true)), Err(Refused::UnknownNumber));
+    stage.number = "1030".into();
+    stage.dial_again(&sdp(PCMU));
+    stage.open_media();
+    let invite = stage.sent_to(THIRD, Method::Invite);
+    stage.reply_as(&invite, "x", "486 Busy Here", "");
+    stage.number = "*37".into();
+    stage.dial_again(&sdp(PCMU));
+    assert_eq!(code(&stage.response_to_caller(404)), 404);
+}
+
+#[test]
 fn without_a_call_that_came_to_nothing_the_code_is_no_number() {
     let mut stage = Stage::with(USERS, "1001", 1);
     for number in ["*37", "*037"] {
