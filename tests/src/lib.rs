@@ -11,6 +11,7 @@ pub mod compare;
 pub mod dnsmasq;
 pub mod freshness;
 pub mod fuzz;
+pub mod gaps;
 pub mod kamailio;
 pub mod linphone;
 pub mod model;

@@ -99,6 +99,7 @@ live! {
     anonymous
     blf
     busy
+    call_back
     call_ended_by_the_callee
     call_ended_by_the_caller
     call_waiting
@@ -119,6 +120,10 @@ live! {
     intercom
     keys
     keys_as_tones
+    keys_consult
+    keys_consult_fails
+    keys_consult_partner
+    keys_consult_three
     lossy_network
     merge
     message

@@ -73,6 +73,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Stands for a request that nobody has sent, where what it would have said is needed. There is nobody to answer.
+    #[must_use]
+    pub const fn stand_in(message: Message, flow: Flow) -> Request {
+        Request { message, flow, dialog: None, reply_to: flow, key: TransactionKey(0) }
+    }
+
     /// A number that its sender cannot know, the same for every copy of the request that came from the same address.
     pub fn identity(&self, endpoint: &Endpoint) -> u64 {
         let peer = self.flow.peer;

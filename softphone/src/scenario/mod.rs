@@ -3,7 +3,7 @@
 //! [`read()`] makes a [`Scenario`] of a file (`scenarios/README.md` teaches the format); [`Runner`] plays it, whoever the server
 //! is: the simulated world of the tests in virtual time, or a real one over real sockets. `read`, `sentence`, `phrase`,
 //! `clause`, `words` and `fault` are the format, `script` is its meaning as data, `actor` a phone with its sound, `deeds` what
-//! it does, `meter` its ears, `judge` says whether something is true, `network` what happens to datagrams.
+//! it does, `meter` its ears, `judge` says whether something is true, `network` what happens to datagrams, `order` what a program tells the switch.
 //!
 //! What a scenario cannot say yet comes in as further phrases (`phrase`), deeds and facts (`script`): transfers,
 //! subscriptions, roles in rooms.
@@ -15,6 +15,7 @@ mod fault;
 mod judge;
 pub(crate) mod meter;
 pub mod network;
+pub mod order;
 mod phrase;
 mod read;
 mod report;

@@ -12,6 +12,8 @@ pub struct Report {
     pub file: Box<str>,
     /// How long it took, in its own time.
     pub took: Duration,
+    /// When each step was done or came true, in order: its line, and the time since the beginning.
+    pub moments: Vec<(u32, Duration)>,
     /// Steps that could not be looked at from outside of the switch.
     pub skipped: Vec<Skipped>,
     /// The first thing that was not as it should be; nothing after it was looked at.

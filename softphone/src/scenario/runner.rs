@@ -10,6 +10,7 @@ use super::actor::Actor;
 use super::deeds::{live, perform};
 use super::judge;
 use super::network::{Datagram, Faults};
+use super::order::Order;
 use super::report::{Failure, Report, Skipped};
 use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
 use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event, Standing};
@@ -77,6 +78,8 @@ pub enum Output {
         /// How many.
         new: u32,
     },
+    /// Tell the switch to do something.
+    Order(Order),
 }
 
 /// What is known of the switch.
@@ -182,6 +185,7 @@ impl Runner {
             title: scenario.title.clone(),
             file: scenario.file.clone(),
             took: Duration::ZERO,
+            moments: Vec::new(),
             skipped: Vec::new(),
             failure: None,
         };
@@ -262,7 +266,11 @@ impl Runner {
                         None => since + self.limit(claim),
                     },
                     Some(
-                        StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Mailbox(..),
+                        StepKind::Deed(..)
+                        | StepKind::Network(_)
+                        | StepKind::Restart
+                        | StepKind::Mailbox(..)
+                        | StepKind::Order(_),
                     )
                     | None => since,
                 }
@@ -377,6 +385,10 @@ impl Runner {
                 self.outputs.push_back(Output::Mailbox { number: number.clone(), new: *new });
                 true
             }
+            StepKind::Order(order) => {
+                self.outputs.push_back(Output::Order(order.clone()));
+                true
+            }
             StepKind::Restart => {
                 self.outputs.push_back(Output::Restart);
                 true
@@ -385,10 +397,17 @@ impl Runner {
             StepKind::Claim(claim) => return self.judge(now, step, due, claim, (since, holds)),
         };
         if done {
-            note(&mut self.story, now.since(self.began), &format!("--- {}: {}", due.line, due.text));
+            self.pass(now, due);
             self.phase = Phase::Playing { step: step + 1, since: now, holds: None };
         }
         done
+    }
+
+    /// A step is behind us.
+    fn pass(&mut self, now: Time, due: &Step) {
+        let at = now.since(self.began);
+        note(&mut self.story, at, &format!("--- {}: {}", due.line, due.text));
+        self.report.moments.push((due.line, at));
     }
 
     /// Whether the claim is settled; it fails when it does not begin to hold in time.
@@ -411,7 +430,7 @@ impl Runner {
             .flatten();
         match holds {
             Some(held) if now >= held + claim.lasting => {
-                note(&mut self.story, now.since(self.began), &format!("--- {}: {}", due.line, due.text));
+                self.pass(now, due);
                 self.phase = Phase::Playing { step: step + 1, since: now, holds: None };
                 true
             }

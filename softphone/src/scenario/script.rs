@@ -4,6 +4,7 @@
 //! in `read`, the meaning in `runner` and `judge`.
 
 use super::network::Faults;
+use super::order::Order;
 use crate::phone::{AutoAnswer, Availability, Codec, DigitWay, Lamp};
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ pub enum StepKind {
     Restart,
     /// The operator of the switch keeps so many new messages for a number.
     Mailbox(Box<str>, u32),
+    /// A program tells the switch to do something.
+    Order(Order),
     /// Time passes.
     Wait(Duration),
     /// Something has to be true.
@@ -278,7 +281,7 @@ impl Scenario {
     /// Whether it can only be played where the switch is in our hands.
     pub fn needs_the_switch(&self) -> bool {
         self.steps.iter().any(|step| match step.kind {
-            StepKind::Restart | StepKind::Mailbox(..) => true,
+            StepKind::Restart | StepKind::Mailbox(..) | StepKind::Order(_) => true,
             StepKind::Deed(..) | StepKind::Network(_) | StepKind::Wait(_) | StepKind::Claim(_) => false,
         })
     }
@@ -292,6 +295,7 @@ impl Scenario {
             | StepKind::Network(_)
             | StepKind::Restart
             | StepKind::Mailbox(..)
+            | StepKind::Order(_)
             | StepKind::Wait(_) => None,
         });
         let heard = claims.flatten().flat_map(Fact::tones);

@@ -2,6 +2,7 @@
 
 use super::clause::{claim, keys, messages, network, presses, reason, recorded_end, sight, wire};
 use super::fault::{Fault, Quoted, nearest};
+use super::order::{self, Order};
 use super::phrase::{Verb, verb};
 use super::script::{Deed, Fact, How, Peer, Sight, StepKind};
 use super::words::Words;
@@ -340,6 +341,9 @@ impl Cast {
             }
             return Ok(StepKind::Mailbox(self.target(words)?, new));
         }
+        if words.eat("is told to") {
+            return self.order(words).map(StepKind::Order);
+        }
         let fact = if words.eat("has no calls") {
             Fact::SwitchCalls(0)
         } else if words.eat("has no missed calls") {
@@ -357,7 +361,7 @@ impl Cast {
             let status = words.number("a status", "switch records status 486")?;
             Fact::Recorded(u16::try_from(status).unwrap_or(0), recorded_end(words)?)
         } else {
-            let known = vec![
+            let mut known = vec![
                 "restarts",
                 "keeps 2 new messages for bob",
                 "has 2 calls",
@@ -366,9 +370,45 @@ impl Cast {
                 "has no missed calls",
                 "records status 486, ended by the caller",
             ];
+            known.extend(order::KNOWN);
             let found = words.rest();
             return Err(Fault::NoSuchSentence { subject: "the switch", found, nearest: None, known });
         };
         claim(vec![fact], true, words)
+    }
+
+    fn order(&self, words: &mut Words<'_>) -> Result<Order, Fault> {
+        let then = |words: &mut Words<'_>, word: &'static str| {
+            let is_there = words.eat(word);
+            if is_there { Ok(()) } else { Err(words.expected(word, "switch is told to call 1003 for alice")) }
+        };
+        if words.eat("call") {
+            let number = self.target(words)?;
+            then(words, "for")?;
+            return Ok(Order::Call { number, user: self.target(words)? });
+        }
+        for (phrase, on) in [("hold for", true), ("resume for", false)] {
+            if words.eat(phrase) {
+                return Ok(Order::Hold { user: self.target(words)?, on });
+            }
+        }
+        if words.eat("pick up") {
+            let of = self.target(words)?;
+            then(words, "for")?;
+            return Ok(Order::PickUp { of, user: self.target(words)? });
+        }
+        if words.eat("retrieve") {
+            let slot = self.target(words)?;
+            then(words, "for")?;
+            return Ok(Order::Retrieve { slot, user: self.target(words)? });
+        }
+        if words.eat("move the call of") {
+            return Ok(Order::Move { user: self.target(words)? });
+        }
+        if words.eat("join the calls of") {
+            return Ok(Order::Join { user: self.target(words)? });
+        }
+        let (found, known) = (words.rest(), order::KNOWN.to_vec());
+        Err(Fault::NoSuchSentence { subject: "the switch", found, nearest: None, known })
     }
 }

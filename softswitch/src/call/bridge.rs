@@ -98,7 +98,7 @@ impl Call {
     /// Whether somebody else than the two has to be heard, or hears them.
     fn must_be_mixed(&self, env: &Environment) -> bool {
         let is_heard = self.speech.is_wanted() || self.wants_music(env);
-        is_heard || self.recorded.is_wanted() || !self.guests.is_empty()
+        is_heard || self.recorded.is_wanted() || !self.guests.is_empty() || self.is_apart()
     }
 
     /// A relay is a room as long as it has to be.

@@ -2,6 +2,7 @@
 
 use super::account::AtPeer;
 use super::bridge::Bridge;
+use super::consult::Consult;
 use super::counting::Count;
 use super::keys::Keys;
 use super::locate::{LOCATING, Located};
@@ -9,6 +10,7 @@ use super::packages::PassedInfo;
 use super::paging::Page;
 use super::park::{Leaving, Parked};
 use super::passing::Passing;
+use super::program::Program;
 use super::record::Kept;
 use super::recording::Recorded;
 use super::refresh::Refresh;
@@ -266,6 +268,10 @@ pub struct Call {
     pub(super) armed: Option<Armed>,
     /// The command that has made it.
     pub(super) command: Option<CommandId>,
+    /// What programs have asked for in it.
+    pub(super) program: Program,
+    /// A user asks somebody before it transfers its partner.
+    pub(super) consult: Option<Consult>,
 }
 
 impl Call {

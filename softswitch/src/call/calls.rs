@@ -1,6 +1,7 @@
 //! Every call of the switch, found by the number its transactions, dialogs and media legs carry.
 
 use super::call::{Call, CallId, Phase, Side, call_of};
+use super::callback::CallBacks;
 use super::interrupted::Waiting;
 use super::park::Slotted;
 use super::recording::{self, Recordings};
@@ -48,6 +49,8 @@ pub(crate) struct Calls {
     pub(super) news: Vec<SeatNews>,
     /// BYEs of ours that are not answered yet, with the dialog that is to be forgotten then, if it is still there.
     byes: BTreeMap<TransactionId, Option<DialogId>>,
+    /// Who wants to be called back.
+    pub(super) call_backs: CallBacks,
     /// Calls of before an interruption, whose parties have to be told.
     pub(super) waiting: Waiting,
 }
@@ -276,7 +279,9 @@ impl Calls {
 
     /// A party hangs up, and its partner goes on: in the call of a transfer, in a slot, or with a guest. Whether it is so.
     pub(super) fn leave_partner(&mut self, env: &mut Environment, id: CallId, side: Side) -> bool {
-        self.leave_to_referral(env, id, side)
+        self.leave_asking(env, id, side)
+            || self.leave_to_waiting(env, id, side)
+            || self.leave_to_referral(env, id, side)
             || self.leave_to_slot(env, id, side)
             || self.leave_to_guest(env, id, side)
     }
@@ -332,6 +337,9 @@ impl Calls {
         if self.waiting.poll_timeout().is_some_and(|at| at <= env.now) {
             self.tell_interrupted(env);
         }
+        if self.call_backs.poll_timeout().is_some_and(|at| at <= env.now) {
+            self.attend_call_backs(env, registrar);
+        }
         while let Some((armed, id)) = self.timers.pop_due(env.now) {
             if self.table.get(id).is_none_or(|call| call.armed != Some(armed)) {
                 continue;
@@ -364,7 +372,8 @@ impl Calls {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        [self.timers.poll_timeout(), self.waiting.poll_timeout()].into_iter().flatten().min()
+        let others = [self.waiting.poll_timeout(), self.call_backs.poll_timeout()];
+        others.into_iter().chain([self.timers.poll_timeout()]).flatten().min()
     }
 
     /// Rebuilds what is derived from the table.
@@ -387,7 +396,9 @@ impl Calls {
         self.replace(env, id);
         self.join_in(env, id);
         self.attend_guests(env, id);
+        self.attend_consult(env, id);
         self.attend_park(env, id);
+        self.attend_wish(env, id);
         self.attend_seats(env, id);
         self.keep(env, id);
         let Some(call) = self.table.get(id) else { return };
@@ -418,6 +429,7 @@ impl Calls {
         if let Some(call) = self.table.get_mut(id) {
             call.attend_mixing(env);
             call.attend_hold(env);
+            call.attend_asking(env);
             call.attend_waiting(env);
             self.rooms.attend(env, &mut self.speakers, call);
             self.recordings.attend(env, call);

@@ -79,7 +79,7 @@ impl Calls {
     }
 
     /// The call that rings longest at a user.
-    fn rings_at(&self, env: &Environment, domain: DomainId, user: &str) -> Option<CallId> {
+    pub(super) fn rings_at(&self, env: &Environment, domain: DomainId, user: &str) -> Option<CallId> {
         let subject = subject_key(env.endpoint.hasher(), domain, user);
         let ringing = self.calls_of(subject, Place::Callee).filter(|(_, call)| {
             matches!(call.phase, Phase::Ringing(_)) && call.referred.is_none() && call.ending.is_none()
@@ -103,7 +103,7 @@ impl Calls {
     }
 }
 
-fn may_pick_up(domain: &Domain, caller: &str, (name, user): (&str, &User)) -> bool {
+pub(super) fn may_pick_up(domain: &Domain, caller: &str, (name, user): (&str, &User)) -> bool {
     let shares = domain.users.get(caller).is_some_and(|own| own.shares_group_with(user));
     name == caller || user.is_watched_by(caller) || (shares && !user.hidden)
 }

@@ -25,7 +25,7 @@ const DIGITS: usize = 32;
 /// How long each is pressed.
 const PRESSED: Duration = Duration::from_millis(100);
 /// Octets of a number at most.
-const NUMBER: usize = 128;
+pub(super) const NUMBER: usize = 128;
 
 impl Call {
     /// Its number in this run.
@@ -46,7 +46,10 @@ impl Call {
 
     /// How it looks.
     pub(crate) fn view(&self, env: &Environment) -> CallView {
-        let holds = |side| self.wish(side).is_some_and(|wish| !wish.direction.receives());
+        let holds = |side| {
+            let by_phone = self.wish(side).is_some_and(|wish| !wish.direction.receives());
+            by_phone || self.program.holds() == Some(side)
+        };
         let callee_is_peer = match &self.phase {
             Phase::Talking { callee } => callee.is_peer,
             Phase::Locating
@@ -67,7 +70,7 @@ impl Call {
                 holds: holds(Side::Caller),
             },
             callee: PartyView {
-                user: self.destination.user.clone(),
+                user: if self.is_summoning() { self.callee.clone() } else { self.destination.user.clone() },
                 anonymous: self.callee_anonymous,
                 peer: callee_is_peer,
                 holds: holds(Side::Callee),
@@ -342,7 +345,7 @@ impl Calls {
 }
 
 /// What a status means to who has given a command.
-fn refused_by(status: Status) -> Refused {
+pub(super) fn refused_by(status: Status) -> Refused {
     match status {
         Status::NOT_FOUND => Refused::UnknownNumber,
         Status::CALL_DOES_NOT_EXIST => Refused::UnknownCall,

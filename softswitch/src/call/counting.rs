@@ -133,6 +133,15 @@ impl Call {
         }
     }
 
+    /// Whoever was rung first is the caller now, and the peer that it is behind is counted for it.
+    pub(super) fn count_as_caller(&mut self) {
+        for count in &mut self.counted {
+            if count.because != Because::Made && count.because.is_of(Side::Callee) {
+                count.because = Because::Party(Side::Caller);
+            }
+        }
+    }
+
     /// What is counted because of a party that leaves for another call.
     fn take_counts(&mut self, side: Side) -> Vec<Count> {
         let is_outside = side == Side::Callee && self.leg_mut(side).is_some_and(|leg| leg.is_peer);

@@ -36,6 +36,10 @@ impl Call {
 
     /// The number of the caller as who is called should see it.
     fn number_shown<'a>(&'a self, member: Option<&'a Member>) -> &'a str {
+        let is_peer = self.destination.peer.is_some() || member.is_some_and(|member| member.is_peer);
+        if let Some(shown) = self.shown_by_program(is_peer) {
+            return shown;
+        }
         let own = match member {
             Some(member) => &member.caller_id,
             None => &self.destination.caller_id,
@@ -44,7 +48,8 @@ impl Call {
     }
 
     fn known_caller(&self, host: &[u8], member: Option<&Member>) -> Vec<u8> {
-        address(&self.caller_name, self.number_shown(member), host)
+        let name = self.name_by_program().unwrap_or(&self.caller_name);
+        address(name, self.number_shown(member), host)
     }
 
     /// Passes on where the call was aimed before (RFC 7044 §6, RFC 5806 §5), but not to peers: they may charge whom a user names there.

@@ -19,7 +19,7 @@ use sip_stack::header::Join;
 use sip_stack::message::{Message, Status};
 
 /// How many may join a call.
-const GUESTS: usize = 8;
+pub(super) const GUESTS: usize = 8;
 
 impl Destination {
     /// The room of a call that is up.
@@ -105,6 +105,7 @@ impl Calls {
             return Err(Status::NOT_ACCEPTABLE_HERE);
         }
         call.guests.push(guest);
+        call.program.forget_hold();
         call.connect(env);
         call.has_new_room();
         let Some(room) = call.mixed_in() else {

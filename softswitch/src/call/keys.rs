@@ -1,11 +1,10 @@
-//! Keys that a user presses during a call (`[features] keys = true`): `##` and a number sends the partner there and lets the user go, `#7` parks
-//! the partner and says where, `#3` begins and ends the recording, where the user may.
+//! Keys that a user presses during a call (`[features] keys = true`): `##` and a number sends the partner there and lets the user go, `*2` and a
+//! number asks somebody first (`consult`), after which `*1` goes back to the partner and `*3` brings all three together, `#7` parks the partner
+//! and says where, `#3` begins and ends the recording, where the user may.
 //!
 //! A code is what is pressed within [`PAUSE`] between any two keys. The number ends with `#`, or [`NUMBER_PAUSE`] after its last key;
 //! meanwhile the partner is on hold. What is done is what a REFER, a command and the record key do, so a transfer that fails
 //! calls the user back. The partner's phone gets the keys, too. Only users have codes, not parties behind peers.
-//!
-//! Left out on purpose: a transfer with a question before it, which every phone has a key for.
 
 use super::call::{Call, CallId, Phase, Side};
 use super::calls::Calls;
@@ -41,16 +40,23 @@ pub(super) struct Keys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
     Transfer,
+    Consult,
     Park,
     Record,
+    /// Of those below while somebody is asked.
+    Return,
+    Three,
 }
 
 /// What the calls have to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Order {
     Transfer(Side, Box<str>),
+    Consult(Side, Box<str>),
     Park(Side),
     Record(Side),
+    Return,
+    Three,
 }
 
 impl Call {
@@ -79,11 +85,18 @@ impl Call {
         let known = self.keys.take().filter(|keys| keys.side == side && keys.last + PAUSE > env.now);
         let mut pressed: String = known.map(|keys| keys.pressed.into()).unwrap_or_default();
         pressed.push(key);
-        let codes = [
-            (&*features.key_transfer, Code::Transfer),
-            (&*features.key_park, Code::Park),
-            (&*features.key_record, Code::Record),
-        ];
+        // Who asks somebody goes back or brings all together; who waits, or is asked, has no codes then.
+        let codes: &[(&str, Code)] = match self.asks() {
+            Some((user, _)) if user != side => &[],
+            Some((_, false)) => &[(&features.key_return, Code::Return)],
+            Some((_, true)) => &[(&features.key_return, Code::Return), (&features.key_three, Code::Three)],
+            None => &[
+                (&features.key_transfer, Code::Transfer),
+                (&features.key_consult, Code::Consult),
+                (&features.key_park, Code::Park),
+                (&features.key_record, Code::Record),
+            ],
+        };
         let begins = |text: &str| codes.iter().any(|(code, _)| !code.is_empty() && code.starts_with(text));
         while !pressed.is_empty() && !begins(&pressed) {
             pressed.remove(0);
@@ -93,12 +106,15 @@ impl Call {
         let keys = Keys { side, pressed: pressed.into(), last: env.now, until: None };
         self.keys = Some(Box::new(match meant {
             None => keys,
-            Some(Code::Transfer) => {
+            Some(code @ (Code::Transfer | Code::Consult)) => {
                 let files = self.prompt(env, "ivr/enter-number");
                 // Without words the partner's music says that it is time.
                 let _is_said = self.can_be_mixed() && self.speech.add_to(Some(side), About::Command, files);
-                Keys { pressed: OPEN.into(), until: Some(env.now + FIRST_KEY), ..keys }
+                let pressed = if code == Code::Transfer { OPEN } else { ASK };
+                Keys { pressed: pressed.into(), until: Some(env.now + FIRST_KEY), ..keys }
             }
+            Some(Code::Return) => Keys { pressed: RETURN.into(), until: Some(env.now), ..keys },
+            Some(Code::Three) => Keys { pressed: THREE.into(), until: Some(env.now), ..keys },
             Some(Code::Park) => Keys { pressed: PARK.into(), until: Some(env.now), ..keys },
             Some(Code::Record) => Keys { pressed: RECORD.into(), until: Some(env.now), ..keys },
         }));
@@ -110,9 +126,15 @@ impl Call {
         match &*keys.pressed {
             PARK => Some(Order::Park(keys.side)),
             RECORD => Some(Order::Record(keys.side)),
-            number => {
-                let number = number.strip_prefix(OPEN).unwrap_or(number);
-                (!number.is_empty()).then(|| Order::Transfer(keys.side, number.into()))
+            RETURN => Some(Order::Return),
+            THREE => Some(Order::Three),
+            pressed => {
+                let asks = pressed.strip_prefix(ASK);
+                let number = asks.or(pressed.strip_prefix(OPEN)).filter(|number| !number.is_empty())?;
+                Some(match asks {
+                    Some(_) => Order::Consult(keys.side, number.into()),
+                    None => Order::Transfer(keys.side, number.into()),
+                })
             }
         }
     }
@@ -120,13 +142,16 @@ impl Call {
 
 /// Before the keys of a number, which have no such letters.
 const OPEN: &str = "n";
+const ASK: &str = "a";
+const RETURN: &str = "b";
+const THREE: &str = "t";
 const PARK: &str = "p";
 const RECORD: &str = "r";
 
 impl Keys {
     /// Whether a number is being dialled.
     fn is_open(&self) -> bool {
-        self.pressed.starts_with(OPEN)
+        self.pressed.starts_with(OPEN) || self.pressed.starts_with(ASK)
     }
 
     /// A key of the number.
@@ -157,6 +182,17 @@ impl Calls {
                         call.can_be_mixed() && call.speech.add_to(Some(side), About::Command, files);
                 }
             }
+            Some(Order::Consult(side, number)) => {
+                if self.ask(env, registrar, (id, side), &number).is_err()
+                    && let Some(call) = self.table.get_mut(id)
+                {
+                    let files = call.prompt(env, "call/transfer-failed");
+                    let _is_said =
+                        call.can_be_mixed() && call.speech.add_to(Some(side), About::Command, files);
+                }
+            }
+            Some(Order::Return) => self.go_back(env, id),
+            Some(Order::Three) => self.bring_three_together(env, id),
             Some(Order::Park(side)) => {
                 // What cannot be parked stays where it is.
                 let _slot = self.park(env, (id, side), None);

@@ -42,6 +42,11 @@ impl Led {
     pub(super) const fn is_of_desk(&self) -> bool {
         matches!(self.setting, Some((_, Setting::Desk(_))))
     }
+
+    /// One under no limit: a user's own phones.
+    pub(super) const fn uncounted(destination: Destination) -> Led {
+        Led { destination, anonymity: None, is_emergency: true, setting: None }
+    }
 }
 
 /// Who is there, for the dial plan.
@@ -377,7 +382,7 @@ pub(super) fn party(env: &Environment, request: &Request, id: DomainId, caller: 
 }
 
 /// The language of a user.
-fn language(env: &Environment, domain: DomainId, user: &str) -> Box<str> {
+pub(super) fn language(env: &Environment, domain: DomainId, user: &str) -> Box<str> {
     let own = env.domain(domain).and_then(|domain| domain.users.get(user)?.language.clone());
     own.unwrap_or_else(|| env.config.prompts.language.clone())
 }

@@ -84,7 +84,7 @@ impl Call {
     }
 
     /// One more rings.
-    fn have_ring(&mut self, env: &mut Environment, target: usize) {
+    pub(super) fn have_ring(&mut self, env: &mut Environment, target: usize) {
         let invited =
             if self.count_member(env, target) { self.open_next(env, target, 0) } else { Invited::Shed };
         if let Invited::Sent(branch) = &invited {

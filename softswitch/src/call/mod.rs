@@ -3,12 +3,15 @@
 
 mod account;
 mod agreement;
+mod answering;
 mod bridge;
 #[allow(clippy::module_inception)]
 mod call;
+mod callback;
 mod calls;
 mod codes;
 mod command;
+mod consult;
 mod counting;
 mod desk;
 mod digits;
@@ -25,11 +28,13 @@ mod led;
 mod locate;
 mod members;
 mod midcall;
+mod originate;
 mod packages;
 mod paging;
 mod park;
 mod passing;
 mod pickup;
+mod program;
 mod reason;
 mod recall;
 pub(crate) mod record;
@@ -55,6 +60,7 @@ pub(crate) use call::Side;
 pub use call::{Call, CallId};
 pub(crate) use calls::Calls;
 pub(crate) use led::keep_all as keep_settings;
+pub(crate) use program::Phones;
 pub(crate) use seats::{
     Named, Over, Place, Seat, SeatNews, SeatedIn, Seen, Stage, number_of, shown_as, subject_key,
 };

@@ -24,8 +24,7 @@ use media::RoomId;
 use media::mix::Role;
 use media::source::Chime;
 use serde::{Deserialize, Serialize};
-use sip_stack::header::HeaderName;
-use sip_stack::message::{Status, Writer};
+use sip_stack::message::Status;
 
 /// The part of a call in one to a paging group.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,14 +56,6 @@ enum Next {
     Open(Option<RoomId>),
     /// Nobody hears it.
     End,
-}
-
-/// Asks a phone to answer by itself. `host`: what stands for us in its domain.
-pub(super) fn ask_to_answer(host: &[u8], writer: &mut Writer) {
-    writer.header(HeaderName::CallInfo, &[b"<sip:", host, b">;answer-after=0"].concat());
-    writer.header(HeaderName::AlertInfo, &[b"<sip:", host, b">;info=alert-autoanswer;delay=0"].concat());
-    // RFC 5373 §4.3
-    writer.header(HeaderName::AnswerMode, b"Auto");
 }
 
 impl Destination {
@@ -181,7 +172,7 @@ impl Calls {
             return None;
         }
         let call = self.table.get(speaker)?;
-        let (domain, language) = (call.domain, call.language.clone());
+        let domain = call.domain;
         let (party, same) = (call.party(Side::Caller)?, call.party(Side::Caller)?);
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let referred = Referred::in_the_name_of((speaker, Side::Caller), News::none(env, call));
@@ -191,7 +182,6 @@ impl Calls {
         let id = self.open_referred(
             env,
             domain,
-            language,
             party,
             (&request, transaction),
             (number, destination),

@@ -215,7 +215,7 @@ impl Calls {
             return false;
         };
         parked.returns += 1;
-        let (slot, by) = (parked.slot, parked.by.clone());
+        let by = parked.by.clone();
         let Some(to) = phones(env, registrar, domain, &by, None) else {
             // Nobody is there: it waits on.
             if let Some(served) = &mut call.destination.service {
@@ -225,8 +225,22 @@ impl Calls {
             self.settle(env, Some(id));
             return true;
         };
-        let named = env.call_ref(call.number);
-        call.tell(env, Event::Parked { call: named, slot, by, how: Parking::Returning });
+        self.call_from_slot(env, id, to, Parking::Returning);
+        true
+    }
+
+    /// Who waits in a slot calls somebody.
+    pub(super) fn call_from_slot(
+        &mut self,
+        env: &mut Environment,
+        id: CallId,
+        to: Destination,
+        how: Parking,
+    ) {
+        let Some(call) = self.table.get_mut(id) else { return };
+        let Some(parked) = &call.parked else { return };
+        let (named, slot, by) = (env.call_ref(call.number), parked.slot, parked.by.clone());
+        call.tell(env, Event::Parked { call: named, slot, by, how });
         if let Some(served) = call.destination.service.take() {
             self.rooms.vacate(env, &served);
         }
@@ -235,7 +249,6 @@ impl Calls {
             call.recall(env, to);
         }
         self.settle(env, Some(id));
-        true
     }
 
     /// Sees to what has to be done of parking after something has happened to a call.
@@ -278,7 +291,7 @@ impl Calls {
 }
 
 /// What who waits hears.
-fn music(env: &Environment) -> Service {
+pub(super) fn music(env: &Environment) -> Service {
     let files = match env.music() {
         files if files.is_empty() => env.library.music_file().into_iter().collect(),
         files => files,

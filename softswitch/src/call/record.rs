@@ -100,7 +100,7 @@ impl Call {
             && is_same(callee, kept.callee.as_ref())
             && self.answered.is_some() == kept.is_answered
             && self.recorded.files().len() == kept.files
-            && self.answered_legs().map(holds) == kept.holds
+            && self.who_holds() == kept.holds
     }
 
     fn kept_now(&self, env: &Environment) -> Kept {
@@ -115,8 +115,15 @@ impl Call {
             callee,
             is_answered: self.answered.is_some(),
             files: self.recorded.files().len(),
-            holds: self.answered_legs().map(holds),
+            holds: self.who_holds(),
         }
+    }
+
+    /// Whether caller and callee hold the other one, with their phones or by command.
+    fn who_holds(&self) -> [bool; 2] {
+        let [caller, callee] = self.answered_legs().map(holds);
+        let by_command = |side| self.program.holds() == Some(side);
+        [caller || by_command(Side::Caller), callee || by_command(Side::Callee)]
     }
 
     /// What the store is to have of the call, if that is not what it has.
@@ -198,6 +205,7 @@ impl Call {
             transferred_into: self.chronicle.into.clone(),
             attempts: self.chronicle.attempts.clone(),
             journal: self.chronicle.journal.clone(),
+            variables: self.program.variables().clone(),
             ..CallRecord::bare(id, domain, caller, callee, env.unix_ms(self.started))
         }
     }

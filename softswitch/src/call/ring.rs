@@ -2,12 +2,12 @@
 //! phone with several flows gets it over one of them, and over the next when that fails (RFC 5626 §7).
 
 use super::agreement::Agreement;
+use super::answering;
 use super::bridge::transcodes;
 use super::call::{Call, Leg, Phase, Side};
 use super::digits::{takes_info, without_keys};
 use super::formats::Formats;
 use super::packages;
-use super::paging;
 use super::reason;
 use super::session::{SDP, Session, read};
 use crate::core::Event;
@@ -177,11 +177,14 @@ impl Call {
         packages::write(self.caller_leg.session.packages.as_ref(), &mut draft.writer);
         self.assert_identity(&host, target, &mut draft.writer);
         self.pass_history(&host, member, &mut draft.writer);
+        if member.map_or(self.destination.answers_itself, |member| member.answers_itself) {
+            answering::write(&host, &mut draft.writer);
+        }
+        if let Some(alert) = self.alert() {
+            draft.writer.header(HeaderName::AlertInfo, alert);
+        }
         if let Some(referred) = self.referred.as_ref().filter(|referred| !referred.by.is_empty()) {
             draft.writer.header(HeaderName::ReferredBy, &referred.by);
-        }
-        if self.destination.answers_itself {
-            paging::ask_to_answer(&host, &mut draft.writer);
         }
         timer.write_request(&mut draft.writer);
         sign_request(&mut draft.writer);

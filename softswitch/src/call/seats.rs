@@ -128,7 +128,10 @@ impl Call {
             seats.push(Seat { subject, place, stage, other: self.shown_as(env, place) });
         };
         let [caller, callee] = self.stages();
-        if let Some(stage) = caller.filter(|_| !self.caller_leg.is_peer && !self.is_held_elsewhere()) {
+        if let Some(stage) = caller.filter(|_| {
+            // Whoever is rung to become the caller is a callee yet.
+            !self.caller_leg.is_peer && !self.is_held_elsewhere() && !self.is_summoning()
+        }) {
             sit(&self.caller, Place::Caller, stage);
         }
         for member in self.members_that_ring() {
@@ -257,6 +260,9 @@ impl Calls {
         let same = |a: &Seat, b: &Seat| (a.subject, a.place) == (b.subject, b.place);
         for old in call.seats.iter().filter(|old| !seats.iter().any(|seat| same(seat, old))) {
             self.seats.remove(&(old.subject, id, old.place));
+            if !self.call_backs.is_empty() && !self.is_seated(old.subject) {
+                self.call_backs.note_free(old.subject, env.now);
+            }
             if self.is_watched {
                 self.news.push(news(id, call, old, Some(call.over(old.place))));
             }
@@ -311,6 +317,13 @@ impl Calls {
         place: Place,
     ) -> Option<Seen> {
         self.seat_at(subject, call, place).map(|(call, seat)| call.seen(env, *seat))
+    }
+
+    /// Whether a user is in any call, of whatever stage.
+    pub(super) fn is_seated(&self, subject: u128) -> bool {
+        let all =
+            (subject, Id::from_u64(0), Place::Caller)..=(subject, Id::from_u64(u64::MAX), Place::Member);
+        self.seats.range(all).next().is_some()
     }
 
     /// Whether a user talks with somebody.

@@ -153,6 +153,9 @@ impl Calls {
             return counted.iter().for_each(|count| env.routing.usage.end(&count.who));
         };
         carry_out(env, domain, setting);
+        if let Caller::User(user) = caller {
+            self.carry_out_call_back(env, (domain, user), &number);
+        }
         let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id) {
@@ -195,6 +198,9 @@ impl Calls {
             (Some(replaced), _) => Some(Destination::replacing(replaced, callee)),
             (None, Some(host)) => Some(Destination::joining(host, callee)),
             (None, None) => {
+                if let Some(told) = self.call_back_dialled(env, (domain, user), callee)? {
+                    return Ok(Some(told));
+                }
                 let replaced = self.dialled_code(env, domain, user, callee)?;
                 replaced.map(|replaced| Destination::replacing(replaced, callee))
             }
@@ -284,6 +290,8 @@ impl Calls {
             kept: None,
             armed: None,
             command: env.command(),
+            program: Default::default(),
+            consult: None,
         });
         Some(id)
     }

@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub(super) latching: Latching,
     pub(super) dtmf: Dtmf,
     pub(super) record: Option<Recording>,
+    /// Its phones are asked to answer by themselves.
+    pub(super) answers_itself: bool,
     /// It is behind a peer.
     pub(super) is_peer: bool,
     /// That peer may know who calls in any case.
@@ -236,6 +238,7 @@ fn members(
                 latching: user.latching.clone(),
                 dtmf: user.dtmf,
                 record: user.recording.always.then_some(user.recording.form),
+                answers_itself: false,
                 is_peer: false,
                 is_trusted: false,
                 overload_control: false,
@@ -257,6 +260,7 @@ fn members(
                 latching: outside.peer.latching.clone(),
                 dtmf: outside.peer.dtmf,
                 record: outside.record,
+                answers_itself: false,
                 is_peer: true,
                 is_trusted: outside.peer.trusted,
                 overload_control: outside.peer.overload_control,

@@ -100,6 +100,7 @@ impl Call {
         }
         self.leave_bridge(env);
         self.recorded.announce_again();
+        self.program.forget_hold();
     }
 
     /// Joins the two as they speak already; whether they understand each other.
@@ -271,7 +272,10 @@ impl Calls {
         }
         let is_free = self.table.get_mut(from).is_some_and(|call| {
             // Who is being transferred belongs to the call that was made for it.
-            call.party(staying).is_some() && call.referring.is_none() && !call.is_changing()
+            call.party(staying).is_some()
+                && call.referring.is_none()
+                && call.consult.is_none()
+                && !call.is_changing()
         });
         if !is_free {
             if let Some(call) = self.table.get_mut(id) {

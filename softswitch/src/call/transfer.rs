@@ -70,6 +70,8 @@ pub(super) struct News {
     last: Option<Status>,
     /// It has hung up: the dialog lives for the news alone (RFC 5057 §4).
     has_left: bool,
+    /// It is no transfer: nothing is told of it.
+    is_quiet: bool,
 }
 
 /// The call that a Refer-To names.
@@ -135,7 +137,16 @@ impl Referred {
 
 impl News {
     const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
-        News { referral: Some(referral), dialog, flow, call, command: None, last: None, has_left: false }
+        News {
+            referral: Some(referral),
+            dialog,
+            flow,
+            call,
+            command: None,
+            last: None,
+            has_left: false,
+            is_quiet: false,
+        }
     }
 
     /// For a transfer of a party of that call that no phone has asked for.
@@ -148,12 +159,18 @@ impl News {
             command: env.command(),
             last: None,
             has_left: false,
+            is_quiet: false,
         }
     }
 
     /// For a call that is no transfer: nobody is told anything.
     pub(super) fn none(env: &Environment, call: &Call) -> News {
         News { last: Some(Status::OK), ..News::silent(env, call) }
+    }
+
+    /// For a party that waits in a call and was transferred by nobody.
+    pub(super) fn quiet(env: &Environment, call: &Call) -> News {
+        News { is_quiet: true, ..News::silent(env, call) }
     }
 
     fn is_told(&self) -> bool {
@@ -166,7 +183,9 @@ impl News {
             return;
         }
         let (call, code) = (self.call, status.code());
-        env.event_of(self.command.or(env.command()), Event::TransferProgressed { call, status: code });
+        if !self.is_quiet {
+            env.event_of(self.command.or(env.command()), Event::TransferProgressed { call, status: code });
+        }
         self.last = Some(status);
         let Some(dialog) = self.dialog else { return };
         if let Some(referral) = self.referral.as_mut().filter(|referral| referral.is_told()) {
@@ -192,9 +211,9 @@ impl Call {
         self.leg_mut(side).is_some_and(|leg| leg.is_peer)
     }
 
-    /// Whether a party of it is being transferred, or parked.
+    /// Whether a party of it is being transferred, or parked, or waits for the other one who asks somebody.
     pub(super) const fn is_leaving(&self) -> bool {
-        self.referring.is_some() || self.parking.is_some()
+        self.referring.is_some() || self.parking.is_some() || self.consult.is_some()
     }
 
     /// The call that a REFER asked for comes to nothing.
@@ -221,6 +240,13 @@ impl Call {
             referred.bye = bye;
         }
         self.finish(env, status, by);
+    }
+
+    /// Who is to be its caller is in it.
+    pub(super) fn waits_here(&mut self) {
+        if let Some(referred) = &mut self.referred {
+            referred.holder = None;
+        }
     }
 
     /// Whether who is to be its caller is in another call yet.
@@ -476,11 +502,9 @@ impl Calls {
         news.tell(env, Status::TRYING);
         let holder = (id, side.other());
         let referred = Referred::of(env, registrar, (domain, &phone), holder, news);
-        let language = self.table.get(id).map(|call| call.language.clone()).unwrap_or_default();
         let new = self.open_referred(
             env,
             domain,
-            language,
             party,
             (request, transaction),
             (number, led.destination),
@@ -496,18 +520,18 @@ impl Calls {
         Some(new)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
     pub(super) fn open_referred(
         &mut self,
         env: &mut Environment,
         domain: crate::config::DomainId,
-        language: Box<str>,
         party: Party,
         (request, transaction): (&Request, TransactionId),
         (callee, mut destination): (Bytes, Destination),
         (referred, phone): (Referred, &Party),
     ) -> CallId {
         let caller: Box<str> = String::from_utf8_lossy(&party.user).into();
+        let holder = referred.holder.and_then(|(holder, _)| self.table.get(holder));
+        let language = holder.map(|call| call.language.clone()).unwrap_or_default();
         let name = env.domain(domain).map_or_else(Default::default, |domain| domain.name.clone());
         let recorded = setup::recorded(env, domain, &caller, &destination);
         let service = destination.service.take_if(|_| !destination.enters);
@@ -561,6 +585,8 @@ impl Calls {
             kept: None,
             armed: None,
             command: env.command(),
+            program: Default::default(),
+            consult: None,
         });
         let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
         if let Some(call) = self.table.get_mut(id)
@@ -571,7 +597,7 @@ impl Calls {
         id
     }
 
-    fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+    pub(super) fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
         let host = self.table.get(id).and_then(|call| call.destination.joins);
         let joined = host.map(|host| self.open_to(env, host, id));
         if let Some(call) = self.table.get_mut(id) {
@@ -604,6 +630,10 @@ impl Calls {
         let gone = self.table.get_mut(id).and_then(|call| call.leg_mut(side)).map(|leg| leg.dialog);
         if !self.move_party(env, (id, side.other()), (new, Side::Caller)) {
             return false;
+        }
+        if let Some(call) = self.table.get_mut(new) {
+            // Whoever asked is gone; who answers talks with its partner.
+            call.become_transfer();
         }
         let keeps = self.table.get_mut(new).and_then(|call| call.referred.as_mut()).is_some_and(|referred| {
             referred.holder = None;
@@ -638,6 +668,9 @@ impl Calls {
             self.remember_byes(bye);
             if let Some(call) = holder.and_then(|(holder, _)| self.table.get_mut(holder)) {
                 call.referring = None;
+                if call.consult.is_some() {
+                    self.settle(env, holder.map(|(holder, _)| holder));
+                }
             }
         } else if core::mem::take(&mut referred.is_answered) {
             self.complete_referral(env, id);
@@ -650,6 +683,9 @@ impl Calls {
         if self.listen(env, id) {
             return;
         }
+        if self.table.get(id).is_some_and(Call::is_summoning) {
+            return self.seat_summoned(env, id);
+        }
         let holder = self.table.get(id).and_then(|call| call.referred.as_ref()?.holder);
         let partner = holder.unwrap_or((id, Side::Caller));
         let spoken = self.table.get(partner.0).and_then(|call| call.agreed(partner.1)).cloned();
@@ -659,6 +695,11 @@ impl Calls {
         }
         if let Some(referred) = &mut call.referred {
             referred.holder = None;
+        }
+        if let Some(holder) = holder
+            && self.take_asked(env, id, holder)
+        {
+            return;
         }
         if let Some(holder) = holder
             && !self.move_party(env, holder, (id, Side::Caller))
@@ -672,7 +713,9 @@ impl Calls {
         }
         let understood =
             if call.destination.service.is_some() { call.serve_moved(env) } else { call.join_answered(env) };
-        call.uncount_maker(env);
+        if !call.program.is_originated() {
+            call.uncount_maker(env);
+        }
         call.note_answer(env);
         let status = if understood { Status::OK } else { Status::NOT_ACCEPTABLE_HERE };
         if let Some(mut referred) = call.referred.take() {
@@ -687,7 +730,7 @@ impl Calls {
     }
 
     /// Who has answered cannot be understood: the partner stays where it is, or the phone is called back.
-    fn refuse_answered(&mut self, env: &mut Environment, id: CallId) {
+    pub(super) fn refuse_answered(&mut self, env: &mut Environment, id: CallId) {
         let Some(call) = self.table.get_mut(id) else { return };
         let status = Status::NOT_ACCEPTABLE_HERE;
         let bye = call.hang_up_because(env, Side::Callee, &reason::of(status));

@@ -232,6 +232,53 @@ pub(super) enum ControlAction {
         /// The slot; the first free one without it.
         slot: Option<u32>,
     },
+    /// Ring a user's phones, and call a number when somebody answers.
+    Originate(Originating),
+    /// Put the partner of a party on music.
+    Hold {
+        /// The party that holds: CALL.caller or CALL.callee.
+        leg: LegRef,
+    },
+    /// Let the two talk again.
+    Resume {
+        /// The party that has held: CALL.caller or CALL.callee.
+        leg: LegRef,
+    },
+    /// Have a user's phones ring for a call that rings elsewhere.
+    PickUp(PickingUp),
+    /// Have who is parked call a user.
+    Retrieve {
+        /// The slot.
+        slot: u32,
+        /// Whose phones.
+        user: UserRef,
+        #[command(flatten)]
+        phone: Phone,
+    },
+    /// Move a call to another phone of the same user.
+    Move {
+        /// The user in the call: CALL.caller or CALL.callee.
+        leg: LegRef,
+        #[command(flatten)]
+        phone: Phone,
+    },
+    /// Call a user back when another one is free.
+    CallBack {
+        /// The user.
+        user: UserRef,
+        /// The other one's number.
+        of: String,
+        /// No more.
+        #[arg(long)]
+        off: bool,
+    },
+    /// Make one call of three out of two calls of a user.
+    Join {
+        /// The user in one call: CALL.caller or CALL.callee.
+        leg: LegRef,
+        /// The same user in its other call.
+        with: LegRef,
+    },
     /// Begin to record a call.
     Record {
         /// The call.
@@ -281,6 +328,55 @@ pub(super) enum Listing {
     Rooms,
     /// Who watches whom.
     Subscriptions,
+}
+
+/// Which phones of a user.
+#[derive(Args, Debug)]
+pub(super) struct Phone {
+    /// One of them, by its instance or contact as `registrations` lists it; all without it.
+    #[arg(long, value_name = "PHONE")]
+    pub(super) device: Option<String>,
+    /// Ask them to answer by themselves.
+    #[arg(long)]
+    pub(super) auto_answer: bool,
+}
+
+/// A call that is to begin.
+#[derive(Args, Debug)]
+pub(super) struct Originating {
+    /// The user whose call it is.
+    pub(super) user: UserRef,
+    /// The number that is called when somebody has answered.
+    pub(super) number: String,
+    /// Ring this number first, not the user's phones.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) from: Option<String>,
+    /// What who is called sees.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) caller_id: Option<String>,
+    /// How long the first rings, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) timeout: Option<u32>,
+    /// What the record is to say, as NAME=TEXT; may be given again.
+    #[arg(long = "variable", value_name = "NAME=TEXT")]
+    pub(super) variables: Vec<String>,
+    #[command(flatten)]
+    pub(super) phone: Phone,
+}
+
+/// A call that is picked up.
+#[derive(Args, Debug)]
+pub(super) struct PickingUp {
+    /// Whose phones are to ring.
+    pub(super) user: UserRef,
+    /// The call that rings.
+    #[arg(long, required_unless_present = "of", conflicts_with = "of")]
+    pub(super) call: Option<CallRef>,
+    /// Instead of the call: the user at whose phones it rings.
+    #[arg(long, value_name = "USER@DOMAIN")]
+    pub(super) of: Option<UserRef>,
+    #[command(flatten)]
+    pub(super) phone: Phone,
 }
 
 /// A blind transfer.

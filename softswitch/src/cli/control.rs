@@ -2,13 +2,17 @@
 
 #![cfg_attr(not(unix), allow(dead_code))]
 
-use super::arguments::{ControlAction, ControlArguments, Keys, Listing, MailboxCounts, Text, Transfers};
+use super::arguments::{
+    ControlAction, ControlArguments, Keys, Listing, MailboxCounts, Originating, Phone, PickingUp, Text,
+    Transfers,
+};
 use super::{CliError, place};
 use crate::config::{Mailbox, Recording};
 use crate::control::{Line, Request};
 use crate::core::Timestamp;
 use crate::core::command::{
-    BindingView, CallState, CallView, Command, Done, LONGEST_PAGE, Page, Range, RoomView, SubscriptionView,
+    BindingView, CallState, CallView, Command, DeviceRef, Done, LONGEST_PAGE, Originate, Page, Range,
+    RoomView, SubscriptionView,
 };
 use crate::io::SOCKET;
 use serde_json::Value;
@@ -51,6 +55,29 @@ fn command_of(action: &ControlAction) -> Command {
         }
         ControlAction::Connect { leg, with } => Command::Connect { leg: *leg, with: *with },
         ControlAction::Park { leg, slot } => Command::Park { leg: *leg, slot: *slot },
+        ControlAction::Originate(it) => Command::Originate(Box::new(originate(it))),
+        ControlAction::Hold { leg } => Command::Hold { leg: *leg },
+        ControlAction::Resume { leg } => Command::Resume { leg: *leg },
+        ControlAction::PickUp(PickingUp { user, call, of, phone }) => Command::PickUp {
+            user: user.clone(),
+            device: device(phone),
+            call: *call,
+            of: of.clone(),
+            auto_answer: phone.auto_answer,
+        },
+        ControlAction::Retrieve { slot, user, phone } => Command::Retrieve {
+            slot: *slot,
+            user: user.clone(),
+            device: device(phone),
+            auto_answer: phone.auto_answer,
+        },
+        ControlAction::Move { leg, phone } => {
+            Command::Move { leg: *leg, device: device(phone), auto_answer: phone.auto_answer }
+        }
+        ControlAction::CallBack { user, of, off } => {
+            Command::CallBack { user: user.clone(), of: (&**of).into(), on: !off }
+        }
+        ControlAction::Join { leg, with } => Command::Join { leg: *leg, with: *with },
         ControlAction::Record { call, off } => {
             Command::Record { call: *call, on: !off, form: Recording::default() }
         }
@@ -75,6 +102,27 @@ fn command_of(action: &ControlAction) -> Command {
         | ControlAction::List(_)
         | ControlAction::Events { .. }
         | ControlAction::Send { .. } => Command::Reload,
+    }
+}
+
+fn device(phone: &Phone) -> Option<DeviceRef> {
+    phone.device.as_deref().map(|device| DeviceRef(device.into()))
+}
+
+fn originate(it: &Originating) -> Originate {
+    let variable = |text: &String| {
+        let (name, word) = text.split_once('=').unwrap_or((text, ""));
+        (name.into(), word.into())
+    };
+    Originate {
+        user: it.user.clone(),
+        number: (&*it.number).into(),
+        from: it.from.as_deref().map(Into::into),
+        device: device(&it.phone),
+        caller_id: it.caller_id.as_deref().map(Into::into),
+        timeout_s: it.timeout,
+        auto_answer: it.phone.auto_answer,
+        variables: it.variables.iter().map(variable).collect(),
     }
 }
 

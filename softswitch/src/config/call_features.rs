@@ -27,10 +27,20 @@ pub struct CallFeatures {
     pub pickup: Box<str>,
     /// Takes one's own call that is up over to the phone that dials it.
     pub take_over: Box<str>,
+    /// Calls who dials it back when whom it has called last is free.
+    pub call_back: Box<str>,
+    /// No more.
+    pub call_back_off: Box<str>,
     /// Whether users command the switch with keys during calls.
     pub keys: bool,
     /// Before a number: sends the partner there.
     pub key_transfer: Box<str>,
+    /// Before a number: asks somebody there while the partner waits.
+    pub key_consult: Box<str>,
+    /// Goes back to the partner who waits.
+    pub key_return: Box<str>,
+    /// Brings all three together.
+    pub key_three: Box<str>,
     /// Parks the partner.
     pub key_park: Box<str>,
     /// Begins and ends the recording.
@@ -77,8 +87,13 @@ impl Default for CallFeatures {
             pickup_group: "*8".into(),
             pickup: "**".into(),
             take_over: "*9".into(),
+            call_back: "*37".into(),
+            call_back_off: "*037".into(),
             keys: false,
             key_transfer: "##".into(),
+            key_consult: "*2".into(),
+            key_return: "*1".into(),
+            key_three: "*3".into(),
             key_park: "#7".into(),
             key_record: "#3".into(),
             longest_call_s: None,
@@ -106,9 +121,22 @@ const PICKUP: Key =
     Key { name: "pickup", expected: "a number of digits, * and #, or \"\" for none", example: "\"**\"" };
 const TAKE_OVER: Key =
     Key { name: "take_over", expected: "a number of digits, * and #, or \"\" for none", example: "\"*9\"" };
+const CALL_BACK: Key =
+    Key { name: "call_back", expected: "a number of digits, * and #, or \"\" for none", example: "\"*37\"" };
+const CALL_BACK_OFF: Key = Key {
+    name: "call_back_off",
+    expected: "a number of digits, * and #, or \"\" for none",
+    example: "\"*037\"",
+};
 const KEYS: Key = Key { name: "keys", expected: "true or false", example: "true" };
 const KEY_TRANSFER: Key =
     Key { name: "key_transfer", expected: "digits, * and #, or \"\" for none", example: "\"##\"" };
+const KEY_CONSULT: Key =
+    Key { name: "key_consult", expected: "digits, * and #, or \"\" for none", example: "\"*2\"" };
+const KEY_RETURN: Key =
+    Key { name: "key_return", expected: "digits, * and #, or \"\" for none", example: "\"*1\"" };
+const KEY_THREE: Key =
+    Key { name: "key_three", expected: "digits, * and #, or \"\" for none", example: "\"*3\"" };
 const KEY_PARK: Key =
     Key { name: "key_park", expected: "digits, * and #, or \"\" for none", example: "\"#7\"" };
 const KEY_RECORD: Key =
@@ -142,7 +170,12 @@ pub(super) fn resolve_call_features(section: &mut Section<'_>) -> CallFeatures {
         (PICKUP_GROUP, &mut features.pickup_group),
         (PICKUP, &mut features.pickup),
         (TAKE_OVER, &mut features.take_over),
+        (CALL_BACK, &mut features.call_back),
+        (CALL_BACK_OFF, &mut features.call_back_off),
         (KEY_TRANSFER, &mut features.key_transfer),
+        (KEY_CONSULT, &mut features.key_consult),
+        (KEY_RETURN, &mut features.key_return),
+        (KEY_THREE, &mut features.key_three),
         (KEY_PARK, &mut features.key_park),
         (KEY_RECORD, &mut features.key_record),
     ] {

@@ -4,7 +4,7 @@
 //! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
 use super::Alarm;
-use super::command::{CallRef, CommandId, RecordingRef};
+use super::command::{CallRef, CommandId, LegRef, RecordingRef};
 use super::text;
 use crate::routing::Setting;
 use crate::store::MediaFigures;
@@ -82,6 +82,20 @@ pub enum Event {
         #[serde(with = "text")]
         callee: Bytes,
     },
+    /// Whoever was rung first in a call that a command began has answered; the number is called now.
+    CallerAnswered {
+        /// The call.
+        call: CallRef,
+        /// After so many milliseconds.
+        after_ms: u64,
+    },
+    /// A party holds the other one by command, or does no more.
+    HoldChanged {
+        /// Who holds.
+        leg: LegRef,
+        /// Whether.
+        on: bool,
+    },
     /// The callee answered.
     CallAnswered {
         /// The call.
@@ -103,6 +117,17 @@ pub enum Event {
         call: CallRef,
         /// 100, 180, or how it ended.
         status: u16,
+    },
+    /// Something has become of a user's wish to be called back when somebody is free.
+    CallBack {
+        /// The SIP domain.
+        domain: Arc<str>,
+        /// The user.
+        user: Box<str>,
+        /// The other one.
+        of: Box<str>,
+        /// What.
+        how: CallingBack,
     },
     /// Something has become of a party that waits in a slot.
     Parked {
@@ -317,6 +342,22 @@ pub enum Event {
     Stopping,
 }
 
+/// What becomes of a wish to be called back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallingBack {
+    /// It waits until the other one is free.
+    Wanted,
+    /// The other one is free, and the user's phones ring.
+    Rings,
+    /// The user has answered, and the other one is called.
+    Taken,
+    /// It was taken back.
+    Cancelled,
+    /// It has waited for too long.
+    Expired,
+}
+
 /// What becomes of a party that waits in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -325,6 +366,8 @@ pub enum Parking {
     Parked,
     /// It has waited long: who parked it is called.
     Returning,
+    /// A command has somebody called for it.
+    Called,
     /// Somebody has it.
     Retrieved,
     /// It has hung up, or nobody wanted it.
@@ -425,4 +468,6 @@ pub enum Refusal {
     Anonymous,
     /// The PIN was wrong of who wanted to log in at a phone.
     WrongPin,
+    /// A code to be called back, and nobody was busy.
+    NothingToCallBack,
 }

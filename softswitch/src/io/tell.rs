@@ -25,6 +25,11 @@ pub(super) fn event(told: &Told) {
             info!(%call, %domain, caller = %Escaped(caller), callee = %Escaped(callee), "call started");
         }
         Event::CallAnswered { call, after_ms } => info!(%call, after_ms, "call answered"),
+        Event::CallerAnswered { call, after_ms } => info!(%call, after_ms, "caller answered"),
+        Event::CallBack { domain, user, of, how } => {
+            info!(user = %address(domain, user), of = %address(domain, of), ?how, "call back");
+        }
+        Event::HoldChanged { leg, on } => info!(%leg, on, "hold by command"),
         Event::CallTransferred { call, into } => info!(%call, %into, "call transferred"),
         Event::CallEnded { call, status, talked_ms } => info!(%call, status, talked_ms, "call ended"),
         Event::CallMeasured { call, caller, callee } => {

@@ -130,7 +130,8 @@ impl From<Refusal> for Cause {
             Refusal::UnknownDomain
             | Refusal::UnknownNumber
             | Refusal::BadSetting
-            | Refusal::NothingToPickUp => Cause::UnknownNumber,
+            | Refusal::NothingToPickUp
+            | Refusal::NothingToCallBack => Cause::UnknownNumber,
             Refusal::NotAllowed
             | Refusal::TooManyCalls
             | Refusal::TooOften

@@ -65,7 +65,8 @@ impl Chronicle {
                 attempt.outcome = Outcome::Answered;
                 self.journal.note(at_unix_ms, Happening::Answered { attempt: number });
                 for (other, attempt) in self.attempts.iter_mut().enumerate() {
-                    if other != index {
+                    // Who was rung first in a call that began here has answered before.
+                    if other != index && attempt.answered_unix_ms.is_none() {
                         attempt.end(at_unix_ms, Outcome::Elsewhere, EndedBy::Switch);
                     }
                 }

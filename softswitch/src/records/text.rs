@@ -96,6 +96,9 @@ pub fn page(record: &CallRecord) -> String {
     row("callee's sound", &sound(record.callee_codec.as_deref(), &record.callee_media));
     row("referred by", record.referred_by.as_deref().unwrap_or_default());
     row("went over to", record.transferred_into.as_deref().unwrap_or_default());
+    for (name, word) in &record.variables {
+        row("variable", &format!("{name}={word}"));
+    }
     for file in &record.recordings {
         row("recording", file);
     }

@@ -48,21 +48,38 @@ impl Registrar {
     }
 
     /// What leads to a user: its own bindings, unless somebody else has logged in at its phones, and those of the user at whose phones it has
-    /// logged in. A device that is named is one of its own in any case.
+    /// logged in. A phone that is named is one of its own in any case.
     fn bindings_of(
         &self,
         env: &Environment,
         domain: DomainId,
         user: &str,
-        device: Option<&Device>,
+        is_named: bool,
     ) -> impl Iterator<Item = &Binding> {
         let profiles = &env.routing.profiles;
-        let is_own = device.is_some() || profiles.guest_at(domain, user).is_none();
-        let desk = profiles.desk_of(domain, user).filter(|_| device.is_none());
+        let is_own = is_named || profiles.guest_at(domain, user).is_none();
+        let desk = profiles.desk_of(domain, user).filter(|_| !is_named);
         let aors = [Some(user).filter(|_| is_own), desk].into_iter().flatten();
         let found = aors.filter_map(|user| self.find(env, domain, user).map(|aor| &aor.bindings[..]));
         let found: SmallVec<[&[Binding]; 2]> = found.collect();
         found.into_iter().flatten()
+    }
+
+    /// The phone of a user that is called so: by its instance, with or without quotes and brackets, or by its contact URI.
+    pub(crate) fn phones_named(
+        &self,
+        env: &Environment,
+        domain: DomainId,
+        user: &str,
+        name: &str,
+    ) -> SmallVec<[SmallVec<[Way; 1]>; 1]> {
+        let bare = |text: &str| text.trim_matches(['"', '<', '>']).to_ascii_lowercase();
+        let is_it = |binding: &Binding| {
+            let instance = binding.instance.as_deref().and_then(|own| core::str::from_utf8(own).ok());
+            instance.is_some_and(|own| bare(own) == bare(name)) || binding.contact == name.as_bytes()
+        };
+        let bindings = self.bindings_of(env, domain, user, true).filter(|binding| is_it(binding));
+        phones_of(env, domain, bindings).into_iter().map(|(_, ways)| ways).collect()
     }
 
     /// The same, each with its preference in thousandths.
@@ -73,28 +90,38 @@ impl Registrar {
         user: &str,
         device: Option<&Device>,
     ) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
-        let bindings = self.bindings_of(env, domain, user, device);
-        let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
         let hasher = env.endpoint.hasher();
-        for binding in bindings.filter(|binding| device.is_none_or(|named| named.has(hasher, binding))) {
-            let same_phone = |phone: &&mut SmallVec<[&Binding; 2]>| {
-                binding.instance.is_some()
-                    && phone.first().is_some_and(|other| other.instance == binding.instance)
-            };
-            match phones.iter_mut().find(same_phone) {
-                Some(phone) => phone.insert(0, binding),
-                None => phones.push(SmallVec::from_slice(&[binding])),
-            }
-        }
-        for phone in &mut phones {
-            phone.sort_by_key(|binding| Reverse(binding.q));
-        }
-        phones.sort_by_key(|phone| phone.first().map(|binding| Reverse(binding.q)));
-        let policy = env.domain(domain).map_or_else(Default::default, |domain| domain.contact);
-        let way = |binding: &Binding| binding.way(env, policy);
-        let q = |phone: &[&Binding]| phone.first().map_or(0, |binding| binding.q);
-        phones.into_iter().map(|phone| (q(&phone), phone.into_iter().map(way).collect())).collect()
+        let bindings = self.bindings_of(env, domain, user, device.is_some());
+        let meant = bindings.filter(|binding| device.is_none_or(|named| named.has(hasher, binding)));
+        phones_of(env, domain, meant)
     }
+}
+
+/// Phones, each with its preference in thousandths and its ways, from what leads to them.
+fn phones_of<'a>(
+    env: &Environment,
+    domain: DomainId,
+    bindings: impl Iterator<Item = &'a Binding>,
+) -> SmallVec<[(u16, SmallVec<[Way; 1]>); 1]> {
+    let mut phones: SmallVec<[SmallVec<[&Binding; 2]>; 2]> = SmallVec::new();
+    for binding in bindings {
+        let same_phone = |phone: &&mut SmallVec<[&Binding; 2]>| {
+            binding.instance.is_some()
+                && phone.first().is_some_and(|other| other.instance == binding.instance)
+        };
+        match phones.iter_mut().find(same_phone) {
+            Some(phone) => phone.insert(0, binding),
+            None => phones.push(SmallVec::from_slice(&[binding])),
+        }
+    }
+    for phone in &mut phones {
+        phone.sort_by_key(|binding| Reverse(binding.q));
+    }
+    phones.sort_by_key(|phone| phone.first().map(|binding| Reverse(binding.q)));
+    let policy = env.domain(domain).map_or_else(Default::default, |domain| domain.contact);
+    let way = |binding: &Binding| binding.way(env, policy);
+    let q = |phone: &[&Binding]| phone.first().map_or(0, |binding| binding.q);
+    phones.into_iter().map(|phone| (q(&phone), phone.into_iter().map(way).collect())).collect()
 }
 
 impl Binding {

@@ -126,6 +126,12 @@ impl Country {
         COUNTRIES.iter().any(|rules| rules.country == code).then_some(Country(code))
     }
 
+    /// Its code, in capitals.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
     fn rules(self) -> Option<&'static Rules> {
         COUNTRIES.iter().find(|rules| rules.country == self.0)
     }

@@ -11,6 +11,7 @@ use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use sip_stack::auth::Ha1;
 use sip_stack::transport::Transport;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -200,6 +201,8 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// What happened.
     pub journal: Journal,
+    /// What the program that has begun the call wants to be kept with it.
+    pub variables: BTreeMap<Box<str>, Box<str>>,
 }
 
 impl CallRecord {
@@ -235,6 +238,7 @@ impl CallRecord {
             transferred_into: None,
             attempts: Vec::new(),
             journal: Journal::default(),
+            variables: BTreeMap::new(),
         }
     }
 }

@@ -421,6 +421,7 @@ impl Table for CallRecord {
         "transferred_into",
         "attempts",
         "journal",
+        "variables",
     ];
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -449,6 +450,7 @@ impl Table for CallRecord {
             .bind(self.transferred_into.as_deref())
             .bind(json(&self.attempts))
             .bind(json(&self.journal))
+            .bind(json(&self.variables))
     }
 
     fn read(row: &Columns<'_>) -> Option<CallRecord> {
@@ -478,6 +480,7 @@ impl Table for CallRecord {
             // What another version has written there may say things that this one does not know.
             attempts: serde_json::from_str(&row.text::<String>("attempts")?).unwrap_or_default(),
             journal: serde_json::from_str(&row.text::<String>("journal")?).unwrap_or_default(),
+            variables: serde_json::from_str(&row.text::<String>("variables")?).unwrap_or_default(),
             caller_media: read_media("caller", row)?,
             callee_media: read_media("callee", row)?,
             // One to a line: there is no line end in a path of ours.

@@ -103,6 +103,7 @@ pub(super) fn record(id: &str) -> CallRecord {
             ],
             left_out: 3,
         },
+        variables: [("order".into(), "4711".into())].into(),
     }
 }
 

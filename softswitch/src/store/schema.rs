@@ -215,6 +215,7 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE profiles ADD COLUMN no_answer_schedule TEXT;
     ALTER TABLE profiles ADD COLUMN refuse_anonymous INTEGER;
     ALTER TABLE profiles ADD COLUMN desk TEXT;
+    ALTER TABLE calls ADD COLUMN variables TEXT NOT NULL DEFAULT '{}';
 
     PRAGMA user_version = 10;
 "];

@@ -1,7 +1,9 @@
 //! What a call does beyond the plain one, against the pure switch in virtual time: late offers, early media, forking,
 //! hold (RFC 3261 §13.2.1, §14.2; RFC 3264 §8.4; RFC 3960).
 
+mod callback;
 mod commands;
+mod consult;
 mod desk;
 mod digits;
 mod handover;
@@ -12,6 +14,7 @@ mod paging;
 mod park;
 mod peers;
 mod plan;
+mod programs;
 mod recording;
 mod records;
 mod services;

@@ -229,7 +229,7 @@ fn a_call_that_has_lasted_as_long_as_it_may_is_ended() {
 }
 
 /// A user presses these keys, and the switch sees to them.
-fn press(stage: &mut Stage, leg: media::LegId, keys: &str) {
+pub(crate) fn press(stage: &mut Stage, leg: media::LegId, keys: &str) {
     for key in keys.chars() {
         let code = media::dtmf::EventCode::from_char(key).expect("a key");
         let digit = media::dtmf::Digit { code, duration: std::time::Duration::from_millis(100) };

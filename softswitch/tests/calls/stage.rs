@@ -135,6 +135,23 @@ impl Stage {
         self.now = until;
     }
 
+    /// Lets so many seconds pass, or less: until this is so of a step, which is told.
+    pub(crate) fn pass_until(&mut self, seconds: u64, happened: impl Fn(&Stage) -> bool) -> bool {
+        let until = Time(self.now.0 + seconds * 1_000_000_000);
+        while self.switch.poll_timeout().is_some_and(|due| due <= until) {
+            self.fire();
+            // What asks for ports goes on when they are there.
+            if self.commands().any(|command| matches!(command, Command::Open { .. })) {
+                self.open_media();
+            }
+            if happened(self) {
+                return true;
+            }
+        }
+        self.now = until;
+        false
+    }
+
     /// The operator reloads the switch with this instead of what it was started with beyond the users.
     pub(crate) fn reload(&mut self, more: &str) {
         let config =

@@ -98,16 +98,26 @@ pub enum Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
+    /// `call` or `of`
+    Call,
+    /// `caller_id`
+    CallerId,
     /// `digits`
     Digits,
     /// `file`
     File,
+    /// `from`
+    From,
     /// `leg` or `with`
     Leg,
     /// `number`
     Number,
     /// `setting`
     Setting,
+    /// `timeout_s`
+    Timeout,
+    /// `variables`
+    Variables,
 }
 
 /// How far a call is.

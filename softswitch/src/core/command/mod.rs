@@ -26,6 +26,7 @@ pub use ids::{
 use crate::config::{Mailbox, Recording};
 use crate::routing::Setting;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The version of the vocabulary.
 pub const VERSION: u32 = 1;
@@ -74,6 +75,76 @@ pub enum Command {
         /// The slot; the first free one without it.
         #[serde(default)]
         slot: Option<u32>,
+    },
+    /// Ring a user's phones, or a number, and call another number for whoever answers.
+    Originate(Box<Originate>),
+    /// Put the partner of a party on music.
+    Hold {
+        /// The party that holds.
+        leg: LegRef,
+    },
+    /// Let the two talk again.
+    Resume {
+        /// The party that has held.
+        leg: LegRef,
+    },
+    /// Have a user's phones ring for a call that rings elsewhere.
+    PickUp {
+        /// Whose phones.
+        user: UserRef,
+        /// One of them; all without it.
+        #[serde(default)]
+        device: Option<DeviceRef>,
+        /// The call that rings.
+        #[serde(default)]
+        call: Option<CallRef>,
+        /// Instead of the call: the user at whose phones it rings; of several calls the one that rings longest.
+        #[serde(default)]
+        of: Option<UserRef>,
+        /// Whether the phones are asked to answer by themselves.
+        #[serde(default)]
+        auto_answer: bool,
+    },
+    /// Have who is parked call a user.
+    Retrieve {
+        /// The slot.
+        slot: u32,
+        /// Whose phones.
+        user: UserRef,
+        /// One of them; all without it.
+        #[serde(default)]
+        device: Option<DeviceRef>,
+        /// Whether the phones are asked to answer by themselves.
+        #[serde(default)]
+        auto_answer: bool,
+    },
+    /// Move a call of a user to another of the user's phones.
+    Move {
+        /// The user in the call.
+        leg: LegRef,
+        /// The phone; all of the user's others without it.
+        #[serde(default)]
+        device: Option<DeviceRef>,
+        /// Whether the phones are asked to answer by themselves.
+        #[serde(default)]
+        auto_answer: bool,
+    },
+    /// Call a user back when another one is free, or no more.
+    CallBack {
+        /// The user.
+        user: UserRef,
+        /// The other one, by a number of its.
+        of: Box<str>,
+        /// Whether; `true` without it.
+        #[serde(default = "yes")]
+        on: bool,
+    },
+    /// Make one call of three out of two calls of a user.
+    Join {
+        /// The user in one call.
+        leg: LegRef,
+        /// The same user in its other call.
+        with: LegRef,
     },
     /// Begin or end the recording of a call.
     Record {
@@ -135,6 +206,38 @@ pub enum Command {
         /// Whether they are printed.
         on: bool,
     },
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A call that is to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Originate {
+    /// The user whose call it is: what it may call decides, and its limits count.
+    pub user: UserRef,
+    /// The number that is called for who has answered.
+    pub number: Box<str>,
+    /// The number that rings first; without it the user's phones, whatever the user has set.
+    #[serde(default)]
+    pub from: Option<Box<str>>,
+    /// One of the user's phones; all without it.
+    #[serde(default)]
+    pub device: Option<DeviceRef>,
+    /// The number that who is called sees instead of the user's. For the operator alone.
+    #[serde(default)]
+    pub caller_id: Option<Box<str>>,
+    /// How long the first rings, in seconds (1 to 300); without it as long as when it is called.
+    #[serde(default)]
+    pub timeout_s: Option<u32>,
+    /// Whether the phones that ring first are asked to answer by themselves.
+    #[serde(default)]
+    pub auto_answer: bool,
+    /// What the record of the call is to say beside: at most 16 words of 256 octets, with names of letters, digits and `_`.
+    #[serde(default)]
+    pub variables: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// A part of a list.

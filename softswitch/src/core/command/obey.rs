@@ -1,7 +1,7 @@
 //! Commands, carried out: what is asked for is looked up, whether the actor may is looked at, and what owns it does it.
 
 use super::{Actor, Answer, Command, CommandId, Done, Errand, Refused};
-use crate::call::CallId;
+use crate::call::{CallId, Phones};
 use crate::core::{Output, Switch};
 
 impl Switch {
@@ -45,6 +45,52 @@ impl Switch {
             Command::Park { leg, slot } => {
                 let leg = self.calls.named_leg(&self.env, actor, leg)?;
                 return self.calls.park(&mut self.env, leg, slot).map(Done::Slot);
+            }
+            Command::Originate(wanted) => {
+                let user = self.named_user(actor, &wanted.user)?;
+                if wanted.caller_id.is_some() {
+                    actor.needs_operator()?;
+                }
+                self.admit()?;
+                let new = self.calls.originate(&mut self.env, &self.registrar, user, &wanted)?;
+                return Ok(self.made(new));
+            }
+            Command::Hold { leg } => {
+                let leg = self.calls.named_leg(&self.env, actor, leg)?;
+                self.calls.hold_by_command(&mut self.env, leg, true)?;
+            }
+            Command::Resume { leg } => {
+                let leg = self.calls.named_leg(&self.env, actor, leg)?;
+                self.calls.hold_by_command(&mut self.env, leg, false)?;
+            }
+            Command::PickUp { user, device, call, of, auto_answer } => {
+                let (domain, user) = self.named_user(actor, &user)?;
+                let phones = Phones { domain, user: &user, device: device.as_ref(), answer: auto_answer };
+                let of = of.as_ref().map(|of| self.user_in(domain, of)).transpose()?;
+                let id = self.calls.ringing_for(&self.env, actor, &phones, call, of)?;
+                self.calls.pick_up_by_command(&mut self.env, &self.registrar, &phones, id)?;
+            }
+            Command::Retrieve { slot, user, device, auto_answer } => {
+                let (domain, user) = self.named_user(actor, &user)?;
+                let phones = Phones { domain, user: &user, device: device.as_ref(), answer: auto_answer };
+                let retrieved = self.calls.retrieve(&mut self.env, &self.registrar, &phones, slot);
+                return retrieved.map(Done::Call);
+            }
+            Command::Move { leg, device, auto_answer } => {
+                let leg = self.calls.named_leg(&self.env, actor, leg)?;
+                self.admit()?;
+                let to = (device.as_ref(), auto_answer);
+                let new = self.calls.move_to_phone(&mut self.env, &self.registrar, leg, to)?;
+                return Ok(self.made(new));
+            }
+            Command::CallBack { user, of, on } => {
+                let (domain, user) = self.named_user(actor, &user)?;
+                self.calls.call_back(&mut self.env, (domain, &user), &of, on)?;
+            }
+            Command::Join { leg, with } => {
+                let named = |leg| self.calls.named_leg(&self.env, actor, leg);
+                let (leg, with) = (named(leg)?, named(with)?);
+                self.calls.join_calls(&mut self.env, leg, with)?;
             }
             Command::Record { call: named, on, form } => {
                 let id = call(self, named)?;
