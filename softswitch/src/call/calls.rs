@@ -387,6 +387,9 @@ impl Calls {
         self.join_in(env, id);
         self.attend_guests(env, id);
         self.attend_park(env, id);
+        if self.table.get(id).is_some_and(|call| call.ending.is_some()) {
+            self.attend_meeting(env, id);
+        }
         self.attend_seats(env, id);
         self.keep(env, id);
         let Some(call) = self.table.get(id) else { return };
@@ -404,7 +407,7 @@ impl Calls {
                 }
                 self.speakers.forget(&call.speech);
                 let host = call.destination.joins;
-                self.rooms.leave(env, &mut self.speakers, call);
+                self.rooms.leave(env, &call);
                 if let Some(host) = host {
                     self.forget_guest(env, host, id);
                 }
@@ -418,8 +421,11 @@ impl Calls {
             call.attend_mixing(env);
             call.attend_hold(env);
             call.attend_waiting(env);
-            self.rooms.attend(env, &mut self.speakers, call);
+            self.rooms.attend(env, call);
             self.recordings.attend(env, call);
+        }
+        self.attend_meeting(env, id);
+        if let Some(call) = self.table.get_mut(id) {
             self.rooms.record(env, &mut self.recordings, call);
             self.speakers.attend(env, call);
         }

@@ -39,8 +39,7 @@ impl Call {
 
     /// The conference that its caller is in.
     pub(crate) fn conference(&self) -> Option<RoomId> {
-        let is_conference = matches!(self.served_with_what(), Some(crate::config::Service::Conference(_)));
-        self.destination.service.as_ref().filter(|_| is_conference)?.room()
+        Some(self.destination.service.as_ref()?.inside()?.conference)
     }
 
     /// How it looks.
@@ -338,7 +337,7 @@ impl Calls {
 }
 
 /// What a status means to who has given a command.
-fn refused_by(status: Status) -> Refused {
+pub(super) fn refused_by(status: Status) -> Refused {
     match status {
         Status::NOT_FOUND => Refused::UnknownNumber,
         Status::CALL_DOES_NOT_EXIST => Refused::UnknownCall,

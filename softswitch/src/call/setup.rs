@@ -145,11 +145,13 @@ impl Calls {
             return counted.iter().for_each(|count| env.routing.usage.end(&count.who));
         };
         carry_out(env, domain, caller, setting);
-        let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
+        let service = service.map(|served| self.enter(env, id, number, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
             call.caller_leg.session.packages = packages::taken_by(call.invite());
+            if let Some(served) = &service {
+                call.show_focus(served.service());
+            }
             if service.is_some() {
                 call.destination.service = service;
             }

@@ -7,11 +7,13 @@
 //!
 //! The call that Refer-To names may ring yet (`handover`). Who answers must be understood by the partner; else it is as if nobody had
 //! answered. The phone hears of it by NOTIFY in its dialog (§2.4.4), unless it does not want to (RFC 4488), also after its BYE. Only users
-//! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of calls that we serve.
+//! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of
+//! calls that we serve but conferences (`inviting`).
 
 use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
 use super::calls::{Calls, answer};
 use super::counting::Count;
+use super::inviting::Invited;
 use super::led::{Led, carry_out, count, phones};
 use super::reason;
 use super::recall::Recalling;
@@ -54,6 +56,8 @@ pub(super) struct Referred {
     bye: Option<TransactionId>,
     /// The phone is being called back.
     pub(super) recalling: Option<Recalling>,
+    /// Who answers comes into this conference, and nobody is transferred (`inviting`).
+    pub(super) invited: Option<Box<Invited>>,
 }
 
 /// The phone that wants to hear what became of its REFER.
@@ -108,11 +112,17 @@ impl Referred {
             is_given_up: false,
             bye: None,
             recalling: None,
+            invited: None,
         }
     }
 }
 
 impl Referred {
+    /// Where the one is who was to be the caller, who is no longer to be that.
+    pub(super) const fn take_holder(&mut self) -> Option<(CallId, Side)> {
+        self.holder.take()
+    }
+
     /// For a party that waits in this call already.
     pub(super) fn returning(news: News) -> Referred {
         Referred {
@@ -124,12 +134,13 @@ impl Referred {
             is_given_up: false,
             bye: None,
             recalling: None,
+            invited: None,
         }
     }
 }
 
 impl News {
-    const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
+    pub(super) const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
         News { referral: Some(referral), dialog, flow, call, command: None, last: None, has_left: false }
     }
 
@@ -249,6 +260,9 @@ impl Calls {
         (id, side): (CallId, Side),
         request: &Request,
     ) {
+        if side == Side::Caller && self.table.get(id).is_some_and(|call| call.conference().is_some()) {
+            return self.handle_refer_to_focus(env, registrar, id, request);
+        }
         let (referral, target) = match Referral::of(env.now, &request.message) {
             Ok(read) => read,
             Err(status) => return answer(env, request, status),
@@ -482,7 +496,7 @@ impl Calls {
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that a call is made of, once")]
-    fn open_referred(
+    pub(super) fn open_referred(
         &mut self,
         env: &mut Environment,
         domain: crate::config::DomainId,
@@ -506,7 +520,7 @@ impl Calls {
             anonymous: party.is_anonymous,
             callee_anonymous: false,
             domain,
-            domain_name: name.clone(),
+            domain_name: name,
             caller,
             counted: Vec::new(),
             caller_name: party.name,
@@ -547,7 +561,7 @@ impl Calls {
             armed: None,
             command: env.command(),
         });
-        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
+        let service = service.map(|served| self.enter(env, id, number, served));
         if let Some(call) = self.table.get_mut(id)
             && service.is_some()
         {
@@ -556,7 +570,7 @@ impl Calls {
         id
     }
 
-    fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
+    pub(super) fn begin_referred(&mut self, env: &mut Environment, id: CallId) {
         let host = self.table.get(id).and_then(|call| call.destination.joins);
         let joined = host.map(|host| self.open_to(env, host, id));
         if let Some(call) = self.table.get_mut(id) {
@@ -625,7 +639,10 @@ impl Calls {
                 call.referring = None;
             }
         } else if core::mem::take(&mut referred.is_answered) {
-            self.complete_referral(env, id);
+            match referred.invited.take() {
+                Some(invited) => self.complete_invitation(env, id, *invited),
+                None => self.complete_referral(env, id),
+            }
         }
     }
 
@@ -685,7 +702,7 @@ impl Calls {
 }
 
 /// Counts a call that a phone sends its partner to under its user, but for what the switch does itself.
-fn count_sender(
+pub(super) fn count_sender(
     env: &mut Environment,
     domain: crate::config::DomainId,
     phone: &Party,
@@ -699,7 +716,7 @@ fn count_sender(
 }
 
 /// §2.4.2: 202, whatever will come of it.
-fn accept(env: &mut Environment, request: &Request, referral: &Referral) -> TransactionId {
+pub(super) fn accept(env: &mut Environment, request: &Request, referral: &Referral) -> TransactionId {
     let transaction = env.endpoint.accept(env.now, request, 0);
     let mut response = env.endpoint.response(request, Status::ACCEPTED, None);
     referral.write_accepted(&mut response);

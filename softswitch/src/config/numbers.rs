@@ -178,7 +178,9 @@ pub(super) fn claim(
     faults: &Faults,
 ) {
     let numbering = &mut domain.numbering;
+    let of_room = numbering.rooms.get_key_value(&number.value).map(|(number, _)| number);
     let taken = numbering.numbers.get(&number.value).or_else(|| numbering.group_numbers.get(&number.value));
+    let taken = taken.or(of_room);
     if let Some(first) = taken {
         let (number_shown, first) = (Quoted::new(&number.value), Quoted::new(first));
         return faults.note(number.line, Fault::NumberIsTaken { number: number_shown, first });

@@ -211,6 +211,15 @@ pub(super) const STEPS: &[&str] = &["
         FROM calls, json_each(calls.journal, '$.entries') AS event;
 
     PRAGMA user_version = 9;
+", "
+    CREATE TABLE rooms (
+        domain TEXT NOT NULL,
+        extension TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        PRIMARY KEY (domain, extension)
+    ) STRICT, WITHOUT ROWID;
+
+    PRAGMA user_version = 10;
 "];
 
 /// Brings the database to this version; all steps or none.

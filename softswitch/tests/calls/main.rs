@@ -11,6 +11,7 @@ mod peers;
 mod plan;
 mod recording;
 mod records;
+mod rooms;
 mod services;
 mod sessions;
 mod sound;
