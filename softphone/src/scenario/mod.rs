@@ -15,6 +15,7 @@ mod fault;
 mod judge;
 pub(crate) mod meter;
 pub mod network;
+pub mod orders;
 mod phrase;
 mod read;
 mod report;

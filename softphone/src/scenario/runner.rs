@@ -10,6 +10,7 @@ use super::actor::Actor;
 use super::deeds::{live, perform};
 use super::judge;
 use super::network::{Datagram, Faults};
+use super::orders::Order;
 use super::report::{Failure, Report, Skipped};
 use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
 use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event, Standing};
@@ -77,6 +78,8 @@ pub enum Output {
         /// How many.
         new: u32,
     },
+    /// Order something in a conference of the switch.
+    Order(Order),
 }
 
 /// What is known of the switch.
@@ -262,7 +265,11 @@ impl Runner {
                         None => since + self.limit(claim),
                     },
                     Some(
-                        StepKind::Deed(..) | StepKind::Network(_) | StepKind::Restart | StepKind::Mailbox(..),
+                        StepKind::Deed(..)
+                        | StepKind::Network(_)
+                        | StepKind::Restart
+                        | StepKind::Mailbox(..)
+                        | StepKind::Order(_),
                     )
                     | None => since,
                 }
@@ -375,6 +382,10 @@ impl Runner {
             }
             StepKind::Mailbox(number, new) => {
                 self.outputs.push_back(Output::Mailbox { number: number.clone(), new: *new });
+                true
+            }
+            StepKind::Order(order) => {
+                self.outputs.push_back(Output::Order(order.clone()));
                 true
             }
             StepKind::Restart => {

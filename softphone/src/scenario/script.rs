@@ -4,6 +4,7 @@
 //! in `read`, the meaning in `runner` and `judge`.
 
 use super::network::Faults;
+use super::orders::Order;
 use crate::phone::{AutoAnswer, Availability, Codec, DigitWay, Lamp};
 use std::time::Duration;
 
@@ -82,6 +83,8 @@ pub enum StepKind {
     Restart,
     /// The operator of the switch keeps so many new messages for a number.
     Mailbox(Box<str>, u32),
+    /// The operator of the switch orders something in a conference.
+    Order(Order),
     /// Time passes.
     Wait(Duration),
     /// Something has to be true.
@@ -276,7 +279,7 @@ impl Scenario {
     /// Whether it can only be played where the switch is in our hands.
     pub fn needs_the_switch(&self) -> bool {
         self.steps.iter().any(|step| match step.kind {
-            StepKind::Restart | StepKind::Mailbox(..) => true,
+            StepKind::Restart | StepKind::Mailbox(..) | StepKind::Order(_) => true,
             StepKind::Deed(..) | StepKind::Network(_) | StepKind::Wait(_) | StepKind::Claim(_) => false,
         })
     }
@@ -290,6 +293,7 @@ impl Scenario {
             | StepKind::Network(_)
             | StepKind::Restart
             | StepKind::Mailbox(..)
+            | StepKind::Order(_)
             | StepKind::Wait(_) => None,
         });
         let heard = claims.flatten().flat_map(Fact::tones);

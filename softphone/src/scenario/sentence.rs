@@ -2,6 +2,7 @@
 
 use super::clause::{claim, keys, messages, network, presses, reason, recorded_end, sight, wire};
 use super::fault::{Fault, Quoted, nearest};
+use super::orders;
 use super::phrase::{Verb, verb};
 use super::script::{Deed, Fact, How, Peer, Sight, StepKind};
 use super::words::Words;
@@ -340,6 +341,9 @@ impl Cast {
             }
             return Ok(StepKind::Mailbox(self.target(words)?, new));
         }
+        if let Some(order) = orders::order(self, words)? {
+            return Ok(StepKind::Order(order));
+        }
         let fact = if words.eat("has no calls") {
             Fact::SwitchCalls(0)
         } else if words.eat("has no missed calls") {
@@ -360,6 +364,12 @@ impl Cast {
             let known = vec![
                 "restarts",
                 "keeps 2 new messages for bob",
+                "moves bob from room to other",
+                "makes bob a listener in room",
+                "mutes bob in room",
+                "removes bob from room",
+                "invites bob to room",
+                "ends room",
                 "has 2 calls",
                 "has no calls",
                 "has 2 missed calls",

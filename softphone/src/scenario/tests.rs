@@ -23,6 +23,7 @@ fn facts(line: &str) -> Vec<Fact> {
         | StepKind::Network(_)
         | StepKind::Restart
         | StepKind::Mailbox(..)
+        | StepKind::Order(_)
         | StepKind::Wait(_)) => {
             panic!("{line}: {other:?}")
         }
@@ -60,6 +61,7 @@ fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
         | StepKind::Network(_)
         | StepKind::Restart
         | StepKind::Mailbox(..)
+        | StepKind::Order(_)
         | StepKind::Wait(_)) => {
             panic!("{other:?}")
         }

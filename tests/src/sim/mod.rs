@@ -11,6 +11,7 @@ pub mod handset;
 pub mod hive;
 pub mod log;
 mod media_plane;
+mod orders;
 pub mod scene;
 pub mod shadow;
 pub mod stage;

@@ -4,7 +4,7 @@
 //! each phone.
 
 use super::world::{SWITCH, Step, World};
-use super::{Faults, world};
+use super::{Faults, orders, world};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softphone::phone::{Account, Password};
 use softphone::scenario::script::{PhoneSetup, RecordedEnd};
@@ -68,6 +68,7 @@ fn obey(runner: &mut Runner, world: &mut World) {
             Output::Network(faults) => world.network.faults = faults,
             Output::Restart => world.restart_switch(),
             Output::Mailbox { number, new } => world.keep_messages(&number, new),
+            Output::Order(order) => orders::give(world, &order),
         }
     }
 }
