@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 
 /// The version of this format.
-pub const FORMAT: u16 = 10;
+pub const FORMAT: u16 = 11;
 
 /// What every segment begins with, after length and kind.
 pub const MAGIC: [u8; 8] = *b"SIPSCLOG";
