@@ -126,6 +126,12 @@ live! {
     proxied
     ring_group
     ring_group_in_order
+    room_code
+    room_full
+    room_invite
+    room_lock
+    room_moderator
+    room_mute
     services
     take_over
     transfer_attended
