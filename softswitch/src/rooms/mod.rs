@@ -1,6 +1,6 @@
 //! Conference rooms: who may come in, who hears whom, and who may change that (after RFC 4353 §3 and the roles of RFC 5239 §5).
 //!
-//! A [`Meeting`] is one room that somebody has called: a pure machine. Callers arrive, press keys and go, commands come, the
+//! A `Meeting` is one room that somebody has called: a pure machine. Callers arrive, press keys and go, commands come, the
 //! mixer tells who talks; what has to be done about it comes out. Who has not come in yet (it is asked for a code, or waits for a
 //! moderator) is in its own *lobby*, where nobody of the room hears it. How callers reach the machine, and what is done with its
 //! outputs, is in `call/meetings.rs`.
