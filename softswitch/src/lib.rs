@@ -15,6 +15,7 @@ pub mod prompts;
 pub mod proxied;
 pub mod records;
 pub mod registrar;
+pub mod rooms;
 pub mod routing;
 pub mod store;
 pub mod subscriptions;

@@ -137,6 +137,12 @@ live! {
     proxied
     ring_group
     ring_group_in_order
+    room_code
+    room_full
+    room_invite
+    room_lock
+    room_moderator
+    room_mute
     services
     shown_number
     take_over

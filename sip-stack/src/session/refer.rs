@@ -34,13 +34,24 @@ impl Referral {
     /// The status of the refusal: 400 when Refer-To is missing, malformed or doubled (§2.4.2), 420-like faults are the
     /// caller's to find, 501 for another method than INVITE, 416 for a URI that is not SIP.
     pub fn of(now: Time, request: &Message) -> Result<(Referral, ReferTo<'_>), Status> {
+        Self::to_focus(now, request).and_then(|(referral, target)| match Method::new(target.method()) {
+            Method::Invite => Ok((referral, target)),
+            _ => Err(Status::NOT_IMPLEMENTED),
+        })
+    }
+
+    /// What a REFER to the focus of a conference asks for: to call somebody, or to say goodbye (RFC 4579 §5.5, §5.11).
+    ///
+    /// # Errors
+    /// As [`Self::of`], but that BYE is another method that is taken.
+    pub fn to_focus(now: Time, request: &Message) -> Result<(Referral, ReferTo<'_>), Status> {
         let target = request.refer_to().map_err(|_| Status::BAD_REQUEST)?;
         let cseq = request.cseq().map_err(|_| Status::BAD_REQUEST)?;
         let told = request.refer_sub().map_err(|_| Status::BAD_REQUEST)?;
         if !target.address.uri.is_sip() {
             return Err(Status::UNSUPPORTED_URI_SCHEME);
         }
-        if Method::new(target.method()) != Method::Invite {
+        if !matches!(Method::new(target.method()), Method::Invite | Method::Bye) {
             return Err(Status::NOT_IMPLEMENTED);
         }
         Ok((Referral { id: cseq.number, told, until: now + SUBSCRIBED }, target))

@@ -19,6 +19,7 @@ pub mod order;
 mod phrase;
 mod read;
 mod report;
+pub mod room_order;
 mod runner;
 pub mod script;
 mod sentence;

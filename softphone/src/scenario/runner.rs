@@ -12,6 +12,7 @@ use super::judge;
 use super::network::{Datagram, Faults};
 use super::order::Order;
 use super::report::{Failure, Report, Skipped};
+use super::room_order::RoomOrder;
 use super::script::{Claim, Deed, RecordedEnd, Scenario, Step, StepKind};
 use crate::phone::{Account, AccountError, AccountId, CallId, Command, Event, Standing};
 use core::fmt;
@@ -78,6 +79,8 @@ pub enum Output {
         /// How many.
         new: u32,
     },
+    /// Order something in a conference of the switch.
+    RoomOrder(RoomOrder),
     /// Tell the switch to do something.
     Order(Order),
 }

@@ -5,6 +5,7 @@
 
 use super::network::Faults;
 use super::order::Order;
+use super::room_order::RoomOrder;
 use crate::phone::{AutoAnswer, Availability, Codec, DigitWay, Lamp};
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub enum StepKind {
     Restart,
     /// The operator of the switch keeps so many new messages for a number.
     Mailbox(Box<str>, u32),
+    /// The operator of the switch orders something in a conference.
+    RoomOrder(RoomOrder),
     /// A program tells the switch to do something.
     Order(Order),
     /// Time passes.

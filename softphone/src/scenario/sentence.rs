@@ -4,6 +4,7 @@ use super::clause::{claim, keys, messages, network, presses, reason, recorded_en
 use super::fault::{Fault, Quoted, nearest};
 use super::order::{self, Order};
 use super::phrase::{Verb, verb};
+use super::room_order;
 use super::script::{Deed, Fact, How, Peer, Sight, StepKind};
 use super::words::Words;
 
@@ -344,6 +345,9 @@ impl Cast {
         if words.eat("is told to") {
             return self.order(words).map(StepKind::Order);
         }
+        if let Some(order) = room_order::order(self, words)? {
+            return Ok(StepKind::RoomOrder(order));
+        }
         let fact = if words.eat("has no calls") {
             Fact::SwitchCalls(0)
         } else if words.eat("has no missed calls") {
@@ -364,6 +368,12 @@ impl Cast {
             let mut known = vec![
                 "restarts",
                 "keeps 2 new messages for bob",
+                "moves bob from room to other",
+                "makes bob a listener in room",
+                "mutes bob in room",
+                "removes bob from room",
+                "invites bob to room",
+                "ends room",
                 "has 2 calls",
                 "has no calls",
                 "has 2 missed calls",

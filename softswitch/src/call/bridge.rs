@@ -12,7 +12,7 @@ use super::call::{Call, Phase, Side};
 use super::formats::{Formats, decoded};
 use crate::core::Unrecorded;
 use crate::core::environment::Environment;
-use media::{AudioFormat, Command, RoomId};
+use media::{AudioFormat, Command, DigitOutlet, RoomId};
 use serde::{Deserialize, Serialize};
 
 /// How the two legs are joined.
@@ -64,8 +64,13 @@ impl Call {
     pub(super) fn configure(&mut self, env: &mut Environment, side: Side) {
         let leg = self.media(side).id;
         let wanted = self.leg_mut(side.other()).is_some_and(|other| other.session.wants_keys());
+        // A conference is commanded by keys, which are nobody else's there.
+        let confers = self.destination.service.as_ref().is_some_and(|served| served.attendance.is_some());
         if let Some(party) = self.leg_mut(side) {
-            let params = party.session.params(&party.flow, &party.latching, wanted);
+            let mut params = party.session.params(&party.flow, &party.latching, wanted || confers);
+            if confers {
+                params.digits.outlet = DigitOutlet::Nowhere;
+            }
             env.media(Command::Configure { leg, params });
         }
     }

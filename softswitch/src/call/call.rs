@@ -378,7 +378,7 @@ impl Call {
             }
             Phase::Served => {
                 let over = self.served_until().into_iter().chain(self.ends_by);
-                over.chain(self.refresh_deadline()).min()
+                over.chain(self.refresh_deadline()).chain(self.meeting_deadline()).min()
             }
             Phase::Talking { .. } => {
                 let asked = self.passing_deadline().into_iter().chain(self.renewal_deadline());

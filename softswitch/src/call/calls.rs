@@ -399,6 +399,9 @@ impl Calls {
         self.attend_consult(env, id);
         self.attend_park(env, id);
         self.attend_wish(env, id);
+        if self.table.get(id).is_some_and(|call| call.ending.is_some()) {
+            self.attend_meeting(env, id);
+        }
         self.attend_seats(env, id);
         self.keep(env, id);
         let Some(call) = self.table.get(id) else { return };
@@ -416,7 +419,7 @@ impl Calls {
                 }
                 self.speakers.forget(&call.speech);
                 let host = call.destination.joins;
-                self.rooms.leave(env, &mut self.speakers, call);
+                self.rooms.leave(env, &call);
                 if let Some(host) = host {
                     self.forget_guest(env, host, id);
                 }
@@ -431,8 +434,11 @@ impl Calls {
             call.attend_hold(env);
             call.attend_asking(env);
             call.attend_waiting(env);
-            self.rooms.attend(env, &mut self.speakers, call);
+            self.rooms.attend(env, call);
             self.recordings.attend(env, call);
+        }
+        self.attend_meeting(env, id);
+        if let Some(call) = self.table.get_mut(id) {
             self.rooms.record(env, &mut self.recordings, call);
             self.speakers.attend(env, call);
         }

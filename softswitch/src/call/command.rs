@@ -40,8 +40,7 @@ impl Call {
 
     /// The conference that its caller is in.
     pub(crate) fn conference(&self) -> Option<RoomId> {
-        let is_conference = matches!(self.served_with_what(), Some(crate::config::Service::Conference(_)));
-        self.destination.service.as_ref().filter(|_| is_conference)?.room()
+        Some(self.destination.service.as_ref()?.inside()?.conference)
     }
 
     /// How it looks.

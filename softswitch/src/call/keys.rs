@@ -72,6 +72,9 @@ impl Call {
 
     /// A user has pressed a key.
     pub(super) fn handle_key(&mut self, env: &Environment, side: Side, digit: Digit) {
+        if side == Side::Caller && digit.code.to_char().is_some_and(|key| self.press_in_conference(key)) {
+            return;
+        }
         let features = &env.config.call_features;
         let is_user = self.leg_mut(side).is_some_and(|leg| !leg.is_peer);
         let is_up = matches!(self.phase, Phase::Talking { .. }) && self.parking.is_none();

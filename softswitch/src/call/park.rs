@@ -276,8 +276,8 @@ impl Calls {
         }
         let Some(mut parked) = call.parked.take_if(|parked| parked.waits_on) else { return };
         parked.waits_on = false;
-        let (name, number) = (call.domain_name.clone(), Bytes::from(parked.slot.to_string()));
-        let served = self.rooms.enter(env, name, number.clone(), id, Served::new(music(env)));
+        let number = Bytes::from(parked.slot.to_string());
+        let served = self.enter(env, id, number.clone(), Served::new(music(env)));
         let Some(call) = self.table.get_mut(id) else { return };
         call.leave_bridge(env);
         call.referred = None;

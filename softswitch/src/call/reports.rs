@@ -46,8 +46,8 @@ impl Calls {
             Report::NotDialled { leg, digits } => {
                 self.with_sound(env, leg, |env, call, side| call.send_info(env, side, &digits));
             }
-            // Nobody has asked for them yet.
-            Report::Talk { .. } | Report::Speaker { .. } => {}
+            Report::Talk { room, member, talk } => self.handle_talk(env, room, member, talk),
+            Report::Speaker { room, member } => self.handle_speaker(env, room, member),
             Report::Played { room, member } => self.handle_played(env, room, member),
             Report::NotPlayed { member, file, fault, .. } => {
                 self.handle_not_played(env, member, file, fault);
@@ -86,6 +86,14 @@ impl Calls {
             Part::Stream => true,
         };
         self.table.get(id).filter(|call| is_its(call)).map(|_| (id, part))
+    }
+
+    /// The call whose caller has this leg for its sound.
+    pub(super) fn caller_of(&self, leg: LegId) -> Option<CallId> {
+        match self.owner(leg)? {
+            (id, Part::Sound(Side::Caller)) => Some(id),
+            (_, Part::Sound(Side::Callee) | Part::Stream) => None,
+        }
     }
 
     /// Has the call of a leg take news.

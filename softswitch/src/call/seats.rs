@@ -1,6 +1,6 @@
 //! What the calls of a user look like to those who watch it: the one place where a change of a call becomes news for them.
 //!
-//! A call has seats: the caller's, the callee's, and that in a conference. A seat is of a *subject*, the user or the number of the
+//! A call has seats: the caller's, the callee's, and that in a conference, which hidden users have not. A seat is of a *subject*, the user or the number of the
 //! conference, and has a stage (RFC 4235 §3.7.1). Whatever happens to a call, [`Calls::settle`] compares what its seats are with what
 //! they were: so ringing, answer, end, and who takes whose place need no word of their own here. What a phone of several does
 //! is not told apart: a user has one dialog for each of its calls.
@@ -13,7 +13,7 @@
 
 use super::call::{Call, CallId, Ending, Phase, Side};
 use super::calls::Calls;
-use crate::config::{DomainId, Service};
+use crate::config::{Domain, DomainId};
 use crate::core::environment::{Environment, brief};
 use crate::store::EndedBy;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,8 @@ pub(crate) struct Seen {
     pub(crate) party: Named,
     /// Since when, in Unix milliseconds; of the answer if there was one.
     pub(crate) since_unix_ms: u64,
+    /// A member whom the others do not hear.
+    pub(crate) is_muted: bool,
 }
 
 /// Who somebody is.
@@ -144,8 +146,10 @@ impl Call {
         {
             sit(user, Place::Callee, stage);
         }
-        if let (Some(Stage::Confirmed), Some(Service::Conference(_))) = (caller, self.served_with_what()) {
-            sit(&String::from_utf8_lossy(&self.callee), Place::Member, Stage::Confirmed);
+        let inside = self.destination.service.as_ref().and_then(|served| served.inside());
+        let inside = inside.filter(|_| !self.is_hidden(domain));
+        if let (Some(Stage::Confirmed), Some(attendance)) = (caller, inside) {
+            sit(&String::from_utf8_lossy(&attendance.number), Place::Member, Stage::Confirmed);
         }
         seats
     }
@@ -172,7 +176,20 @@ impl Call {
             Place::Caller => &*self.destination.user,
             Place::Callee | Place::Member => self.caller.as_bytes(),
         };
-        shown_as(env, user, self.anonymous || self.callee_anonymous)
+        let shown = shown_as(env, user, self.anonymous || self.callee_anonymous);
+        if place == Place::Member && self.is_muted() { shown.wrapping_add(1) } else { shown }
+    }
+
+    /// Whether it is in a conference that does not hear it.
+    fn is_muted(&self) -> bool {
+        let inside = self.destination.service.as_ref().and_then(|served| served.inside());
+        inside.is_some_and(|attendance| !attendance.role.is_heard_by_all())
+    }
+
+    /// Whether its caller is nobody's business.
+    fn is_hidden(&self, domain: &Domain) -> bool {
+        let caller = self.user_on(domain, Side::Caller).and_then(|user| domain.users.get(user));
+        caller.is_some_and(|user| user.hidden)
     }
 
     /// Whether a user of ours is called, as far as it is not a peer or the switch itself.
@@ -205,7 +222,8 @@ impl Call {
         };
         party.display = party.display.map(|name| brief(&name).into());
         let since: Time = self.answered.unwrap_or(self.started);
-        Seen::new(env, self.number, seat, party, since)
+        let is_muted = seat.place == Place::Member && self.is_muted();
+        Seen { is_muted, ..Seen::new(env, self.number, seat, party, since) }
     }
 
     /// How the seat has ended: with the call, or because somebody else sits there.
@@ -245,6 +263,7 @@ impl Seen {
             stage: seat.stage,
             party,
             since_unix_ms: env.unix_ms(since),
+            is_muted: false,
         }
     }
 }

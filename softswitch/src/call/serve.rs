@@ -1,33 +1,36 @@
 //! Calls that the switch answers itself: conferences, echo, test tone, and files that are played.
 //!
-//! Recordings of conferences begin with the first who enters, or with each; their files are named by time and call alone.
-//!
-//! Left out on purpose: who may enter a conference, and its moderator.
+//! Recordings of conferences begin with the first who enters, or with each; their files are named by time and call alone. Who may enter a
+//! conference and what is done there is decided by its meeting ([`crate::rooms`], `meetings`).
 
 use super::agreement::{Agreement, Path};
 use super::call::{Call, CallId, Phase, Side};
 use super::formats::{Formats, PTIME_MS, decoded};
 use super::recording::{Announced, Recordings, Take};
-use super::speech::{About, Speakers};
+use super::speech::About;
 use crate::config::{Conference, Layout, Recording, Service};
 use crate::core::Unrecorded;
 use crate::core::environment::Environment;
 use crate::prompts::{Counted, What};
+use crate::rooms::{Arrival, Meeting, Place, Rules, Who};
 use crate::store::EndedBy;
 use bytes::Bytes;
 use core::time::Duration;
 use media::dsp::Conditioning;
 use media::mix::{Audience, MemberId, Role};
-use media::source::{Chime, Source};
+use media::source::Source;
 use media::tap::Tapped;
 use media::{AudioFormat, Command, PayloadMap, RoomId};
 use serde::{Deserialize, Serialize};
 use sip_stack::Time;
 use sip_stack::message::{Message, Status};
 use sip_stack::sdp::AudioOffer;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Keys of a caller between two looks at them; more are left out.
+pub(super) const KEYS: usize = 16;
 /// The member that plays into a room; legs have the numbers of calls, which do not come so far.
 pub(super) const PLAYER: MemberId = MemberId(u64::MAX);
 
@@ -37,7 +40,7 @@ pub(super) struct Served {
     service: Service,
     /// Where it is mixed; an echo is not.
     room: Option<RoomId>,
-    /// As what.
+    /// As what, where it is no conference.
     role: Role,
     /// How it has joined.
     format: Option<AudioFormat>,
@@ -49,6 +52,26 @@ pub(super) struct Served {
     recorded: bool,
     /// When the call is over by itself: all has been played.
     pub(super) ends_at: Option<Time>,
+    /// The conference that it has called, whether it is in it yet or not.
+    pub(super) attendance: Option<Attendance>,
+}
+
+/// A caller of a conference.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attendance {
+    pub(super) conference: RoomId,
+    /// Its number, which the caller may not have dialled.
+    pub(super) number: Bytes,
+    /// It is in the conference; else in its lobby, alone.
+    pub(super) inside: bool,
+    /// How it is in there.
+    pub(super) role: Role,
+    /// What it has pressed since the conference was asked.
+    pub(super) keys: SmallVec<[char; KEYS]>,
+    /// When the conference wants to be asked.
+    pub(super) until: Option<Time>,
+    /// It hears music when what is said is over.
+    pub(super) music: bool,
 }
 
 impl Served {
@@ -72,6 +95,33 @@ impl Served {
         self.room
     }
 
+    /// The conference that the caller is in.
+    pub(super) fn inside(&self) -> Option<&Attendance> {
+        self.attendance.as_ref().filter(|attendance| attendance.inside)
+    }
+
+    /// What it hears and who hears it.
+    fn role(&self) -> Role {
+        self.inside().map_or(self.role, |attendance| attendance.role)
+    }
+
+    /// The caller goes into another conference; how it is to join there, if it had joined.
+    pub(super) fn change_to(&mut self, service: Service) -> Option<AudioFormat> {
+        (self.service, self.recorded, self.attendance) = (service, false, None);
+        self.format
+    }
+
+    /// Whether the caller is mixed already.
+    pub(super) const fn has_joined(&self) -> bool {
+        self.format.is_some()
+    }
+
+    /// The caller is somewhere else from now on; how it is to join there, if it had joined.
+    pub(super) fn go_to(&mut self, room: RoomId) -> Option<AudioFormat> {
+        self.room = Some(room);
+        self.format
+    }
+
     /// Whether we understand what a party speaks who is not asked for anything else.
     pub(super) fn understands(&self, spoken: &Formats) -> bool {
         self.room.is_none() || spoken.first().is_some_and(|codec| decoded(codec).is_some())
@@ -82,12 +132,12 @@ impl Served {
         Served { room: Some(room), ..Served::new(Service::Conference(Conference::default())) }
     }
 
-    /// Before the caller has entered anywhere.
     /// What the caller is given.
     pub(super) const fn service(&self) -> &Service {
         &self.service
     }
 
+    /// Before the caller has entered anywhere.
     pub(super) const fn new(service: Service) -> Served {
         Served {
             service,
@@ -98,12 +148,13 @@ impl Served {
             attended: false,
             recorded: false,
             ends_at: None,
+            attendance: None,
         }
     }
 }
 
 /// What was played last is still in the network, and in the buffer of the phone, when it has left.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// The rooms that calls are in.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -125,6 +176,8 @@ struct OpenRoom {
     listener: Option<CallId>,
     /// The file that it is recorded into as a whole.
     recorded: Option<Arc<str>>,
+    /// Who has called it, if it is a conference.
+    meeting: Option<Box<Meeting>>,
 }
 
 impl Rooms {
@@ -144,27 +197,92 @@ impl Rooms {
     pub(super) fn enter(
         &mut self,
         env: &mut Environment,
-        domain: Arc<str>,
-        number: Bytes,
-        id: CallId,
+        (domain, number): (Arc<str>, Bytes),
+        (id, who, arrival): (CallId, Who, Arrival),
         served: Served,
     ) -> Served {
-        let room = match served.service {
-            Service::Echo => None,
+        let rules = match &served.service {
+            Service::Echo => return served,
             Service::Milliwatt | Service::Answer { .. } | Service::Play { .. } | Service::Music { .. } => {
-                Some(self.open(env, None, Some(id)))
+                let room = self.open(env, None, Some(id), None);
+                self.count(room);
+                return Served { room: Some(room), ..served };
             }
-            Service::Paging => Some(self.open(env, None, None)),
-            Service::Conference(_) => {
-                let number = (domain, number);
-                let known = self.numbers.get(&number).copied();
-                Some(known.unwrap_or_else(|| self.open(env, Some(number), None)))
+            Service::Paging => {
+                let room = self.open(env, None, None, None);
+                self.count(room);
+                return Served { room: Some(room), ..served };
+            }
+            Service::Conference(conference) => conference.rules.clone(),
+        };
+        let conference = self.conference_of(env, (domain, number.clone()), rules);
+        self.count(conference);
+        let meeting = self.meeting(conference);
+        let place = meeting.map_or(Place::Lobby, |meeting| meeting.handle_arrival(env.now, who, arrival));
+        let (room, inside, role) = match place {
+            Place::Room(role) => (conference, true, role),
+            Place::Lobby => {
+                let lobby = self.open(env, None, Some(id), None);
+                self.count(lobby);
+                (lobby, false, Role::Participant)
             }
         };
-        if let Some(open) = room.and_then(|room| self.open.get_mut(&room)) {
+        let (keys, until, music) = (SmallVec::new(), None, false);
+        let attendance = Attendance { conference, number, inside, role, keys, until, music };
+        Served { room: Some(room), attendance: Some(attendance), ..served }
+    }
+
+    /// The same for somebody who has joined already and comes from another conference; the meeting is told that it hears us by the
+    /// caller.
+    pub(super) fn enter_brought(
+        &mut self,
+        env: &mut Environment,
+        key: (Arc<str>, Bytes),
+        (id, who): (CallId, Who),
+        served: Served,
+    ) -> Served {
+        self.enter(env, key, (id, who, Arrival::Brought), served)
+    }
+
+    /// What of one member alone is recorded in a conference ends: the member leaves.
+    pub(super) fn stop_alone(&self, env: &mut Environment, room: RoomId, call: &Call, service: &Service) {
+        let alone = |form: Recording| form.layout == Layout::Members;
+        if service.recording().is_some_and(alone) {
+            for recording in call.recorded.running() {
+                env.media(Command::StopRecording { room, recording: *recording });
+            }
+        }
+    }
+
+    fn conference_of(&mut self, env: &mut Environment, key: (Arc<str>, Bytes), rules: Arc<Rules>) -> RoomId {
+        let known = self.numbers.get(&key).copied();
+        known.unwrap_or_else(|| self.open(env, Some(key), None, Some(rules)))
+    }
+
+    fn count(&mut self, room: RoomId) {
+        if let Some(open) = self.open.get_mut(&room) {
             open.calls += 1;
         }
-        Served { room, ..served }
+    }
+
+    /// Whoever has called a conference.
+    pub(super) fn meeting(&mut self, room: RoomId) -> Option<&mut Meeting> {
+        self.open.get_mut(&room)?.meeting.as_deref_mut()
+    }
+
+    /// The same, to look at.
+    pub(super) fn meeting_in(&self, room: RoomId) -> Option<&Meeting> {
+        self.open.get(&room)?.meeting.as_deref()
+    }
+
+    /// The conference that is open under a number of a domain.
+    pub(super) fn conference(&self, domain: &Arc<str>, number: &Bytes) -> Option<RoomId> {
+        self.numbers.get(&(domain.clone(), number.clone())).copied()
+    }
+
+    /// The domain and the number of a conference.
+    pub(super) fn name_of(&self, room: RoomId) -> Option<&(Arc<str>, Bytes)> {
+        self.open.get(&room)?.number.as_ref()
     }
 
     /// One more comes into a room of a paging group.
@@ -178,31 +296,30 @@ impl Rooms {
         env: &mut Environment,
         number: Option<(Arc<str>, Bytes)>,
         listener: Option<CallId>,
+        rules: Option<Arc<Rules>>,
     ) -> RoomId {
         self.opened += 1;
         let room = RoomId(self.opened);
         if let Some(number) = number.clone() {
             self.numbers.insert(number, room);
         }
-        self.open.insert(room, OpenRoom { calls: 0, number, listener, recorded: None });
+        let meeting = rules.map(|rules| Box::new(Meeting::new(rules)));
+        self.open.insert(room, OpenRoom { calls: 0, number, listener, recorded: None, meeting });
         env.media(Command::OpenRoom { room });
         room
     }
 
     /// Gives a caller that has joined and acknowledged what its service has for it.
-    pub(super) fn attend(&mut self, env: &mut Environment, speakers: &mut Speakers, call: &mut Call) {
+    pub(super) fn attend(&mut self, env: &mut Environment, call: &mut Call) {
+        let who = call.number();
         let Some(served) = call.destination.service.as_mut().filter(|served| served.is_due()) else { return };
         let Some(room) = served.room else { return };
         served.attended = true;
         let source = match &served.service {
-            Service::Conference(conference) => {
-                let Conference { announce, tones, .. } = *conference;
-                if tones {
-                    speakers.chime(env, room, Chime::Rising);
-                }
-                if announce {
-                    let members = self.open.get(&room).map_or(0, |open| open.calls);
-                    call.welcome(env, u32::try_from(members).unwrap_or(u32::MAX));
+            Service::Conference(_) => {
+                let conference = served.attendance.as_ref().map(|attendance| attendance.conference);
+                if let Some(meeting) = conference.and_then(|conference| self.meeting(conference)) {
+                    meeting.handle_present(env.now, who);
                 }
                 return;
             }
@@ -223,6 +340,7 @@ impl Rooms {
     /// in it name its file.
     pub(super) fn record(&mut self, env: &mut Environment, recordings: &mut Recordings, call: &mut Call) {
         let served = call.destination.service.as_ref().filter(|served| served.attended && !served.recorded);
+        let served = served.filter(|served| served.inside().is_some());
         let Some(form) = served.and_then(|served| served.service.recording()) else { return };
         let Some(room) = served.and_then(|served| served.room) else { return };
         if call.ending.is_some() {
@@ -272,28 +390,27 @@ impl Rooms {
 
     /// A call that goes on leaves the room in which something was played for it.
     pub(super) fn vacate(&mut self, env: &mut Environment, served: &Served) {
-        let Some(room) = served.room else { return };
-        let Some(open) = self.open.get_mut(&room) else { return };
-        open.calls -= 1;
-        if open.calls == 0 {
-            self.open.remove(&room);
-            env.media(Command::CloseRoom { room });
+        if let Some(room) = served.room {
+            self.release(env, room);
         }
     }
 
     /// A call is over; the last one closes its room.
-    pub(super) fn leave(&mut self, env: &mut Environment, speakers: &mut Speakers, call: Call) {
-        let Some(served) = call.destination.service else { return };
+    pub(super) fn leave(&mut self, env: &mut Environment, call: &Call) {
+        let Some(served) = &call.destination.service else { return };
         let Some(room) = served.room else { return };
-        let alone = |form: Recording| form.layout == Layout::Members;
-        if served.service.recording().is_some_and(alone) {
-            for recording in call.recorded.running() {
-                env.media(Command::StopRecording { room, recording: *recording });
-            }
-        }
+        self.stop_alone(env, room, call, &served.service);
         if let Some(member) = call.speech.speaker() {
             env.media(Command::Leave { room, member });
         }
+        self.release(env, room);
+        if let Some(attendance) = served.attendance.as_ref().filter(|attendance| !attendance.inside) {
+            self.release(env, attendance.conference);
+        }
+    }
+
+    /// A call is no longer in a room, or no longer waits for it.
+    pub(super) fn release(&mut self, env: &mut Environment, room: RoomId) {
         let Some(open) = self.open.get_mut(&room) else { return };
         open.calls -= 1;
         if open.calls == 0 {
@@ -301,20 +418,11 @@ impl Rooms {
                 self.numbers.remove(&number);
             }
             env.media(Command::CloseRoom { room });
-        } else if served.attended && served.service.has_tones() {
-            speakers.chime(env, room, Chime::Falling);
         }
     }
 }
 
 impl Call {
-    /// What the caller is given, if we serve it.
-    pub(super) fn served_with_what(&self) -> Option<&Service> {
-        // A guest of a call is in no conference that has a number.
-        let service = self.destination.service.as_ref().filter(|_| self.destination.joins.is_none());
-        service.map(|served| &served.service)
-    }
-
     /// The port is there: the caller is answered.
     pub(super) fn serve(&mut self, env: &mut Environment) {
         self.caller_leg.session.port = self.media(Side::Caller).port;
@@ -370,14 +478,14 @@ impl Call {
     pub(super) fn enter_again(&mut self, env: &mut Environment) {
         let leg = self.media(Side::Caller).id;
         let served = self.destination.service.as_ref();
-        let role = served.map_or(Role::Participant, |served| served.role);
+        let role = served.map_or(Role::Participant, Served::role);
         if let Some((room, format)) = served.and_then(|served| served.room.zip(served.format)) {
             env.media(Command::Join { room, leg, format, role });
         }
     }
 
-    /// Tells a caller how many there are in the conference that it has come into, itself included.
-    fn welcome(&mut self, env: &Environment, members: u32) {
+    /// Tells a caller how many there are in the conference that it is in, itself included.
+    pub(super) fn welcome(&mut self, env: &Environment, members: u32) {
         let files = match members {
             0 | 1 => self.prompt(env, "conf/alone"),
             members => self.words(env, What::Count(Counted::Participants, members)),
@@ -402,7 +510,7 @@ impl Call {
 
     /// Takes a description of the caller and has it served; what it is told of codecs.
     fn serve_with(&mut self, env: &mut Environment, remote: AudioOffer) -> Option<Formats> {
-        let Served { room, role, format: joined, .. } = *self.destination.service.as_ref()?;
+        let Served { room, format: joined, .. } = *self.destination.service.as_ref()?;
         let known = Formats::from(&remote);
         let (told, way) = match room {
             None => {
@@ -423,8 +531,9 @@ impl Call {
             // It keeps its seat.
             Ok((_, format)) if joined == Some(format) => {}
             Ok((room, format)) => {
-                let service = self.destination.service.as_ref().map(|served| &served.service);
-                let conditioning = service.map(Service::conditioning).unwrap_or_default();
+                let service = self.destination.service.as_ref();
+                let role = service.map_or(Role::Participant, Served::role);
+                let conditioning = service.map(|served| served.service.conditioning()).unwrap_or_default();
                 if conditioning != Conditioning::default() {
                     env.media(Command::Condition { leg, conditioning });
                 }

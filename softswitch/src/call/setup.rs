@@ -156,11 +156,13 @@ impl Calls {
         if let Caller::User(user) = caller {
             self.carry_out_call_back(env, (domain, user), &number);
         }
-        let name = env.domain(domain).map_or_else(Arc::default, |domain| domain.name.clone());
-        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
+        let service = service.map(|served| self.enter(env, id, number, served));
         if let Some(call) = self.table.get_mut(id) {
             call.caller_leg.session.takes_info = takes_info(call.invite());
             call.caller_leg.session.packages = packages::taken_by(call.invite());
+            if let Some(served) = &service {
+                call.show_focus(served.service());
+            }
             if service.is_some() {
                 call.destination.service = service;
             }

@@ -64,6 +64,8 @@ pub(super) enum About {
     Command,
     /// The slot in which the partner will be: to who parks, who leaves then.
     Park,
+    /// Why the caller is sent away: to the caller, whose call is over then.
+    Farewell,
 }
 
 impl About {
@@ -71,7 +73,7 @@ impl About {
     const fn is_interruptible(self) -> bool {
         match self {
             About::Conference | About::Refusal | About::Command | About::Park => true,
-            About::Recording => false,
+            About::Recording | About::Farewell => false,
         }
     }
 }
@@ -103,6 +105,12 @@ impl Speakers {
     pub(super) fn chime(&mut self, env: &mut Environment, room: RoomId, chime: Chime) {
         let (member, role) = (self.next(), Role::Announce { to: Audience::All });
         env.media(Command::Play { room, member, source: Source::Chime(chime), role });
+    }
+
+    /// Says something to everybody in a room.
+    pub(super) fn announce(&mut self, env: &mut Environment, room: RoomId, files: Vec<Arc<str>>) {
+        let (member, role) = (self.next(), Role::Announce { to: Audience::All });
+        env.media(Command::Play { room, member, source: Source::Files { files, loops: false }, role });
     }
 
     /// Forgets who speaks in a call that is over.
@@ -200,7 +208,8 @@ impl Calls {
             let now = call.speech.now.as_ref().filter(|(known, ..)| *known == member);
             match now.map(|(.., sentence)| sentence.about) {
                 Some(About::Recording) => call.recorded.handle_unannounced(),
-                Some(About::Conference | About::Refusal | About::Command | About::Park) | None => {}
+                Some(About::Conference | About::Refusal | About::Command | About::Park | About::Farewell)
+                | None => {}
             }
         }
     }
@@ -226,9 +235,11 @@ impl Call {
     }
 
     /// A sentence is over.
-    fn handle_said(&mut self, env: &Environment, about: About) {
+    fn handle_said(&mut self, env: &mut Environment, about: About) {
         match about {
-            About::Conference | About::Command | About::Park => {}
+            About::Conference => self.play_in_lobby(env),
+            About::Command | About::Park => {}
+            About::Farewell => self.handle_farewell_said(env),
             About::Recording => self.recorded.handle_announced(),
             About::Refusal => self.handle_refusal_said(env),
         }

@@ -433,8 +433,8 @@ impl Calls {
         }
         call.destination.enters = false;
         let Some(served) = call.destination.service.take() else { return };
-        let (name, number) = (call.domain_name.clone(), call.callee.clone());
-        let served = self.rooms.enter(env, name, number, id, served);
+        let number = call.callee.clone();
+        let served = self.enter(env, id, number, served);
         let Some(call) = self.table.get_mut(id) else { return };
         call.destination.service = Some(served);
         if call.is_joined() {

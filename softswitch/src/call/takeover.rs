@@ -75,7 +75,7 @@ impl Call {
     }
 
     /// Puts a party into the place of the one on that side.
-    fn seat(&mut self, env: &mut Environment, side: Side, party: Party) {
+    pub(super) fn seat(&mut self, env: &mut Environment, side: Side, party: Party) {
         let Party { mut leg, media, user, name, is_anonymous } = party;
         env.endpoint.set_owner(leg.dialog, self.owner());
         if let Some(Refresh::Asked { transaction, .. }) = leg.refresh {

@@ -7,11 +7,13 @@
 //!
 //! The call that Refer-To names may ring yet (`handover`). Who answers must be understood by the partner; else it is as if nobody had
 //! answered. The phone hears of it by NOTIFY in its dialog (§2.4.4), unless it does not want to (RFC 4488), also after its BYE. Only users
-//! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of calls that we serve.
+//! may transfer, not peers: 403. Left out on purpose: REFER to what is not an INVITE, to other domains, and of
+//! calls that we serve but conferences (`inviting`).
 
 use super::call::{Call, CallId, Destination, Invitation, MediaLeg, Phase, Side, call_of};
 use super::calls::{Calls, answer};
 use super::counting::Count;
+use super::inviting::Invited;
 use super::led::{Led, carry_out, count, phones};
 use super::reason;
 use super::recall::Recalling;
@@ -54,6 +56,8 @@ pub(super) struct Referred {
     bye: Option<TransactionId>,
     /// The phone is being called back.
     pub(super) recalling: Option<Recalling>,
+    /// Who answers comes into this conference, and nobody is transferred (`inviting`).
+    pub(super) invited: Option<Box<Invited>>,
 }
 
 /// The phone that wants to hear what became of its REFER.
@@ -110,6 +114,7 @@ impl Referred {
             is_given_up: false,
             bye: None,
             recalling: None,
+            invited: None,
         }
     }
 }
@@ -118,6 +123,11 @@ impl Referred {
     /// For a call in the name of somebody who stays where it is, whoever answers.
     pub(super) fn in_the_name_of(holder: (CallId, Side), news: News) -> Referred {
         Referred { holder: Some(holder), ..Referred::returning(news) }
+    }
+
+    /// Where the one is who was to be the caller, who is no longer to be that.
+    pub(super) const fn take_holder(&mut self) -> Option<(CallId, Side)> {
+        self.holder.take()
     }
 
     /// For a party that waits in this call already.
@@ -131,12 +141,13 @@ impl Referred {
             is_given_up: false,
             bye: None,
             recalling: None,
+            invited: None,
         }
     }
 }
 
 impl News {
-    const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
+    pub(super) const fn of(referral: Referral, dialog: Option<DialogId>, flow: Flow, call: CallRef) -> News {
         News {
             referral: Some(referral),
             dialog,
@@ -285,6 +296,9 @@ impl Calls {
         (id, side): (CallId, Side),
         request: &Request,
     ) {
+        if side == Side::Caller && self.table.get(id).is_some_and(|call| call.conference().is_some()) {
+            return self.handle_refer_to_focus(env, registrar, id, request);
+        }
         let (referral, target) = match Referral::of(env.now, &request.message) {
             Ok(read) => read,
             Err(status) => return answer(env, request, status),
@@ -545,7 +559,7 @@ impl Calls {
             anonymous: party.is_anonymous,
             callee_anonymous: false,
             domain,
-            domain_name: name.clone(),
+            domain_name: name,
             caller,
             counted: Vec::new(),
             caller_name: party.name,
@@ -588,7 +602,7 @@ impl Calls {
             program: Default::default(),
             consult: None,
         });
-        let service = service.map(|served| self.rooms.enter(env, name, number, id, served));
+        let service = service.map(|served| self.enter(env, id, number, served));
         if let Some(call) = self.table.get_mut(id)
             && service.is_some()
         {
@@ -673,7 +687,10 @@ impl Calls {
                 }
             }
         } else if core::mem::take(&mut referred.is_answered) {
-            self.complete_referral(env, id);
+            match referred.invited.take() {
+                Some(invited) => self.complete_invitation(env, id, *invited),
+                None => self.complete_referral(env, id),
+            }
         }
     }
 
@@ -746,7 +763,7 @@ impl Calls {
 }
 
 /// Counts a call that a phone sends its partner to under its user, but for what the switch does itself.
-fn count_sender(
+pub(super) fn count_sender(
     env: &mut Environment,
     domain: crate::config::DomainId,
     phone: &Party,
@@ -760,7 +777,7 @@ fn count_sender(
 }
 
 /// §2.4.2: 202, whatever will come of it.
-fn accept(env: &mut Environment, request: &Request, referral: &Referral) -> TransactionId {
+pub(super) fn accept(env: &mut Environment, request: &Request, referral: &Referral) -> TransactionId {
     let transaction = env.endpoint.accept(env.now, request, 0);
     let mut response = env.endpoint.response(request, Status::ACCEPTED, None);
     referral.write_accepted(&mut response);

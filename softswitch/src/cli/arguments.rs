@@ -1,6 +1,7 @@
 //! The arguments of every command.
 
-use crate::core::command::{CallRef, LegRef, LegSide, UserRef};
+use crate::core::command::{CallRef, LegRef, LegSide, RoomRef, UserRef};
+use crate::rooms::Standing;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub(super) enum Command {
     Prompts(PromptsArguments),
     /// Users made by command, kept in the database.
     User(UserArguments),
+    /// Conference rooms, kept in the database.
+    Room(RoomArguments),
     /// How many messages wait for users, kept in the database.
     Mailbox(MailboxArguments),
     /// Commands to the switch that runs, and its events.
@@ -149,6 +152,31 @@ pub(super) enum UserAction {
     /// Remove a user made by command.
     Remove(Who),
     /// List the users made by command.
+    List {
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+}
+
+/// Arguments of `room`.
+#[derive(Args, Debug)]
+pub(super) struct RoomArguments {
+    #[command(subcommand)]
+    pub(super) action: RoomsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RoomsAction {
+    /// Make a room, or change it; the ID is its extension.
+    Set {
+        #[command(flatten)]
+        who: Who,
+        /// Keys of a [[room]] with their values, each as a line of the file: 'pin = "2580"' 'max_members = 20'.
+        settings: Vec<String>,
+    },
+    /// Remove a room.
+    Remove(Who),
+    /// List the rooms that were made so.
     List {
         #[command(flatten)]
         place: PlaceArguments,
@@ -293,6 +321,14 @@ pub(super) enum ControlAction {
     Play(Text),
     /// Press keys for a party.
     Digits(Keys),
+    /// Give an order in a conference.
+    Room {
+        /// The conference: NUMBER or NUMBER@DOMAIN.
+        room: RoomRef,
+        /// What is to be done.
+        #[command(subcommand)]
+        order: RoomAction,
+    },
     /// Say how many messages wait for a user.
     Mailbox(MailboxCounts),
     /// Read the configuration again.
@@ -316,6 +352,63 @@ pub(super) enum ControlAction {
         /// The command (docs/control.md).
         command: String,
     },
+}
+
+/// An order in a conference; members are named by their calls, as they are listed.
+#[derive(Debug, Subcommand)]
+pub(super) enum RoomAction {
+    /// Let nobody in but moderators.
+    Lock,
+    /// Let everybody in again.
+    Unlock,
+    /// Mute all but the moderators.
+    MuteAll,
+    /// Let everybody speak.
+    UnmuteAll,
+    /// Mute one.
+    Mute {
+        /// Its call.
+        call: CallRef,
+    },
+    /// Let one speak.
+    Unmute {
+        /// Its call.
+        call: CallRef,
+    },
+    /// Send one away.
+    Kick {
+        /// Its call.
+        call: CallRef,
+    },
+    /// Make one a moderator, a member or a listener.
+    Role {
+        /// Its call.
+        call: CallRef,
+        /// moderator, member or listener.
+        role: Standing,
+    },
+    /// Make one louder or quieter for the others.
+    Gain {
+        /// Its call.
+        call: CallRef,
+        /// -12 to 12.
+        #[arg(allow_hyphen_values = true)]
+        decibels: i8,
+    },
+    /// Bring one into another conference.
+    Move {
+        /// Its call.
+        call: CallRef,
+        /// The other conference.
+        to: RoomRef,
+    },
+    /// Call a number; who answers is in.
+    Invite {
+        /// The number.
+        number: String,
+    },
+    /// Send everybody away.
+    End,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,8 +3,8 @@
 #![cfg_attr(not(unix), allow(dead_code))]
 
 use super::arguments::{
-    ControlAction, ControlArguments, Keys, Listing, MailboxCounts, Originating, Phone, PickingUp, Text,
-    Transfers,
+    ControlAction, ControlArguments, Keys, Listing, MailboxCounts, Originating, Phone, PickingUp, RoomAction,
+    Text, Transfers,
 };
 use super::{CliError, place};
 use crate::config::{Mailbox, Recording};
@@ -12,9 +12,10 @@ use crate::control::{Line, Request};
 use crate::core::Timestamp;
 use crate::core::command::{
     BindingView, CallState, CallView, Command, DeviceRef, Done, LONGEST_PAGE, Originate, Page, Range,
-    RoomView, SubscriptionView,
+    RoomOrder, RoomView, SubscriptionView,
 };
 use crate::io::SOCKET;
+use crate::rooms::Standing;
 use serde_json::Value;
 use sip_stack::message::Escaped;
 use std::io::{self, BufRead, BufReader, Write};
@@ -96,6 +97,7 @@ fn command_of(action: &ControlAction) -> Command {
             let (new, old, urgent_new, urgent_old) = (*new, *old, *urgent_new, *urgent_old);
             Command::SetMailbox { user: user.clone(), mailbox: Mailbox { new, old, urgent_new, urgent_old } }
         }
+        ControlAction::Room { room, order } => Command::Room { room: room.clone(), order: order_of(order) },
         ControlAction::Trace { off } => Command::Trace { on: !off },
         ControlAction::Stop => Command::ShutDown,
         ControlAction::Reload
@@ -123,6 +125,24 @@ fn originate(it: &Originating) -> Originate {
         timeout_s: it.timeout,
         auto_answer: it.phone.auto_answer,
         variables: it.variables.iter().map(variable).collect(),
+    }
+}
+
+/// The order of an action in a conference.
+fn order_of(order: &RoomAction) -> RoomOrder {
+    match order {
+        RoomAction::Lock => RoomOrder::Lock,
+        RoomAction::Unlock => RoomOrder::Unlock,
+        RoomAction::MuteAll => RoomOrder::MuteAll,
+        RoomAction::UnmuteAll => RoomOrder::UnmuteAll,
+        RoomAction::Mute { call } => RoomOrder::Mute { call: *call },
+        RoomAction::Unmute { call } => RoomOrder::Unmute { call: *call },
+        RoomAction::Kick { call } => RoomOrder::Kick { call: *call },
+        RoomAction::Role { call, role } => RoomOrder::SetRole { call: *call, role: *role },
+        RoomAction::Gain { call, decibels } => RoomOrder::Gain { call: *call, decibels: *decibels },
+        RoomAction::Move { call, to } => RoomOrder::Move { call: *call, to: to.clone() },
+        RoomAction::Invite { number } => RoomOrder::Invite { number: (&**number).into() },
+        RoomAction::End => RoomOrder::End,
     }
 }
 
@@ -325,9 +345,43 @@ fn binding(view: &BindingView) -> String {
     format!("{user}\t{}\tfrom {source}\t{}\tuntil {until}{guest}", Escaped(contact), Escaped(user_agent))
 }
 
+/// A conference, and below it a line for each member.
 fn room(view: &RoomView) -> String {
-    let calls: Vec<String> = view.calls.iter().map(ToString::to_string).collect();
-    format!("{}\t{} members\t{}", Escaped(view.room.to_string().as_bytes()), calls.len(), calls.join(" "))
+    let mark = |is, mark| if is { mark } else { "" };
+    let name = view.name.as_deref().map(|name| format!("\t{}", Escaped(name.as_bytes()))).unwrap_or_default();
+    let mut text = format!(
+        "{}{name}\t{} members{}{}{}",
+        Escaped(view.room.to_string().as_bytes()),
+        view.calls.len(),
+        mark(view.locked, " locked"),
+        mark(view.all_muted, " all muted"),
+        mark(view.recording.is_some(), " recorded"),
+    );
+    for member in &view.members {
+        let role = match member.role {
+            Standing::Moderator => "moderator",
+            Standing::Member => "member",
+            Standing::Listener => "listener",
+        };
+        let gain = if member.gain_db == 0 { String::new() } else { format!(" {:+} dB", member.gain_db) };
+        text += &format!(
+            "\n  {}\t{}\t{role}{}{}{}{}{gain}",
+            member.call,
+            Escaped(&member.user),
+            mark(member.waits, " waits"),
+            mark(member.muted, " muted"),
+            mark(member.talks, " talks"),
+            mark(view.speaker == Some(member.call), " speaks"),
+        );
+    }
+    if !view.calls.is_empty() {
+        let heard: Vec<String> = view.heard.iter().map(ToString::to_string).collect();
+        text += &format!(
+            "\n  everybody hears {}",
+            if heard.is_empty() { "nobody".into() } else { heard.join(" ") }
+        );
+    }
+    text
 }
 
 fn subscription(view: &SubscriptionView) -> String {

@@ -73,6 +73,14 @@ pub enum CliError {
         /// Where.
         line: u32,
     },
+    /// No room of that number was made by command.
+    #[error("the database has no room {extension} of domain {domain}")]
+    NoSuchRoom {
+        /// The domain.
+        domain: Arc<str>,
+        /// The number.
+        extension: String,
+    },
     /// No domain of that name is configured.
     #[error("the configuration has no domain {0:?}")]
     NoSuchDomain(String),

@@ -11,6 +11,7 @@ mod place;
 mod prompts;
 mod records;
 mod reload;
+mod room;
 mod route;
 mod sounds;
 mod start;
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), CliError> {
         Some(Command::Route(route)) => route::route(&route),
         Some(Command::Prompts(prompts)) => prompts::prompts(&prompts),
         Some(Command::User(user)) => user::user(&user),
+        Some(Command::Room(arguments)) => room::room(&arguments),
         Some(Command::Control(control)) => control::control(&control),
         Some(Command::Mailbox(mailbox)) => mailbox::mailbox(&mailbox),
         Some(Command::Records(arguments)) => records::records(&arguments),

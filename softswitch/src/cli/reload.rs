@@ -33,6 +33,7 @@ fn reread(file: &Path, data: &Path, running: &Config) -> Result<Loaded, CliError
     }
     sounds::find(&mut config, data)?;
     config.merge_stored(store::users_list(data)?)?;
+    config.merge_rooms(&store::rooms_list(data)?)?;
     config.merge_mailboxes(store::mailboxes_list(data)?);
     config.keep_ids_of(running);
     let tls = io::load_tls(&config)?;

@@ -16,6 +16,7 @@ pub(super) fn route(arguments: &RouteArguments) -> Result<(), CliError> {
     let mut profiles = Vec::new();
     if data.join(store::DATABASE).exists() {
         config.merge_stored(store::users_list(&data)?)?;
+        config.merge_rooms(&store::rooms_list(&data)?)?;
         profiles = store::profiles_list(&data)?;
     }
     let domain = match &arguments.domain {

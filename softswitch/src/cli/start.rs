@@ -34,6 +34,7 @@ pub(super) fn start(arguments: RunArguments) -> Result<(), CliError> {
         warn!("the database was damaged: it is {file} now, and a new one has what could be read of it");
     }
     config.merge_stored(kept.users)?;
+    config.merge_rooms(&store::rooms_list(&data)?)?;
     config.merge_mailboxes(store::mailboxes_list(&data)?);
     let path = data.join(place::KEY);
     let key = io::load_or_make_key(&path).map_err(|source| CliError::File { path, source })?;

@@ -4,7 +4,7 @@ use super::arguments::{SettingsArguments, UserAction, UserArguments, Who};
 use super::{CliError, place};
 use crate::config::{Config, Origin, first};
 use crate::io::{load_prompts, random};
-use crate::store::{self, StoredUser, UserSettings};
+use crate::store::{self, StoredRoom, StoredUser, UserSettings};
 use sip_stack::message::Escaped;
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -113,6 +113,14 @@ impl Place {
             config.merge_stored(vec![user.clone()])?;
             load_prompts(&config)?;
         }
+        Ok(())
+    }
+
+    /// A switch whose rooms cannot be as they are does not start.
+    pub(super) fn refuse_unfit_room(&self, room: &StoredRoom) -> Result<(), CliError> {
+        let mut config = self.config.clone();
+        config.merge_stored(store::users_list(&self.data)?)?;
+        config.merge_rooms(core::slice::from_ref(room))?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The dial plan as the switch sees it: routes with their conditions, groups, tariffs, limits, and what users and peers have
 //! of numbers. How a call goes by it is in [`crate::routing`]; how the file becomes it, in `routes`, `groups` and `numbers`.
 
-use super::model::{Mode, Recording, Service};
+use super::model::{Mode, Origin, Recording, Service};
 use super::network::Network;
 use super::pattern::Pattern;
 pub use crate::routing::{Country, NumberForm, Schedule};
@@ -339,4 +339,23 @@ pub struct Numbering {
     pub paging_numbers: BTreeMap<Box<str>, Box<str>>,
     /// Devices of users by id.
     pub devices: BTreeMap<Box<str>, Device>,
+    /// Conference rooms by the number that is dialled.
+    pub rooms: BTreeMap<Box<str>, Room>,
+}
+
+impl Numbering {
+    /// The room of this number.
+    #[must_use]
+    pub fn room(&self, number: &[u8]) -> Option<&Room> {
+        self.rooms.get(core::str::from_utf8(number).ok()?)
+    }
+}
+
+/// A conference room with a number of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The conference; nothing else.
+    pub service: Service,
+    /// Who made it.
+    pub origin: Origin,
 }

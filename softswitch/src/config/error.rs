@@ -360,6 +360,23 @@ pub enum Fault {
          inbound = [\"192.0.2.0/28\"]"
     )]
     InboundOfName,
+    /// A room of which one code begins with the other: which one is meant could not be told while it is dialled.
+    #[error("one of pin and moderator_pin begins with the other; choose another one")]
+    CodesOverlap,
+    /// A code that is none; it is not shown.
+    #[error("{key} has to be 1 to 16 digits in quotes, such as {key} = \"4711\"")]
+    BadCode {
+        /// The key.
+        key: &'static str,
+    },
+    /// A room that waits for a moderator, or ends with it, and has none.
+    #[error(
+        "{key} needs somebody who is a moderator; add moderator_pin = \"4711\", or moderators = [\"1001\"]"
+    )]
+    NoModerator {
+        /// The key.
+        key: &'static str,
+    },
     /// A group in which nobody is.
     #[error(
         "group {id} names no members, and no user says that it is in it; give it members = [\"1001\"], or users groups = [{id}]"
@@ -499,6 +516,31 @@ pub enum Fault {
         id: Quoted,
         /// The domain.
         domain: Quoted,
+    },
+    /// A room that is made in the file and by command.
+    #[error(
+        "room {extension} of domain {domain} is in this file and in the database; \
+         remove it here, or there with: softswitch room remove {extension} --domain {domain}"
+    )]
+    RoomAlsoStored {
+        /// The extension.
+        extension: Quoted,
+        /// The domain.
+        domain: Quoted,
+    },
+    /// A room made by command that cannot be as it is.
+    #[error(
+        "room {extension} of domain {domain} in the database: {reason}; \
+         change it with: softswitch room set {extension} --domain {domain}, or remove it with: \
+         softswitch room remove {extension} --domain {domain}"
+    )]
+    StoredRoom {
+        /// The extension.
+        extension: Quoted,
+        /// The domain.
+        domain: Quoted,
+        /// Why, as the file would be told.
+        reason: Box<str>,
     },
     /// A user made by command in a domain that the file no longer has.
     #[error(

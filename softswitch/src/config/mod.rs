@@ -21,6 +21,7 @@ mod prompts;
 mod recording;
 pub mod resolve;
 mod rights;
+mod rooms;
 mod routes;
 mod stored;
 mod table;

@@ -11,6 +11,7 @@ use super::features::Features;
 use super::network::{Network, canonical};
 pub use super::watching::{Mailbox, WatchedBy};
 use crate::core::command::Rights;
+use crate::rooms::Rules;
 use media::dsp::Conditioning;
 use media::tap::Container;
 use serde::{Deserialize, Serialize};
@@ -251,11 +252,14 @@ pub struct Domain {
 impl Domain {
     /// Whom `user_part` (unescaped, without parameters) reaches, as far as that needs no more than the number.
     ///
-    /// A user comes first, by its id or one of its numbers; then the first route whose pattern matches, which decides the rest if it has
+    /// A user comes first, by its id or one of its numbers; then a room; then the first route whose pattern matches, which decides the rest if it has
     /// conditions, rewrites the number, or leads to anything else than one peer or a service (`routing::decide`).
     pub fn route(&self, user_part: &[u8]) -> Option<Target<'_>> {
         if let Some((id, user)) = self.user_of(user_part) {
             return Some(Target::User { id, user });
+        }
+        if let Some(room) = self.numbering.room(user_part) {
+            return Some(Target::Service(&room.service));
         }
         let route = self.routes.iter().find(|route| route.pattern.matches(user_part))?;
         if route.conditions.count() > 0 || !route.rewrite.is_nothing() {
@@ -576,16 +580,16 @@ pub enum Service {
 }
 
 /// A conference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conference {
     /// How it is recorded, if it is.
     pub record: Option<Recording>,
-    /// Whether those who come are told how many there are.
-    pub announce: bool,
-    /// Whether a signal sounds when somebody comes or goes.
-    pub tones: bool,
     /// What is done to the voices of its members.
     pub conditioning: Conditioning,
+    /// Who may come in, and what becomes of it.
+    pub rules: Arc<Rules>,
+    /// Its number, whatever was dialled; without it, what was dialled.
+    pub number: Option<Arc<str>>,
 }
 
 impl Service {
@@ -625,19 +629,6 @@ impl Service {
             | Service::Play { .. }
             | Service::Music { .. }
             | Service::Paging => None,
-        }
-    }
-
-    /// Whether a signal sounds when somebody comes or goes.
-    pub const fn has_tones(&self) -> bool {
-        match self {
-            Service::Conference(conference) => conference.tones,
-            Service::Echo
-            | Service::Milliwatt
-            | Service::Answer { .. }
-            | Service::Play { .. }
-            | Service::Music { .. }
-            | Service::Paging => false,
         }
     }
 }

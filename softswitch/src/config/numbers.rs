@@ -193,8 +193,9 @@ pub(super) fn claim(
     faults: &Faults,
 ) {
     let numbering = &mut domain.numbering;
+    let of_room = numbering.rooms.get_key_value(&number.value).map(|(number, _)| number);
     let tables = [&numbering.numbers, &numbering.group_numbers, &numbering.paging_numbers];
-    let taken = tables.into_iter().find_map(|table| table.get(&number.value));
+    let taken = tables.into_iter().find_map(|table| table.get(&number.value)).or(of_room);
     if let Some(first) = taken {
         let (number_shown, first) = (Quoted::new(&number.value), Quoted::new(first));
         return faults.note(number.line, Fault::NumberIsTaken { number: number_shown, first });

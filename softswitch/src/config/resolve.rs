@@ -11,6 +11,7 @@ use super::model::{Config, Limits, Listener, MAX_DOMAINS, Media, Transport};
 use super::numbers::resolve_emergencies;
 use super::objects::{resolve_peers, resolve_users};
 use super::prompts::resolve_prompts;
+use super::rooms::resolve_rooms;
 use super::routes::{parse_path, resolve_routes};
 use super::table::{Faults, Key, Section};
 use super::tenants::Tenants;
@@ -55,6 +56,7 @@ fn resolve(file: &str, mut root: Section<'_>, faults: &Faults) -> Config {
     resolve_groups(&mut root, &mut tenants, faults);
     resolve_paging(&mut root, &mut tenants, faults);
     resolve_rates(&mut root, &mut tenants, faults);
+    resolve_rooms(&mut root, &mut tenants, faults);
     resolve_routes(&mut root, &mut tenants, faults);
     for (id, domain) in &mut tenants.domains {
         let read = tenants.emergencies.remove(id).unwrap_or_default();

@@ -12,6 +12,7 @@ use super::pattern::Pattern;
 use super::recording::{resolve_of_conference, resolve_of_route};
 use super::table::{Faults, Key, Located, Section};
 use super::tenants::{MODE, Tenants, parse_mode};
+use crate::rooms::{Rules, Signal};
 use media::dsp::Conditioning;
 use sip_stack::resolve::Host;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ const CONDITIONS: [Key; 7] = [ORDER, CALLER, FROM, SCHEDULE, STRIP, PREFIX, MODE
 const USUAL_ORDER: u32 = 100;
 const SOUND: Key =
     Key { name: "sound", expected: "the path of a WAV or Ogg file", example: "\"welcome.wav\"" };
-const ANNOUNCE: Key = Key { name: "announce", expected: "true or false", example: "true" };
+pub(super) const ANNOUNCE: Key = Key { name: "announce", expected: "true or false", example: "true" };
 const TONES: Key = Key { name: "tones", expected: "true or false", example: "true" };
 const FOLDER: Key = Key { name: "folder", expected: "the path of a folder", example: "\"music\"" };
 
@@ -323,11 +324,10 @@ fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
             let record = resolve_of_conference(section);
             let announce = section.flag(ANNOUNCE).is_some_and(|flag| flag.value);
             let tones = section.flag(TONES).is_some_and(|flag| flag.value);
-            let conditioning = Conditioning {
-                gain_control: section.flag(GAIN_CONTROL).is_some_and(|flag| flag.value),
-                noise_gate: section.flag(NOISE_GATE).is_some_and(|flag| flag.value),
-            };
-            Some(Service::Conference(Conference { record, announce, tones, conditioning }))
+            let conditioning = resolve_conditioning(section);
+            let signal = if tones { Signal::Tones } else { Signal::None };
+            let rules = Arc::new(Rules { announce, signal, ..Rules::default() });
+            Some(Service::Conference(Conference { record, conditioning, rules, number: None }))
         }
         Name::Echo => Some(Service::Echo),
         Name::Milliwatt => Some(Service::Milliwatt),
@@ -337,6 +337,14 @@ fn resolve_service(section: &mut Section<'_>) -> Option<Service> {
         }
         Name::Play => Some(Service::Play { sound: sounds(section.required(SOUND, parse_path)?) }),
         Name::Music => Some(Service::Music { folder: sounds(section.required(FOLDER, parse_path)?) }),
+    }
+}
+
+/// What is done to the voices of a conference.
+pub(super) fn resolve_conditioning(section: &mut Section<'_>) -> Conditioning {
+    Conditioning {
+        gain_control: section.flag(GAIN_CONTROL).is_some_and(|flag| flag.value),
+        noise_gate: section.flag(NOISE_GATE).is_some_and(|flag| flag.value),
     }
 }
 
@@ -393,7 +401,8 @@ mod tests {
         );
         let off = "service = \"conference\"\nrecord = false\nformat = \"opus\"";
         assert_eq!(service(off), conference(None));
-        let spoken = Conference { announce: true, tones: true, ..Conference::default() };
+        let rules = Rules { announce: true, signal: Signal::Tones, ..Rules::default() };
+        let spoken = Conference { rules: Arc::new(rules), ..Conference::default() };
         let told = "service = \"conference\"\nannounce = true\ntones = true";
         assert_eq!(service(told), Service::Conference(spoken));
     }

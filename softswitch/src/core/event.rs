@@ -4,8 +4,9 @@
 //! `{"call_ended": {"call": "…", …}}`: the names here in snake case (`docs/control.md`).
 
 use super::Alarm;
-use super::command::{CallRef, CommandId, LegRef, RecordingRef};
+use super::command::{CallRef, CommandId, LegRef, RecordingRef, RoomRef};
 use super::text;
+use crate::rooms::Standing;
 use crate::routing::Setting;
 use crate::store::MediaFigures;
 use bytes::Bytes;
@@ -140,6 +141,13 @@ pub enum Event {
         by: Bytes,
         /// What.
         how: Parking,
+    },
+    /// Something has happened in a conference.
+    Conference {
+        /// The conference.
+        room: RoomRef,
+        /// What.
+        change: RoomChange,
     },
     /// The switch ends a call that goes on.
     CallCut {
@@ -372,6 +380,65 @@ pub enum Parking {
     Retrieved,
     /// It has hung up, or nobody wanted it.
     GivenUp,
+}
+
+/// What has happened in a conference; members are named by their calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomChange {
+    /// Somebody is in.
+    Joined {
+        /// Who.
+        call: CallRef,
+    },
+    /// Somebody waits for a moderator.
+    Waiting {
+        /// Who.
+        call: CallRef,
+    },
+    /// Somebody was not let in, or was sent away.
+    TurnedAway {
+        /// Who.
+        call: CallRef,
+    },
+    /// Somebody is no longer in.
+    Left {
+        /// Who.
+        call: CallRef,
+    },
+    /// Somebody is muted, or no longer.
+    Muted {
+        /// Who.
+        call: CallRef,
+        /// Whether it is.
+        on: bool,
+    },
+    /// Somebody talks, or no longer.
+    Talking {
+        /// Who.
+        call: CallRef,
+        /// Whether it does.
+        on: bool,
+    },
+    /// Somebody is a moderator, a member or a listener from now on.
+    Role {
+        /// Who.
+        call: CallRef,
+        /// What.
+        role: Standing,
+    },
+    /// Somebody else is the one who speaks.
+    Speaker {
+        /// Who; `None`: everybody is silent.
+        call: Option<CallRef>,
+    },
+    /// Nobody else comes in, or everybody again.
+    Locked {
+        /// Whether it is locked.
+        on: bool,
+    },
+    /// It was ended for all.
+    Ended,
 }
 
 /// Why the switch ends a call that goes on.

@@ -18,7 +18,9 @@ pub(crate) mod text;
 mod timestamp;
 
 pub use alarms::Alarm;
-pub use event::{CallingBack, Cut, Event, OverloadCause, Parking, Refusal, Told, Unbound, Unrecorded};
+pub use event::{
+    CallingBack, Cut, Event, OverloadCause, Parking, Refusal, RoomChange, Told, Unbound, Unrecorded,
+};
 pub use input::Input;
 pub use interface::{Interface, Interfaces};
 pub use output::Output;

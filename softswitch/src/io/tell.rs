@@ -1,12 +1,12 @@
 //! What the switch tells, as lines of the log. Text of peers is escaped.
 
-use crate::core::{Alarm, Event, Told, Unrecorded};
+use crate::core::{Alarm, Event, RoomChange, Told, Unrecorded};
 use crate::log::Lines;
 use crate::store::MediaFigures;
 use media::tap::RecordingFigures;
 use sip_stack::message::Escaped;
 use sip_stack::registration::Failure;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// Logs an event of the switch.
 pub(super) fn event(told: &Told) {
@@ -79,6 +79,22 @@ pub(super) fn event(told: &Told) {
             warn!(user = %address(domain, user), "too many subscriptions of one user");
         }
         Event::Parked { call, slot, by, how } => info!(%call, slot, by = %Escaped(by), ?how, "parked"),
+        Event::Conference { room, change } => match change {
+            // As often as somebody draws breath.
+            RoomChange::Talking { .. } | RoomChange::Speaker { .. } => {
+                debug!(room = %address(&room.domain, &room.name), ?change, "conference");
+            }
+            RoomChange::Joined { .. }
+            | RoomChange::Waiting { .. }
+            | RoomChange::TurnedAway { .. }
+            | RoomChange::Left { .. }
+            | RoomChange::Muted { .. }
+            | RoomChange::Role { .. }
+            | RoomChange::Locked { .. }
+            | RoomChange::Ended => {
+                info!(room = %address(&room.domain, &room.name), ?change, "conference");
+            }
+        },
         Event::CallCut { call, cause } => warn!(%call, ?cause, "call ended by the switch"),
         Event::TransferProgressed { call, status } => info!(%call, status, "transfer"),
         Event::NotConfigured { reason } => {

@@ -2,7 +2,7 @@
 //! who is there.
 //!
 //! In this order: a number of emergency; a user by its id or one of its numbers; a code of `[features]`; a paging group or a group by its
-//! number; the routes, in the order of [`Route::precedence`](crate::config::Route). The first that matches decides. A number is compared as it was
+//! number; a room; the routes, in the order of [`Route::precedence`](crate::config::Route). The first that matches decides. A number is compared as it was
 //! dialled, and as E.164 where the domain has a country.
 //!
 //! Nothing is allocated for a plain call of one user to another, nor for a route that does not match. With a [`Trace`] each rule says why it was taken or not. Left out on purpose:
@@ -15,7 +15,7 @@ use super::plan::{
 use super::profile::Dialled;
 use super::state::State;
 use super::trunks;
-use crate::config::{Domain, DomainId, Features, Route, RouteTo, Trunks};
+use crate::config::{Domain, DomainId, Features, Route, RouteTo, Service, Trunks};
 use core::cell::OnceCell;
 use sip_stack::Time;
 use smallvec::{SmallVec, smallvec};
@@ -319,6 +319,10 @@ impl<'a> Decider<'a, '_> {
         if let Some(id) = numbering.group_numbers.get(text) {
             return self.ring_group(id, after, diversions);
         }
+        if let Some(room) = numbering.room(number) {
+            self.note(|| format!("room {}", text.escape_debug()));
+            return self.serve(&room.service, after, diversions);
+        }
         let e164 = self.e164(text, acting);
         for route in &domain.routes {
             match self.mismatch(route, number, e164.as_deref(), acting) {
@@ -392,6 +396,17 @@ impl<'a> Decider<'a, '_> {
         (is_open != during.inside).then_some(Mismatch::Schedule { id: &during.schedule, is_open })
     }
 
+    /// The switch itself.
+    fn serve(
+        &mut self,
+        service: &'a Service,
+        after: Option<After>,
+        diversions: &[Diversion<'a>],
+    ) -> Result<Last, Refused> {
+        let (targets, diversions) = (SmallVec::new(), diversions.to_vec());
+        self.push(Stage { after, targets, service: Some(service), ring_s: 0, diversions })
+    }
+
     /// A route that matches.
     fn take(
         &mut self,
@@ -409,14 +424,7 @@ impl<'a> Decider<'a, '_> {
             }
             RouteTo::Service(service) => {
                 self.note(|| "a service of the switch".into());
-                let stage = Stage {
-                    after,
-                    targets: SmallVec::new(),
-                    service: Some(service),
-                    ring_s: 0,
-                    diversions: diversions.to_vec(),
-                };
-                self.push(stage)
+                self.serve(service, after, diversions)
             }
             RouteTo::User(id) => match domain.users.get_key_value(id) {
                 Some((id, user)) => {

@@ -1,4 +1,4 @@
-//! The durable store: bindings, call records, and users and mailboxes made by command, in one SQLite database.
+//! The durable store: bindings, call records, and users, rooms and mailboxes made by command, in one SQLite database.
 //!
 //! The records are values of the pure core ([`record`]); the database lives on a thread of its own ([`thread`]), off the
 //! path of every message. A full disk or a locked or lost database never stops a call: changes are kept, coalesced and
@@ -12,6 +12,7 @@ mod open_calls;
 mod pending;
 mod profiles;
 pub mod record;
+mod rooms;
 mod rows;
 #[cfg(test)]
 mod samples;
@@ -29,4 +30,5 @@ pub use error::{StoreError, StoreEvent, StoreFault};
 pub use mailboxes::{StoredMailbox, mailboxes_list, mailboxes_set};
 pub use profiles::{StoredProfile, profiles_list};
 pub use record::*;
+pub use rooms::{StoredRoom, rooms_list, rooms_remove, rooms_set};
 pub use thread::{Loaded, StoreFigures, StoreHandle, open};

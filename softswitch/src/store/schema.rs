@@ -216,6 +216,12 @@ pub(super) const STEPS: &[&str] = &["
     ALTER TABLE profiles ADD COLUMN refuse_anonymous INTEGER;
     ALTER TABLE profiles ADD COLUMN desk TEXT;
     ALTER TABLE calls ADD COLUMN variables TEXT NOT NULL DEFAULT '{}';
+    CREATE TABLE rooms (
+        domain TEXT NOT NULL,
+        extension TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        PRIMARY KEY (domain, extension)
+    ) STRICT, WITHOUT ROWID;
 
     PRAGMA user_version = 10;
 "];

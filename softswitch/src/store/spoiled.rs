@@ -10,6 +10,7 @@ use super::mailboxes::StoredMailbox;
 use super::open_calls::{self, OpenRow};
 use super::profiles::StoredProfile;
 use super::record::{CallRecord, StoredBinding, StoredUser};
+use super::rooms::StoredRoom;
 use super::rows::{self, Table};
 use core::time::Duration;
 use sqlx::{Row as _, SqliteConnection};
@@ -89,6 +90,7 @@ pub(super) async fn salvage(database: &mut Database, aside: &Path, busy: Duratio
     let new = database.connection();
     take::<StoredUser>(&mut old, new).await;
     take::<StoredMailbox>(&mut old, new).await;
+    take::<StoredRoom>(&mut old, new).await;
     take::<StoredProfile>(&mut old, new).await;
     take::<StoredBinding>(&mut old, new).await;
     take::<OpenRow>(&mut old, new).await;

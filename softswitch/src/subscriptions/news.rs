@@ -7,7 +7,7 @@ use super::subject::{Matter, Sources, Subject, bindings, known};
 use super::table::Subscriptions;
 use super::watcher::Watcher;
 use crate::call::{Calls, Place, SeatNews, subject_key};
-use crate::config::{Domain, DomainId, Service, Target};
+use crate::config::{Conference, Domain, DomainId, Service, Target};
 use crate::core::environment::Environment;
 use crate::proxied::Proxied;
 use crate::registrar::Registrar;
@@ -237,6 +237,13 @@ pub(super) fn may_watch(domain: &Domain, package: Package, name: &str, watcher: 
             name == watcher || domain.users.get(name).is_some_and(|user| user.is_watched_by(watcher))
         }
         Package::MessageSummary | Package::Registration => name == watcher,
-        Package::Conference => true,
+        Package::Conference => match domain.route(name.as_bytes()) {
+            Some(Target::Service(Service::Conference(Conference { rules, .. }))) => {
+                rules.listed || rules.names_moderator(watcher)
+            }
+            Some(Target::Service(_) | Target::User { .. } | Target::Peer { .. } | Target::Planned) | None => {
+                false
+            }
+        },
     }
 }

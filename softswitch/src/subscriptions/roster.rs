@@ -1,6 +1,7 @@
 //! Who is in a conference (RFC 4575): users, and each call of theirs as a device.
 //!
-//! Left out on purpose: who speaks and who is muted, which changes faster than it could be told.
+//! Who is muted is `muted-via-focus` and only receives. Users who are hidden have no seat (`call/seats.rs`). Left out on purpose: who speaks,
+//! which changes faster than it could be told and has no element there; whether the room is locked.
 
 use super::bodies::{Document, fitting};
 use super::discretion::Hidden;
@@ -9,7 +10,8 @@ use super::subject::uri;
 use crate::call::Seen;
 use crate::core::Timestamp;
 use sip_stack::event::body::conference_info::{
-    ConferenceInfo, ConferenceState, Endpoint, EndpointStatus, JoiningMethod, Media, PartState, User, Users,
+    ConferenceInfo, ConferenceState, Endpoint, EndpointStatus, JoiningMethod, Media, MediaStatus, PartState,
+    User, Users,
 };
 use std::collections::BTreeMap;
 
@@ -72,10 +74,15 @@ fn entity(member: &Seen, host: &str, hidden: &Hidden) -> String {
 
 fn device(member: &Seen) -> Endpoint {
     let mut device = Endpoint::new(format!("call:{:x}", member.alias), PartState::Full);
-    device.status = Some(EndpointStatus::Connected);
+    let (status, media) = match member.is_muted {
+        true => (EndpointStatus::MutedViaFocus, MediaStatus::RecvOnly),
+        false => (EndpointStatus::Connected, MediaStatus::SendRecv),
+    };
+    device.status = Some(status);
     device.joining_method = Some(JoiningMethod::DialedIn);
     device.joined_at = Some(moment(member.since_unix_ms).into());
-    device.media = vec![Media { id: "1".into(), kind: Some("audio".into()), src_id: None, status: None }];
+    device.media =
+        vec![Media { id: "1".into(), kind: Some("audio".into()), src_id: None, status: Some(media) }];
     device
 }
 

@@ -17,6 +17,7 @@ mod plan;
 mod programs;
 mod recording;
 mod records;
+mod rooms;
 mod services;
 mod sessions;
 mod sound;

@@ -1,8 +1,10 @@
 //! Who is in a conference (RFC 4575).
 
 use crate::world::{World, body, port_of};
-use sip_stack::event::body::conference_info::{ConferenceInfo, PartState};
+use sip_stack::event::body::conference_info::{ConferenceInfo, EndpointStatus, MediaStatus, PartState};
 use sip_stack::message::Message;
+use softswitch::core::Input;
+use softswitch::core::command::{Actor, Command, CommandId, RoomOrder};
 
 const ROOMS: &str = "[[route]]\npattern = \"30XX\"\nservice = \"conference\"\n";
 
@@ -118,4 +120,32 @@ fn who_found_no_row_in_a_full_roster_has_one_when_somebody_leaves() {
         assert_eq!(users(&told), [("sip:1000@127.0.0.1:5060", PartState::Full, rows)]);
         assert_eq!(told.conference_state.unwrap().user_count, Some(left));
     }
+}
+
+#[test]
+fn who_is_muted_is_told_and_who_is_hidden_is_not_there() {
+    let room = "[[room]]\nextension = \"3100\"\nmute_on_entry = true\n[[user]]\nid = \"1050\"\npassword = \"secret\"\nhidden = true\n";
+    let mut world = World::new(room, &["1000"]);
+    world.watch("1000", "3100", "conference");
+    world.pass(6_000);
+    let mut hidden = world.call(port_of("1050"), "3100", "");
+    world.acknowledge(&mut hidden);
+    world.pass(6_000);
+    let mut member = world.call(port_of("1001"), "3100", "");
+    world.acknowledge(&mut member);
+    let told = roster(&world.notified("1000"));
+    assert_eq!(users(&told), [("sip:1001@127.0.0.1:5060", PartState::Full, 1)]);
+    let device = &told.users.unwrap().users[0].endpoints[0];
+    assert_eq!(device.status, Some(EndpointStatus::MutedViaFocus));
+    assert_eq!(device.media[0].status, Some(MediaStatus::RecvOnly));
+    let order = RoomOrder::UnmuteAll;
+    let command = Box::new(Command::Room { room: "3100".parse().unwrap(), order });
+    world.pass(6_000);
+    world.input(Input::Command { id: CommandId(1), actor: Actor::Operator, command });
+    let told = roster(&world.notified("1000"));
+    let device = &told.users.unwrap().users[0].endpoints[0];
+    assert_eq!(
+        (device.status, device.media[0].status),
+        (Some(EndpointStatus::Connected), Some(MediaStatus::SendRecv))
+    );
 }

@@ -120,8 +120,12 @@ impl World {
                     answers.push(Input::Media(Report::Closed { leg, figures: Box::default() }));
                 }
                 Output::Event(told) => self.events.push(told.event),
-                Output::Answer(_) | Output::Errand(_) => panic!("nobody commands here"),
-                Output::Media(_) | Output::Store(_) | Output::Resolve(_) | Output::Identify { .. } => {}
+                Output::Errand(_) => panic!("nobody runs errands here"),
+                Output::Answer(_)
+                | Output::Media(_)
+                | Output::Store(_)
+                | Output::Resolve(_)
+                | Output::Identify { .. } => {}
             }
         }
         answers.into_iter().for_each(|answer| self.input(answer));

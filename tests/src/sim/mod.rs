@@ -12,6 +12,7 @@ pub mod hive;
 pub mod log;
 mod media_plane;
 pub mod program;
+mod room_order;
 pub mod scene;
 pub mod shadow;
 pub mod stage;

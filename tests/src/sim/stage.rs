@@ -4,7 +4,7 @@
 //! each phone.
 
 use super::world::{SWITCH, Step, World};
-use super::{Faults, program, world};
+use super::{Faults, program, room_order, world};
 use sip_stack::transport::{Flow, ListenerId, Transport};
 use softphone::phone::{Account, Password};
 use softphone::scenario::script::{PhoneSetup, RecordedEnd};
@@ -69,6 +69,7 @@ fn obey(runner: &mut Runner, world: &mut World) {
             Output::Restart => world.restart_switch(),
             Output::Mailbox { number, new } => world.keep_messages(&number, new),
             Output::Order(order) => program::obey(world, order),
+            Output::RoomOrder(order) => room_order::give(world, &order),
         }
     }
 }

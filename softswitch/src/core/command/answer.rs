@@ -2,6 +2,7 @@
 
 use super::ids::{CallRef, CommandId, LegSide, RoomRef, UserRef};
 use crate::core::text;
+use crate::rooms::Standing;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -62,6 +63,9 @@ pub enum Refused {
     /// No such number: no user, and no route that matches.
     #[error("there is no such number")]
     UnknownNumber,
+    /// No such conference is open, or none that the actor sees.
+    #[error("there is no such conference")]
+    UnknownRoom,
     /// No such prompt in the language of the call.
     #[error("there is no such prompt")]
     UnknownPrompt,
@@ -102,6 +106,8 @@ pub enum Field {
     Call,
     /// `caller_id`
     CallerId,
+    /// `decibels`
+    Decibels,
     /// `digits`
     Digits,
     /// `file`
@@ -112,6 +118,8 @@ pub enum Field {
     Leg,
     /// `number`
     Number,
+    /// `room` or `to`
+    Room,
     /// `setting`
     Setting,
     /// `timeout_s`
@@ -206,10 +214,44 @@ pub struct BindingView {
 pub struct RoomView {
     /// The conference.
     pub room: RoomRef,
+    /// What it is called.
+    pub name: Option<Box<str>>,
     /// The calls that are in it.
     pub calls: Vec<CallRef>,
+    /// Those who are in it or wait, in the order in which they came.
+    pub members: Vec<MemberView>,
+    /// Those whom everybody in it hears but themselves: neither muted nor listeners.
+    pub heard: Vec<CallRef>,
+    /// Who speaks.
+    pub speaker: Option<CallRef>,
+    /// Nobody else comes in.
+    pub locked: bool,
+    /// All but the moderators are muted.
+    pub all_muted: bool,
     /// Its file, if it is recorded as a whole.
     pub recording: Option<Arc<str>>,
+}
+
+/// A member of a conference as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its call.
+    pub call: CallRef,
+    /// User part of its address, or the number.
+    #[serde(with = "text")]
+    pub user: Bytes,
+    /// It does not want to be known (RFC 3323).
+    pub anonymous: bool,
+    /// What it is.
+    pub role: Standing,
+    /// It is not in yet: it is asked for a code, or waits for a moderator.
+    pub waits: bool,
+    /// The others do not hear it.
+    pub muted: bool,
+    /// It talks.
+    pub talks: bool,
+    /// By how much it is made louder for the others, in decibels.
+    pub gain_db: i8,
 }
 
 /// A subscription as it is listed.

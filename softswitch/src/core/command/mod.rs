@@ -16,7 +16,7 @@ mod query;
 
 pub use actor::{Actor, Rights};
 pub use answer::{
-    Answer, BindingView, CallState, CallView, Done, Field, Page, PartyView, Refused, RoomView,
+    Answer, BindingView, CallState, CallView, Done, Field, MemberView, Page, PartyView, Refused, RoomView,
     SubscriptionView,
 };
 pub use ids::{
@@ -24,6 +24,7 @@ pub use ids::{
 };
 
 use crate::config::{Mailbox, Recording};
+use crate::rooms::Standing;
 use crate::routing::Setting;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -183,6 +184,13 @@ pub enum Command {
         /// `0`–`9`, `*`, `#`, `A`–`D`; at most 32.
         digits: Box<str>,
     },
+    /// Give an order in a conference that is open. For its moderators, the operator, and users with the rights `all`.
+    Room {
+        /// The conference.
+        room: RoomRef,
+        /// What is to be done.
+        order: RoomOrder,
+    },
     /// Say how many messages wait for a user.
     SetMailbox {
         /// The user.
@@ -238,6 +246,63 @@ pub struct Originate {
     /// What the record of the call is to say beside: at most 16 words of 256 octets, with names of letters, digits and `_`.
     #[serde(default)]
     pub variables: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// What is to be done in a conference. Members are named by their calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RoomOrder {
+    /// Let nobody in but moderators.
+    Lock,
+    /// Let everybody in again.
+    Unlock,
+    /// Mute all but the moderators, and those who come later.
+    MuteAll,
+    /// Let everybody speak.
+    UnmuteAll,
+    /// Mute one.
+    Mute {
+        /// Who.
+        call: CallRef,
+    },
+    /// Let one speak.
+    Unmute {
+        /// Who.
+        call: CallRef,
+    },
+    /// Send one away.
+    Kick {
+        /// Who.
+        call: CallRef,
+    },
+    /// Make one a moderator, a member or a listener.
+    SetRole {
+        /// Who.
+        call: CallRef,
+        /// What it is from now on.
+        role: Standing,
+    },
+    /// Make one louder or quieter for the others.
+    Gain {
+        /// Who.
+        call: CallRef,
+        /// By so many decibels, -12 to 12, compared with how it speaks.
+        decibels: i8,
+    },
+    /// Bring one into another conference.
+    Move {
+        /// Who.
+        call: CallRef,
+        /// The other conference, which is opened if it is not.
+        to: RoomRef,
+    },
+    /// Call a number, in the name of a user who is in the conference; who answers is in.
+    Invite {
+        /// The number.
+        number: Box<str>,
+    },
+    /// Send everybody away.
+    End,
 }
 
 /// A part of a list.

@@ -1,6 +1,6 @@
 //! Commands, carried out: what is asked for is looked up, whether the actor may is looked at, and what owns it does it.
 
-use super::{Actor, Answer, Command, CommandId, Done, Errand, Refused};
+use super::{Actor, Answer, Command, CommandId, Done, Errand, Refused, RoomOrder, RoomRef};
 use crate::call::{CallId, Phones};
 use crate::core::{Output, Switch};
 
@@ -110,6 +110,9 @@ impl Switch {
                 let leg = (call(self, leg.call)?, leg.side.into());
                 self.calls.send_digits(&mut self.env, leg, &digits)?;
             }
+            Command::Room { room, order } => {
+                return self.order_in_room(actor, &room, order);
+            }
             Command::SetMailbox { user, mailbox } => {
                 actor.needs_operator()?;
                 self.set_mailbox(&user, mailbox)?;
@@ -129,6 +132,18 @@ impl Switch {
                 self.env.push(Output::Errand(Errand::Trace { on }));
             }
         }
+        Ok(Done::Accepted)
+    }
+
+    /// Does something in a conference.
+    fn order_in_room(&mut self, actor: &Actor, room: &RoomRef, order: RoomOrder) -> Result<Done, Refused> {
+        if let RoomOrder::Invite { number } = order {
+            let conference = self.calls.named_room(&self.env, actor, room)?;
+            self.admit()?;
+            let new = self.calls.invite_into(&mut self.env, &self.registrar, (conference, None), &number)?;
+            return Ok(self.made(new));
+        }
+        self.calls.order(&mut self.env, actor, room, order)?;
         Ok(Done::Accepted)
     }
 

@@ -4,7 +4,8 @@
 //! misses nothing that was there all the time.
 
 use super::{
-    Actor, BindingView, CallRef, CallView, Page, Range, RoomRef, RoomView, SubscriptionView, UserRef,
+    Actor, BindingView, CallRef, CallView, MemberView, Page, Range, RoomRef, RoomView, SubscriptionView,
+    UserRef,
 };
 use crate::call::Call;
 use crate::core::Switch;
@@ -58,26 +59,42 @@ impl Switch {
     }
 
     pub(super) fn list_rooms(&self, actor: &Actor, range: Range) -> Page<RoomView> {
-        let mut members: BTreeMap<u64, Vec<CallRef>> = BTreeMap::new();
-        for (_, call) in self.calls.table.iter() {
-            let Some(room) = call.conference() else { continue };
-            let view = call.view(&self.env);
-            if self.shows_call(actor, &view) {
-                members.entry(room.0).or_default().push(view.call);
-            }
-        }
         let rows = self.calls.conferences().filter_map(|(room, domain, number, recording)| {
-            let calls = members.remove(&room.0).unwrap_or_default();
-            if calls.is_empty() && !actor.is_operator() {
-                return None;
+            let mut view = self.calls.room_view(&self.env, room, recording)?;
+            view.room = RoomRef { name: String::from_utf8_lossy(number).into(), domain: domain.clone() };
+            let commands = self.calls.named_room(&self.env, actor, &view.room).is_ok();
+            // Who is in it hears the others anyway.
+            let is_in = view.members.iter().any(|member| !member.waits && self.is_own(actor, domain, member));
+            if !actor.is_operator() {
+                let sees = |member: &MemberView| self.calls.named(&self.env, actor, member.call).is_ok();
+                let is_open = |member: &MemberView| (commands || is_in) && !self.is_hidden(domain, member);
+                view.members.retain(|member| sees(member) || is_open(member));
+                let seen = |call: &CallRef| view.members.iter().any(|member| member.call == *call);
+                view.calls.retain(seen);
+                view.heard.retain(seen);
+                view.speaker = view.speaker.filter(seen);
             }
-            let name = String::from_utf8_lossy(number).into();
-            let view = RoomView { room: RoomRef { name, domain: domain.clone() }, calls, recording };
-            Some((room.0, view))
+            let is_listed = self.calls.is_listed(room) && !view.members.is_empty();
+            (commands || is_in || is_listed).then_some((room.0, view))
         });
         // By number of the room, not of the conference: one that is opened meanwhile comes last.
         let rows: BTreeMap<u64, RoomView> = rows.collect();
         page(range, rows.into_iter())
+    }
+
+    /// Whether a member is a user who is nobody else's business.
+    fn is_hidden(&self, domain: &str, member: &MemberView) -> bool {
+        let id = self.env.config.domain_named(domain);
+        let user = id.and_then(|id| self.env.domain(id)).and_then(|domain| domain.user(&member.user));
+        user.is_some_and(|(_, user)| user.hidden)
+    }
+
+    /// Whether a member is the actor itself.
+    fn is_own(&self, actor: &Actor, domain: &str, member: &MemberView) -> bool {
+        match actor {
+            Actor::User(user) => *user.domain == *domain && *user.name.as_bytes() == member.user[..],
+            Actor::Operator | Actor::System => false,
+        }
     }
 
     pub(super) fn list_subscriptions(&self, actor: &Actor, range: Range) -> Page<SubscriptionView> {
