@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod kamailio;
 pub mod linphone;
 pub mod model;
+pub mod office;
 pub mod pair;
 pub mod ports;
 pub mod process;
