@@ -15,6 +15,7 @@ pub mod gaps;
 pub mod kamailio;
 pub mod linphone;
 pub mod model;
+pub mod office;
 pub mod pair;
 pub mod ports;
 pub mod process;

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use sip_stack::message::Method;
-use softphone::phone::{AccountId, Command, Rejection, Settings};
+use softphone::phone::{AccountId, Command, DigitWay, Rejection, Settings};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tests::model::Model;
@@ -20,6 +20,8 @@ use tests::sim::{Faults, PhoneId, Step, World};
 const UNEVEN: Faults = Faults { jitter: Duration::from_millis(2), ..Faults::NONE };
 /// Longer than the messages of a step take.
 const STEP: Duration = Duration::from_millis(300);
+/// Longer than the steps of groups and follow-me.
+const WAIT: Duration = Duration::from_millis(1_500);
 
 /// What a user of a phone does in a call, whichever it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,10 @@ enum Act {
     Resume,
     Transfer(&'static str),
     Join,
+    /// Presses keys, which its phone sends by INFO.
+    Keys(&'static str),
+    /// Does nothing for a second and a half: the next in a row is called.
+    Wait,
 }
 
 /// What comes between.
@@ -48,7 +54,7 @@ enum Incident {
 /// one of 1002.
 type Flow = &'static [(usize, Act)];
 
-const FLOWS: [Flow; 12] = [
+const FLOWS: [Flow; 18] = [
     &[(0, Act::Call("1002")), (1, Act::Answer), (0, Act::HangUp)],
     &[(0, Act::Call("1002")), (1, Act::Answer), (1, Act::HangUp)],
     &[(0, Act::Call("1002")), (1, Act::Reject), (3, Act::Reject)],
@@ -81,10 +87,65 @@ const FLOWS: [Flow; 12] = [
     ],
     &[(0, Act::Call("1002")), (2, Act::Call("**1002")), (3, Act::Call("*9")), (2, Act::HangUp)],
     &[(0, Act::Call("3001")), (1, Act::Call("3001")), (0, Act::Hold), (1, Act::HangUp)],
+    // Transfer and park by keys.
+    &[(0, Act::Call("1003")), (2, Act::Answer), (0, Act::Keys("##1002#")), (1, Act::Answer)],
+    &[
+        (0, Act::Call("1003")),
+        (2, Act::Answer),
+        (2, Act::Keys("#7")),
+        (2, Act::HangUp),
+        (1, Act::Call("701")),
+    ],
+    // Forwarding that is set by code, and what comes of it.
+    &[
+        (2, Act::Call("*21*1002#")),
+        (2, Act::Wait),
+        (0, Act::Call("1003")),
+        (3, Act::Answer),
+        (0, Act::HangUp),
+    ],
+    // Groups: all at once, of whom one declines and one answers; and one after the other.
+    &[(0, Act::Call("600")), (1, Act::Reject), (2, Act::Answer), (2, Act::HangUp)],
+    &[(0, Act::Call("601")), (0, Act::Wait), (2, Act::Answer), (0, Act::HangUp)],
+    // Follow-me: a step that nobody answers, and the next one.
+    &[(0, Act::Call("1005")), (0, Act::Wait), (1, Act::Answer), (1, Act::HangUp)],
 ];
 
+/// What the flows need beside the scene.
+const FEATURES: &str = r#"
+[features]
+keys = true
+
+[[group]]
+id = "all"
+domain = "a.example"
+numbers = ["600"]
+members = ["1002", "1003"]
+
+[[group]]
+id = "row"
+domain = "a.example"
+numbers = ["601"]
+members = ["1002", "1003"]
+strategy = "in-order"
+ring_s = 1
+
+[[user]]
+domain = "a.example"
+id = "1005"
+password = "secret"
+
+[[user.follow_me]]
+to = "1003"
+ring_s = 1
+
+[[user.follow_me]]
+to = "1002"
+ring_s = 20
+"#;
+
 fn world() -> World {
-    let mut world = scene::world(1, UNEVEN);
+    let mut world = World::new(1, &format!("{}{FEATURES}", scene::CONFIG), UNEVEN);
     world.model = Some(Model::default());
     for user in ["1001", "1002", "1003", "1002"] {
         let phone = world.add_phone(user, "a.example", "secret", Settings::default());
@@ -109,8 +170,12 @@ fn act(world: &mut World, place: usize, act: Act) -> bool {
         (Act::Resume, _, Some(call)) => vec![Command::Resume { call }],
         (Act::Transfer(target), Some(call), _) => vec![Command::Transfer { call, target: target.into() }],
         (Act::Join, Some(call), Some(other)) => vec![Command::TransferTo { call, other }],
+        (Act::Keys(digits), Some(call), _) => {
+            vec![Command::Dial { call, digits: digits.into(), way: DigitWay::Info }]
+        }
+        (Act::Wait, ..) => vec![],
         (
-            Act::Answer | Act::Reject | Act::Hold | Act::Resume | Act::Transfer(_) | Act::Join,
+            Act::Answer | Act::Reject | Act::Hold | Act::Resume | Act::Transfer(_) | Act::Join | Act::Keys(_),
             None | Some(_),
             None | Some(_),
         ) => vec![],
@@ -144,7 +209,7 @@ fn play(flow: Flow, after: usize, incident: Incident) -> Option<bool> {
     let mut pending = true;
     for (place, what) in flow {
         act(&mut world, *place, *what);
-        let until = world.now + STEP;
+        let until = world.now + if *what == Act::Wait { WAIT } else { STEP };
         loop {
             if pending && world.arrived >= wanted {
                 pending = false;
@@ -213,6 +278,15 @@ fn enumerate(incidents: &[Incident], every: usize) -> usize {
 
 fn by<const N: usize>(who: [usize; N], what: Act) -> [Incident; N] {
     who.map(|place| Incident::Act(place, what))
+}
+
+/// Its CANCEL waits for a provisional response, which begins an early dialog (RFC 3261 §9.1).
+#[test]
+fn a_phone_that_rings_late_where_another_of_its_user_has_declined_leaves_no_dialog() {
+    let group = FLOWS.iter().find(|flow| flow.contains(&(0, Act::Call("600")))).unwrap();
+    for after in 0..8 {
+        assert!(play(group, after, Incident::Act(1, Act::HangUp)).is_some());
+    }
 }
 
 #[test]

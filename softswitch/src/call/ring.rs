@@ -233,8 +233,8 @@ impl Call {
             return false;
         };
         if ring.branches[index].failed {
-            // It was given up: a success is refused by whoever has no other use for it.
-            return !status.is_success();
+            // It was given up: a success is refused, and a dialog that a phone begins late is ended, by whoever has no other use for it.
+            return false;
         }
         let is_said = !status.is_success() || dialog.is_some();
         self.chronicle.hear(env.unix_ms(env.now), transaction, status.code(), is_said);

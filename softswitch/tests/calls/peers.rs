@@ -5,7 +5,7 @@ use core::time::Duration;
 use sip_stack::message::Message;
 use sip_stack::resolve::{Answer, Kind, Name, Query, Records, Srv};
 use sip_stack::transport::Transport;
-use softswitch::core::{Holdings, Input};
+use softswitch::core::{Alarm, Event, Holdings, Input, Output, Told};
 use std::net::{Ipv6Addr, SocketAddr};
 
 const PCMU: &str = "m=audio 4000 RTP/AVP 0\r\n";
@@ -361,4 +361,31 @@ fn a_large_invite_stays_on_udp_where_the_configuration_says_udp() {
     let mut stage = stage("address = \"127.0.0.21:5070\"\ntransport = \"udp\"");
     stage.invite(&large());
     assert_eq!(called(&stage), (Transport::Udp, FIRST.into()));
+}
+
+#[test]
+fn three_questions_without_an_answer_are_an_alarm_that_the_next_answer_clears() {
+    let mut stage = stage("address = \"carrier.example\"");
+    let is_alarm = |stage: &Stage, wanted: fn(&Event) -> bool| {
+        let told = stage.outputs.iter().filter_map(|output| match output {
+            Output::Event(Told { event, .. }) => Some(event),
+            _ => None,
+        });
+        told.into_iter().any(wanted)
+    };
+    let raised = |event: &Event| matches!(event, Event::AlarmRaised { alarm: Alarm::NameServers });
+    let cleared = |event: &Event| matches!(event, Event::AlarmCleared { alarm: Alarm::NameServers, .. });
+    stage.dial(&sdp(PCMU));
+    let questions = stage.questions();
+    assert!(!questions.is_empty());
+    let mut silent = 0;
+    for query in questions.iter().cycle().take(3) {
+        assert!(!is_alarm(&stage, raised), "one or two may be about a domain whose own servers are dead");
+        stage.input(Input::Resolved { query: query.clone(), answer: Answer::TimedOut });
+        silent += 1;
+    }
+    assert!(silent == 3 && is_alarm(&stage, raised));
+    let query = questions[0].clone();
+    stage.input(Input::Resolved { query, answer: Answer::NoSuchName });
+    assert!(is_alarm(&stage, cleared));
 }

@@ -25,6 +25,8 @@ pub struct Handset {
     pub events: Vec<(Time, Event)>,
     /// The RTP sockets it opened, by call.
     pub ears: BTreeMap<CallId, Ear>,
+    /// When it wants to be called, as it said when something was done to it last.
+    pub(super) due: Option<Time>,
 }
 
 /// The RTP socket of one call.

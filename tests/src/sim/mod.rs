@@ -21,4 +21,4 @@ mod world;
 
 pub use handset::{Handset, PhoneId};
 pub use softphone::scenario::network::{self, Faults};
-pub use world::{SWITCH, Step, World};
+pub use world::{EPOCH_UNIX_MS, SWITCH, Step, World};

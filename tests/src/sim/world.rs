@@ -10,6 +10,7 @@ use super::trace::Trace;
 use crate::model::Model;
 use crate::model::sabotage::Saboteur;
 use crate::model::tape::Moment;
+use crate::office::ledger::Ledger;
 use sip_stack::Time;
 use sip_stack::random::Random;
 use sip_stack::transport::{Flow, ListenerId, Transmit, Transport};
@@ -29,7 +30,7 @@ use std::time::Duration;
 pub const SWITCH: SocketAddr = SocketAddr::new(SWITCH_IP, 5060);
 const SWITCH_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The wall clock when the world begins.
-const EPOCH_UNIX_MS: u64 = 1_800_000_000_000;
+pub const EPOCH_UNIX_MS: u64 = 1_800_000_000_000;
 /// The key of routes outlives a restart of the switch.
 const ROUTE_KEY: [u8; 16] = [9; 16];
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,6 +77,8 @@ pub struct World {
     pub model: Option<Model>,
     /// A fault, if one is planted.
     pub saboteur: Option<Saboteur>,
+    /// Who keeps the books of what the switch puts out, when somebody is to.
+    pub ledger: Option<Ledger>,
     /// SIP datagrams that have arrived.
     pub arrived: usize,
     media: MediaPlane,
@@ -114,6 +117,7 @@ impl World {
             tape: None,
             model: None,
             saboteur: None,
+            ledger: None,
             arrived: 0,
             media,
             random,
@@ -132,6 +136,32 @@ impl World {
     /// When user or domain cannot be written.
     pub fn add_phone(&mut self, user: &str, domain: &str, password: &str, settings: Settings) -> PhoneId {
         let id = PhoneId(self.phones.len());
+        let handset = self.handset(id, user, domain, (password, settings));
+        self.phones.push(handset);
+        id
+    }
+
+    /// A phone loses its power and comes back: it knows of nothing, and nobody was told.
+    ///
+    /// # Panics
+    /// As [`World::add_phone`], and when there is none of that number.
+    pub fn restart_phone(&mut self, id: PhoneId, user: &str, domain: &str, password: &str) {
+        let line = format!("phone {} is restarted", id.0);
+        self.trace.note(self.now, line, &[]);
+        let settings = self.phones[id.0].phone.settings().clone();
+        self.phones[id.0] = self.handset(id, user, domain, (password, settings));
+        if let Some(model) = &mut self.model {
+            model.forget();
+        }
+    }
+
+    fn handset(
+        &mut self,
+        id: PhoneId,
+        user: &str,
+        domain: &str,
+        (password, settings): (&str, Settings),
+    ) -> Handset {
         let address = SocketAddr::from(([10, 0, 1, 1 + u8::try_from(id.0).expect("few phones")], 5060));
         let account = Account {
             user: user.into(),
@@ -142,8 +172,7 @@ impl World {
             expires_s: 600,
         };
         let phone = Phone::new(seed_of(self.random.next_u64()), account, settings).expect("a good account");
-        self.phones.push(Handset { phone, address, events: Vec::new(), ears: BTreeMap::new() });
-        id
+        Handset { phone, address, events: Vec::new(), ears: BTreeMap::new(), due: None }
     }
 
     /// A phone of the world.
@@ -277,7 +306,7 @@ impl World {
 
     /// Does what comes next, if it comes before `until`; else it is that time.
     pub fn step(&mut self, until: Time) -> Step {
-        let phones = self.phones.iter().filter_map(|handset| handset.phone.poll_timeout()).min();
+        let phones = self.phones.iter().filter_map(|handset| handset.due).min();
         let next = [
             self.network.poll_timeout(),
             self.switch.poll_timeout(),
@@ -316,7 +345,7 @@ impl World {
             self.pass_reports();
         }
         for index in 0..self.phones.len() {
-            if due(self.phones[index].phone.poll_timeout()) {
+            if due(self.phones[index].due) {
                 self.phones[index].phone.handle_timeout(now);
                 self.drain_phone(PhoneId(index));
             }
@@ -442,6 +471,7 @@ impl World {
                 PhoneOutput::Locate { .. } => {}
             }
         }
+        self.phones[id.0].due = self.phones[id.0].phone.poll_timeout();
     }
 
     fn perform(&mut self, input: Option<Input>) {
@@ -459,6 +489,10 @@ impl World {
             let abandoned = log.maintain(self.now, &mut self.switch);
             assert!(abandoned.is_none(), "memory is never behind: {abandoned:?}");
         }
+        let outputs = match &mut self.ledger {
+            Some(ledger) => ledger.pass(self.now, outputs),
+            None => outputs,
+        };
         for output in outputs {
             match output {
                 Output::Transmit(Transmit { flow, bytes, .. }) => {

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+mod disk;
+
 use sip_stack::auth::{Answer, Challenge, Secret};
 use sip_stack::header::HeaderName;
 use sip_stack::message::{Message, Method};
@@ -48,6 +50,11 @@ struct Running {
 
 impl Running {
     fn start(data: &Path, further: &[&str]) -> Running {
+        Running::start_by(softswitch(), data, further)
+    }
+
+    /// The same by a command that becomes the switch.
+    fn start_by(mut command: Command, data: &Path, further: &[&str]) -> Running {
         let port = phone().local_addr().expect("the system does what every system does").port();
         let config = data.join("test.toml");
         let text = format!(
@@ -55,7 +62,6 @@ impl Running {
              [[user]]\nid = \"1001\"\npassword = \"secret\"\n"
         );
         std::fs::write(&config, text).expect("the system does what every system does");
-        let mut command = softswitch();
         let mut child = command
             .arg("--config")
             .arg(config)
