@@ -160,7 +160,7 @@ impl Stage {
                     self.incoming.faults = self.outgoing.faults;
                 }
                 // Whoever plays scenarios asks `needs_the_switch` first; this server goes on.
-                Output::Restart | Output::Mailbox { .. } | Output::Order(_) => {}
+                Output::Restart | Output::Mailbox { .. } | Output::Order(_) | Output::RoomOrder(_) => {}
             }
         }
     }

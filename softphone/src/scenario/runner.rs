@@ -273,7 +273,8 @@ impl Runner {
                         | StepKind::Network(_)
                         | StepKind::Restart
                         | StepKind::Mailbox(..)
-                        | StepKind::Order(_),
+                        | StepKind::Order(_)
+                        | StepKind::RoomOrder(_),
                     )
                     | None => since,
                 }
@@ -390,6 +391,10 @@ impl Runner {
             }
             StepKind::Order(order) => {
                 self.outputs.push_back(Output::Order(order.clone()));
+                true
+            }
+            StepKind::RoomOrder(order) => {
+                self.outputs.push_back(Output::RoomOrder(order.clone()));
                 true
             }
             StepKind::Restart => {

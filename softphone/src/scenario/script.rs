@@ -284,7 +284,7 @@ impl Scenario {
     /// Whether it can only be played where the switch is in our hands.
     pub fn needs_the_switch(&self) -> bool {
         self.steps.iter().any(|step| match step.kind {
-            StepKind::Restart | StepKind::Mailbox(..) | StepKind::Order(_) => true,
+            StepKind::Restart | StepKind::Mailbox(..) | StepKind::Order(_) | StepKind::RoomOrder(_) => true,
             StepKind::Deed(..) | StepKind::Network(_) | StepKind::Wait(_) | StepKind::Claim(_) => false,
         })
     }
@@ -299,6 +299,7 @@ impl Scenario {
             | StepKind::Restart
             | StepKind::Mailbox(..)
             | StepKind::Order(_)
+            | StepKind::RoomOrder(_)
             | StepKind::Wait(_) => None,
         });
         let heard = claims.flatten().flat_map(Fact::tones);

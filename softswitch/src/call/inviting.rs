@@ -8,6 +8,7 @@
 
 use super::call::{CallId, Destination, Phase, Side};
 use super::calls::{Calls, answer};
+use super::led::Before;
 use super::serve::Served;
 use super::speech::About;
 use super::transfer::{News, Referred, accept};
@@ -95,7 +96,7 @@ impl Calls {
         let invited = Invited { service: served.service().clone(), number: inside.number.clone() };
         let party = call.party(Side::Caller).ok_or(gone)?;
         let inviter = call.party(Side::Caller).ok_or(gone)?;
-        let (domain, language) = (call.domain, call.language.clone());
+        let domain = call.domain;
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let number = Bytes::copy_from_slice(number);
         let user = call.caller.clone();
@@ -105,7 +106,7 @@ impl Calls {
         }
         let named = Named::number(number.clone());
         let led = self
-            .lead_to(env, registrar, domain, Caller::User(&user), 0, &named)
+            .lead_to(env, registrar, domain, Caller::User(&user), Before::default(), &named)
             .map_err(|refused| refused.status);
         // A service of ours is nobody who could come.
         let led =
@@ -125,15 +126,8 @@ impl Calls {
         let mut referred = Referred::of(env, None, (domain, &inviter), (id, Side::Caller), news);
         referred.invited = Some(Box::new(invited));
         let wanted = (number, led.destination);
-        let new = self.open_referred(
-            env,
-            domain,
-            language,
-            party,
-            (&request, transaction),
-            wanted,
-            (referred, &inviter),
-        );
+        let new =
+            self.open_referred(env, domain, party, (&request, transaction), wanted, (referred, &inviter));
         if let Some(call) = self.table.get_mut(new) {
             call.counted.extend(counted);
         }
