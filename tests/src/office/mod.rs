@@ -2,7 +2,7 @@
 //! looked on from outside.
 //!
 //! [`act`] says what they do, [`book`] what should be then by the rules that users know, [`ledger`] what the switch has put out,
-//! [`wire`] what has passed, [`tones`] who is heard on the wire; [`judge`] compares them. The dialogs are judged beside that by
+//! `wire` what has passed, `tones` who is heard on the wire; `judge` compares them. The dialogs are judged beside that by
 //! [`crate::model`]. Nothing in them is code of the switch. [`mischief`] plants faults between the switch and those who look on,
 //! [`shrink`] finds the few deeds that it takes for a complaint.
 //!
