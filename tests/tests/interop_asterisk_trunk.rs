@@ -135,16 +135,16 @@ fn the_switch_registers_at_asterisk_and_its_phones_call_through_a_challenge() {
 }
 
 #[test]
-fn a_phone_of_asterisk_calls_the_account_of_the_switch_over_tcp() {
-    if !skipped("a_phone_of_asterisk_calls_the_account_of_the_switch_over_tcp") {
-        talk(Trunk::Account, "tcp", false);
+fn a_phone_of_asterisk_calls_the_account_of_the_switch() {
+    if !skipped("a_phone_of_asterisk_calls_the_account_of_the_switch") {
+        talk(Trunk::Account, "udp", false);
     }
 }
 
 #[test]
-fn asterisk_is_believed_by_its_address_alone() {
-    if !skipped("asterisk_is_believed_by_its_address_alone") {
-        talk(Trunk::Address, "udp", false);
+fn asterisk_is_believed_by_its_address_alone_over_tcp() {
+    if !skipped("asterisk_is_believed_by_its_address_alone_over_tcp") {
+        talk(Trunk::Address, "tcp", false);
     }
 }
 

@@ -24,6 +24,7 @@ fn facts(line: &str) -> Vec<Fact> {
         | StepKind::Restart
         | StepKind::Mailbox(..)
         | StepKind::Order(_)
+        | StepKind::RoomOrder(_)
         | StepKind::Wait(_)) => {
             panic!("{line}: {other:?}")
         }
@@ -62,6 +63,7 @@ fn what_is_watched_and_seen_is_read_and_may_be_introduced_later() {
         | StepKind::Restart
         | StepKind::Mailbox(..)
         | StepKind::Order(_)
+        | StepKind::RoomOrder(_)
         | StepKind::Wait(_)) => {
             panic!("{other:?}")
         }
