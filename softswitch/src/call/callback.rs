@@ -240,6 +240,11 @@ impl Calls {
             .and_then(|domain| domain.user_of(of.as_bytes()))
             .map(|(name, _)| (*name).into());
         let name: Box<str> = name.unwrap_or_else(|| of.into());
+        // Its phones may ring for it already.
+        if let Some(known) = self.call_backs.wishes.get_mut(&(domain, user.into(), name.clone())) {
+            known.until = env.now + LASTS;
+            return;
+        }
         let key = |name: &str| subject_key(env.endpoint.hasher(), domain, name);
         let wish = Wish {
             until: env.now + LASTS,
@@ -278,6 +283,9 @@ impl Calls {
             return;
         }
         self.call_backs.look = None;
+        if env.stopping {
+            return;
+        }
         let ready = |wish: &Wish| {
             wish.is_free && wish.rings.is_none() && !self.is_seated(wish.of) && !self.is_seated(wish.by)
         };
@@ -308,6 +316,9 @@ impl Calls {
 
     fn ring_for(&mut self, env: &mut Environment, registrar: &Registrar, pair: &Pair) -> Option<CallId> {
         let (domain, user, of) = pair;
+        if self.table.len() >= env.config.limits.calls as usize {
+            return None;
+        }
         let number = Bytes::copy_from_slice(of.as_bytes());
         let phones = Phones { domain: *domain, user, device: None, answer: false };
         let found = phones.find(env, registrar, None).ok()?;

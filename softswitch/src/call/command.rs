@@ -7,6 +7,7 @@ use super::led::Before;
 use super::recording::NotRecorded;
 use super::speech::About;
 use super::transfer::{News, Other};
+use crate::config::DomainId;
 use crate::core::command::{Actor, CallRef, CallState, CallView, Field, LegRef, PartyView, Refused};
 use crate::core::environment::Environment;
 use crate::registrar::{Named, Registrar};
@@ -150,6 +151,17 @@ impl Calls {
         let (id, side) = (self.named(env, actor, leg.call)?, Side::from(leg.side));
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         if call.is_commanded_by(env, actor, side) { Ok((id, side)) } else { Err(Refused::NotAllowed) }
+    }
+
+    /// The user on a side of a call.
+    pub(crate) fn user_of_leg(
+        &self,
+        env: &Environment,
+        (id, side): (CallId, Side),
+    ) -> Option<(DomainId, Box<str>)> {
+        let call = self.table.get(id)?;
+        let user = call.user_on(env.domain(call.domain)?, side)?;
+        Some((call.domain, user.into()))
     }
 
     /// Whether the actor may begin or end the recording: a user where one of those whom it commands may with its key

@@ -161,6 +161,11 @@ impl Calls {
         else {
             return Err(Refused::UnknownRoom);
         };
+        let moved = self.numbers.get(&who).and_then(|id| self.table.get(*id));
+        // Whom it has invited comes to where it is.
+        if moved.is_some_and(super::Call::is_leaving) {
+            return Err(Refused::Pending);
+        }
         let number = Bytes::copy_from_slice(to.name.as_bytes());
         match self.rooms.conference(&domain.name, &number) {
             Some(open) if open == from => return Err(Refused::Senseless(Field::Room)),

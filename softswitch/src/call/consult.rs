@@ -17,7 +17,7 @@
 
 use super::call::{Call, CallId, Destination, Phase, Side};
 use super::calls::Calls;
-use super::led::{Before, Led, carry_out};
+use super::led::{Before, Led};
 use super::originate;
 use super::park;
 use super::serve::Served;
@@ -117,13 +117,20 @@ impl Calls {
         let user = env.domain(call.domain).and_then(|domain| call.user_on(domain, side)).map(str::to_owned);
         let user = user.ok_or(Refused::NotAllowed)?;
         let (domain, number) = (call.domain, Bytes::copy_from_slice(number.as_bytes()));
+        if self.table.len() >= env.config.limits.calls as usize {
+            return Err(Refused::TooMany);
+        }
         let led = self.lead_as(env, registrar, domain, &user, &number)?;
+        // What the switch serves is nobody who could be asked, and a code is for who is in no call.
+        if led.destination.is_served() {
+            return Err(Refused::WrongState);
+        }
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
         let news = News::quiet(env, call);
         let caller = Caller::User(&user);
         let counted = super::led::count(env, domain, caller, &led).map_err(|_| Refused::TooMany)?;
-        carry_out(env, domain, led.setting.clone());
+        let anonymity = led.anonymity;
         let asking = self.table.get(id).and_then(|call| Some((call.party(side)?, call.party(side)?)));
         let (party, phone) = asking.ok_or(Refused::WrongState)?;
         let referred = Referred::of(env, Some(registrar), (domain, &phone), (id, side), news);
@@ -132,6 +139,7 @@ impl Calls {
         if let Some(call) = self.table.get_mut(new) {
             call.counted.extend(counted);
             call.consult = Some(Consult::Rings);
+            call.anonymous = anonymity.unwrap_or(call.anonymous);
             call.referred_by = None;
             call.program.calls_itself();
         }
@@ -154,6 +162,7 @@ impl Calls {
         let (from, side) = first;
         if let Some(call) = self.table.get_mut(from) {
             call.end_asking(env);
+            call.leave_counts(side.other());
         }
         if !self.move_party(env, first, (id, Side::Caller)) {
             self.end(env, id, Status::SERVER_INTERNAL_ERROR);

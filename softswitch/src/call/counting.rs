@@ -133,6 +133,14 @@ impl Call {
         }
     }
 
+    /// Who has made the call leaves it for another one: what it is counted for stays with its partner, if that is behind a peer.
+    pub(super) fn leave_counts(&mut self, stays: Side) {
+        if self.leg_mut(stays).is_some_and(|leg| leg.is_peer) {
+            let made = self.counted.iter_mut().filter(|count| count.because == Because::Made);
+            made.for_each(|count| count.because = Because::Party(stays));
+        }
+    }
+
     /// Whoever was rung first is the caller now, and the peer that it is behind is counted for it.
     pub(super) fn count_as_caller(&mut self) {
         for count in &mut self.counted {

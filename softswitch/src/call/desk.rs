@@ -20,24 +20,24 @@ pub(super) fn called_from(
 ) -> (Bytes, Option<Box<str>>) {
     let (Caller::User(host), Some(domain)) = (caller, env.domain(id)) else { return (number, None) };
     let features = &env.config.features;
+    let mut called = &number[..];
     match features.read(&number).filter(|_| domain.user_of(&number).is_none()) {
         Some(Dialled::LogIn { user, .. }) => {
             let told = Bytes::from([features.log_in.as_bytes(), b"*", user.as_bytes()].concat());
             return (told, None);
         }
         Some(Dialled::LogOut) => return (number, None),
+        Some(Dialled::Anonymous(rest) | Dialled::Shown(rest)) => called = rest.as_bytes(),
         Some(
             Dialled::Forward { .. }
             | Dialled::ForwardNone
             | Dialled::DoNotDisturb(_)
-            | Dialled::Anonymous(_)
-            | Dialled::Shown(_)
             | Dialled::Intercom(_)
             | Dialled::RefuseAnonymous(_),
         )
         | None => {}
     }
-    let is_emergency = domain.numbering.emergency.numbers.iter().any(|known| known.as_bytes() == number);
+    let is_emergency = domain.numbering.emergency.numbers.iter().any(|known| known.as_bytes() == called);
     let guest = env.routing.profiles.guest_at(id, host).filter(|_| !is_emergency);
     let guest = guest.filter(|guest| domain.users.contains_key(*guest)).map(Box::from);
     (number, guest)

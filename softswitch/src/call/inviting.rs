@@ -13,7 +13,7 @@ use super::serve::Served;
 use super::speech::About;
 use super::transfer::{News, Referred, accept};
 use crate::config::Service;
-use crate::core::command::Refused;
+use crate::core::command::{Actor, Refused};
 use crate::core::environment::Environment;
 use crate::prompts::What;
 use crate::registrar::{Named, Registrar};
@@ -38,11 +38,13 @@ pub(super) struct Invited {
 }
 
 impl Calls {
-    /// A conference calls a number in the name of `member`, or of who is there longest; the call that is made.
+    /// A conference calls a number in the name of `member`, or of who is there longest of those for whom the actor may act; the call that
+    /// is made.
     pub(crate) fn invite_into(
         &mut self,
         env: &mut Environment,
         registrar: &Registrar,
+        actor: &Actor,
         (conference, member): (RoomId, Option<Who>),
         number: &str,
     ) -> Result<CallId, Refused> {
@@ -51,7 +53,7 @@ impl Calls {
         }
         let inviting = match member {
             Some(who) => self.numbers.get(&who).copied(),
-            None => self.host_of(conference),
+            None => self.host_of(env, actor, conference),
         };
         let id = inviting.ok_or(Refused::WrongState)?;
         let call = self.table.get(id).ok_or(Refused::UnknownCall)?;
@@ -62,18 +64,21 @@ impl Calls {
         self.ring_invited(env, registrar, id, number.as_bytes(), news).map_err(super::command::refused_by)
     }
 
-    /// The user in whose name a conference calls: the moderator who is there longest, else whoever is.
-    fn host_of(&self, conference: RoomId) -> Option<CallId> {
+    /// The user in whose name a conference calls: the actor itself, else the moderator who is there longest, else whoever is; nobody whom the
+    /// rights of the actor do not cover.
+    fn host_of(&self, env: &Environment, actor: &Actor, conference: RoomId) -> Option<CallId> {
         let meeting = self.rooms.meeting_in(conference)?;
         let mut people = meeting.people();
         people.retain(|person| !person.waits);
         people.sort_by_key(|person| !meeting.is_moderator(person.who));
-        let mut calls = people.iter().filter_map(|person| self.numbers.get(&person.who).copied());
-        calls.find(|id| {
-            let free =
-                |call: &super::Call| !call.caller_leg.is_peer && !call.is_leaving() && call.ending.is_none();
-            self.table.get(*id).is_some_and(free)
-        })
+        let free = |call: &super::Call| {
+            let is_there = !call.caller_leg.is_peer && !call.is_leaving() && call.ending.is_none();
+            is_there && env.domain(call.domain).is_some_and(|domain| actor.may(domain, &[&*call.caller]))
+        };
+        let calls = people.iter().filter_map(|person| self.numbers.get(&person.who).copied());
+        let calls =
+            calls.filter_map(|id| self.table.get(id).filter(|call| free(call)).map(|call| (id, call)));
+        calls.min_by_key(|(_, call)| !actor.is(&call.caller)).map(|(id, _)| id)
     }
 
     /// Has a number ring for the conference that a call is in.

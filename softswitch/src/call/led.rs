@@ -132,8 +132,7 @@ impl Calls {
                 if !is_right {
                     return Err(Refused::told(Status::FORBIDDEN, Refusal::WrongPin));
                 }
-                // Nobody is a guest at its own phones.
-                let desk = Setting::Desk((*user != *host).then(|| host.into()));
+                let desk = Setting::Desk(Some(host.into()));
                 // Not what was dialled, in which the PIN is.
                 let number = Bytes::copy_from_slice(features.log_in.as_bytes());
                 let destination = confirm(env, id, user, &Setting::Desk(Some(host.into())), &number);
@@ -218,6 +217,11 @@ pub(crate) fn set(env: &mut Environment, id: DomainId, user: &str, setting: Sett
         let guest: Box<str> = guest.into();
         set(env, id, &guest, Setting::Desk(None));
     }
+    // Nobody is a guest at its own phones.
+    let setting = match setting {
+        Setting::Desk(Some(host)) if *host == *user => Setting::Desk(None),
+        other => other,
+    };
     let Some(domain) = env.domain(id).map(|domain| domain.name.clone()) else { return };
     let profile = env.routing.profiles.set(id, user, setting.clone());
     env.store(StoreOp::from(StoredProfile { domain: (*domain).into(), user: user.into(), profile }));

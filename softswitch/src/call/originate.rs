@@ -34,7 +34,7 @@ use sip_stack::message::{Message, Method, quoted};
 use sip_stack::session::SessionTimer;
 use sip_stack::table::Id;
 use sip_stack::transport::{Flow, Transport};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 /// Variables of one call at most, and octets of a name and of a word.
@@ -133,8 +133,12 @@ impl Calls {
     pub(super) fn begin_here(&mut self, env: &mut Environment, beginning: Beginning) -> Option<CallId> {
         let Beginning { domain, user, first, number, next, counted, caller_id, variables, recalls } =
             beginning;
-        let flow = flow_of(env, &first)?;
-        let request = stand_in(env, domain, (&user, &number), flow)?;
+        let flow = flow_of(env, &first);
+        let request = flow.and_then(|flow| Some((flow, stand_in(env, domain, (&user, &number), flow)?)));
+        let Some((flow, request)) = request else {
+            counted.iter().for_each(|count| env.routing.usage.end(&count.who));
+            return None;
+        };
         let caller_name = name_of(env, domain, user.as_bytes());
         let name = name_of(env, domain, &number);
         let summons =
@@ -328,10 +332,12 @@ fn check(wanted: &Originate) -> Result<(), Refused> {
 fn flow_of(env: &Environment, first: &Led) -> Option<Flow> {
     let way = first.destination.targets.iter().flat_map(|target| &target.ways).next();
     way.map(|way| way.flow).or_else(|| {
-        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, Transport::Udp.default_port()));
+        let port = Transport::Udp.default_port();
+        let nobody =
+            [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
         [Transport::Udp, Transport::Tcp, Transport::Tls]
             .into_iter()
-            .find_map(|transport| env.flow_to(transport, nobody))
+            .find_map(|transport| nobody.into_iter().find_map(|nobody| env.flow_to(transport, nobody)))
     })
 }
 

@@ -406,8 +406,12 @@ impl Meeting {
         let eldest = inside.filter(|(_, person)| person.standing == Standing::Member);
         let Some((who, person)) = eldest.min_by_key(|(_, person)| person.came) else { return };
         person.standing = Standing::Moderator;
-        let who = *who;
+        let (who, was_muted) = (*who, core::mem::take(&mut person.is_muted));
         self.tell(News::Stands(who, Standing::Moderator));
+        // Moderators alone could let it speak, and there is no other one.
+        if was_muted {
+            self.changed(who, Some(Words::Unmuted));
+        }
     }
 
     fn end(&mut self) {

@@ -125,7 +125,7 @@ pub(crate) fn decide<'a>(
             }
             Dialled::Intercom(rest) => {
                 let plan = Plan::Stages(decider.intercom(rest)?);
-                return Ok(Decision { is_intercom: true, ..Decision::of(plan) });
+                return Ok(Decision { anonymity, is_intercom: true, ..Decision::of(plan) });
             }
         }
     }
@@ -138,6 +138,8 @@ pub(crate) fn decide<'a>(
     if stages.is_empty() {
         return Err(Refused::Nobody);
     }
+    // Who helps has to know who calls.
+    let anonymity = if is_emergency { Some(false) } else { anonymity };
     Ok(Decision { anonymity, turns, is_emergency, ..Decision::of(Plan::Stages(stages)) })
 }
 

@@ -293,7 +293,20 @@ impl Profiles {
         }
         self.of.retain(|_, users| !users.is_empty());
         for (domain, guests) in &mut self.guests {
-            guests.retain(|host, guest| is_there(*domain, host) && is_there(*domain, guest));
+            let mut out = Vec::new();
+            guests.retain(|host, guest| {
+                let stays = is_there(*domain, host) && is_there(*domain, guest);
+                if !stays {
+                    out.push(guest.clone());
+                }
+                stays
+            });
+            // A phone that comes back is its own again.
+            for guest in out {
+                if let Some(profile) = self.of.get_mut(domain).and_then(|users| users.get_mut(&guest)) {
+                    profile.desk = None;
+                }
+            }
         }
         self.guests.retain(|_, guests| !guests.is_empty());
     }

@@ -148,3 +148,20 @@ fn the_keys_are_those_of_the_configuration() {
     stage.open_media();
     stage.sent_to(THIRD, Method::Invite);
 }
+
+#[test]
+fn what_the_switch_serves_cannot_be_asked_and_the_partner_stays() {
+    let echo = "[[route]]\npattern = \"9000\"\nservice = \"echo\"\n";
+    let mut stage = Stage::with(&format!("[features]\nkeys = true\n{THIRD_USER}{echo}"), "1001", 1);
+    stage.register("1000", CALLER);
+    stage.invite(&sdp(PCMU));
+    let first = stage.sent_to(CALLEE, Method::Invite);
+    stage.reply(&first, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
+    stage.response_to_caller(200);
+    stage.ack("");
+    let leg = stage.media_leg(0);
+    press(&mut stage, leg, "*29000#");
+    stage.fire();
+    assert_eq!(calls(&mut stage), [("1000".to_owned(), "1001".to_owned())]);
+    assert!(!stage.is_sent_to(CALLER, Method::Bye) && !stage.is_sent_to(CALLEE, Method::Bye));
+}

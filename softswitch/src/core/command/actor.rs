@@ -61,6 +61,19 @@ impl Actor {
         }
     }
 
+    /// The user, if it is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Actor::User(own) => Some(&own.name),
+            Actor::Operator => None,
+        }
+    }
+
+    /// Whether it is that user, of its own domain.
+    pub(crate) fn is(&self, user: &str) -> bool {
+        self.name() == Some(user)
+    }
+
     /// Whether it may see and command what is of these users of a domain together: a call of two is of both. Names that are no
     /// users, numbers behind peers, neither allow anything nor hide it.
     pub(crate) fn may(&self, domain: &Domain, parties: &[&str]) -> bool {

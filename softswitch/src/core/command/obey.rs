@@ -2,6 +2,7 @@
 
 use super::{Actor, Answer, Command, CommandId, Done, Errand, Refused, RoomOrder, RoomRef};
 use crate::call::{CallId, Phones};
+use crate::config::DomainId;
 use crate::core::{Output, Switch};
 
 impl Switch {
@@ -51,6 +52,7 @@ impl Switch {
                 if wanted.caller_id.is_some() {
                     actor.needs_operator()?;
                 }
+                self.may_have_answer(actor, user.0, &user.1, wanted.auto_answer)?;
                 self.admit()?;
                 let new = self.calls.originate(&mut self.env, &self.registrar, user, &wanted)?;
                 return Ok(self.made(new));
@@ -65,6 +67,7 @@ impl Switch {
             }
             Command::PickUp { user, device, call, of, auto_answer } => {
                 let (domain, user) = self.named_user(actor, &user)?;
+                self.may_have_answer(actor, domain, &user, auto_answer)?;
                 let phones = Phones { domain, user: &user, device: device.as_ref(), answer: auto_answer };
                 let of = of.as_ref().map(|of| self.user_in(domain, of)).transpose()?;
                 let id = self.calls.ringing_for(&self.env, actor, &phones, call, of)?;
@@ -72,12 +75,16 @@ impl Switch {
             }
             Command::Retrieve { slot, user, device, auto_answer } => {
                 let (domain, user) = self.named_user(actor, &user)?;
+                self.may_have_answer(actor, domain, &user, auto_answer)?;
                 let phones = Phones { domain, user: &user, device: device.as_ref(), answer: auto_answer };
                 let retrieved = self.calls.retrieve(&mut self.env, &self.registrar, &phones, slot);
                 return retrieved.map(Done::Call);
             }
             Command::Move { leg, device, auto_answer } => {
                 let leg = self.calls.named_leg(&self.env, actor, leg)?;
+                if let Some((domain, user)) = self.calls.user_of_leg(&self.env, leg) {
+                    self.may_have_answer(actor, domain, &user, auto_answer)?;
+                }
                 self.admit()?;
                 let to = (device.as_ref(), auto_answer);
                 let new = self.calls.move_to_phone(&mut self.env, &self.registrar, leg, to)?;
@@ -140,11 +147,28 @@ impl Switch {
         if let RoomOrder::Invite { number } = order {
             let conference = self.calls.named_room(&self.env, actor, room)?;
             self.admit()?;
-            let new = self.calls.invite_into(&mut self.env, &self.registrar, (conference, None), &number)?;
+            let new =
+                self.calls.invite_into(&mut self.env, &self.registrar, actor, (conference, None), &number)?;
             return Ok(self.made(new));
         }
         self.calls.order(&mut self.env, actor, room, order)?;
         Ok(Done::Accepted)
+    }
+
+    /// Whether phones of a user may be asked to answer by themselves: its own, and those of others by who may page.
+    fn may_have_answer(
+        &self,
+        actor: &Actor,
+        domain: DomainId,
+        user: &str,
+        asked: bool,
+    ) -> Result<(), Refused> {
+        let pages = |name: &str| {
+            let known = self.env.domain(domain).and_then(|domain| domain.users.get(name));
+            known.is_some_and(|known| known.may_page)
+        };
+        let may = actor.is_operator() || actor.is(user) || actor.name().is_some_and(pages);
+        if !asked || may { Ok(()) } else { Err(Refused::NotAllowed) }
     }
 
     /// New calls are made only while there may be any.
