@@ -65,7 +65,7 @@ impl Actor {
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Actor::User(own) => Some(&own.name),
-            Actor::Operator => None,
+            Actor::Operator | Actor::System => None,
         }
     }
 
