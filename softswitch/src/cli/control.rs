@@ -350,9 +350,10 @@ fn room(view: &RoomView) -> String {
     let mark = |is, mark| if is { mark } else { "" };
     let name = view.name.as_deref().map(|name| format!("\t{}", Escaped(name.as_bytes()))).unwrap_or_default();
     let mut text = format!(
-        "{}{name}\t{} members{}{}{}",
+        "{}{name}\t{} {}{}{}{}",
         Escaped(view.room.to_string().as_bytes()),
         view.calls.len(),
+        if view.calls.len() == 1 { "member" } else { "members" },
         mark(view.locked, " locked"),
         mark(view.all_muted, " all muted"),
         mark(view.recording.is_some(), " recorded"),
