@@ -205,17 +205,12 @@ fn who_refuses_anonymous_calls_is_called_by_nobody_without_a_name() {
 
 #[test]
 fn whoever_logs_in_at_its_own_phone_has_it_back() {
-    let mut stage = Stage::with(GUEST, "1001", 1);
-    operator_sets(&mut stage, "1000", Setting::Desk(Some("guest".into())));
-    stage.outputs.clear();
-    operator_sets(&mut stage, "guest", Setting::Desk(Some("guest".into())));
-    let changed = stage.outputs.iter().filter_map(|output| match output {
-        Output::Event(told) => match &told.event {
-            Event::SettingChanged { user, setting, .. } => Some((user.to_string(), setting.clone())),
-            _ => None,
-        },
-        _ => None,
-    });
-    let out = Setting::Desk(None);
-    assert_eq!(changed.collect::<Vec<_>>(), [("1000".to_owned(), out.clone()), ("guest".to_owned(), out)]);
+    let owner = "[[user]]\nid = \"2000\"\npassword = \"secret\"\npin = \"4711\"\n";
+    let mut stage = Stage::with(owner, "*11*2000*4711#", 1);
+    stage.user = "2000".into();
+    operator_sets(&mut stage, "1000", Setting::Desk(Some("2000".into())));
+    logs_in(&mut stage);
+    dials(&mut stage, "1001");
+    stage.open_media();
+    assert!(from(&stage.sent_to(CALLEE, Method::Invite)).contains("sip:2000@"));
 }
