@@ -74,12 +74,12 @@ pub(crate) struct Calls {
     pub(crate) commands: Vec<String>,
 }
 
-/// Calls without sound: users 1000 to 1099 call 8000 to 8099, which the server sends to a SIPp that answers.
+/// Calls without sound, with ports for sound below those that the system gives to the sockets of others: users 1000 to 1099 call 8000 to 8099, which the server sends to a SIPp that answers.
 pub(crate) fn calls(server: &Running, rate: u32, number: u32) -> Result<Calls> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/sipp");
     let folder = server.folder();
     let mut answering = sipp(folder, &scenarios, "uas");
-    answering.args(["-p", &ANSWERING.to_string(), "-mp", "36000"]);
+    answering.args(["-p", &ANSWERING.to_string(), "-mp", "13000"]);
     let mut calling = sipp(folder, &scenarios, "uac");
     let statistics = folder.join("uac.csv");
     calling.arg(server.kind.address().to_string()).arg("-inf").arg(scenarios.join("peer_calls.csv"));
@@ -87,7 +87,7 @@ pub(crate) fn calls(server: &Running, rate: u32, number: u32) -> Result<Calls> {
         "-p",
         "15081",
         "-mp",
-        "36100",
+        "13100",
         "-m",
         &number.to_string(),
         "-r",

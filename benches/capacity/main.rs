@@ -73,15 +73,23 @@ fn run(options: &Options) -> Result<()> {
         for kind in servers {
             if let Some(reason) = programs.cannot(*kind, work) {
                 println!("  {:<12} not measured: {reason}", kind.name());
-                sitting.left_out.push(report::LeftOut { work, server: *kind, reason });
+                sitting.left_out.push(report::LeftOut { work, server: *kind, reason: reason.to_owned() });
                 continue;
             }
             let mut rounds = Vec::new();
             for round in 1..=options.rounds {
-                let done = work::measure(work, *kind, &programs, options.size)
-                    .with_context(|| format!("{} with {}, round {round}", work.name(), kind.name()))?;
-                println!("  {:<12} {done}", kind.name());
-                rounds.push(done);
+                match work::measure(work, *kind, &programs, options.size) {
+                    Ok(done) => {
+                        println!("  {:<12} {done}", kind.name());
+                        rounds.push(done);
+                    }
+                    // The others are worth knowing all the same.
+                    Err(error) => {
+                        println!("  {:<12} FAILED in round {round}: {error:#}", kind.name());
+                        let reason = format!("{error:#}");
+                        sitting.left_out.push(report::LeftOut { work, server: *kind, reason });
+                    }
+                }
             }
             sitting.measurements.push(Measurement { work, server: *kind, rounds });
         }

@@ -44,7 +44,7 @@ pub(crate) struct Measurement {
 pub(crate) struct LeftOut {
     pub(crate) work: Work,
     pub(crate) server: Kind,
-    pub(crate) reason: &'static str,
+    pub(crate) reason: String,
 }
 
 impl Measurement {
