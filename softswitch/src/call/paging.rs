@@ -175,7 +175,7 @@ impl Calls {
         let domain = call.domain;
         let (party, same) = (call.party(Side::Caller)?, call.party(Side::Caller)?);
         let (request, transaction) = (call.invitation.request.clone(), call.invitation.transaction);
-        let referred = Referred::in_the_name_of((speaker, Side::Caller), News::none(env, call));
+        let referred = Referred::in_the_name_of((speaker, Side::Caller), News::quiet(env, call));
         let number = destination.user.clone();
         let page = Some(Box::new(Page::Listener { speaker, role }));
         let destination = Destination { page, ..destination };

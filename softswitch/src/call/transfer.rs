@@ -175,11 +175,6 @@ impl News {
     }
 
     /// For a call that is no transfer: nobody is told anything.
-    pub(super) fn none(env: &Environment, call: &Call) -> News {
-        News { last: Some(Status::OK), ..News::silent(env, call) }
-    }
-
-    /// For a party that waits in a call and was transferred by nobody.
     pub(super) fn quiet(env: &Environment, call: &Call) -> News {
         News { is_quiet: true, ..News::silent(env, call) }
     }

@@ -8,9 +8,9 @@ use media::{Command as Media, LegId};
 use sip_stack::message::{Message, Method};
 use softswitch::core::command::{Actor, Command, Done, LegRef, LegSide, Range, Refused};
 
-/// 1000 talks with 1001 and has dialled `*2` and 1002. The INVITEs to 1001 and 1002, and the legs of the first call.
-fn asking(keys: &str) -> (Stage, Message, Message, [LegId; 2]) {
-    let more = format!("[features]\nkeys = true\n{keys}{THIRD_USER}");
+/// 1000 talks with 1001. The INVITE to 1001, and the legs of the call.
+fn talking(features: &str) -> (Stage, Message, [LegId; 2]) {
+    let more = format!("[features]\nkeys = true\n{features}{THIRD_USER}");
     let mut stage = Stage::with(&more, "1001", 1);
     stage.register("1002", THIRD);
     stage.register("1000", CALLER);
@@ -20,6 +20,12 @@ fn asking(keys: &str) -> (Stage, Message, Message, [LegId; 2]) {
     stage.response_to_caller(200);
     stage.ack("");
     let legs = [stage.media_leg(0), stage.media_leg(1)];
+    (stage, first, legs)
+}
+
+/// 1000 talks with 1001 and has dialled `*2` and 1002. The INVITEs to 1001 and 1002, and the legs of the first call.
+fn asking(features: &str) -> (Stage, Message, Message, [LegId; 2]) {
+    let (mut stage, first, legs) = talking(features);
     press(&mut stage, legs[0], "*21002#");
     stage.fire();
     stage.open_media();
@@ -151,16 +157,8 @@ fn the_keys_are_those_of_the_configuration() {
 
 #[test]
 fn what_the_switch_serves_cannot_be_asked_and_the_partner_stays() {
-    let echo = "[[route]]\npattern = \"9000\"\nservice = \"echo\"\n";
-    let mut stage = Stage::with(&format!("[features]\nkeys = true\n{THIRD_USER}{echo}"), "1001", 1);
-    stage.register("1000", CALLER);
-    stage.invite(&sdp(PCMU));
-    let first = stage.sent_to(CALLEE, Method::Invite);
-    stage.reply(&first, "200 OK", &sdp("m=audio 4002 RTP/AVP 0\r\n"));
-    stage.response_to_caller(200);
-    stage.ack("");
-    let leg = stage.media_leg(0);
-    press(&mut stage, leg, "*29000#");
+    let (mut stage, _, legs) = talking("[[route]]\npattern = \"9000\"\nservice = \"echo\"\n");
+    press(&mut stage, legs[0], "*29000#");
     stage.fire();
     assert_eq!(calls(&mut stage), [("1000".to_owned(), "1001".to_owned())]);
     assert!(!stage.is_sent_to(CALLER, Method::Bye) && !stage.is_sent_to(CALLEE, Method::Bye));
